@@ -1,0 +1,1 @@
+//! Text → typed runbook. No network, no clock, no opinion about Google.
