@@ -1,1 +1,17 @@
-//! (being written)
+//! What a run is: the vocabulary that every room shares.
+//!
+//! A run works through [`Task`]s. Whatever happens to it is an [`Event`]; an [`Entry`] is an event with
+//! its time. The journal is a list of entries, and everything else that is known about a run — where it
+//! stands ([`View`]), what it should do next (the engine) — is a fold over that list.
+
+mod change;
+mod event;
+mod id;
+mod task;
+mod view;
+
+pub use change::{Change, Reversibility, covers};
+pub use event::{Choice, Ending, Entry, Event, Failure, GateOutcome, Left, Operator, Question, Refusal};
+pub use id::{OpId, ResourceId, RunId, TaskId, Way};
+pub use task::{OnFailure, Task};
+pub use view::{Standing, TaskView, View};

@@ -1,0 +1,72 @@
+//! The only thing that is ever applied.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::id::ResourceId;
+
+/// One resource, from one state to another. Both ends name exactly the fields that the change owns.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// What is changed.
+    pub resource: ResourceId,
+    /// What must be there before.
+    pub from: Value,
+    /// What will be there after.
+    pub to: Value,
+}
+
+impl Change {
+    /// The same change with its ends swapped: undoing is nothing else.
+    #[must_use]
+    pub fn undo(&self) -> Change {
+        Change { resource: self.resource.clone(), from: self.to.clone(), to: self.from.clone() }
+    }
+}
+
+/// Whether the swapped change would be accepted by the API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Reversibility {
+    /// The swap is an ordinary change.
+    Reversible,
+    /// The API refuses the swap. Such a change wants an acknowledgement of its own.
+    OneWay {
+        /// Why there is no way back, for the person who must decide.
+        why: String,
+    },
+}
+
+impl Reversibility {
+    /// Whether there is no way back.
+    pub fn is_one_way(&self) -> bool {
+        matches!(self, Reversibility::OneWay { .. })
+    }
+}
+
+/// Whether what was seen is what was wanted: every field that `wanted` names is there and equal.
+///
+/// Fields that `wanted` does not name belong to somebody else and do not count.
+pub fn covers(seen: &Value, wanted: &Value) -> bool {
+    match (seen, wanted) {
+        (Value::Object(seen), Value::Object(wanted)) => {
+            wanted.iter().all(|(key, value)| seen.get(key).is_some_and(|there| covers(there, value)))
+        }
+        _ => seen == wanted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_the_owned_fields_count() {
+        assert!(covers(&json!({"image": "a", "generation": 7}), &json!({"image": "a"})));
+        assert!(!covers(&json!({"generation": 7}), &json!({"image": "a"})));
+        assert!(!covers(&json!({"image": "b"}), &json!({"image": "a"})));
+        assert!(!covers(&json!({"targets": [1, 2]}), &json!({"targets": [1]})), "lists are compared whole");
+    }
+}

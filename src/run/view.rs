@@ -1,0 +1,197 @@
+//! Where a run stands, for people: the fold of its entries that every report is made of.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::event::{Choice, Ending, Entry, Event, GateOutcome, Question};
+use super::id::{OpId, RunId, TaskId, Way};
+use super::task::Task;
+use crate::gate::Gate;
+
+/// A run as people look at it.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The run's id, once it has begun.
+    pub run: Option<RunId>,
+    /// The runbook's name.
+    pub runbook: String,
+    /// Where its calls go, in words.
+    pub cloud: String,
+    /// When it began.
+    pub started: Option<Timestamp>,
+    /// The time of the newest entry.
+    pub now: Timestamp,
+    /// Every task of the plan, in order.
+    pub tasks: Vec<TaskView>,
+    /// How the run ended, if it has and nobody took it up again.
+    pub ending: Option<Ending>,
+    /// Who asked the run to stop, until somebody resumes it.
+    pub stopped_by: Option<String>,
+}
+
+/// A task and where it stands.
+#[derive(Clone, Debug)]
+pub struct TaskView {
+    /// The task.
+    pub task: Task,
+    /// Where it stands.
+    pub standing: Standing,
+    /// When it came to stand there.
+    pub since: Option<Timestamp>,
+    /// What was last seen of the resource.
+    pub seen: Option<Value>,
+}
+
+/// Where a task stands.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Standing {
+    /// Its turn has not come.
+    Waiting,
+    /// Its write is under way.
+    Writing {
+        /// Which way.
+        way: Way,
+        /// The long-running operation's name, once known.
+        operation: Option<String>,
+    },
+    /// Its write may or may not have happened.
+    InDoubt {
+        /// Which way.
+        way: Way,
+    },
+    /// Its change is in force; nothing was proven yet.
+    Applied,
+    /// Its gate is open.
+    Proving(Gate),
+    /// Done, with what its gate proved, if it has one.
+    Done {
+        /// The gate's verdict.
+        proof: Option<GateOutcome>,
+    },
+    /// Failed.
+    Failed,
+    /// Undone.
+    Undone,
+    /// Should have been undone and could not be.
+    Left,
+}
+
+impl View {
+    /// A run of these tasks, of which nothing is known yet.
+    pub fn new(tasks: &[Task]) -> View {
+        let tasks = tasks.iter().map(|task| TaskView {
+            task: task.clone(),
+            standing: Standing::Waiting,
+            since: None,
+            seen: None,
+        });
+        View {
+            run: None,
+            runbook: String::new(),
+            cloud: String::new(),
+            started: None,
+            now: Timestamp::UNIX_EPOCH,
+            tasks: tasks.collect(),
+            ending: None,
+            stopped_by: None,
+        }
+    }
+
+    /// The task of this id.
+    pub fn task(&self, id: &TaskId) -> Option<&TaskView> {
+        self.tasks.iter().find(|view| view.task.id == *id)
+    }
+
+    /// Takes one more entry.
+    pub fn apply(&mut self, entry: &Entry) {
+        self.now = entry.at;
+        match &entry.event {
+            Event::Started { run, runbook, cloud, .. } => {
+                self.run = Some(run.clone());
+                self.runbook.clone_from(runbook);
+                self.cloud.clone_from(cloud);
+                self.started = Some(entry.at);
+            }
+            Event::Resumed { .. } | Event::RollbackAsked { .. } => {
+                self.ending = None;
+                self.stopped_by = None;
+            }
+            Event::StopAsked { by } => self.stopped_by = Some(by.clone()),
+            Event::Ended { ending } => self.end(ending),
+            Event::Answered { question, choice, .. } => self.answered(question, *choice),
+            Event::Unchanged { task } => self.stand(task, Standing::Applied),
+            Event::Intended { op } => self.writing(op, None),
+            Event::Begun { op, operation } => self.writing(op, Some(operation.clone())),
+            Event::Polled { .. } => {}
+            Event::Settled { op, seen } => self.settled(op, seen),
+            Event::Refused { op, .. } => {
+                self.stand(&op.task, if op.way == Way::Undo { Standing::Left } else { Standing::Failed });
+            }
+            Event::Failed { op, .. } | Event::InDoubt { op, .. } => {
+                self.stand(&op.task, Standing::InDoubt { way: op.way });
+            }
+            Event::GateOpened { task } => {
+                let rule = self.task(task).and_then(|view| view.task.gate.clone());
+                if let Some(rule) = rule {
+                    self.stand(task, Standing::Proving(Gate::open(rule, entry.at)));
+                }
+            }
+            Event::Observed { task, probe, observation } => {
+                if let Some(TaskView { standing: Standing::Proving(gate), .. }) = self.find(task) {
+                    gate.see(probe, observation, entry.at);
+                }
+            }
+            Event::GateClosed { task, outcome } => {
+                let standing = match outcome {
+                    GateOutcome::Passed { .. } => Standing::Done { proof: Some(outcome.clone()) },
+                    GateOutcome::Failed { .. } => Standing::Failed,
+                };
+                self.stand(task, standing);
+            }
+        }
+    }
+
+    fn find(&mut self, id: &TaskId) -> Option<&mut TaskView> {
+        self.tasks.iter_mut().find(|view| view.task.id == *id)
+    }
+
+    fn stand(&mut self, id: &TaskId, standing: Standing) {
+        let now = self.now;
+        if let Some(view) = self.find(id) {
+            let done = standing == Standing::Applied && view.task.gate.is_none();
+            view.standing = if done { Standing::Done { proof: None } } else { standing };
+            view.since = Some(now);
+        }
+    }
+
+    fn writing(&mut self, op: &OpId, operation: Option<String>) {
+        self.stand(&op.task, Standing::Writing { way: op.way, operation });
+    }
+
+    fn settled(&mut self, op: &OpId, seen: &Value) {
+        let standing = match op.way {
+            Way::Apply => Standing::Applied,
+            Way::Undo => Standing::Undone,
+        };
+        self.stand(&op.task, standing);
+        if let Some(view) = self.find(&op.task) {
+            view.seen = Some(seen.clone());
+        }
+    }
+
+    /// A settled write is only known to be worth nothing once the machine asks what to do about it.
+    fn answered(&mut self, question: &Question, _choice: Choice) {
+        if let Question::Failed { task, .. } = question {
+            self.stand(task, Standing::Failed);
+        }
+    }
+
+    fn end(&mut self, ending: &Ending) {
+        if let Ending::Stuck { left, .. } = ending {
+            for left in left {
+                self.stand(&left.task, Standing::Left);
+            }
+        }
+        self.ending = Some(ending.clone());
+    }
+}
