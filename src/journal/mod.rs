@@ -1,1 +1,11 @@
-//! (being written)
+//! Append, read, verify: the only truth about a run.
+//!
+//! A run is a directory: the runbook and the plan exactly as they were used, and `journal.jsonl`, one event
+//! a line, each with the hash of everything before it. What a write relies on is on the disk before the
+//! write is sent, so that a killed run is never a mystery. The lines can be read with `less`.
+
+mod directory;
+mod line;
+
+pub use directory::{Directory, Found, Journal, OpenError, Read, State, Torn};
+pub use line::{Broken, GENESIS, Hash, digest};

@@ -1,0 +1,114 @@
+//! What the kinds that live on a Cloud Run service share: reading it whole, writing a part of it, and
+//! knowing when it has come to rest.
+//!
+//! A Cloud Run write is accepted long before it is true. The service has come to rest when it is not
+//! reconciling and has observed its own newest generation; whether that is a success says its terminal
+//! condition. Source: `google/cloud/run/v2/service.proto`, the comments on `reconciling`.
+
+use google_cloud_gax::options::RequestOptionsBuilder as _;
+use google_cloud_gax::retry_policy::NeverRetry;
+use google_cloud_longrunning::model::operation::Result as Outcome;
+use google_cloud_run_v2::model::{Service, condition::State as ConditionState};
+use google_cloud_wkt::FieldMask;
+
+use super::cloud::{ATTEMPT, Cloud};
+use super::error::{ReadError, WriteError};
+use super::{Progress, Seen};
+use crate::run::ResourceId;
+
+/// Stands for an operation whose name is not known: the service itself says when it is over.
+const RECONCILING: &str = "reconciling";
+
+/// The service's full resource name.
+pub(super) fn path(id: &ResourceId) -> String {
+    format!("projects/{}/locations/{}/services/{}", id.project, id.region, id.name)
+}
+
+pub(super) async fn get(cloud: &Cloud, id: &ResourceId) -> Result<Service, ReadError> {
+    cloud.services.get_service().set_name(path(id)).send().await.map_err(|error| ReadError::of(id, &error))
+}
+
+/// Reads the service, and the name of what is changing it.
+pub(super) async fn observe<S>(
+    cloud: &Cloud,
+    id: &ResourceId,
+    state: impl FnOnce(&Service) -> S,
+) -> Result<Seen<S>, ReadError> {
+    let service = get(cloud, id).await?;
+    let operation = if at_rest(&service) { None } else { Some(running(cloud, id).await?) };
+    let trouble = if operation.is_none() { trouble(&service) } else { None };
+    Ok(Seen { state: state(&service), etag: Some(service.etag), operation, trouble })
+}
+
+/// Writes one part of the service, if it still has this etag. Sent once.
+pub(super) async fn patch<S>(
+    cloud: &Cloud,
+    id: &ResourceId,
+    service: Service,
+    mask: &str,
+) -> Result<Progress<S>, WriteError> {
+    let request = cloud.services.update_service().set_service(service);
+    // A mistyped service must not come to life.
+    let request = request.set_update_mask(FieldMask::default().set_paths([mask])).set_allow_missing(false);
+    let operation = request.with_retry_policy(NeverRetry).with_attempt_timeout(ATTEMPT).send().await;
+    let operation = operation.map_err(|error| WriteError::of(id, &error))?;
+    Ok(Progress::Running { operation: operation.name })
+}
+
+/// Asks how an operation stands. `done` says that it ended; the service, once at rest, says what came of it.
+pub(super) async fn poll<S>(
+    cloud: &Cloud,
+    id: &ResourceId,
+    operation: &str,
+    wrong: impl FnOnce(&Service) -> Option<String>,
+    state: impl FnOnce(&Service) -> S,
+) -> Result<Progress<S>, ReadError> {
+    if operation != RECONCILING {
+        let answer = cloud.services.get_operation().set_name(operation).send().await;
+        let answer = answer.map_err(|error| ReadError::of(id, &error))?;
+        if !answer.done {
+            return Ok(Progress::Running { operation: answer.name });
+        }
+        if let Some(Outcome::Error(status)) = answer.result {
+            return Ok(Progress::Failed { why: format!("{} (code {})", status.message, status.code) });
+        }
+    }
+    let service = get(cloud, id).await?;
+    if !at_rest(&service) {
+        return Ok(Progress::Running { operation: operation.to_owned() });
+    }
+    Ok(match wrong(&service) {
+        Some(why) => Progress::Failed { why },
+        None => Progress::Done(state(&service)),
+    })
+}
+
+/// The short name of a revision that the API gives in full.
+pub(super) fn short(revision: &str) -> String {
+    revision.rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+/// Whether nothing is under way on the service.
+pub(super) fn at_rest(service: &Service) -> bool {
+    !service.reconciling && service.observed_generation == service.generation
+}
+
+/// What the service's terminal condition complains about.
+pub(super) fn trouble(service: &Service) -> Option<String> {
+    let condition = service.terminal_condition.as_ref()?;
+    (condition.state == ConditionState::ConditionFailed).then(|| condition.message.clone())
+}
+
+async fn running(cloud: &Cloud, id: &ResourceId) -> Result<String, ReadError> {
+    use google_cloud_gax::paginator::ItemPaginator as _;
+    let location = format!("projects/{}/locations/{}", id.project, id.region);
+    let mut operations = cloud.services.list_operations().set_name(location).by_item();
+    while let Some(operation) = operations.next().await {
+        let operation = operation.map_err(|error| ReadError::of(id, &error))?;
+        let target = operation.metadata.as_ref().and_then(|any| any.to_msg::<Service>().ok());
+        if !operation.done && target.is_some_and(|service| service.name == path(id)) {
+            return Ok(operation.name);
+        }
+    }
+    Ok(RECONCILING.to_owned())
+}

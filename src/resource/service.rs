@@ -1,0 +1,121 @@
+//! A Cloud Run service's template: which image its newest revision runs.
+//!
+//! The name of a new revision is chosen when the change is planned. So a person can read it in the plan,
+//! later steps can move traffic to it, and a deploy that is sent twice meets its own revision instead of
+//! making a second one. Undoing deploys the old image as yet another revision.
+
+use std::sync::Arc;
+
+use google_cloud_run_v2::model::Service as ApiService;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::cloud::Cloud;
+use super::cloud_run::{self, short};
+use super::error::{ReadError, WriteError};
+use super::{Kind, Progress, Seen};
+use crate::run::{ResourceId, Reversibility};
+
+/// The facts that a probe of a service can judge by.
+pub const FACTS: [&str; 6] = ["ready", "reconciling", "image", "revision", "latest_ready_revision", "generation"];
+
+/// What a service runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct State {
+    /// The image of the template's first container.
+    pub image: String,
+    /// Short name of the newest revision, ready or not.
+    pub revision: String,
+    /// Short name of the newest revision that became ready.
+    pub latest_ready_revision: String,
+    /// Whether the service has come to rest and is well.
+    pub ready: bool,
+    /// Whether a change is under way.
+    pub reconciling: bool,
+    /// How often the service's spec has changed.
+    pub generation: i64,
+}
+
+/// The fields a change may own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owned {
+    /// The image of the template's first container.
+    pub image: String,
+    /// The short name for the new revision; without one the API chooses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+}
+
+/// `gcp.run.service`.
+pub struct Service {
+    cloud: Arc<Cloud>,
+}
+
+impl Service {
+    /// The services of this cloud.
+    pub fn on(cloud: &Arc<Cloud>) -> Service {
+        Service { cloud: Arc::clone(cloud) }
+    }
+}
+
+impl Kind for Service {
+    type State = State;
+    type Owned = Owned;
+
+    const NAME: &'static str = "gcp.run.service";
+
+    fn allowed(_: &Owned, _: &Owned) -> Result<Reversibility, String> {
+        Ok(Reversibility::Reversible)
+    }
+
+    async fn observe(&self, id: &ResourceId) -> Result<Seen<State>, ReadError> {
+        cloud_run::observe(&self.cloud, id, state).await
+    }
+
+    async fn write(&self, id: &ResourceId, seen: &Seen<State>, to: &Owned) -> Result<Progress<State>, WriteError> {
+        let refused = |why: String| WriteError::Refused { resource: id.clone(), why };
+        // The template is written whole, so that what others set in it stays; the etag guards it.
+        let mut service = cloud_run::get(&self.cloud, id).await.map_err(|error| refused(error.to_string()))?;
+        if Some(&service.etag) != seen.etag.as_ref() {
+            return Err(WriteError::Conflict { resource: id.clone(), why: "its etag moved".to_owned() });
+        }
+        let mut template = service.template.take().unwrap_or_default();
+        let Some(container) = template.containers.first_mut() else {
+            return Err(refused("its template has no container".to_owned()));
+        };
+        container.image.clone_from(&to.image);
+        template.revision = to.revision.clone().unwrap_or_default();
+        let want = ApiService::new().set_name(path(id)).set_etag(service.etag).set_template(template);
+        cloud_run::patch(&self.cloud, id, want, "template").await
+    }
+
+    async fn poll(&self, id: &ResourceId, operation: &str) -> Result<Progress<State>, ReadError> {
+        cloud_run::poll(&self.cloud, id, operation, cloud_run::trouble, state).await
+    }
+}
+
+fn path(id: &ResourceId) -> String {
+    cloud_run::path(id)
+}
+
+fn state(service: &ApiService) -> State {
+    let image = service.template.as_ref().and_then(|template| template.containers.first());
+    State {
+        image: image.map(|container| container.image.clone()).unwrap_or_default(),
+        revision: short(&service.latest_created_revision),
+        latest_ready_revision: short(&service.latest_ready_revision),
+        ready: cloud_run::at_rest(service) && cloud_run::trouble(service).is_none(),
+        reconciling: service.reconciling,
+        generation: service.generation,
+    }
+}
+
+/// Chooses the short name of the revision that deploying `image` over this generation will make:
+/// `SERVICE-00013-kqz`, as gcloud names them, with the last part drawn from the image.
+pub fn name_revision(service: &str, generation: i64, image: &str) -> String {
+    // Letters that cannot spell a word, as gcloud's own suffixes.
+    const LETTERS: &[u8; 20] = b"bcdfghjklmnpqrstvwxz";
+    let digest = Sha256::digest(format!("{service}\0{generation}\0{image}"));
+    let suffix = digest.iter().take(3).map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()]));
+    format!("{service}-{:05}-{}", generation.saturating_add(1), suffix.collect::<String>())
+}
