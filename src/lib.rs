@@ -2,9 +2,11 @@
 
 pub mod check;
 pub mod cli;
+pub mod clock;
 pub mod driver;
 pub mod engine;
 pub mod gate;
+pub mod inert;
 pub mod journal;
 pub mod plan;
 pub mod probe;

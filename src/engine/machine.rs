@@ -33,6 +33,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::effect::Effect;
+use crate::clock::later;
 use crate::gate::{Gate, Progress, Verdict};
 use crate::run::{
     Change, Choice, Ending, Entry, Event, Failure, GateOutcome, Left, OpId, Question, Reversibility, Task, TaskId, Way,
@@ -569,8 +570,4 @@ fn next_of_gate(task: &TaskId, gate: &Gate, now: Timestamp) -> Vec<Effect> {
 
 fn longer(pause: Duration) -> Duration {
     pause.saturating_mul(3).checked_div(2).map_or(LONGEST_POLL, |pause| pause.min(LONGEST_POLL))
-}
-
-fn later(from: Timestamp, by: Duration) -> Timestamp {
-    from.saturating_add(by).unwrap_or(Timestamp::MAX)
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::bound::{Bound, samples_needed};
 use super::observation::{Health, Observation};
 use super::rule::Rule;
+use crate::clock::{between, later, words};
 
 /// How much later than due a sample may come before the time between counts as not watched. It covers a
 /// slow answer; a suspended laptop or a jump of the clock is longer.
@@ -107,7 +108,7 @@ impl Gate {
         }
         if now >= self.deadline() {
             return Verdict::Failed {
-                why: format!("not healthy within {:#}: {}", span(self.rule.timeout), self.words()),
+                why: format!("not healthy within {}: {}", words(self.rule.timeout), self.state_of_probes()),
             };
         }
         if let Some(hopeless) =
@@ -115,11 +116,11 @@ impl Gate {
         {
             return Verdict::Failed {
                 why: format!(
-                    "`{}` can no longer be healthy for {:#} before the time-out of {:#}: {}",
+                    "`{}` can no longer be healthy for {} before the time-out of {}: {}",
                     hopeless.name,
-                    span(self.rule.hold),
-                    span(self.rule.timeout),
-                    self.words()
+                    words(self.rule.hold),
+                    words(self.rule.timeout),
+                    self.state_of_probes()
                 ),
             };
         }
@@ -149,11 +150,11 @@ impl Gate {
         later(since, self.rule.hold).max(by_samples)
     }
 
-    fn words(&self) -> String {
+    fn state_of_probes(&self) -> String {
         let words = self.probes.iter().map(|watched| match &watched.last {
             None => format!("`{}` was never seen", watched.name),
             Some((_, Health::Healthy)) => {
-                format!("`{}` is healthy, for {:#}", watched.name, span(watched.healthy_for()))
+                format!("`{}` is healthy, for {}", watched.name, words(watched.healthy_for()))
             }
             Some((_, Health::Unhealthy { why })) => format!("`{}` is unhealthy: {why}", watched.name),
             Some((_, Health::Unknown { why })) => format!("`{}` is unknown: {why}", watched.name),
@@ -182,18 +183,4 @@ impl Watched {
             Some((_, Health::Healthy)) | None => None,
         }
     }
-}
-
-fn between(from: Timestamp, to: Timestamp) -> Duration {
-    Duration::try_from(to.duration_since(from)).unwrap_or_default()
-}
-
-fn later(from: Timestamp, by: Duration) -> Timestamp {
-    from.saturating_add(by).unwrap_or(Timestamp::MAX)
-}
-
-/// A duration that prints as people write it: `5m`, `1h 30m`. Whole seconds are enough for words.
-fn span(duration: Duration) -> jiff::SignedDuration {
-    let span = jiff::SignedDuration::try_from(duration).unwrap_or(jiff::SignedDuration::MAX);
-    span.round(jiff::Unit::Second).unwrap_or(span)
 }

@@ -1,1 +1,94 @@
-//! (being written)
+//! What can be seen of health, one file a kind.
+//!
+//! A probe looks once and says what it saw, as facts by name; the runbook's condition judges them. A probe
+//! that could not run, or whose answer cannot be judged, is *unknown*, and unknown opens no gate.
+
+mod http;
+mod state;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub use self::http::Route;
+use crate::clock::Clock;
+use crate::gate::{Health, Observation};
+use crate::resource::Kinds;
+use crate::run::ResourceId;
+use crate::runbook::condition::Fact;
+use crate::runbook::model::{Look, Probe, Target};
+
+/// The facts that an HTTP probe can judge by.
+pub const HTTP_FACTS: [&str; 3] = ["status", "latency", "body"];
+
+/// The probes of one runbook, ready to look.
+pub struct Probes {
+    named: BTreeMap<String, Probe>,
+    target: Target,
+    kinds: Arc<Kinds>,
+    clock: Arc<dyn Clock>,
+    http: http::Client,
+}
+
+/// What a look brought: facts, or the reason why there are none.
+enum Looked {
+    Facts(BTreeMap<String, Fact>),
+    /// The thing is there to be looked at, and it is not well.
+    Sick(String),
+    /// The look itself failed.
+    Unseen(String),
+}
+
+impl Probes {
+    /// Makes the probes ready.
+    ///
+    /// # Errors
+    /// If no HTTP client can be made on this machine.
+    pub fn new(
+        probes: BTreeMap<String, Probe>,
+        target: Target,
+        kinds: Arc<Kinds>,
+        clock: Arc<dyn Clock>,
+        route: Route,
+    ) -> Result<Probes, reqwest::Error> {
+        Ok(Probes { named: probes, target, kinds, clock, http: http::Client::new(route)? })
+    }
+
+    /// Looks once.
+    pub async fn observe(&self, name: &str) -> Observation {
+        let Some(probe) = self.named.get(name) else {
+            return Observation::unknown(format!("there is no probe `{name}`"));
+        };
+        let looked = match &probe.look {
+            Look::Http { url, timeout } => self.http.look(url, *timeout, &*self.clock).await,
+            Look::Resource { kind, name } => {
+                let Target { project, region, .. } = self.target.clone();
+                state::look(&self.kinds, &ResourceId { kind: kind.clone(), project, region, name: name.clone() }).await
+            }
+        };
+        match looked {
+            Looked::Facts(facts) => judge(probe, &facts),
+            Looked::Sick(why) => Observation { health: Health::Unhealthy { why }, facts: BTreeMap::new() },
+            Looked::Unseen(why) => Observation::unknown(why),
+        }
+    }
+}
+
+fn judge(probe: &Probe, facts: &BTreeMap<String, Fact>) -> Observation {
+    // A body can be large and private: conditions may read it, the journal does not keep it.
+    let kept = facts.iter().filter(|(name, _)| *name != "body").map(|(name, fact)| (name.clone(), fact.to_json()));
+    let kept: BTreeMap<_, _> = kept.collect();
+    let health = match probe.expect.holds(facts) {
+        Ok(true) => Health::Healthy,
+        Ok(false) => Health::Unhealthy { why: format!("{}, expected {}", words(&kept), probe.expect) },
+        Err(error) => Health::Unknown { why: format!("{} cannot be judged: {error}", probe.expect) },
+    };
+    Observation { health, facts: kept }
+}
+
+fn words(facts: &BTreeMap<String, serde_json::Value>) -> String {
+    let words = facts.iter().map(|(name, value)| match value {
+        serde_json::Value::String(text) => format!("{name} {text}"),
+        other => format!("{name} {other}"),
+    });
+    words.collect::<Vec<_>>().join(", ")
+}

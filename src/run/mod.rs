@@ -5,12 +5,14 @@
 //! stands ([`View`]), what it should do next (the engine) — is a fold over that list.
 
 mod change;
+mod diff;
 mod event;
 mod id;
 mod task;
 mod view;
 
 pub use change::{Change, Reversibility, covers};
+pub use diff::{Difference, words};
 pub use event::{Choice, Ending, Entry, Event, Failure, GateOutcome, Left, Operator, Question, Refusal};
 pub use id::{OpId, ResourceId, RunId, TaskId, Way};
 pub use task::{OnFailure, Task};

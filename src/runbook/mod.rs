@@ -1,1 +1,4 @@
 //! Text → typed runbook. No network, no clock, no opinion about Google.
+pub mod condition;
+pub mod model;
+pub mod value;

@@ -6,11 +6,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::condition::Condition;
 use super::value::{Image, Percent};
 use crate::gate::Rule;
+use crate::run::OnFailure;
 
 /// A whole runbook.
 #[derive(Clone, Debug)]
@@ -51,21 +50,6 @@ pub struct Target {
     pub region: String,
     /// Whether the operator must type the project's name before the first change.
     pub protected: bool,
-}
-
-/// What happens when a step fails.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnFailure {
-    /// Ask the operator; without one, stop.
-    #[default]
-    Ask,
-    /// Undo what was applied, newest first.
-    Rollback,
-    /// Stop and leave everything as it is.
-    Stop,
-    /// Go on with the next step.
-    Continue,
 }
 
 /// Something that can be looked at to judge health.

@@ -1,0 +1,66 @@
+//! All waiting goes through one clock.
+//!
+//! Against Google it is the machine's. Against a simulated cloud it is that cloud's: time may run faster
+//! there, or jump to the next moment at which something happens. So a rehearsal of forty-five minutes
+//! takes seconds, and every time and duration that is shown is the runbook's.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+
+/// Now, and later.
+pub trait Clock: Send + Sync {
+    /// The time.
+    fn now(&self) -> Timestamp;
+
+    /// Returns at this time. The caller has nothing else to do until then.
+    fn sleep_until(&self, until: Timestamp) -> BoxFuture<'_, ()>;
+
+    /// Returns at this time, for use beside other work: a time-out.
+    fn timer(&self, until: Timestamp) -> BoxFuture<'_, ()>;
+
+    /// While the guard lives, so many calls are under way beside the caller's own.
+    fn beside(&self, calls: usize) -> Box<dyn Send + Sync>;
+}
+
+/// The machine's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place that may")]
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place that may")]
+    fn sleep_until(&self, until: Timestamp) -> BoxFuture<'_, ()> {
+        Box::pin(tokio::time::sleep(between(self.now(), until)))
+    }
+
+    fn timer(&self, until: Timestamp) -> BoxFuture<'_, ()> {
+        self.sleep_until(until)
+    }
+
+    fn beside(&self, _: usize) -> Box<dyn Send + Sync> {
+        Box::new(())
+    }
+}
+
+/// From one time to a later one; zero if it is not later.
+pub fn between(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::try_from(to.duration_since(from)).unwrap_or_default()
+}
+
+/// So much later, or the end of time.
+pub fn later(from: Timestamp, by: Duration) -> Timestamp {
+    from.saturating_add(by).unwrap_or(Timestamp::MAX)
+}
+
+/// A duration as people write it: `850ms`, `12s`, `4m 10s`.
+pub fn words(duration: Duration) -> String {
+    let span = jiff::SignedDuration::try_from(duration).unwrap_or(jiff::SignedDuration::MAX);
+    let unit = if duration < Duration::from_secs(1) { jiff::Unit::Millisecond } else { jiff::Unit::Second };
+    format!("{:#}", span.round(unit).unwrap_or(span))
+}

@@ -1,0 +1,98 @@
+//! One GET of a URL: its status, how long the whole answer took, and its body.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures::future::{Either, select};
+use futures::pin_mut;
+
+use super::Looked;
+use crate::clock::{Clock, between, later, words};
+use crate::runbook::condition::Fact;
+
+/// How much of a body is read. Health pages are small; whatever sends more is not one.
+const BODY: usize = 64 * 1024;
+
+/// How requests find their way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// By the machine's resolver.
+    Direct,
+    /// To a simulated cloud, for the hosts it serves; no other host is asked at all.
+    Simulated {
+        /// Where the simulated cloud listens. It speaks plain HTTP whatever the URL says.
+        address: SocketAddr,
+        /// The hosts it serves.
+        hosts: Vec<String>,
+    },
+}
+
+pub(super) struct Client {
+    http: reqwest::Client,
+    route: Route,
+}
+
+impl Client {
+    pub(super) fn new(route: Route) -> Result<Client, reqwest::Error> {
+        // A redirect is an answer of its own: what stands behind it was not asked for.
+        let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        let builder = if route == Route::Direct { builder } else { builder.no_proxy() };
+        Ok(Client { http: builder.build()?, route })
+    }
+
+    pub(super) async fn look(&self, url: &str, timeout: Duration, clock: &dyn Clock) -> Looked {
+        let request = match self.request(url) {
+            Ok(request) => request,
+            Err(why) => return Looked::Unseen(why),
+        };
+        let began = clock.now();
+        let (answer, out_of_time) = (fetch(request), clock.timer(later(began, timeout)));
+        pin_mut!(answer);
+        match select(answer, out_of_time).await {
+            Either::Right(_) => Looked::Sick(format!("no answer within {}", words(timeout))),
+            Either::Left((Err(error), _)) => explain(&error),
+            Either::Left((Ok((status, body)), _)) => Looked::Facts(BTreeMap::from([
+                ("status".to_owned(), Fact::Int(i64::from(status))),
+                ("latency".to_owned(), Fact::Span(between(began, clock.now()))),
+                ("body".to_owned(), Fact::Text(body)),
+            ])),
+        }
+    }
+
+    fn request(&self, url: &str) -> Result<reqwest::RequestBuilder, String> {
+        let url = reqwest::Url::parse(url).map_err(|error| format!("{url} is not a URL: {error}"))?;
+        let Route::Simulated { address, hosts } = &self.route else { return Ok(self.http.get(url)) };
+        let host = url.host_str().unwrap_or_default().to_owned();
+        if !hosts.contains(&host) {
+            return Err(format!("the simulated cloud does not serve {host}"));
+        }
+        let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let there = format!("http://{address}{}{query}", url.path());
+        Ok(self.http.get(there).header(reqwest::header::HOST, host))
+    }
+}
+
+async fn fetch(request: reqwest::RequestBuilder) -> Result<(u16, String), reqwest::Error> {
+    let mut answer = request.send().await?;
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await? {
+        body.extend_from_slice(&chunk[..chunk.len().min(BODY - body.len())]);
+        if body.len() == BODY {
+            break;
+        }
+    }
+    Ok((answer.status().as_u16(), String::from_utf8_lossy(&body).into_owned()))
+}
+
+/// An endpoint that refuses or breaks the connection is sick; a name that does not resolve, or a request
+/// that could not be made, says nothing about it.
+fn explain(error: &reqwest::Error) -> Looked {
+    let mut why = error.to_string();
+    let mut source: Option<&dyn std::error::Error> = std::error::Error::source(error);
+    while let Some(deeper) = source {
+        why = format!("{why}: {deeper}");
+        source = deeper.source();
+    }
+    if why.contains("dns error") || error.is_builder() { Looked::Unseen(why) } else { Looked::Sick(why) }
+}
