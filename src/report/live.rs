@@ -1,0 +1,62 @@
+//! A terminal: the same lines, and below them what is going on right now.
+
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::Reporter;
+use super::narrate::{Line, Narrator, status};
+use crate::run::{Entry, Question, View};
+
+/// Shows a run on a terminal. The bottom line is drawn from the view, so a dropped frame loses nothing.
+pub struct Live {
+    screen: MultiProgress,
+    bar: Option<ProgressBar>,
+    colour: bool,
+    narrator: Narrator,
+}
+
+impl Live {
+    /// A reporter that draws here.
+    pub fn new(target: ProgressDrawTarget, colour: bool) -> Live {
+        Live { screen: MultiProgress::with_draw_target(target), bar: None, colour, narrator: Narrator::default() }
+    }
+
+    fn print(&mut self, lines: &[Line]) {
+        for line in lines {
+            let _ = self.screen.println(line.painted(self.colour));
+        }
+    }
+
+    fn show(&mut self, status: Option<String>) {
+        let Some(status) = status else {
+            if let Some(bar) = self.bar.take() {
+                bar.finish_and_clear();
+            }
+            return;
+        };
+        let screen = &self.screen;
+        let bar = self.bar.get_or_insert_with(|| {
+            let bar = screen.add(ProgressBar::new_spinner());
+            bar.set_style(ProgressStyle::default_spinner().tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ "));
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        });
+        bar.set_message(status);
+    }
+}
+
+impl Reporter for Live {
+    fn asking(&mut self, view: &View, question: &Question) {
+        // A prompt and a moving line cannot share the bottom of a terminal.
+        self.show(None);
+        let lines = self.narrator.question(view, question);
+        self.print(&lines);
+    }
+
+    fn entry(&mut self, view: &View, entry: &Entry) {
+        let lines = self.narrator.entry(view, entry);
+        self.print(&lines);
+        self.show(status(view));
+    }
+}

@@ -1,0 +1,383 @@
+//! A run in words, entry by entry.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::clock::{between, words};
+use crate::gate::{Bound, Health, Verdict};
+use crate::inert::inert;
+use crate::plan;
+use crate::run::{
+    Choice, Ending, Entry, Event, Failure, GateOutcome, OpId, Question, Refusal, Reversibility, Standing, TaskId, View,
+    Way, covers,
+};
+
+/// How a line is meant; a colour may say it too, but never alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// As it is.
+    Plain,
+    /// A heading.
+    Head,
+    /// Something went well.
+    Good,
+    /// Something to be aware of.
+    Warn,
+    /// Something went wrong.
+    Bad,
+    /// Detail.
+    Dim,
+}
+
+/// One line for people. Its text is inert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// How it is meant.
+    pub tone: Tone,
+    /// What it says.
+    pub text: String,
+}
+
+/// Tells a run. It remembers only what it has already said.
+#[derive(Debug, Default)]
+pub struct Narrator {
+    phase: Option<String>,
+    task: Option<(TaskId, Way)>,
+    asked: bool,
+    health: BTreeMap<String, &'static str>,
+    began: Option<Timestamp>,
+}
+
+impl Narrator {
+    /// What to say before a question is put.
+    pub fn question(&mut self, view: &View, question: &Question) -> Vec<Line> {
+        self.asked = true;
+        let mut lines = Vec::new();
+        match question {
+            Question::Apply { task } => self.change(view, task, Way::Apply, &mut lines),
+            Question::OneWay { task, why } => {
+                self.change(view, task, Way::Apply, &mut lines);
+                lines.push(line(Tone::Warn, format!("      ! this cannot be undone: {}", inert(why))));
+            }
+            Question::Failed { task, failure: why, .. } => {
+                lines.push(line(Tone::Bad, format!("  ✗ {} failed", inert(task.as_str()))));
+                lines.extend(failure(why).into_iter().map(|text| line(Tone::Bad, format!("      {text}"))));
+            }
+        }
+        lines
+    }
+
+    /// What to say of an entry. The view already knows of it.
+    pub fn entry(&mut self, view: &View, entry: &Entry) -> Vec<Line> {
+        let mut lines = Vec::new();
+        match &entry.event {
+            Event::Started { run, operator, .. } => {
+                let when = entry.at.strftime("%Y-%m-%d %H:%M:%S UTC");
+                lines.push(line(Tone::Dim, format!("run {run} began {when}, by {}", inert(&operator.to_string()))));
+            }
+            Event::Resumed { operator } => {
+                let text = format!("{} resumed by {}", clock(entry.at), inert(&operator.to_string()));
+                lines.push(line(Tone::Head, text));
+            }
+            Event::RollbackAsked { operator } => {
+                let text = format!("{} rolling back, asked by {}", clock(entry.at), inert(&operator.to_string()));
+                lines.push(line(Tone::Head, text));
+            }
+            Event::StopAsked { by } => {
+                lines.push(line(Tone::Warn, format!("{} asked to stop by {}", clock(entry.at), inert(by))));
+            }
+            Event::Answered { question, choice, by } => {
+                if !self.asked {
+                    lines.extend(self.question(view, question));
+                }
+                self.asked = false;
+                lines.push(self.say(entry, Tone::Dim, &format!("{}, says {}", answer(*choice), inert(by))));
+            }
+            Event::Unchanged { task } => {
+                self.head(view, task, Way::Apply, &mut lines);
+                if view.task(task).is_some_and(|view| view.task.uses != "probe") {
+                    lines.push(self.say(entry, Tone::Dim, "nothing to change: it already is so"));
+                }
+            }
+            Event::Intended { op } => {
+                self.began = Some(entry.at);
+                if op.way == Way::Undo {
+                    self.change(view, &op.task, Way::Undo, &mut lines);
+                }
+            }
+            Event::Begun { operation, .. } => {
+                lines.push(self.say(entry, Tone::Dim, &format!("accepted, operation {}", inert(short(operation)))));
+            }
+            Event::Polled { .. } => {}
+            Event::Settled { op, seen } => lines.push(self.settled(view, entry, op, seen)),
+            Event::Refused { op, refusal } if op.way == Way::Undo => {
+                lines.push(self.say(entry, Tone::Bad, &format!("✗ could not be undone: {}", refusal_words(refusal))));
+            }
+            Event::Refused { refusal, .. } => {
+                lines.push(self.say(entry, Tone::Bad, &format!("✗ refused: {}", refusal_words(refusal))));
+            }
+            Event::Failed { why, .. } => {
+                lines.push(self.say(entry, Tone::Bad, &format!("✗ the operation failed: {}", inert(why))));
+            }
+            Event::InDoubt { why, .. } => {
+                let text = format!("? whether it happened is not known ({}): looking", inert(why));
+                lines.push(self.say(entry, Tone::Warn, &text));
+            }
+            Event::GateOpened { task } => {
+                self.health.clear();
+                self.head(view, task, Way::Apply, &mut lines);
+                if let Some(rule) = view.task(task).and_then(|view| view.task.gate.as_ref()) {
+                    lines.push(self.say(entry, Tone::Plain, &format!("proving: {}", plan::gate(rule))));
+                }
+            }
+            Event::Observed { probe, observation, .. } => {
+                lines.extend(self.observed(entry, probe, &observation.health));
+            }
+            Event::GateClosed { outcome, .. } => lines.push(match outcome {
+                GateOutcome::Passed { proof } => self.say(entry, Tone::Good, &format!("✓ proven healthy: {proof}")),
+                GateOutcome::Failed { why } => self.say(entry, Tone::Bad, &format!("✗ {}", inert(why))),
+            }),
+            Event::Ended { ending } => {
+                lines.push(line(Tone::Plain, String::new()));
+                lines.extend(self::ending(view, ending));
+            }
+        }
+        lines
+    }
+
+    fn head(&mut self, view: &View, task: &TaskId, way: Way, lines: &mut Vec<Line>) {
+        if self.task.as_ref() == Some(&(task.clone(), way)) {
+            return;
+        }
+        self.task = Some((task.clone(), way));
+        let Some(view_of_task) = view.task(task) else { return };
+        let phase = &view_of_task.task.phase;
+        if way == Way::Apply && self.phase.as_ref() != Some(phase) {
+            self.phase = Some(phase.clone());
+            lines.push(line(Tone::Plain, String::new()));
+            lines.push(line(Tone::Head, format!("phase {}", inert(phase))));
+        }
+        let undo = if way == Way::Undo { "undo " } else { "" };
+        let what = view_of_task.task.change.as_ref().map(|change| format!("   {}", plan::resource(change)));
+        lines.push(line(Tone::Plain, String::new()));
+        lines.push(line(Tone::Head, format!("  {undo}{}{}", inert(task.as_str()), what.unwrap_or_default())));
+    }
+
+    fn change(&mut self, view: &View, task: &TaskId, way: Way, lines: &mut Vec<Line>) {
+        self.head(view, task, way, lines);
+        let Some(task) = view.task(task).map(|view| &view.task) else { return };
+        let Some(change) = &task.change else { return };
+        let change = if way == Way::Undo { change.undo() } else { change.clone() };
+        lines.extend(plan::lines(&change).into_iter().map(|text| line(Tone::Plain, format!("      {text}"))));
+        if way == Way::Apply {
+            let warnings = task.warnings.iter().map(|text| line(Tone::Warn, format!("      ! {}", inert(text))));
+            lines.extend(warnings);
+        }
+    }
+
+    fn settled(&self, view: &View, entry: &Entry, op: &OpId, seen: &serde_json::Value) -> Line {
+        let took = self.began.map_or_else(String::new, |began| format!(" in {}", words(between(began, entry.at))));
+        let wanted = view.task(&op.task).and_then(|view| view.task.change.as_ref()).map(|change| match op.way {
+            Way::Apply => change.to.clone(),
+            Way::Undo => change.from.clone(),
+        });
+        let reached = wanted.is_some_and(|wanted| covers(seen, &wanted));
+        match (op.way, reached) {
+            (Way::Apply, true) => self.say(entry, Tone::Good, &format!("✓ applied{took}")),
+            (Way::Undo, true) => self.say(entry, Tone::Good, &format!("✓ undone{took}")),
+            (_, false) => self.say(entry, Tone::Warn, &format!("it is now {}", inert(&crate::run::words(seen)))),
+        }
+    }
+
+    /// Only a change of health is worth a line.
+    fn observed(&mut self, entry: &Entry, probe: &str, health: &Health) -> Option<Line> {
+        let (word, tone, text) = match health {
+            Health::Healthy => ("healthy", Tone::Plain, "is healthy".to_owned()),
+            Health::Unhealthy { why } => ("unhealthy", Tone::Warn, format!("is unhealthy: {}", inert(why))),
+            Health::Unknown { why } => ("unknown", Tone::Warn, format!("is unknown: {}", inert(why))),
+        };
+        let before = self.health.insert(probe.to_owned(), word);
+        (before != Some(word)).then(|| self.say(entry, tone, &format!("{} {text}", inert(probe))))
+    }
+
+    #[expect(clippy::unused_self, reason = "every line of an entry is made here")]
+    fn say(&self, entry: &Entry, tone: Tone, text: &str) -> Line {
+        line(tone, format!("      {}  {text}", clock(entry.at)))
+    }
+}
+
+/// What is going on right now, in one line; `None` if nothing is.
+pub fn status(view: &View) -> Option<String> {
+    if view.ending.is_some() || view.stopped_by.is_some() {
+        return None;
+    }
+    view.tasks.iter().find_map(|task| {
+        let since = task.since.map(|since| words(between(since, view.now))).unwrap_or_default();
+        let id = inert(task.task.id.as_str());
+        match &task.standing {
+            Standing::Writing { way: Way::Apply, .. } => Some(format!("{id}: changing, {since}")),
+            Standing::Writing { way: Way::Undo, .. } => Some(format!("{id}: changing back, {since}")),
+            Standing::InDoubt { .. } => Some(format!("{id}: outcome not known, looking, {since}")),
+            Standing::Proving(gate) => Some(match gate.verdict(view.now) {
+                Verdict::Open(progress) => {
+                    let trouble = progress.trouble.map(|(probe, why)| format!("; {probe}: {why}"));
+                    format!(
+                        "{id}: healthy for {} of {}, {}{}",
+                        words(progress.healthy_for),
+                        words(progress.needed),
+                        Bound { samples: progress.samples },
+                        inert(&trouble.unwrap_or_default())
+                    )
+                }
+                Verdict::Passed(_) | Verdict::Failed { .. } => format!("{id}: judging"),
+            }),
+            _ => None,
+        }
+    })
+}
+
+/// How a run ended, what is in force now, and what can be done next.
+pub fn ending(view: &View, ending: &Ending) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let took = view.started.map(|started| words(between(started, view.now))).unwrap_or_default();
+    match ending {
+        Ending::Done { failed } if failed.is_empty() => {
+            lines.push(line(Tone::Good, format!("✓ done in {took}")));
+        }
+        Ending::Done { failed } => {
+            lines.push(line(Tone::Bad, format!("✗ finished in {took}, but passed over what failed: {}", list(failed))));
+        }
+        Ending::RolledBack { kept, why } => {
+            let head = if why.is_some() { "✗ failed and rolled back" } else { "✓ rolled back" };
+            lines.push(line(if why.is_some() { Tone::Bad } else { Tone::Good }, format!("{head} after {took}")));
+            if let Some(why) = why {
+                lines.extend(failure(why).into_iter().map(|text| line(Tone::Bad, format!("  {text}"))));
+            }
+            lines.extend(self::kept(view, kept));
+        }
+        Ending::Stopped { task, why } => {
+            let text = format!("✗ stopped after {took}: {} failed", inert(task.as_str()));
+            lines.push(line(Tone::Bad, text));
+            lines.extend(failure(why).into_iter().map(|text| line(Tone::Bad, format!("  {text}"))));
+            lines.extend(in_force(view));
+        }
+        Ending::Declined { task } => {
+            let text = format!("stopped after {took}: {} was declined", inert(task.as_str()));
+            lines.push(line(Tone::Warn, text));
+            lines.extend(in_force(view));
+        }
+        Ending::Stuck { left, kept } => {
+            lines.push(line(Tone::Bad, format!("✗ stuck after {took}: a person must act")));
+            for left in left {
+                lines.push(line(Tone::Bad, format!("  {} could not be undone:", inert(left.task.as_str()))));
+                lines.extend(failure(&left.why).into_iter().map(|text| line(Tone::Bad, format!("    {text}"))));
+                let change = view.task(&left.task).and_then(|view| view.task.change.as_ref());
+                for text in change.map(|change| plan::lines(&change.undo())).unwrap_or_default() {
+                    lines.push(line(Tone::Plain, format!("    by hand: {text}")));
+                }
+            }
+            lines.extend(self::kept(view, kept));
+        }
+    }
+    lines
+}
+
+fn kept(view: &View, kept: &[TaskId]) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for id in kept {
+        let Some(task) = view.task(id).map(|view| &view.task) else { continue };
+        let why = match &task.reversibility {
+            Reversibility::OneWay { why } => format!(" ({})", inert(why)),
+            Reversibility::Reversible => String::new(),
+        };
+        lines.push(line(Tone::Warn, format!("  kept, because it cannot be undone: {}{why}", inert(id.as_str()))));
+        if let Some(change) = &task.change {
+            lines.extend(plan::lines(change).into_iter().map(|text| line(Tone::Plain, format!("      {text}"))));
+        }
+    }
+    lines
+}
+
+fn in_force(view: &View) -> Vec<Line> {
+    let applied = view.tasks.iter().filter(|view| view.task.change.is_some() && view.seen.is_some());
+    let applied: Vec<TaskId> =
+        applied.filter(|view| view.standing != Standing::Undone).map(|view| view.task.id.clone()).collect();
+    if applied.is_empty() {
+        return vec![line(Tone::Plain, "  nothing was changed".to_owned())];
+    }
+    vec![line(Tone::Warn, format!("  applied and still in force: {}", list(&applied)))]
+}
+
+/// A failure in words: what failed, on which resource, what the state is now. Inert.
+pub fn failure(failure: &Failure) -> Vec<String> {
+    match failure {
+        Failure::Refused { resource, from, to, refusal: Refusal::Drifted { now } } => {
+            let resource = format!("{} {}", inert(&resource.kind), inert(&resource.name));
+            let mut lines = vec![format!("{resource} is no longer what the plan saw; somebody else changed it")];
+            for (field, wanted) in to.as_object().into_iter().flatten() {
+                let show = |value: Option<&serde_json::Value>| inert(&value.map(crate::run::words).unwrap_or_default());
+                lines.push(format!("{}:", inert(field)));
+                lines.push(format!("  the plan saw  {}", show(from.get(field))));
+                lines.push(format!("  it is now     {}", show(now.get(field))));
+                lines.push(format!("  wanted        {}", inert(&crate::run::words(wanted))));
+            }
+            lines
+        }
+        Failure::Refused { resource, refusal: Refusal::Api { why }, .. } => {
+            vec![format!("{} {}: {}", inert(&resource.kind), inert(&resource.name), inert(why))]
+        }
+        Failure::Operation { resource, why, seen, took_effect } => {
+            let effect = if *took_effect { "it took effect at least in part" } else { "it changed nothing" };
+            vec![
+                format!("{} {}: {}", inert(&resource.kind), inert(&resource.name), inert(why)),
+                format!("{effect}; it is now {}", inert(&crate::run::words(seen))),
+            ]
+        }
+        Failure::Interfered { resource, seen } => vec![
+            format!("{} {}: somebody else changed it meanwhile", inert(&resource.kind), inert(&resource.name)),
+            format!("it is now {}", inert(&crate::run::words(seen))),
+        ],
+        Failure::Lost { resource } => vec![format!(
+            "{} {}: the change was sent several times and never took effect",
+            inert(&resource.kind),
+            inert(&resource.name)
+        )],
+        Failure::Gate { why } => vec![inert(why)],
+    }
+}
+
+fn refusal_words(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Drifted { .. } => "it is no longer what the plan saw".to_owned(),
+        Refusal::Api { why } => inert(why),
+    }
+}
+
+fn answer(choice: Choice) -> &'static str {
+    match choice {
+        Choice::Yes => "yes",
+        Choice::No => "no",
+        Choice::Retry => "try again",
+        Choice::Continue => "go on without it",
+        Choice::Stop => "stop here",
+        Choice::Rollback => "roll back",
+    }
+}
+
+fn list(tasks: &[TaskId]) -> String {
+    tasks.iter().map(|task| inert(task.as_str())).collect::<Vec<_>>().join(", ")
+}
+
+/// The part of an operation's name that differs.
+fn short(operation: &str) -> &str {
+    operation.rsplit('/').next().unwrap_or(operation)
+}
+
+fn clock(at: Timestamp) -> String {
+    at.strftime("%H:%M:%S").to_string()
+}
+
+fn line(tone: Tone, text: String) -> Line {
+    Line { tone, text }
+}
