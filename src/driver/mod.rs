@@ -1,1 +1,17 @@
-//! (being written)
+//! Does what the engine decides. The only room with a runtime in it.
+//!
+//! [`drive`] is a short loop: ask the engine what is next, have it done, tell the engine what came of it.
+//! Who does it is a [`Durable`]: [`Local`] here, which keeps its journal in a directory; an engine for
+//! durable execution could stand in its place.
+
+mod ask;
+mod drive;
+mod durable;
+mod local;
+mod signal;
+
+pub use ask::{Answer, Asker, Rules};
+pub use drive::{Came, drive};
+pub use durable::{CannotTell, Durable};
+pub use local::Local;
+pub use signal::Signals;

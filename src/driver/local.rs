@@ -1,0 +1,236 @@
+//! The embedded way: effects in this process, entries in a journal on this machine's disk.
+//!
+//! An entry is appended, and synced if it must last, before the engine hears of it; so the next effect
+//! never rests on something that a crash could take back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::{Either, FutureExt as _, join_all, select};
+use futures::pin_mut;
+use jiff::Timestamp;
+
+use super::ask::{Answer, Asker, Rules};
+use super::durable::{CannotTell, Durable};
+use super::signal::Signals;
+use crate::clock::{Clock, later};
+use crate::engine::Effect;
+use crate::journal::Journal;
+use crate::probe::Probes;
+use crate::report::Reporter;
+use crate::resource::{Kinds, Progress, ReadError, WriteError, Written};
+use crate::run::{Change, Entry, Event, OpId, Question, Refusal, ResourceId, TaskId, View};
+
+/// How long a resource in doubt is looked at again and again before a person must.
+const LOOKING: Duration = Duration::from_mins(5);
+/// The pause between two looks.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
+
+/// Everything a run needs of this machine.
+pub struct Local {
+    /// Where entries go.
+    pub journal: Journal,
+    /// The run as people look at it.
+    pub view: View,
+    /// The resources.
+    pub kinds: Arc<Kinds>,
+    /// The probes.
+    pub probes: Probes,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What was agreed beforehand.
+    pub rules: Rules,
+    /// Whom to ask otherwise.
+    pub asker: Box<dyn Asker>,
+    /// Whom to tell.
+    pub reporter: Box<dyn Reporter>,
+    /// Requests to stop.
+    pub signals: Signals,
+}
+
+/// What an effect came to.
+enum Outcome {
+    Happened(Vec<Event>),
+    /// Nothing happened but time.
+    Nothing,
+}
+
+impl Durable for Local {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    async fn perform(&mut self, wave: Vec<Effect>) -> Result<Vec<Entry>, CannotTell> {
+        // What was asked before an effect began stops it; an ending is written down all the same.
+        if !matches!(wave.as_slice(), [Effect::End(_)])
+            && let Some(by) = self.signals.next().now_or_never()
+        {
+            return Ok(vec![self.record(Event::StopAsked { by })?]);
+        }
+        let Local { view, kinds, probes, clock, rules, asker, reporter, signals, .. } = self;
+        let mut hands =
+            Hands { view, kinds, probes, clock: &**clock, rules, asker: &mut **asker, reporter: &mut **reporter };
+        let mut stop: Option<String> = None;
+        let outcome = {
+            let waiting = matches!(wave.as_slice(), [Effect::Wait { .. } | Effect::Look { .. }]);
+            let work = hands.perform(wave);
+            pin_mut!(work);
+            loop {
+                let signal = signals.next();
+                pin_mut!(signal);
+                match select(&mut work, signal).await {
+                    Either::Left((outcome, _)) => break outcome?,
+                    // Waiting can be broken off at any moment; a call is given the time to end.
+                    Either::Right((by, _)) if waiting => {
+                        stop = Some(by);
+                        break Outcome::Nothing;
+                    }
+                    Either::Right((by, _)) if stop.is_some() => return Err(CannotTell::StoppedAtOnce(by)),
+                    Either::Right((by, _)) => stop = Some(by),
+                }
+            }
+        };
+        let events = match outcome {
+            Outcome::Happened(events) => events,
+            Outcome::Nothing => Vec::new(),
+        };
+        let noted = matches!(events.as_slice(), [Event::StopAsked { .. }]);
+        let stop = stop.filter(|_| !noted).map(|by| Event::StopAsked { by });
+        events.into_iter().chain(stop).map(|event| self.record(event)).collect()
+    }
+}
+
+impl Local {
+    /// Writes an event down and tells of it.
+    ///
+    /// # Errors
+    /// If it cannot be written. Then nothing may rely on it.
+    pub fn record(&mut self, event: Event) -> Result<Entry, CannotTell> {
+        let entry = Entry { at: self.clock.now(), event };
+        self.journal.append(&entry)?;
+        self.view.apply(&entry);
+        self.reporter.entry(&self.view, &entry);
+        Ok(entry)
+    }
+}
+
+/// What effects are carried out with.
+struct Hands<'a> {
+    view: &'a View,
+    kinds: &'a Kinds,
+    probes: &'a Probes,
+    clock: &'a dyn Clock,
+    rules: &'a Rules,
+    asker: &'a mut dyn Asker,
+    reporter: &'a mut dyn Reporter,
+}
+
+impl Hands<'_> {
+    async fn perform(&mut self, wave: Vec<Effect>) -> Result<Outcome, CannotTell> {
+        let mut events = Vec::new();
+        let mut samples = Vec::new();
+        for effect in wave {
+            match effect {
+                Effect::Probe { task, probe } => samples.push((task, probe)),
+                Effect::Ask(question) => events.push(self.ask(question).await?),
+                Effect::Pass { task } => events.push(Event::Unchanged { task }),
+                Effect::Announce { op } => events.push(Event::Intended { op }),
+                Effect::Write { op, change } => events.push(self.write(op, &change).await),
+                Effect::Poll { op, operation, resource } => events.push(self.poll(op, &operation, &resource).await),
+                Effect::Look { op, resource } => events.extend(self.look(op, &resource).await?),
+                Effect::OpenGate { task } => events.push(Event::GateOpened { task }),
+                Effect::CloseGate { task, outcome } => events.push(Event::GateClosed { task, outcome }),
+                Effect::Wait { until } => {
+                    self.clock.sleep_until(until).await;
+                    return Ok(Outcome::Nothing);
+                }
+                Effect::End(ending) => events.push(Event::Ended { ending }),
+                Effect::Park => {}
+            }
+        }
+        events.extend(self.sample(samples).await);
+        Ok(Outcome::Happened(events))
+    }
+
+    async fn sample(&self, samples: Vec<(TaskId, String)>) -> Vec<Event> {
+        let _beside = self.clock.beside(samples.len().saturating_sub(1));
+        let looks = samples.into_iter().map(|(task, probe)| async move {
+            let observation = self.probes.observe(&probe).await;
+            Event::Observed { task, probe, observation }
+        });
+        join_all(looks).await
+    }
+
+    async fn ask(&mut self, question: Question) -> Result<Event, CannotTell> {
+        self.reporter.asking(self.view, &question);
+        if let Some((choice, by)) = self.rules.answer(&question) {
+            return Ok(Event::Answered { question, choice, by });
+        }
+        match self.asker.ask(self.view, &question).await.map_err(CannotTell::Unasked)? {
+            Answer::Given(choice, by) => Ok(Event::Answered { question, choice, by }),
+            Answer::Interrupted(by) => Ok(Event::StopAsked { by }),
+        }
+    }
+
+    async fn write(&self, op: OpId, change: &Change) -> Event {
+        let written = match self.kinds.of(&change.resource) {
+            Ok(kind) => kind.write(change).await,
+            Err(error) => Err(WriteError::Refused { resource: change.resource.clone(), why: error.to_string() }),
+        };
+        match written {
+            Ok(Written::Sent(Progress::Running { operation })) => Event::Begun { op, operation },
+            Ok(Written::Sent(Progress::Done(seen))) => Event::Settled { op, seen },
+            Ok(Written::Sent(Progress::Failed { why })) | Err(WriteError::InDoubt { why, .. }) => {
+                Event::InDoubt { op, why }
+            }
+            Ok(Written::Drifted { now }) => Event::Refused { op, refusal: Refusal::Drifted { now } },
+            Err(WriteError::Refused { why, .. } | WriteError::Conflict { why, .. }) => {
+                Event::Refused { op, refusal: Refusal::Api { why } }
+            }
+        }
+    }
+
+    async fn poll(&self, op: OpId, operation: &str, resource: &ResourceId) -> Event {
+        let polled = match self.kinds.of(resource) {
+            Ok(kind) => kind.poll(resource, operation).await,
+            Err(error) => Err(error),
+        };
+        match polled {
+            Ok(Progress::Running { .. }) => Event::Polled { op },
+            Ok(Progress::Done(seen)) => Event::Settled { op, seen },
+            Ok(Progress::Failed { why }) => Event::Failed { op, why },
+            // The operation goes on whether it can be asked for or not.
+            Err(error) if error.is_passing() => Event::Polled { op },
+            Err(error) => Event::InDoubt { op, why: error.to_string() },
+        }
+    }
+
+    async fn look(&self, op: OpId, resource: &ResourceId) -> Result<Vec<Event>, CannotTell> {
+        let until = later(self.clock.now(), LOOKING);
+        loop {
+            let seen = match self.kinds.of(resource) {
+                Ok(kind) => kind.observe(resource).await,
+                Err(error) => Err(error),
+            };
+            match seen {
+                Ok(seen) => {
+                    return Ok(match (seen.operation, seen.trouble) {
+                        (Some(operation), _) => vec![Event::Begun { op, operation }],
+                        (None, trouble) => {
+                            let failed = trouble.map(|why| Event::Failed { op: op.clone(), why });
+                            failed.into_iter().chain([Event::Settled { op, seen: seen.state }]).collect()
+                        }
+                    });
+                }
+                Err(error) if may_pass(&error) && self.clock.now() < until => {
+                    self.clock.sleep_until(later(self.clock.now(), BETWEEN_LOOKS)).await;
+                }
+                Err(error) => return Err(CannotTell::Unseen { op, why: error.to_string() }),
+            }
+        }
+    }
+}
+
+fn may_pass(error: &ReadError) -> bool {
+    error.is_passing() || matches!(error, ReadError::Garbled { .. })
+}
