@@ -1,1 +1,3 @@
+//! Rectify's promises, one file each, in one binary.
 
+mod architecture;

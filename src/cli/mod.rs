@@ -1,1 +1,138 @@
-//! (being written)
+//! Arguments and wiring, one file a subcommand. Nothing is decided here.
+
+mod check;
+mod cloud;
+mod console;
+mod exit;
+mod plan;
+mod resume;
+mod rollback;
+mod run;
+mod runs;
+mod session;
+mod show;
+mod simulate;
+mod verify;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use self::console::Console;
+use self::exit::{Exit, Trouble};
+use crate::journal::State;
+
+/// Carries out infrastructure remediation runbooks against Google Cloud.
+///
+/// A runbook is planned against the live cloud, shown, confirmed, applied, proven healthy, and can be
+/// undone. With --sim nothing real is touched.
+#[derive(Parser)]
+#[command(name = "rectify", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    /// Where runs are kept [default: $XDG_STATE_HOME/rectify]
+    #[arg(long, global = true, value_name = "DIR", env = "RECTIFY_STATE", hide_env = true)]
+    state: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Find every mistake that can be known without a network
+    Check(check::Arguments),
+    /// Show what a run would change; write nothing
+    Plan(plan::Arguments),
+    /// Plan, ask, apply, and wait until health is proven
+    Run(run::Arguments),
+    /// Go on with a run that was interrupted, stopped or killed
+    Resume(resume::Arguments),
+    /// Undo what a run applied, newest first
+    Rollback(rollback::Arguments),
+    /// List runs
+    Runs,
+    /// Tell a run again from its journal
+    Show(show::Arguments),
+    /// Check that a run's journal, plan and runbook are as they were written
+    Verify(verify::Arguments),
+    /// Serve a simulated cloud on loopback
+    Simulate(simulate::Arguments),
+}
+
+/// Which run is meant.
+#[derive(Args)]
+struct Which {
+    /// The beginning of a run's id [default: the newest run]
+    #[arg(value_name = "RUN")]
+    run: Option<String>,
+}
+
+/// What is approved beforehand.
+#[derive(Args)]
+struct Approvals {
+    /// Approve ordinary changes without asking
+    #[arg(long)]
+    yes: bool,
+
+    /// Approve this step's change although it cannot be undone; may be given several times
+    #[arg(long, value_name = "STEP")]
+    acknowledge: Vec<String>,
+}
+
+/// The program.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version are no mistakes; clap knows which stream each belongs to.
+        Err(error) => {
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            let _ = error.print();
+            return exit.into();
+        }
+    };
+    let console = Console::detect();
+    match dispatch(cli, console) {
+        Ok(exit) => exit.into(),
+        Err(trouble) => {
+            console.trouble(&trouble);
+            trouble.exit.into()
+        }
+    }
+}
+
+fn dispatch(cli: Cli, console: Console) -> Result<Exit, Trouble> {
+    let state = || state(cli.state.clone());
+    match cli.command {
+        Command::Check(arguments) => check::check(&arguments, console),
+        Command::Plan(arguments) => alone(plan::plan(&arguments, console)),
+        Command::Run(arguments) => alone(run::run(&arguments, &state()?, console)),
+        Command::Resume(arguments) => alone(resume::resume(&arguments, &state()?, console)),
+        Command::Rollback(arguments) => alone(rollback::rollback(&arguments, &state()?, console)),
+        Command::Runs => runs::runs(&state()?, console),
+        Command::Show(arguments) => show::show(&arguments, &state()?, console),
+        Command::Verify(arguments) => verify::verify(&arguments, &state()?, console),
+        Command::Simulate(arguments) => alone(simulate::simulate(&arguments, console)),
+    }
+}
+
+/// Only commands that wait for something pay for a runtime.
+fn alone(work: impl Future<Output = Result<Exit, Trouble>>) -> Result<Exit, Trouble> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+    let exit = runtime.block_on(work);
+    // A prompt that nobody will answer any more must not keep the program alive.
+    runtime.shutdown_background();
+    exit
+}
+
+#[expect(clippy::disallowed_methods, reason = "the environment is read here")]
+fn state(given: Option<PathBuf>) -> Result<State, Trouble> {
+    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || absolute("HOME").map(|home| home.join(".local/state"));
+    let root = given.or_else(|| Some(absolute("XDG_STATE_HOME").or_else(home)?.join("rectify")));
+    root.map(State::at).ok_or_else(|| {
+        Trouble::new(Exit::Usage, "there is no home directory to keep runs in")
+            .help("name a directory with --state DIR")
+    })
+}

@@ -1,34 +1,153 @@
-//! stub
-use std::collections::BTreeMap;
-/// a
+//! Conditions over what was seen, in CEL: compiled once, told what they name, evaluated.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cel::{Context, Program, Value};
+
+/// The longest condition. A person has to read it at 3 a.m.
+const LONGEST: usize = 2048;
+
+/// One thing that was seen, as a condition can use it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fact {
-    /// a
+    /// Yes or no.
     Bool(bool),
-    /// a
+    /// A whole number.
     Int(i64),
-    /// a
+    /// Text.
     Text(String),
-    /// a
-    Span(std::time::Duration),
+    /// A length of time.
+    Span(Duration),
 }
-impl Fact {
-    /// a
-    pub fn to_json(&self) -> serde_json::Value {
-        serde_json::Value::Null
-    }
+
+/// A condition that compiled.
+#[derive(Clone)]
+pub struct Condition {
+    text: String,
+    program: Arc<Program>,
 }
-/// a
-#[derive(Clone, Debug)]
-pub struct Condition;
-impl std::fmt::Display for Condition {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("x")
-    }
+
+/// A condition that did not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct BadCondition {
+    /// The byte of the text at which the parser stumbled, if it says so.
+    pub at: Option<usize>,
+    /// Its words.
+    pub why: String,
 }
+
 impl Condition {
-    /// a
-    pub fn holds(&self, _: &BTreeMap<String, Fact>) -> Result<bool, String> {
-        Ok(true)
+    /// Compiles a condition.
+    pub fn compile(text: &str) -> Result<Condition, BadCondition> {
+        if text.len() > LONGEST {
+            return Err(BadCondition { at: None, why: format!("a condition has at most {LONGEST} characters") });
+        }
+        let program = Program::compile(text).map_err(|errors| {
+            let first = errors.errors.first();
+            let at = first.and_then(|error| byte_of(text, error.pos));
+            let why = first.map_or_else(|| "it cannot be read".to_owned(), |error| error.msg.clone());
+            BadCondition { at, why }
+        })?;
+        Ok(Condition { text: text.to_owned(), program: Arc::new(program) })
+    }
+
+    /// The facts it names.
+    pub fn names(&self) -> BTreeSet<String> {
+        self.program.references().variables().into_iter().map(str::to_owned).collect()
+    }
+
+    /// Whether it holds. An error says why that cannot be told; then nothing is known.
+    pub fn holds(&self, facts: &BTreeMap<String, Fact>) -> Result<bool, String> {
+        let mut context = Context::default();
+        for (name, fact) in facts {
+            context.add_variable_from_value(name.as_str(), fact.value());
+        }
+        match self.program.execute(&context) {
+            Ok(Value::Bool(holds)) => Ok(holds),
+            Ok(other) => Err(format!("it is a {}, not true or false", other.type_of())),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Condition({})", self.text)
+    }
+}
+
+impl Fact {
+    /// The fact as it is journaled: a length of time is text, such as `80ms`.
+    pub fn to_json(&self) -> serde_json::Value {
+        match self {
+            Fact::Bool(is) => (*is).into(),
+            Fact::Int(number) => (*number).into(),
+            Fact::Text(text) => text.clone().into(),
+            Fact::Span(span) => crate::clock::words(*span).into(),
+        }
+    }
+
+    fn value(&self) -> Value {
+        match self {
+            Fact::Bool(is) => Value::Bool(*is),
+            Fact::Int(number) => Value::Int(*number),
+            Fact::Text(text) => Value::String(Arc::new(text.clone())),
+            Fact::Span(span) => Value::Duration(chrono::Duration::from_std(*span).unwrap_or(chrono::Duration::MAX)),
+        }
+    }
+}
+
+/// The parser counts lines from 1 and columns from 1.
+fn byte_of(text: &str, (line, column): (isize, isize)) -> Option<usize> {
+    let (line, column) = (usize::try_from(line).ok()?.checked_sub(1)?, usize::try_from(column).ok()?.checked_sub(1)?);
+    let before: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
+    let place = before + column;
+    (place <= text.len() && text.is_char_boundary(place)).then_some(place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(status: i64, latency: u64) -> BTreeMap<String, Fact> {
+        let latency = Fact::Span(Duration::from_millis(latency));
+        BTreeMap::from([("status".to_owned(), Fact::Int(status)), ("latency".to_owned(), latency)])
+    }
+
+    #[test]
+    fn a_health_page_is_judged_by_status_and_latency() {
+        let condition = Condition::compile("status == 200 && latency < duration(\"2s\")").unwrap();
+        assert_eq!(condition.names(), BTreeSet::from(["status".to_owned(), "latency".to_owned()]));
+        assert_eq!(condition.holds(&seen(200, 80)), Ok(true));
+        assert_eq!(condition.holds(&seen(200, 2000)), Ok(false));
+        assert_eq!(condition.holds(&seen(503, 80)), Ok(false));
+    }
+
+    #[test]
+    fn what_cannot_be_judged_is_not_false_but_unknown() {
+        let unnamed = Condition::compile("latency < duration(\"2s\")").unwrap();
+        assert!(unnamed.holds(&BTreeMap::new()).is_err());
+        let number = Condition::compile("status").unwrap();
+        assert!(number.holds(&seen(200, 80)).is_err());
+        let mixed = Condition::compile("status == \"200\" || status < \"3\"").unwrap();
+        assert!(mixed.holds(&seen(200, 80)).is_err());
+    }
+
+    #[test]
+    fn absurd_conditions_are_refused_and_nothing_breaks() {
+        assert!(Condition::compile("status ==").is_err());
+        assert!(Condition::compile(&"(".repeat(1000)).is_err());
+        assert!(Condition::compile(&"!".repeat(2000)).is_err() || Condition::compile(&"!".repeat(2000)).is_ok());
+        assert!(Condition::compile(&"1+".repeat(5000)).is_err());
     }
 }

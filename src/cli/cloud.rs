@@ -1,0 +1,287 @@
+//! Where calls go: Google, a simulated cloud elsewhere on this machine, or one inside this process.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use clap::Args;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::exit::{Exit, Trouble};
+use crate::clock::{Clock, SystemClock};
+use crate::journal::Directory;
+use crate::probe::Route;
+use crate::resource::{Cloud, Endpoint, Kinds};
+use crate::sim;
+
+/// How fast a simulated cloud runs unless told otherwise.
+const SPEED: f64 = 60.0;
+
+/// The file in a run's directory that holds its embedded cloud.
+const SAVED: &str = "cloud.json";
+/// The file in a run's directory that says where its calls go.
+const WHERE: &str = "where.json";
+
+/// The flags that say where calls go.
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// Use a simulated cloud: the scenario beside the runbook, another scenario, or one that is served at
+    /// http://127.0.0.1:PORT. Without this, the calls go to Google
+    #[arg(long, value_name = "SCENARIO|URL", num_args = 0..=1, default_missing_value = "")]
+    sim: Option<String>,
+
+    /// How much faster than the wall's clock the simulated cloud runs, or `max` [default: 60]
+    #[arg(long, value_name = "N")]
+    speed: Option<Speed>,
+}
+
+/// How fast simulated time passes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Speed {
+    /// So many times as fast as the wall's clock.
+    Times(f64),
+    /// It jumps to the next moment at which something happens.
+    Max,
+}
+
+impl FromStr for Speed {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Speed, String> {
+        match text.parse::<f64>() {
+            _ if text == "max" => Ok(Speed::Max),
+            Ok(times) if (0.1..=10_000.0).contains(&times) => Ok(Speed::Times(times)),
+            _ => Err("a number from 0.1 to 10000, or `max`".to_owned()),
+        }
+    }
+}
+
+impl Speed {
+    pub(super) fn clock(self, start: Timestamp) -> sim::Clock {
+        match self {
+            Speed::Times(factor) => sim::Clock::scaled(start, factor),
+            Speed::Max => sim::Clock::stepped(start),
+        }
+    }
+}
+
+/// Where the calls of a run go; kept with the run, so that it is resumed on the same cloud.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "at", rename_all = "snake_case")]
+pub(super) enum Where {
+    /// Google.
+    Google,
+    /// A simulated cloud that another process serves.
+    Served {
+        /// Its address.
+        address: SocketAddr,
+    },
+    /// A simulated cloud inside this process.
+    Embedded {
+        /// The scenario it starts from.
+        scenario: PathBuf,
+        /// How fast it runs.
+        speed: Speed,
+    },
+}
+
+impl Arguments {
+    /// What the flags say, for this runbook.
+    pub(super) fn place(&self, runbook: &Path) -> Result<Where, Trouble> {
+        let Some(sim) = &self.sim else {
+            if self.speed.is_some() {
+                return Err(Trouble::new(
+                    Exit::Usage,
+                    "--speed is for a simulated cloud; Google's time cannot be hurried",
+                )
+                .help("add --sim"));
+            }
+            return Ok(Where::Google);
+        };
+        if let Some(rest) = sim.strip_prefix("http://") {
+            let address =
+                rest.trim_end_matches('/').parse::<SocketAddr>().ok().filter(|address| address.ip().is_loopback());
+            let address = address.ok_or_else(|| {
+                Trouble::new(Exit::Usage, format!("{sim} is not the address of a simulated cloud"))
+                    .help("it looks like http://127.0.0.1:8080, as `rectify simulate` prints it")
+            })?;
+            if self.speed.is_some() {
+                return Err(Trouble::new(Exit::Usage, "a cloud that is served already has its own speed")
+                    .help("give --speed to `rectify simulate` instead"));
+            }
+            return Ok(Where::Served { address });
+        }
+        let scenario = if sim.is_empty() { runbook.with_extension("sim.toml") } else { PathBuf::from(sim) };
+        Ok(Where::Embedded { scenario, speed: self.speed.unwrap_or(Speed::Times(SPEED)) })
+    }
+}
+
+/// A cloud that can be talked to.
+pub(super) struct Connection {
+    pub(super) place: Where,
+    pub(super) cloud: Arc<Cloud>,
+    pub(super) kinds: Arc<Kinds>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) route: Route,
+    /// Where calls go, in words.
+    pub(super) words: String,
+    simulator: Option<sim::Simulator>,
+}
+
+impl Connection {
+    /// Connects for the first time.
+    pub(super) async fn open(place: Where) -> Result<Connection, Trouble> {
+        match &place {
+            Where::Embedded { scenario, speed } => {
+                let text = std::fs::read_to_string(scenario).map_err(|error| {
+                    Trouble::new(Exit::Usage, format!("the scenario {} cannot be read: {error}", scenario.display()))
+                        .help("name one with --sim SCENARIO, or put NAME.sim.toml beside NAME.toml")
+                })?;
+                let world = sim::World::from_scenario(&scenario.display().to_string(), &text)
+                    .map_err(|error| Trouble::from_error(Exit::Usage, &error))?;
+                let clock = speed.clock(world.now());
+                Connection::embedded(place, world, clock, None).await
+            }
+            Where::Google | Where::Served { .. } => Connection::outside(place).await,
+        }
+    }
+
+    /// Connects again to the cloud of a run. An embedded cloud goes on from where it was left.
+    pub(super) async fn reopen(directory: &Directory, not_before: Timestamp) -> Result<Connection, Trouble> {
+        let trouble = |error: &dyn std::error::Error| Trouble::from_error(Exit::Failed, error);
+        let place = directory.kept(WHERE).map_err(|error| trouble(&error))?;
+        let place: Where = serde_json::from_slice(&place).map_err(|error| trouble(&error))?;
+        let Where::Embedded { speed, .. } = &place else { return Connection::outside(place).await };
+        let saved = directory.file(SAVED);
+        let world = sim::World::reopen(&saved).map_err(|error| trouble(&error))?;
+        let clock = speed.clock(world.now().max(not_before));
+        Connection::embedded(place, world, clock, Some(saved)).await
+    }
+
+    async fn embedded(
+        place: Where,
+        world: sim::World,
+        clock: sim::Clock,
+        saved: Option<PathBuf>,
+    ) -> Result<Connection, Trouble> {
+        let hosts = world.hosts();
+        let here = SocketAddr::from(([127, 0, 0, 1], 0));
+        let simulator = sim::Simulator::start(world, clock.clone(), here, saved).await;
+        let simulator = simulator.map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+        let address = simulator.addr();
+        Connection::simulated(place, address, hosts, clock, "a simulated cloud".to_owned(), Some(simulator)).await
+    }
+
+    async fn outside(place: Where) -> Result<Connection, Trouble> {
+        let Where::Served { address } = place else {
+            let clock = Arc::new(SystemClock);
+            return Connection::to(place, &Endpoint::Google, clock, Route::Direct, "Google Cloud".to_owned(), None)
+                .await;
+        };
+        let Control { now, speed, hosts } = Control::ask(address).await.map_err(|error| {
+            Trouble::new(
+                Exit::Failed,
+                format!("no simulated cloud answers at http://{address}: {}", error.without_url()),
+            )
+            .help("start one with `rectify simulate SCENARIO`")
+        })?;
+        let factor = speed.ok_or_else(|| {
+            Trouble::new(Exit::Usage, format!("the simulated cloud at {address} runs at no steady speed"))
+                .help("serve it with `rectify simulate --speed N`")
+        })?;
+        let words = format!("a simulated cloud at {address}");
+        Connection::simulated(place, address, hosts, sim::Clock::scaled(now, factor), words, None).await
+    }
+
+    async fn simulated(
+        place: Where,
+        address: SocketAddr,
+        hosts: Vec<String>,
+        clock: sim::Clock,
+        words: String,
+        simulator: Option<sim::Simulator>,
+    ) -> Result<Connection, Trouble> {
+        let route = Route::Simulated { address, hosts };
+        let clock = Arc::new(Simulated { _busy: clock.busy(), clock });
+        Connection::to(place, &Endpoint::Simulated(address), clock, route, words, simulator).await
+    }
+
+    async fn to(
+        place: Where,
+        endpoint: &Endpoint,
+        clock: Arc<dyn Clock>,
+        route: Route,
+        words: String,
+        simulator: Option<sim::Simulator>,
+    ) -> Result<Connection, Trouble> {
+        let cloud = Cloud::at(endpoint).await.map_err(|error| {
+            let trouble = Trouble::from_error(Exit::Failed, &error);
+            trouble.help("log in with `gcloud auth application-default login`, or try the runbook with --sim")
+        })?;
+        let cloud = Arc::new(cloud);
+        let kinds = Arc::new(Kinds::on(&cloud));
+        Ok(Connection { place, cloud, kinds, clock, route, words, simulator })
+    }
+
+    /// Keeps in a run's directory what it takes to connect again.
+    pub(super) fn keep(&self, directory: &Directory) -> Result<(), Trouble> {
+        let place = serde_json::to_vec(&self.place).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+        directory.keep(WHERE, &place).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+        if let Some(simulator) = &self.simulator {
+            simulator.save_to(directory.file(SAVED)).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+        }
+        Ok(())
+    }
+
+    /// Leaves the embedded cloud, if there is one, as it is now.
+    pub(super) fn close(self) {
+        if let Some(simulator) = self.simulator {
+            simulator.save();
+            simulator.stop();
+        }
+    }
+}
+
+/// What a served cloud says of itself.
+#[derive(Deserialize)]
+struct Control {
+    now: Timestamp,
+    speed: Option<f64>,
+    hosts: Vec<String>,
+}
+
+impl Control {
+    async fn ask(address: SocketAddr) -> Result<Control, reqwest::Error> {
+        let http = reqwest::Client::builder().no_proxy().build()?;
+        http.get(format!("http://{address}/_sim/state")).send().await?.error_for_status()?.json().await
+    }
+}
+
+/// The clock of a simulated cloud. Whoever holds it is at work, except while it sleeps.
+struct Simulated {
+    clock: sim::Clock,
+    _busy: sim::Busy,
+}
+
+impl Clock for Simulated {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn sleep_until(&self, until: Timestamp) -> BoxFuture<'_, ()> {
+        self.clock.sleep_until(until).boxed()
+    }
+
+    fn timer(&self, until: Timestamp) -> BoxFuture<'_, ()> {
+        self.clock.timer(until).boxed()
+    }
+
+    fn beside(&self, calls: usize) -> Box<dyn Send + Sync> {
+        Box::new((0..calls).map(|_| self.clock.busy()).collect::<Vec<_>>())
+    }
+}

@@ -1,0 +1,128 @@
+//! Every way to end: its code and its words.
+
+use std::process::ExitCode;
+
+use crate::driver::{Came, CannotTell};
+use crate::run::{Ending, Failure, Refusal};
+
+/// How a command ends. The codes are a promise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done,
+    /// Something ran and did not succeed; what was changed was rolled back or is stated.
+    Failed,
+    /// Wrong usage, or the runbook does not check.
+    Usage,
+    /// `plan --detailed-exitcode`: there are changes.
+    Changes,
+    /// A rollback could not be finished; a person must act.
+    Stuck,
+    /// Refused: drift, a target held by another run, an approval that is missing.
+    Refused,
+    /// The operator said no; what was changed is stated.
+    Declined,
+    /// Interrupted, resumable.
+    Interrupted,
+}
+
+impl Exit {
+    /// The code that a shell sees.
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::Changes => 3,
+            Exit::Stuck => 6,
+            Exit::Refused => 7,
+            Exit::Declined => 8,
+            Exit::Interrupted => 130,
+        }
+    }
+
+    /// How a run that came here ends the command.
+    pub fn of(came: &Result<Came, CannotTell>) -> Exit {
+        match came {
+            Ok(Came::Parked) | Err(CannotTell::StoppedAtOnce(_)) => Exit::Interrupted,
+            Ok(Came::Ended(ending)) => match ending {
+                Ending::Done { failed } if failed.is_empty() => Exit::Done,
+                Ending::RolledBack { why: None, .. } => Exit::Done,
+                Ending::Stopped { why: Failure::Refused { refusal: Refusal::Drifted { .. }, .. }, .. } => Exit::Refused,
+                Ending::Done { .. } | Ending::RolledBack { .. } | Ending::Stopped { .. } => Exit::Failed,
+                Ending::Declined { .. } => Exit::Declined,
+                Ending::Stuck { .. } => Exit::Stuck,
+            },
+            Err(_) => Exit::Failed,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit.code())
+    }
+}
+
+/// Why a command could not do its work at all: told on stderr, with what to do next.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("{message}")]
+pub struct Trouble {
+    /// How the command ends.
+    pub exit: Exit,
+    /// What is wrong, on what.
+    pub message: String,
+    /// What to do next.
+    #[help]
+    pub help: Option<String>,
+}
+
+impl Trouble {
+    /// Trouble without advice.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Trouble {
+        Trouble { exit, message: message.into(), help: None }
+    }
+
+    /// The same with advice.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Trouble {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Trouble from an error and everything behind it.
+    pub fn from_error(exit: Exit, error: &dyn std::error::Error) -> Trouble {
+        let mut message = error.to_string();
+        let mut source = error.source();
+        while let Some(deeper) = source {
+            let words = deeper.to_string();
+            if !message.contains(&words) {
+                message = format!("{message}: {words}");
+            }
+            source = deeper.source();
+        }
+        Trouble::new(exit, message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_codes_are_the_promised_ones() {
+        let codes = [
+            (Exit::Done, 0),
+            (Exit::Failed, 1),
+            (Exit::Usage, 2),
+            (Exit::Changes, 3),
+            (Exit::Stuck, 6),
+            (Exit::Refused, 7),
+            (Exit::Declined, 8),
+            (Exit::Interrupted, 130),
+        ];
+        for (exit, code) in codes {
+            assert_eq!(exit.code(), code, "{exit:?}");
+        }
+    }
+}

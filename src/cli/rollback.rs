@@ -1,0 +1,91 @@
+//! `rectify rollback`: undo what a run applied.
+
+use clap::Args;
+
+use super::console::Console;
+use super::exit::{Exit, Trouble};
+use super::resume::{reconnect, torn};
+use super::session::{Kept, Session, operator};
+use super::{Approvals, Which};
+use crate::engine::Run;
+use crate::inert::inert;
+use crate::journal::State;
+use crate::plan::{lines, resource};
+use crate::run::{Ending, Event};
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    which: Which,
+
+    /// Undo without asking
+    #[arg(long)]
+    yes: bool,
+
+    /// Show what would be undone and stop
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(super) async fn rollback(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
+    let kept = Kept::find(state, arguments.which.run.as_deref())?;
+    let (journal, read) = kept.reopen()?;
+    let (run, view) = kept.fold(&read.entries)?;
+    let id = kept.directory.id();
+    if let Some(Ending::RolledBack { .. }) = run.ending() {
+        return Err(Trouble::new(Exit::Usage, format!("run {id} is rolled back already")));
+    }
+    torn(&read, console);
+    console.out(&preview(&id, &run));
+    if arguments.dry_run || run.undo().is_empty() && run.in_flight().is_none() {
+        return Ok(Exit::Done);
+    }
+    if !arguments.yes {
+        if !console.interactive {
+            return Err(Trouble::new(
+                Exit::Refused,
+                "this is not a terminal, so nobody can be asked; nothing was undone",
+            )
+            .help("approve the rollback with --yes"));
+        }
+        let answer = console.confirm("Undo this?").map_err(|why| Trouble::new(Exit::Failed, why))?;
+        if answer != Some(true) {
+            console.out("Nothing was undone.\n");
+            return Ok(Exit::Declined);
+        }
+    }
+    let (checked, connection) = reconnect(&kept, &read, console).await?;
+    let approvals = Approvals { yes: true, acknowledge: Vec::new() };
+    let session = Session {
+        checked: &checked,
+        connection,
+        directory: &kept.directory,
+        journal,
+        run,
+        view,
+        approvals: &approvals,
+        console,
+    };
+    session.work(Event::RollbackAsked { operator: operator() }).await
+}
+
+fn preview(id: &str, run: &Run) -> String {
+    let mut out = format!("Rolling back run {id}\n");
+    if let Some(op) = run.in_flight() {
+        out.push_str(&format!("\n  {op} is in flight: its outcome is awaited first\n"));
+    }
+    for (task, change) in run.undo() {
+        out.push_str(&format!("\n  undo {}   {}\n", inert(task.id.as_str()), resource(&change)));
+        for line in lines(&change) {
+            out.push_str(&format!("      {line}\n"));
+        }
+    }
+    for kept in run.kept() {
+        out.push_str(&format!("\n  {} stays: it cannot be undone\n", inert(kept.as_str())));
+    }
+    if run.undo().is_empty() && run.in_flight().is_none() {
+        out.push_str("\nThere is nothing to undo.\n");
+    }
+    out.push('\n');
+    out
+}

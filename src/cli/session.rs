@@ -1,0 +1,178 @@
+//! One process at work on one run: put together, driven, told how to go on.
+
+use std::collections::BTreeSet;
+
+use super::Approvals;
+use super::cloud::Connection;
+use super::console::{Console, Person};
+use super::exit::{Exit, Trouble};
+use crate::check::Checked;
+use crate::driver::{Came, Local, Rules, Signals, drive};
+use crate::engine::Run;
+use crate::journal::{Directory, Found, Journal, OpenError, Read, State};
+use crate::plan::Plan;
+use crate::probe::Probes;
+use crate::run::{Entry, Event, Operator, View};
+
+/// The files beside a run's journal.
+pub(super) const PLAN: &str = "plan.json";
+pub(super) const RUNBOOK: &str = "runbook.toml";
+
+/// A run as it is kept.
+pub(super) struct Kept {
+    pub(super) directory: Directory,
+    pub(super) plan: Plan,
+}
+
+impl Kept {
+    /// The run that is meant.
+    pub(super) fn find(state: &State, which: Option<&str>) -> Result<Kept, Trouble> {
+        let directory = match state.find(which) {
+            Found::One(directory) => directory,
+            Found::None(ids) if ids.is_empty() => {
+                return Err(Trouble::new(Exit::Usage, "there are no runs yet"));
+            }
+            Found::None(ids) => {
+                let which = which.unwrap_or_default();
+                return Err(Trouble::new(Exit::Usage, format!("no run's id begins with {which}"))
+                    .help(format!("there are {}", ids.join(", "))));
+            }
+            Found::Several(ids) => {
+                return Err(Trouble::new(Exit::Usage, "several runs' ids begin so")
+                    .help(format!("which of {}?", ids.join(", "))));
+            }
+        };
+        let plan = directory.kept(PLAN).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+        let plan = serde_json::from_slice(&plan).map_err(|error| {
+            Trouble::new(Exit::Failed, format!("the plan of run {} cannot be read: {error}", directory.id()))
+        })?;
+        Ok(Kept { directory, plan })
+    }
+
+    /// Takes the journal up, so that nobody else can.
+    pub(super) fn reopen(&self) -> Result<(Journal, Read), Trouble> {
+        self.directory.reopen().map_err(|error| match error {
+            OpenError::Held => {
+                let holder = self.directory.read().ok().and_then(|read| holder(&read.entries));
+                let by = holder.map(|holder| format!(" by {holder}")).unwrap_or_default();
+                Trouble::new(Exit::Refused, format!("run {} is being worked right now{by}", self.directory.id()))
+                    .help(format!("follow it with `rectify show {}`", self.directory.id()))
+            }
+            error => Trouble::from_error(Exit::Failed, &error),
+        })
+    }
+
+    /// The run, and the view of it, as the entries leave them.
+    pub(super) fn fold(&self, entries: &[Entry]) -> Result<(Run, View), Trouble> {
+        let (mut run, mut view) = (Run::new(self.plan.tasks.clone()), View::new(&self.plan.tasks));
+        for entry in entries {
+            run.apply(entry).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+            view.apply(entry);
+        }
+        Ok((run, view))
+    }
+}
+
+/// Who worked the run last.
+pub(super) fn holder(entries: &[Entry]) -> Option<Operator> {
+    entries.iter().rev().find_map(|entry| match &entry.event {
+        Event::Started { operator, .. } | Event::Resumed { operator } | Event::RollbackAsked { operator } => {
+            Some(operator.clone())
+        }
+        _ => None,
+    })
+}
+
+/// Who works it now.
+#[expect(clippy::disallowed_methods, reason = "the environment is read here")]
+pub(super) fn operator() -> Operator {
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "unknown".to_owned());
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim().to_owned());
+    Operator { user, host: host.unwrap_or_else(|_| "unknown".to_owned()), pid: std::process::id() }
+}
+
+/// What it takes to work a run.
+pub(super) struct Session<'a> {
+    pub(super) checked: &'a Checked,
+    pub(super) connection: Connection,
+    pub(super) directory: &'a Directory,
+    pub(super) journal: Journal,
+    pub(super) run: Run,
+    pub(super) view: View,
+    pub(super) approvals: &'a Approvals,
+    pub(super) console: Console,
+}
+
+impl Session<'_> {
+    /// Writes down how this process comes to the run, works it, and says how to go on.
+    pub(super) async fn work(self, first: Event) -> Result<Exit, Trouble> {
+        let Session { checked, connection, directory, journal, mut run, view, approvals, console } = self;
+        let failed = |error: &dyn std::error::Error| Trouble::from_error(Exit::Failed, error);
+        let runbook = checked.runbook();
+        let probes = Probes::new(
+            runbook.probes.clone(),
+            runbook.target.clone(),
+            connection.kinds.clone(),
+            connection.clock.clone(),
+            connection.route.clone(),
+        );
+        let mut local = Local {
+            journal,
+            view,
+            kinds: connection.kinds.clone(),
+            probes: probes.map_err(|error| failed(&error))?,
+            clock: connection.clock.clone(),
+            rules: Rules {
+                yes: approvals.yes,
+                acknowledged: approvals.acknowledge.iter().cloned().collect::<BTreeSet<_>>(),
+                interactive: console.interactive,
+            },
+            asker: Box::new(Person { console, name: operator().user }),
+            reporter: console.reporter(),
+            signals: Signals::listen().map_err(|error| failed(&error))?,
+        };
+        let entry = local.record(first).map_err(|error| failed(&error))?;
+        run.apply(&entry).map_err(|error| failed(&error))?;
+        let came = drive(&mut run, &mut local).await;
+        drop(local);
+        connection.close();
+        let exit = Exit::of(&came);
+        let id = directory.id();
+        match came {
+            Ok(Came::Ended(_)) => console.out(&next(exit, &id, &run)),
+            Ok(Came::Parked) => console.out(&parked(&id, &run)),
+            Err(error) => {
+                let trouble = Trouble::from_error(exit, &error);
+                return Err(trouble.help(format!("`rectify resume {id}` looks at the cloud and goes on from here")));
+            }
+        }
+        Ok(exit)
+    }
+}
+
+/// What can be done with a run that ended so.
+fn next(exit: Exit, id: &str, run: &Run) -> String {
+    let undo = run.undo().len();
+    let mut lines = Vec::new();
+    if exit == Exit::Stuck {
+        lines.push(format!("rectify rollback {id}   tries again what could not be undone"));
+    } else {
+        if exit != Exit::Done && undo > 0 || matches!(exit, Exit::Refused | Exit::Declined) {
+            lines.push(format!("rectify resume {id}     goes on from here"));
+        }
+        if undo > 0 {
+            let changes =
+                if undo == 1 { "the 1 change that is".to_owned() } else { format!("the {undo} changes that are") };
+            lines.push(format!("rectify rollback {id}   undoes {changes} in force"));
+        }
+    }
+    lines.push(format!("rectify show {id}       tells this run again"));
+    format!("\n{}\n", lines.iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n"))
+}
+
+fn parked(id: &str, run: &Run) -> String {
+    let flight = run.in_flight().map_or_else(String::new, |op| format!("\n{op} goes on in the cloud meanwhile."));
+    format!(
+        "\nStopped where it was; everything is written down.{flight}\n\n  rectify resume {id}     goes on from here\n  rectify rollback {id}   undoes what was applied\n"
+    )
+}

@@ -1,0 +1,55 @@
+//! `rectify simulate`: serve a simulated cloud until Ctrl-C.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::cloud::Speed;
+use super::console::Console;
+use super::exit::{Exit, Trouble};
+use crate::driver::Signals;
+use crate::sim;
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// The scenario that describes the cloud
+    #[arg(value_name = "SCENARIO")]
+    scenario: PathBuf,
+
+    /// Where to listen; port 0 lets the system choose
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+
+    /// Write the port to this file once the cloud can be used
+    #[arg(long, value_name = "FILE")]
+    port_file: Option<PathBuf>,
+
+    /// How much faster than the wall's clock the cloud's time passes
+    #[arg(long, value_name = "N", default_value = "1")]
+    speed: Speed,
+}
+
+pub(super) async fn simulate(arguments: &Arguments, console: Console) -> Result<Exit, Trouble> {
+    let Arguments { scenario, listen, port_file, speed } = arguments;
+    let text = std::fs::read_to_string(scenario)
+        .map_err(|error| Trouble::new(Exit::Usage, format!("{} cannot be read: {error}", scenario.display())))?;
+    let world = sim::World::from_scenario(&scenario.display().to_string(), &text)
+        .map_err(|error| Trouble::from_error(Exit::Usage, &error))?;
+    let mut signals = Signals::listen().map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+    let clock = speed.clock(world.now());
+    let simulator = sim::Simulator::start(world, clock, *listen, None).await;
+    let simulator = simulator.map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+    if let Some(file) = port_file {
+        let port = simulator.addr().port().to_string();
+        // A reader must never see half a number.
+        let fresh = file.with_extension("new");
+        let written = std::fs::write(&fresh, port).and_then(|()| std::fs::rename(&fresh, file));
+        written
+            .map_err(|error| Trouble::new(Exit::Failed, format!("{} cannot be written: {error}", file.display())))?;
+    }
+    console.out(&format!("a simulated cloud is at http://{}\nCtrl-C stops it\n", simulator.addr()));
+    signals.next().await;
+    simulator.stop();
+    Ok(Exit::Done)
+}
