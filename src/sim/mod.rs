@@ -1,1 +1,4 @@
 //! (being written)
+
+pub mod clock;
+pub use clock::{Busy, Clock};
