@@ -1,1 +1,139 @@
-//! (being written)
+//! The simulated cloud: Google's own protocols on a loopback socket, over a small world in which causes have effects.
+//!
+//! It exists so that a runbook can be rehearsed, every failure path of it, by the same clients that will talk to
+//! Google. Therefore this room imports nothing from the rest of the crate: if it shared a type with the tool under
+//! test, a mistake in that type would agree with itself. And therefore it is strict: what Google refuses, it refuses.
+//! What is not known of Google (durations, capacities, the wording of an error) is a scenario's figure or marked as
+//! ours where it stands.
+//!
+//! The map:
+//!
+//! - [`scenario`] reads a TOML file and makes a [`World`] at time zero of it;
+//! - [`world`] is that world: plain data, and how it changes as time goes by;
+//! - [`clock`] is what time it is in it, scaled or stepped;
+//! - [`api`] serves Google's APIs, and `/_sim/` for whoever watches;
+//! - [`data_plane`] is what the services' visitors see;
+//! - [`Simulator`] puts them behind one socket.
+
+pub mod api;
+pub mod clock;
+pub mod data_plane;
+pub mod scenario;
+pub mod world;
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use axum::serve::ListenerExt;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use api::Shared;
+pub use clock::{Busy, Clock};
+pub use scenario::ScenarioError;
+pub use world::{SavedError, World};
+
+/// A simulated cloud that listens; it stops when it is dropped.
+#[must_use = "a simulator stops when it is dropped"]
+pub struct Simulator {
+    addr: SocketAddr,
+    shared: Arc<Shared>,
+    task: Option<JoinHandle<io::Result<()>>>,
+}
+
+/// Why a simulated cloud could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// It has no authentication, so nobody else may reach it.
+    #[error("a simulated cloud listens on loopback addresses only, and {0} is none")]
+    NotLoopback(SocketAddr),
+    /// The address could not be bound.
+    #[error("cannot listen on {addr}")]
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// It was called from outside a tokio runtime.
+    #[error("a simulated cloud needs a tokio runtime to run on")]
+    NoRuntime(#[source] tokio::runtime::TryCurrentError),
+    /// The world could not be written to the given file.
+    #[error("the simulated cloud could not be saved")]
+    Save(#[from] SavedError),
+}
+
+impl Simulator {
+    /// Starts serving `world` on the caller's tokio runtime; port 0 takes any free port.
+    ///
+    /// If `saved` is given, the world is written there now and after every request that changed it, before the
+    /// request is answered. Which requests went to which revision is not saved.
+    pub fn start(world: World, clock: Clock, listen: SocketAddr, saved: Option<PathBuf>) -> Result<Self, StartError> {
+        if !listen.ip().is_loopback() {
+            return Err(StartError::NotLoopback(listen));
+        }
+        let runtime = tokio::runtime::Handle::try_current().map_err(StartError::NoRuntime)?;
+        let refused = |source| StartError::Listen { addr: listen, source };
+        let listener = std::net::TcpListener::bind(listen).map_err(refused)?;
+        listener.set_nonblocking(true).map_err(refused)?;
+        let addr = listener.local_addr().map_err(refused)?;
+        let listener = tokio::net::TcpListener::from_std(listener).map_err(refused)?;
+        let (stopped, mut stop) = watch::channel(false);
+        let shared =
+            Arc::new(Shared { clock, world: Mutex::new(world), saved, seen: Mutex::new(VecDeque::new()), stopped });
+        shared.save(&shared.world())?;
+        let router = api::router(shared.clone());
+        let task = runtime.spawn(async move {
+            // Without it every answer waits for the client's delayed acknowledgement. Failing to set it costs speed only.
+            let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+            axum::serve(listener, router)
+                .with_graceful_shutdown(async move {
+                    // An error means that the simulator has gone, which is the same.
+                    let _ = stop.wait_for(|stopped| *stopped).await;
+                })
+                .await
+        });
+        Ok(Self { addr, shared, task: Some(task) })
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Writes the world to the file given at the start; does nothing if none was.
+    pub fn save(&self) -> Result<(), SavedError> {
+        self.shared.save(&self.shared.world())
+    }
+
+    /// Stops it: no new connections, requests that are still waiting are answered 503.
+    pub async fn stop(mut self) {
+        self.shared.stopped.send_replace(true);
+        if let Some(task) = self.task.take() {
+            // A client that sent half a request must not hold it up.
+            task.abort();
+            let _ = task.await;
+        }
+    }
+
+    /// Serves until it fails, which it should not; for a command that does nothing else.
+    pub async fn wait(mut self) -> io::Result<()> {
+        match self.task.take() {
+            Some(task) => task.await.map_err(io::Error::other)?,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        self.shared.stopped.send_replace(true);
+        if let Some(task) = self.task.take() {
+            task.abort();
+        }
+    }
+}

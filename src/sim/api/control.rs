@@ -1,0 +1,92 @@
+//! What the simulated cloud tells about itself under `/_sim/`: for tests, drills and curious people, never for the
+//! tool under test, which must see no more than Google would show it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::routing::get;
+use axum::{Json, Router};
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use super::{Answered, Shared, object};
+use crate::sim::world::refusal::{Code, Refusal};
+
+pub(super) fn routes() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/_sim/state", get(state))
+        .route("/_sim/requests", get(requests))
+        .route("/_sim/clock", get(clock).post(advance))
+}
+
+async fn state(State(shared): State<Arc<Shared>>) -> Answered {
+    let world = shared.world();
+    let connectors: BTreeMap<&String, Value> = world
+        .connectors
+        .iter()
+        .map(|(short, found)| {
+            let mut shown = found.wire(&world.connector_name(short), world.project());
+            shown["connections"] = json!({ "wanted": world.wanted(short), "carried": world.carried(short) });
+            (short, shown)
+        })
+        .collect();
+    let services: BTreeMap<&String, Value> = world
+        .services
+        .iter()
+        .map(|(short, found)| {
+            let illness = world.service_illness(short);
+            let revisions: BTreeMap<&String, Value> = found
+                .revisions
+                .keys()
+                .map(|name| {
+                    let illness = world.illness(short, name);
+                    (name, json!({ "ok": illness.is_none(), "why": illness.map(|illness| illness.sentence()) }))
+                })
+                .collect();
+            let mut shown = found.wire(&world, short);
+            shown["hosts"] = json!(found.figures.hosts);
+            shown["serving"] = json!(found.serving());
+            shown["health"] = json!({ "ok": illness.is_none(), "why": illness.map(|illness| illness.sentence()) });
+            shown["revisions"] = json!(revisions);
+            (short, shown)
+        })
+        .collect();
+    let location = world.location();
+    let operations: Vec<Value> = world.operations.values().map(|operation| operation.wire(&location)).collect();
+    let hosts: Vec<&String> = world.services.values().flat_map(|service| &service.figures.hosts).collect();
+    Ok(Json(json!({
+        "now": world.now().to_string(),
+        "speed": shared.clock.factor(),
+        "project": world.project(),
+        "region": world.region(),
+        "hosts": hosts,
+        "connectors": connectors,
+        "services": services,
+        "operations": operations,
+    })))
+}
+
+async fn requests(State(shared): State<Arc<Shared>>) -> Json<Value> {
+    Json(json!(&*shared.seen()))
+}
+
+async fn clock(State(shared): State<Arc<Shared>>) -> Json<Value> {
+    Json(json!({ "now": shared.clock.now().to_string(), "speed": shared.clock.factor() }))
+}
+
+/// `{"advance": "10m"}` moves the clock forward, on a stepped clock and on a scaled one.
+async fn advance(State(shared): State<Arc<Shared>>, body: Result<Bytes, BytesRejection>) -> Answered {
+    let body = object(body)?;
+    let by = body
+        .get("advance")
+        .and_then(Value::as_str)
+        .and_then(|text| text.parse::<SignedDuration>().ok())
+        .filter(|by| !by.is_negative())
+        .ok_or_else(|| Refusal::invalid("advance", "advance must be a duration such as \"10m\""))?;
+    shared.clock.advance(by);
+    shared.save(&shared.world()).map_err(|error| Refusal::new(Code::Internal, error.to_string()))?;
+    Ok(clock(State(shared)).await)
+}

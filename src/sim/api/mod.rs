@@ -1,0 +1,348 @@
+//! The routes of the simulated cloud, and what all of them have in common.
+//!
+//! One socket serves everything. A request whose host is a service's goes to the [data plane](super::data_plane);
+//! every other one is for an API: Serverless VPC Access v1, Cloud Run Admin v2, or our own control under `/_sim/`.
+//! Refusals have the shape that all Google APIs share, `{"error": {"code", "message", "status", "details"}}`
+//! (source: AIP-193).
+
+pub mod control;
+pub mod run_v2;
+pub mod vpcaccess_v1;
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use tokio::sync::watch;
+
+use super::clock::{Clock, later};
+use super::data_plane;
+use super::world::operation::Api;
+use super::world::refusal::{Code, Refusal};
+use super::world::{SavedError, World};
+
+/// A request body may not be larger: Google's limit differs from API to API.
+const BODY_LIMIT: usize = 1 << 20;
+
+/// How many requests are remembered.
+const REMEMBERED: usize = 100_000;
+
+/// What the handlers share.
+pub(super) struct Shared {
+    pub(super) clock: Clock,
+    pub(super) world: Mutex<World>,
+    pub(super) saved: Option<PathBuf>,
+    pub(super) seen: Mutex<VecDeque<Seen>>,
+    /// Becomes true when the simulator stops, so that no handler sleeps on.
+    pub(super) stopped: watch::Sender<bool>,
+}
+
+/// A request that was answered, as `/_sim/requests` tells it.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Seen {
+    at: Timestamp,
+    method: String,
+    path: String,
+    host: String,
+    /// Never the token itself.
+    caller: &'static str,
+    status: u16,
+}
+
+impl Shared {
+    /// The world, brought to the present.
+    pub(super) fn world(&self) -> MutexGuard<'_, World> {
+        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        world.advance(self.clock.now());
+        world
+    }
+
+    /// Changes the world, and saves it before anybody learns of the change; what cannot be saved does not happen.
+    fn change<T>(&self, change: impl FnOnce(&mut World) -> Result<T, Refusal>) -> Result<T, Refusal> {
+        let mut world = self.world();
+        let mut next = world.clone();
+        let result = change(&mut next)?;
+        if next != *world {
+            self.save(&next).map_err(|error| Refusal::new(Code::Internal, error.to_string()))?;
+            *world = next;
+        }
+        Ok(result)
+    }
+
+    pub(super) fn save(&self, world: &World) -> Result<(), SavedError> {
+        match &self.saved {
+            Some(path) => world.save(path),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn seen(&self) -> MutexGuard<'_, VecDeque<Seen>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// All routes.
+pub(super) fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .merge(vpcaccess_v1::routes())
+        .merge(run_v2::routes())
+        .merge(control::routes())
+        .fallback(|uri: Uri| async move {
+            Failure::from(Refusal::new(Code::NotFound, format!("The requested URL {} was not found", uri.path())))
+        })
+        .method_not_allowed_fallback(|uri: Uri| async move {
+            let message = format!("The simulated cloud has no such method at {}", uri.path());
+            Failure::from(Refusal::new(Code::NotFound, message))
+        })
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(middleware::from_fn_with_state(shared.clone(), receive))
+        .with_state(shared)
+}
+
+/// Every request passes here: it is sent to where its host says, and remembered with the answer that it got.
+async fn receive(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let mut stopped = shared.stopped.subscribe();
+    let served = serve(&shared, request, next);
+    tokio::select! {
+        response = served => response,
+        // An error means that the simulator has gone altogether, which is the same.
+        _ = stopped.wait_for(|stopped| *stopped) => {
+            Failure::from(Refusal::new(Code::Unavailable, "The simulated cloud has stopped")).into_response()
+        }
+    }
+}
+
+async fn serve(shared: &Arc<Shared>, request: Request, next: Next) -> Response {
+    let at = shared.clock.now();
+    let host = host_of(request.uri(), request.headers());
+    let path = request.uri().path_and_query().map_or_else(|| request.uri().path(), |whole| whole.as_str()).to_owned();
+    if request.uri().path().starts_with("/_sim/") {
+        return next.run(request).await;
+    }
+    let method = request.method().to_string();
+    let caller = match request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()) {
+        None => "anonymous",
+        Some(value) if value.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer ")) => "bearer",
+        Some(_) => "other",
+    };
+    let to = data_plane::destination(&shared.world(), &host);
+    let response = match to {
+        None => next.run(request).await,
+        Some(to) => {
+            let answer = {
+                let mut world = shared.world();
+                data_plane::answer(&mut world, &to, request.method(), request.uri().path())
+            };
+            shared.clock.sleep_until(later(at, answer.after)).await;
+            answer.response
+        }
+    };
+    let mut seen = shared.seen();
+    if seen.len() >= REMEMBERED {
+        seen.pop_front();
+    }
+    seen.push_back(Seen { at, method, path, host, caller, status: response.status().as_u16() });
+    drop(seen);
+    response
+}
+
+/// The host that a request is for, in lower case and without a port: the target's own if it is absolute.
+fn host_of(uri: &Uri, headers: &HeaderMap) -> String {
+    let named = match uri.authority() {
+        Some(authority) => authority.as_str(),
+        None => headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default(),
+    };
+    let without_user = named.rsplit('@').next().unwrap_or(named);
+    let end = if without_user.starts_with('[') {
+        without_user.find(']').map(|bracket| bracket + 1)
+    } else {
+        without_user.find(':')
+    };
+    end.and_then(|end| without_user.get(..end)).unwrap_or(without_user).to_ascii_lowercase()
+}
+
+/// A refusal on its way to the client.
+pub(super) struct Failure {
+    refusal: Refusal,
+    http: u16,
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let http = refusal.code.http();
+        Self { refusal, http }
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let Self { refusal, http } = self;
+        // The reason is ours: real ones (ACCESS_TOKEN_EXPIRED, …) differ from API to API and are mostly undocumented.
+        let mut details = vec![json!({
+            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+            "reason": format!("SIMULATED_{}", refusal.code.name()),
+            "domain": "simulated.invalid",
+            "metadata": {},
+        })];
+        if let Some(field) = &refusal.field {
+            details.push(json!({
+                "@type": "type.googleapis.com/google.rpc.BadRequest",
+                "fieldViolations": [{ "field": field, "description": refusal.message }],
+            }));
+        }
+        let body = json!({ "error": {
+            "code": http, "message": refusal.message, "status": refusal.code.name(), "details": details,
+        }});
+        let status = StatusCode::from_u16(http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, Json(body)).into_response()
+    }
+}
+
+/// What a handler gives back.
+pub(super) type Answered = Result<Json<Value>, Failure>;
+
+/// Reads a body that must be a JSON object; an empty one is an empty object.
+pub(super) fn object(body: Result<Bytes, BytesRejection>) -> Result<Map<String, Value>, Failure> {
+    let body = body.map_err(|rejection| {
+        let http = rejection.status().as_u16();
+        let message = if http == 413 {
+            format!("Request payload size exceeds the limit: {BODY_LIMIT} bytes.")
+        } else {
+            "The request's body could not be read".to_owned()
+        };
+        Failure { refusal: Refusal::new(Code::InvalidArgument, message), http }
+    })?;
+    if body.is_empty() {
+        return Ok(Map::new());
+    }
+    match serde_json::from_slice(&body) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => {
+            Err(Refusal::new(Code::InvalidArgument, "Invalid JSON payload received. It must be an object.").into())
+        }
+        Err(error) => {
+            Err(Refusal::new(Code::InvalidArgument, format!("Invalid JSON payload received. {error}")).into())
+        }
+    }
+}
+
+/// The query string's parameters. Names that begin with `$` and Google's standard ones are for the transport.
+pub(super) struct Parameters(Vec<(String, String)>);
+
+/// Query parameters that every Google API takes (source: Google's "standard query parameters").
+const STANDARD: [&str; 11] = [
+    "access_token",
+    "alt",
+    "callback",
+    "fields",
+    "key",
+    "oauth_token",
+    "prettyPrint",
+    "quotaUser",
+    "uploadType",
+    "upload_protocol",
+    "returnPartialSuccess",
+];
+
+impl Parameters {
+    /// Reads the query string and refuses parameters that are not among `known`.
+    pub(super) fn read(uri: &Uri, known: &[&str]) -> Result<Self, Failure> {
+        let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri)
+            .map_err(|error| Refusal::new(Code::InvalidArgument, format!("Invalid query string: {error}")))?
+            .0;
+        let unknown = pairs.iter().find(|(name, _)| {
+            !name.starts_with('$') && !known.contains(&name.as_str()) && !STANDARD.contains(&name.as_str())
+        });
+        if let Some((name, _)) = unknown {
+            // Google's words for it.
+            let message = format!(
+                "Invalid JSON payload received. Unknown name \"{name}\": Cannot bind query parameter. Field '{name}' could not be found in request message."
+            );
+            return Err(Refusal::new(Code::InvalidArgument, message).into());
+        }
+        Ok(Self(pairs))
+    }
+
+    /// The value of one, if it is there and not empty; the last one counts.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str()).filter(|v| !v.is_empty())
+    }
+
+    /// A truth value; absent is false.
+    pub(super) fn flag(&self, name: &str) -> Result<bool, Failure> {
+        match self.get(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(other) => {
+                Err(Refusal::invalid(name, format!("Invalid value at '{name}' (TYPE_BOOL), {other:?}")).into())
+            }
+        }
+    }
+}
+
+/// The names of the parameters of every list.
+pub(super) const LIST: [&str; 3] = ["pageSize", "pageToken", "filter"];
+
+/// One page of a list, under the name `field`, as `pageSize` and `pageToken` ask for it (AIP-158).
+pub(super) fn page(items: &[Value], field: &str, parameters: &Parameters) -> Answered {
+    let number = |name: &str| match parameters.get(name) {
+        None => Ok(0),
+        Some(text) => text.parse::<usize>().map_err(|_| Refusal::invalid(name, format!("Invalid value at '{name}'"))),
+    };
+    let size = match number("pageSize")? {
+        0 => 100,
+        asked => asked.min(1000),
+    };
+    let from = number("pageToken")?.min(items.len());
+    let to = from.saturating_add(size).min(items.len());
+    let mut answer = Map::new();
+    answer.insert(field.to_owned(), json!(items.get(from..to).unwrap_or_default()));
+    if to < items.len() {
+        answer.insert("nextPageToken".to_owned(), json!(to.to_string()));
+    }
+    Ok(Json(Value::Object(answer)))
+}
+
+/// One operation of an API.
+pub(super) fn operation(world: &World, api: Api, id: &str) -> Answered {
+    let location = world.location();
+    let found = world.operation(api, id);
+    let name = format!("{location}/operations/{id}");
+    Ok(Json(found.ok_or_else(|| Refusal::missing(&name))?.wire(&location)))
+}
+
+/// The operations of an API, the newest first.
+///
+/// Google's filter grammar for operations is not documented. `done=true` and `done=false` are understood here, also
+/// with a colon; any other filter is refused rather than ignored.
+pub(super) fn operations(world: &World, api: Api, parameters: &Parameters) -> Answered {
+    let done = match parameters.get("filter").map(|filter| filter.replace([' ', '='], ":").replace("::", ":")) {
+        None => None,
+        Some(filter) if filter == "done:true" => Some(true),
+        Some(filter) if filter == "done:false" => Some(false),
+        Some(_) => {
+            return Err(
+                Refusal::invalid("filter", "The simulated cloud knows the filters done=true and done=false").into()
+            );
+        }
+    };
+    let location = world.location();
+    let found: Vec<Value> = world
+        .operations
+        .values()
+        .rev()
+        .filter(|operation| operation.api() == api && done.is_none_or(|done| operation.outcome.is_some() == done))
+        .map(|operation| operation.wire(&location))
+        .collect();
+    page(&found, "operations", parameters)
+}

@@ -1,0 +1,142 @@
+//! Cloud Run Admin v2: services, their revisions, and operations.
+//!
+//! Creating and deleting is not simulated, and nor are jobs, worker pools and IAM (source of paths and messages:
+//! `google/cloud/run/v2/{service,revision}.proto` and its HTTP annotations).
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, State};
+use axum::http::Uri;
+use axum::routing::get;
+use axum::{Json, Router};
+use jiff::SignedDuration;
+use serde_json::Value;
+
+use super::{Answered, LIST, Parameters, Shared, object, page};
+use crate::sim::clock::later;
+use crate::sim::world::operation::Api;
+use crate::sim::world::refusal::{Code, Refusal};
+use crate::sim::world::update::Options;
+
+type Place = Path<(String, String)>;
+type Named = Path<(String, String, String)>;
+type NamedWithin = Path<(String, String, String, String)>;
+
+pub(super) fn routes() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/v2/projects/{project}/locations/{location}/services", get(list))
+        .route("/v2/projects/{project}/locations/{location}/services/{service}", get(show).patch(update))
+        .route("/v2/projects/{project}/locations/{location}/services/{service}/revisions", get(revisions))
+        .route("/v2/projects/{project}/locations/{location}/services/{service}/revisions/{revision}", get(revision))
+        .route("/v2/projects/{project}/locations/{location}/operations", get(operations))
+        .route("/v2/projects/{project}/locations/{location}/operations/{operation}", get(operation).post(wait))
+}
+
+async fn list(State(shared): State<Arc<Shared>>, Path((project, location)): Place, uri: Uri) -> Answered {
+    let parameters = Parameters::read(&uri, &["pageSize", "pageToken", "showDeleted"])?;
+    let world = shared.world();
+    world.check_location(&project, &location)?;
+    let all: Vec<Value> = world.services.iter().map(|(short, found)| found.wire(&world, short)).collect();
+    page(&all, "services", &parameters)
+}
+
+async fn show(State(shared): State<Arc<Shared>>, Path((project, location, short)): Named, uri: Uri) -> Answered {
+    Parameters::read(&uri, &[])?;
+    let world = shared.world();
+    world.check_location(&project, &location)?;
+    let name = world.service_name(&short);
+    Ok(Json(world.services.get(&short).ok_or_else(|| Refusal::missing(&name))?.wire(&world, &short)))
+}
+
+async fn update(
+    State(shared): State<Arc<Shared>>,
+    Path((project, location, short)): Named,
+    uri: Uri,
+    body: Result<Bytes, BytesRejection>,
+) -> Answered {
+    let parameters = Parameters::read(&uri, &["updateMask", "validateOnly", "allowMissing"])?;
+    let validate_only = parameters.flag("validateOnly")?;
+    let allow_missing = parameters.flag("allowMissing")?;
+    let body = object(body)?;
+    let options = Options { mask: parameters.get("updateMask"), validate_only, allow_missing };
+    let operation = shared.change(|world| {
+        world.check_location(&project, &location)?;
+        let operation = world.update_service(&short, &body, options)?;
+        Ok(operation.wire(&world.location()))
+    })?;
+    Ok(Json(operation))
+}
+
+async fn revisions(State(shared): State<Arc<Shared>>, Path((project, location, short)): Named, uri: Uri) -> Answered {
+    let parameters = Parameters::read(&uri, &["pageSize", "pageToken", "showDeleted"])?;
+    let world = shared.world();
+    world.check_location(&project, &location)?;
+    let name = world.service_name(&short);
+    let service = world.services.get(&short).ok_or_else(|| Refusal::missing(&name))?;
+    let mut all: Vec<_> = service.revisions.iter().collect();
+    all.sort_by(|(a, first), (b, second)| second.created.cmp(&first.created).then_with(|| b.cmp(a)));
+    let all: Vec<Value> = all.into_iter().map(|(name, found)| found.wire(&world, &short, name)).collect();
+    page(&all, "revisions", &parameters)
+}
+
+async fn revision(
+    State(shared): State<Arc<Shared>>,
+    Path((project, location, short, revision)): NamedWithin,
+    uri: Uri,
+) -> Answered {
+    Parameters::read(&uri, &[])?;
+    let world = shared.world();
+    world.check_location(&project, &location)?;
+    let name = format!("{}/revisions/{revision}", world.service_name(&short));
+    let found = world.services.get(&short).and_then(|service| service.revisions.get(&revision));
+    Ok(Json(found.ok_or_else(|| Refusal::missing(&name))?.wire(&world, &short, &revision)))
+}
+
+async fn operations(State(shared): State<Arc<Shared>>, Path((project, location)): Place, uri: Uri) -> Answered {
+    let parameters = Parameters::read(&uri, &LIST)?;
+    let world = shared.world();
+    world.check_location(&project, &location)?;
+    super::operations(&world, Api::Run, &parameters)
+}
+
+async fn operation(State(shared): State<Arc<Shared>>, Path((project, location, id)): Named, uri: Uri) -> Answered {
+    Parameters::read(&uri, &[])?;
+    let world = shared.world();
+    world.check_location(&project, &location)?;
+    super::operation(&world, Api::Run, &id)
+}
+
+/// `POST …/operations/ID:wait`: answers when the operation is done or the time is up, whichever is first.
+async fn wait(
+    State(shared): State<Arc<Shared>>,
+    Path((project, location, id)): Named,
+    uri: Uri,
+    body: Result<Bytes, BytesRejection>,
+) -> Answered {
+    Parameters::read(&uri, &["timeout"])?;
+    let body = object(body)?;
+    let Some(id) = id.strip_suffix(":wait") else {
+        return Err(Refusal::new(Code::NotFound, format!("There is nothing to post to at {}", uri.path())).into());
+    };
+    let timeout = match crate::sim::world::text(&body, "timeout")? {
+        None => SignedDuration::MAX,
+        Some(text) => text
+            .strip_suffix('s')
+            .and_then(|seconds| seconds.parse::<f64>().ok())
+            .and_then(|seconds| SignedDuration::try_from_secs_f64(seconds).ok())
+            .filter(|timeout| !timeout.is_negative())
+            .ok_or_else(|| Refusal::invalid("timeout", "Invalid value at 'timeout' (Duration)"))?,
+    };
+    let until = {
+        let world = shared.world();
+        world.check_location(&project, &location)?;
+        match world.operation(Api::Run, id) {
+            Some(found) if found.outcome.is_none() => found.due.min(later(world.now(), timeout)),
+            _ => return super::operation(&world, Api::Run, id),
+        }
+    };
+    shared.clock.sleep_until(until).await;
+    super::operation(&shared.world(), Api::Run, id)
+}

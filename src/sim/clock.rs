@@ -1,0 +1,450 @@
+//! The clock of the simulated world, and the only place in the room that knows of real time.
+//!
+//! A rehearsal of a 45-minute remediation should not take 45 minutes. There are two ways to shorten it. A *scaled*
+//! clock runs faster than the wall by a factor, which is what a person wants who watches a drill. A *stepped* clock
+//! does not run at all: it jumps to the next timer as soon as nobody has anything left to do, which is what a test
+//! wants, because every duration is then exact and costs nothing.
+//!
+//! "Nobody has anything left to do" is counted. Every concurrent line of work in the process (a driver, each of the
+//! requests that it sends at the same time) holds one [`Busy`]. Whoever sleeps lets go of one and gets it back on
+//! waking. A request handler that sleeps does so *instead of* its waiting client: the client holds the `Busy`, the
+//! handler's sleep releases it. So a latency of 80 ms is 80 ms to the client, never 79 and never 81.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{oneshot, watch};
+
+/// For how long (in real time) a stepped clock may stand still with nobody busy and a timer waiting, before it looks
+/// again. It matters in one race only: a client gave up on a request and the handler, not yet told, woke up in its
+/// place. The time would then stand still for ever.
+const STANDSTILL: Duration = Duration::from_millis(250);
+
+/// A clock that can be cloned and shared: all clones show the same time.
+#[derive(Clone)]
+pub struct Clock(Arc<Inner>);
+
+struct Inner {
+    pace: Pace,
+    state: Mutex<State>,
+    /// Tells sleepers on a scaled clock that somebody moved it.
+    moved: watch::Sender<u64>,
+}
+
+#[derive(Clone, Copy)]
+enum Pace {
+    Scaled { since: Instant, factor: f64 },
+    Stepped,
+}
+
+struct State {
+    /// Stepped: the time. Scaled: the time at `since`, plus all that it was moved by hand.
+    base: Timestamp,
+    busy: i64,
+    registered: u64,
+    timers: BTreeMap<(Timestamp, u64), Timer>,
+    /// Counts everything that happened to the clock; if it did not change, the clock stood still.
+    changes: u64,
+}
+
+struct Timer {
+    wake: oneshot::Sender<()>,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// The caller does nothing else meanwhile: it lets go of one busy and gets it back on waking.
+    Sleep,
+    /// The caller watches something else as well: the count of the busy does not change.
+    Timeout,
+}
+
+/// Holding it says: somebody has something to do, so a stepped clock must not jump.
+pub struct Busy(Clock);
+
+impl Clock {
+    /// A clock that shows `start` now and runs `factor` times as fast as the wall's.
+    ///
+    /// A factor that is no positive, finite number counts as 1.
+    pub fn scaled(start: Timestamp, factor: f64) -> Self {
+        let factor = if factor.is_finite() && factor > 0.0 { factor } else { 1.0 };
+        Self::new(start, Pace::Scaled { since: Instant::now(), factor })
+    }
+
+    /// A clock that shows `start` and never moves by itself: it jumps to the earliest timer when nobody is busy.
+    pub fn stepped(start: Timestamp) -> Self {
+        Self::new(start, Pace::Stepped)
+    }
+
+    fn new(base: Timestamp, pace: Pace) -> Self {
+        let state = State { base, busy: 0, registered: 0, timers: BTreeMap::new(), changes: 0 };
+        Self(Arc::new(Inner { pace, state: Mutex::new(state), moved: watch::Sender::new(0) }))
+    }
+
+    /// What time it is in the simulated world.
+    pub fn now(&self) -> Timestamp {
+        let base = self.state().base;
+        match self.0.pace {
+            Pace::Stepped => base,
+            Pace::Scaled { since, factor } => {
+                let passed = SignedDuration::try_from_secs_f64(since.elapsed().as_secs_f64() * factor)
+                    .unwrap_or(SignedDuration::MAX);
+                later(base, passed)
+            }
+        }
+    }
+
+    /// How many times faster than the wall's clock this one runs; `None` if it is stepped.
+    pub fn factor(&self) -> Option<f64> {
+        match self.0.pace {
+            Pace::Stepped => None,
+            Pace::Scaled { factor, .. } => Some(factor),
+        }
+    }
+
+    /// Sleeps until `t`, idle meanwhile: on a stepped clock the caller's busy is released and given back on waking.
+    ///
+    /// Dropping the future gives the busy back too, and forgets the timer.
+    pub async fn sleep_until(&self, t: Timestamp) {
+        self.wait(t, Kind::Sleep).await;
+    }
+
+    /// Returns at `t`. It is a time-out around other work: whoever waits is as busy as before.
+    ///
+    /// Dropping the future forgets the timer.
+    pub async fn timer(&self, t: Timestamp) {
+        self.wait(t, Kind::Timeout).await;
+    }
+
+    /// Declares that somebody has something to do, until the returned guard is dropped.
+    ///
+    /// Each concurrent line of work needs one of its own: while one sleeps, the others still hold the clock.
+    pub fn busy(&self) -> Busy {
+        let mut state = self.state();
+        state.busy += 1;
+        state.changes += 1;
+        Busy(self.clone())
+    }
+
+    /// Moves the clock forward by hand, whoever is busy; timers that are due by then fire in their order.
+    ///
+    /// A negative duration moves nothing: time in the simulated world never runs backwards.
+    pub fn advance(&self, by: SignedDuration) {
+        let mut woken = Vec::new();
+        {
+            let mut state = self.state();
+            let target = later(state.base, by.max(SignedDuration::ZERO));
+            while let Some(entry) = state.timers.first_entry() {
+                if entry.key().0 > target {
+                    break;
+                }
+                let timer = entry.remove();
+                state.busy += i64::from(timer.kind == Kind::Sleep);
+                woken.push(timer.wake);
+            }
+            state.base = target;
+            state.changes += 1;
+        }
+        for wake in woken {
+            // The waiter may be gone, which is its own affair.
+            let _ = wake.send(());
+        }
+        self.0.moved.send_modify(|n| *n += 1);
+    }
+
+    async fn wait(&self, t: Timestamp, kind: Kind) {
+        match self.0.pace {
+            Pace::Scaled { factor, .. } => self.wait_scaled(t, factor).await,
+            Pace::Stepped => self.wait_stepped(t, kind).await,
+        }
+    }
+
+    async fn wait_scaled(&self, t: Timestamp, factor: f64) {
+        let mut moved = self.0.moved.subscribe();
+        loop {
+            let left = t.duration_since(self.now()).as_secs_f64();
+            if left <= 0.0 {
+                return;
+            }
+            let real = Duration::try_from_secs_f64(left / factor).unwrap_or(Duration::from_hours(1));
+            tokio::select! {
+                () = tokio::time::sleep(real) => {}
+                // The sender lives in `self`, so this never fails; somebody moved the clock, so count again.
+                _ = moved.changed() => {}
+            }
+        }
+    }
+
+    async fn wait_stepped(&self, t: Timestamp, kind: Kind) {
+        let (wake, mut woken) = oneshot::channel();
+        let (waiting, first) = {
+            let mut state = self.state();
+            if t <= state.base {
+                return;
+            }
+            let key = (t, state.registered);
+            state.registered += 1;
+            state.timers.insert(key, Timer { wake, kind });
+            state.busy -= i64::from(kind == Kind::Sleep);
+            let first = state.jump();
+            (Waiting { clock: self, key }, first)
+        };
+        fire(first);
+        loop {
+            let seen = self.state().changes;
+            tokio::select! {
+                _ = &mut woken => break,
+                () = tokio::time::sleep(STANDSTILL) => {
+                    let next = {
+                        let mut state = self.state();
+                        if state.changes == seen { state.jump() } else { None }
+                    };
+                    fire(next);
+                }
+            }
+        }
+        drop(waiting);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The rule of the stepped clock: if nobody is busy, go to the earliest timer, exactly one, and say whom to wake.
+    fn jump(&mut self) -> Option<oneshot::Sender<()>> {
+        self.changes += 1;
+        if self.busy > 0 {
+            return None;
+        }
+        let ((at, _), timer) = self.timers.pop_first()?;
+        self.base = self.base.max(at);
+        self.busy += i64::from(timer.kind == Kind::Sleep);
+        Some(timer.wake)
+    }
+}
+
+/// A timer that somebody waits for; dropping it before the timer fired takes everything back.
+struct Waiting<'a> {
+    clock: &'a Clock,
+    key: (Timestamp, u64),
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut state = self.clock.state();
+        // A timer that is no longer there has fired, and whoever fired it has counted the sleeper as busy again.
+        if let Some(timer) = state.timers.remove(&self.key) {
+            state.busy += i64::from(timer.kind == Kind::Sleep);
+            state.changes += 1;
+        }
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let next = {
+            let mut state = self.0.state();
+            state.busy -= 1;
+            state.jump()
+        };
+        fire(next);
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clock").field("now", &self.now()).field("factor", &self.factor()).finish()
+    }
+}
+
+fn fire(wake: Option<oneshot::Sender<()>>) {
+    if let Some(wake) = wake {
+        // The waiter may be gone, which is its own affair.
+        let _ = wake.send(());
+    }
+}
+
+/// `t + d`, or the last instant there is.
+pub(in crate::sim) fn later(t: Timestamp, d: SignedDuration) -> Timestamp {
+    t.checked_add(d).unwrap_or(if d.is_negative() { Timestamp::MIN } else { Timestamp::MAX })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start() -> Timestamp {
+        "2025-09-16T03:00:00Z".parse().unwrap()
+    }
+
+    fn at(ms: i64) -> Timestamp {
+        later(start(), SignedDuration::from_millis(ms))
+    }
+
+    /// Lets every other task of this thread run until it waits for something.
+    async fn settle() {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn timers_fire_in_order_of_time_and_then_of_registration() {
+        let clock = Clock::stepped(start());
+        let busy = clock.busy();
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let mut tasks = Vec::new();
+        for (name, ms) in [("late", 50), ("early", 10), ("tied first", 30), ("tied second", 30)] {
+            let (line, order) = (clock.clone(), order.clone());
+            // Each line of work holds a busy of its own, as the rule asks.
+            let own = clock.busy();
+            tasks.push(tokio::spawn(async move {
+                line.sleep_until(at(ms)).await;
+                order.lock().unwrap().push((name, line.now()));
+                drop(own);
+            }));
+            settle().await;
+        }
+        assert!(order.lock().unwrap().is_empty(), "the clock jumped although somebody was busy");
+        assert_eq!(clock.now(), start());
+        drop(busy);
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let order = order.lock().unwrap().clone();
+        assert_eq!(order, [("early", at(10)), ("tied first", at(30)), ("tied second", at(30)), ("late", at(50))]);
+    }
+
+    #[tokio::test]
+    async fn two_handlers_sleep_for_two_clients() {
+        let clock = Clock::stepped(start());
+        // Each client holds a busy until it has its answer; its handler's sleep releases it meanwhile.
+        let request = |ms, client: Busy| {
+            let clock = clock.clone();
+            async move {
+                clock.sleep_until(at(ms)).await;
+                let answered = clock.now();
+                drop(client);
+                answered
+            }
+        };
+        // Polled together in one task, so that both handlers are asleep before the time jumps.
+        let (slow, fast) = tokio::join!(request(80, clock.busy()), request(20, clock.busy()));
+        assert_eq!((fast, slow), (at(20), at(80)));
+    }
+
+    #[tokio::test]
+    async fn a_timeout_fires_before_a_longer_sleep_and_dropping_the_sleep_gives_the_busy_back() {
+        let clock = Clock::stepped(start());
+        let client = clock.busy();
+        let timed_out = tokio::select! {
+            biased;
+            () = clock.timer(at(15_000)) => true,
+            () = clock.sleep_until(at(60_000)) => false,
+        };
+        assert!(timed_out);
+        assert_eq!(clock.now(), at(15_000));
+        assert_eq!(clock.state().busy, 1, "the dropped sleep must give back what it released");
+        assert!(clock.state().timers.is_empty(), "the dropped sleep must forget its timer");
+        // And the abandoned timer moves nothing: the next sleep ends where it should.
+        clock.sleep_until(at(20_000)).await;
+        assert_eq!(clock.now(), at(20_000));
+        drop(client);
+    }
+
+    #[tokio::test]
+    async fn a_timeout_that_is_not_reached_leaves_no_trace() {
+        let clock = Clock::stepped(start());
+        let client = clock.busy();
+        tokio::select! {
+            biased;
+            () = clock.timer(at(15_000)) => panic!("the handler was faster"),
+            () = clock.sleep_until(at(80)) => {}
+        }
+        assert_eq!(clock.now(), at(80));
+        assert!(clock.state().timers.is_empty());
+        assert_eq!(clock.state().busy, 1);
+        drop(client);
+    }
+
+    #[tokio::test]
+    async fn a_sleep_into_the_past_returns_at_once_and_moves_nothing() {
+        let clock = Clock::stepped(start());
+        let client = clock.busy();
+        clock.sleep_until(at(-5)).await;
+        clock.timer(start()).await;
+        assert_eq!(clock.now(), start());
+        assert_eq!(clock.state().busy, 1);
+        drop(client);
+    }
+
+    #[tokio::test]
+    async fn moved_by_hand_it_wakes_whoever_is_due_although_somebody_is_busy() {
+        let clock = Clock::stepped(start());
+        let _driver = clock.busy();
+        let own = clock.busy();
+        let (a, b) = (clock.clone(), clock.clone());
+        let due = tokio::spawn(async move { a.timer(at(500)).await });
+        let not_due = tokio::spawn(async move { b.timer(at(5_000)).await });
+        settle().await;
+        clock.advance(SignedDuration::from_secs(1));
+        due.await.unwrap();
+        settle().await;
+        assert!(!not_due.is_finished());
+        assert_eq!(clock.now(), at(1_000));
+        clock.advance(SignedDuration::from_secs(-60));
+        assert_eq!(clock.now(), at(1_000), "time never runs backwards");
+        not_due.abort();
+        drop(own);
+    }
+
+    #[tokio::test]
+    async fn nobody_is_left_asleep_after_a_handler_woke_for_a_client_that_had_gone() {
+        let clock = Clock::stepped(start());
+        let driver = clock.busy();
+        let timeout = tokio::spawn({
+            let clock = clock.clone();
+            async move { clock.timer(at(1_000)).await }
+        });
+        settle().await;
+        let abandoned = tokio::spawn({
+            let clock = clock.clone();
+            async move { clock.sleep_until(at(5_000)).await }
+        });
+        timeout.await.unwrap();
+        // The client has gone, its handler sleeps on, not yet told; the client's next sleep wakes the handler first.
+        clock.sleep_until(at(10_000)).await;
+        abandoned.await.unwrap();
+        assert_eq!(clock.now(), at(10_000));
+        drop(driver);
+    }
+
+    #[tokio::test]
+    async fn a_scaled_clock_sleeps_a_fraction_of_the_time_and_never_too_short() {
+        let clock = Clock::scaled(start(), 36_000.0);
+        let until = later(clock.now(), SignedDuration::from_mins(10));
+        clock.sleep_until(until).await;
+        assert!(clock.now() >= until);
+        assert_eq!(clock.factor(), Some(36_000.0));
+        assert_eq!(Clock::stepped(start()).factor(), None);
+        assert_eq!(Clock::scaled(start(), f64::NAN).factor(), Some(1.0));
+    }
+
+    #[tokio::test]
+    async fn a_scaled_clock_moved_by_hand_wakes_its_sleepers() {
+        let clock = Clock::scaled(start(), 1.0);
+        let sleeper = tokio::spawn({
+            let clock = clock.clone();
+            async move { clock.sleep_until(at(36_000_000)).await }
+        });
+        settle().await;
+        clock.advance(SignedDuration::from_hours(11));
+        sleeper.await.unwrap();
+    }
+}

@@ -1,0 +1,220 @@
+//! Cause and effect: why a service answers, or does not.
+//!
+//! It is a small model, and this is all of it:
+//!
+//! 1. A revision with any share of the traffic runs its service's `instances`, and each of them holds
+//!    `connections_per_instance` connections through the connector that the revision's template names.
+//! 2. A connector carries `connections_per_instance[machine_type] × max_instances` connections. If more are wanted,
+//!    it is *exhausted*, and every revision behind it is *starved*: a request waits for `starved_latency` and gets 503.
+//! 3. A revision whose image is listed as crashing answers 503 after `crash_latency`, whatever its connector does.
+//! 4. When the cause of an illness has gone, the instances need `start_up` to come up again; meanwhile they answer 503.
+//! 5. A service's health page is red while a service that it `needs` is not healthy; its other pages are not.
+//! 6. A new revision opens a connection through its connector when it starts. So it fails to start if, at the end of
+//!    its deployment, its image crashes, its connector is exhausted, or there is no such connector.
+//!
+//! Hence what an incident teaches: waiting heals nothing; a deployment onto an exhausted connector fails; two
+//! revisions that share the traffic want twice the connections; and a crashing image looks the same from outside as an
+//! exhausted connector, but no growth heals it. All figures are the scenario's: Google publishes none of them, and
+//! whether a real connector starves everybody or only some is not known either.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::World;
+use super::service::Service;
+use super::template;
+use crate::sim::clock::later;
+
+/// Why a revision does not answer as it should.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "cause", rename_all = "snake_case")]
+pub enum Illness {
+    /// Its image's container exits at once.
+    Crashing {
+        /// The image.
+        image: String,
+    },
+    /// It names a connector that does not exist.
+    NoConnector {
+        /// The connector.
+        connector: String,
+    },
+    /// Its connector carries fewer connections than are wanted of it.
+    Starved {
+        /// The connector.
+        connector: String,
+        /// How many are wanted.
+        wanted: u64,
+        /// How many it carries.
+        carried: u64,
+    },
+    /// The cause has gone, the instances are coming up.
+    Starting {
+        /// When they will be there.
+        until: Timestamp,
+    },
+    /// A service that it needs is not healthy.
+    Needs {
+        /// The other service.
+        service: String,
+    },
+    /// Nobody serves it.
+    NoRevision,
+}
+
+impl Illness {
+    /// One sentence for a person.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Crashing { image } => format!("the container of image {image} exits at once"),
+            Self::NoConnector { connector } => format!("there is no connector {connector}"),
+            Self::Starved { connector, wanted, carried } => {
+                format!("connector {connector} is exhausted: {wanted} connections wanted, {carried} carried")
+            }
+            Self::Starting { until } => format!("instances are starting, until {until}"),
+            Self::Needs { service } => format!("it needs {service}, which is not healthy"),
+            Self::NoRevision => "no revision has traffic".to_owned(),
+        }
+    }
+}
+
+impl World {
+    /// How many connections are wanted of a connector.
+    pub fn wanted(&self, connector: &str) -> u64 {
+        let of_service = |service: &Service| {
+            let behind = service.serving().keys().filter(|name| service.connector_of(name) == Some(connector)).count();
+            let each = service.figures.instances.saturating_mul(service.figures.connections_per_instance);
+            u64::try_from(behind).unwrap_or(u64::MAX).saturating_mul(each)
+        };
+        self.services.values().map(of_service).fold(0, u64::saturating_add)
+    }
+
+    /// How many connections a connector carries.
+    pub fn carried(&self, connector: &str) -> u64 {
+        let Some(found) = self.connectors.get(connector) else {
+            return 0;
+        };
+        let each = self.connections_per_instance.get(&found.machine_type).copied().unwrap_or(0);
+        each.saturating_mul(u64::try_from(found.max_instances).unwrap_or(0))
+    }
+
+    /// What keeps a revision from answering at all; not whether it is still starting, nor what it needs.
+    pub fn root_cause(&self, service: &str, revision: &str) -> Option<Illness> {
+        let Some(found) = self.services.get(service).and_then(|service| service.revisions.get(revision)) else {
+            return Some(Illness::NoRevision);
+        };
+        let crashing = template::images(&found.template)
+            .zip(found.digests.iter())
+            .find(|(image, digest)| self.images.crashing.contains(*image) || self.images.crashing.contains(*digest));
+        if let Some((image, _)) = crashing {
+            return Some(Illness::Crashing { image: image.to_owned() });
+        }
+        let connector = template::connector(&found.template)?;
+        if !self.connectors.contains_key(connector) {
+            return Some(Illness::NoConnector { connector: connector.to_owned() });
+        }
+        let (wanted, carried) = (self.wanted(connector), self.carried(connector));
+        (wanted > carried).then(|| Illness::Starved { connector: connector.to_owned(), wanted, carried })
+    }
+
+    /// What keeps a revision from answering right now: the root cause, or that it is still starting after one.
+    pub fn illness(&self, service: &str, revision: &str) -> Option<Illness> {
+        if let Some(cause) = self.root_cause(service, revision) {
+            return Some(cause);
+        }
+        let found = self.services.get(service)?;
+        let until = later(found.revisions.get(revision)?.recovered?, found.figures.start_up);
+        (self.now < until).then_some(Illness::Starting { until })
+    }
+
+    /// Why a service's health page is red for whoever is sent to `revision`; `None` if it is green.
+    pub fn page_illness(&self, service: &str, revision: &str) -> Option<Illness> {
+        self.illness(service, revision).or_else(|| self.unmet_need(service, &mut vec![service.to_owned()]))
+    }
+
+    /// Why a service is not healthy for everybody; `None` if it is.
+    pub fn service_illness(&self, service: &str) -> Option<Illness> {
+        self.service_illness_seen(service, &mut Vec::new())
+    }
+
+    /// `seen` keeps a circle of needs (which a scenario may not have, but a saved world might) from going on for ever.
+    fn service_illness_seen(&self, service: &str, seen: &mut Vec<String>) -> Option<Illness> {
+        let Some(found) = self.services.get(service) else {
+            return Some(Illness::NoRevision);
+        };
+        let serving = found.serving();
+        if serving.is_empty() {
+            return Some(Illness::NoRevision);
+        }
+        if let Some(illness) = serving.keys().find_map(|revision| self.illness(service, revision)) {
+            return Some(illness);
+        }
+        seen.push(service.to_owned());
+        self.unmet_need(service, seen)
+    }
+
+    fn unmet_need(&self, service: &str, seen: &mut Vec<String>) -> Option<Illness> {
+        let needs = &self.services.get(service)?.figures.needs;
+        let unmet =
+            needs.iter().find(|need| !seen.contains(need) && self.service_illness_seen(need, seen).is_some())?;
+        Some(Illness::Needs { service: unmet.clone() })
+    }
+
+    /// Notes which revisions fell ill and which lost the cause of their illness; to be called after every change.
+    pub(in crate::sim) fn settle(&mut self) {
+        let mut causes = Vec::new();
+        for (name, service) in &self.services {
+            for revision in service.revisions.keys() {
+                causes.push((name.clone(), revision.clone(), self.root_cause(name, revision).is_some()));
+            }
+        }
+        let now = self.now;
+        for (service, revision, ill) in causes {
+            let Some(revision) = self.services.get_mut(&service).and_then(|s| s.revisions.get_mut(&revision)) else {
+                continue;
+            };
+            if revision.ill && !ill {
+                revision.recovered = Some(now);
+            }
+            if ill {
+                revision.recovered = None;
+            }
+            revision.ill = ill;
+        }
+    }
+
+    /// Which revision the next request to a service goes to: each in turn, by its share.
+    ///
+    /// Of any hundred requests in a row each revision gets exactly its percent, and they are spread evenly.
+    pub fn next_revision(&mut self, service: &str) -> Option<String> {
+        let found = self.services.get_mut(service)?;
+        let shares = found.serving();
+        let total: i64 = shares.values().sum();
+        found.turns.retain(|name, _| shares.contains_key(name));
+        let mut chosen: Option<(&String, i64)> = None;
+        for (name, share) in &shares {
+            let weight = found.turns.entry(name.clone()).or_insert(0);
+            *weight += share;
+            if chosen.is_none_or(|(_, heaviest)| *weight > heaviest) {
+                chosen = Some((name, *weight));
+            }
+        }
+        let name = chosen?.0.clone();
+        *found.turns.get_mut(&name)? -= total;
+        Some(name)
+    }
+
+    /// How long a request takes that ends like this.
+    pub fn latency(&self, service: &str, illness: Option<&Illness>) -> SignedDuration {
+        let Some(found) = self.services.get(service) else {
+            return SignedDuration::ZERO;
+        };
+        match illness {
+            None | Some(Illness::Needs { .. }) => found.figures.latency,
+            Some(Illness::Starved { .. } | Illness::NoConnector { .. }) => found.figures.starved_latency,
+            Some(Illness::Crashing { .. } | Illness::Starting { .. } | Illness::NoRevision) => {
+                found.figures.crash_latency
+            }
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! The simulated world: what is in it, and how it changes as time goes by.
+//!
+//! Everything here is plain data (an embedded cloud is saved to a file and reopened) and pure semantics: no sockets,
+//! no clock. Whoever holds a [`World`] tells it what time it is by [`World::advance`]; the world then ends every
+//! operation whose time has come, in the order of their times, and lets the consequences settle after each. Requests
+//! change it by [`World::update_connector`] and [`World::update_service`], and what the services would answer to a
+//! visitor is in [`health`].
+
+pub mod connector;
+pub mod health;
+pub mod operation;
+pub mod refusal;
+pub mod service;
+pub mod template;
+pub mod traffic;
+pub mod update;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::sim::clock::later;
+use connector::{Connector, State};
+use operation::{Api, Effect, Operation, Outcome};
+use refusal::{Code, Refusal};
+use service::Service;
+
+/// One project in one region, with all that the simulated cloud knows of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct World {
+    /// What time the world has been brought to.
+    pub(super) now: Timestamp,
+    /// The project's id.
+    pub(super) project: String,
+    /// The project's number, which names may use instead of its id.
+    pub(super) project_number: String,
+    /// The one region.
+    pub(super) region: String,
+    /// What Google does that is not known from outside, as this scenario has it.
+    pub(super) behaviour: Behaviour,
+    /// How many connections one connector instance of a machine type carries: a scenario's figure, not Google's.
+    pub(super) connections_per_instance: BTreeMap<String, u64>,
+    /// What images do and what their tags mean.
+    pub(super) images: Images,
+    /// Connectors by short name.
+    pub(super) connectors: BTreeMap<String, Connector>,
+    /// Services by short name.
+    pub(super) services: BTreeMap<String, Service>,
+    /// Operations by their number, which is the order in which they were accepted.
+    pub(super) operations: BTreeMap<u64, Operation>,
+}
+
+/// What is not known of Google from outside; a scenario chooses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Behaviour {
+    /// Who refuses a connector size out of bounds.
+    pub connector_bounds: ConnectorBounds,
+    /// Whether a smaller machine type is accepted.
+    pub machine_type_downgrade: MachineTypeDowngrade,
+}
+
+/// Who refuses a connector size out of bounds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectorBounds {
+    /// The request itself: 400 INVALID_ARGUMENT.
+    #[default]
+    Sync,
+    /// The operation: the request is accepted, and the operation ends with code 3.
+    Operation,
+}
+
+/// Whether a connector's machine type may become a smaller one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MachineTypeDowngrade {
+    /// FAILED_PRECONDITION.
+    #[default]
+    Refused,
+    /// It may.
+    Accepted,
+}
+
+/// What images do when they are started, and which digest a tag stands for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Images {
+    /// References (by tag or by digest) whose container exits at once.
+    pub crashing: BTreeSet<String>,
+    /// A reference by tag, and the digest (`sha256:…`) that it stands for.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// Why a saved world could not be opened again, or not be saved.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SavedError {
+    /// The file system refused.
+    #[error("cannot {what} the saved cloud {path}")]
+    Io {
+        /// `read` or `write`.
+        what: &'static str,
+        /// The file.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is no saved cloud, or one of another version.
+    #[error("{path} is not a saved cloud")]
+    NotAWorld {
+        /// The file.
+        path: String,
+        /// Why.
+        source: serde_json::Error,
+    },
+}
+
+impl World {
+    /// What time the world has been brought to.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The project's id.
+    pub fn project(&self) -> &str {
+        &self.project
+    }
+
+    /// The region.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// Reads a world that [`World::save`] wrote.
+    pub fn reopen(path: &Path) -> Result<Self, SavedError> {
+        let shown = path.display().to_string();
+        let text =
+            std::fs::read(path).map_err(|source| SavedError::Io { what: "read", path: shown.clone(), source })?;
+        serde_json::from_slice(&text).map_err(|source| SavedError::NotAWorld { path: shown, source })
+    }
+
+    /// Writes the world as JSON, readable by its owner only; a reader sees the old file or the new one, never half.
+    pub fn save(&self, path: &Path) -> Result<(), SavedError> {
+        let shown = path.display().to_string();
+        let text = serde_json::to_vec(self).map_err(|source| SavedError::NotAWorld { path: shown.clone(), source })?;
+        write_whole(path, &text).map_err(|source| SavedError::Io { what: "write", path: shown, source })
+    }
+
+    /// Lets the time pass until `to`: ends what is due, in order, and lets the consequences settle after each.
+    ///
+    /// A time that has passed already changes nothing.
+    pub fn advance(&mut self, to: Timestamp) {
+        while let Some(number) = self.next_due(to) {
+            self.finish(number);
+        }
+        self.now = self.now.max(to);
+    }
+
+    fn next_due(&self, to: Timestamp) -> Option<u64> {
+        self.operations
+            .iter()
+            .filter(|(_, operation)| operation.outcome.is_none() && operation.due <= to)
+            .min_by_key(|(number, operation)| (operation.due, **number))
+            .map(|(number, _)| *number)
+    }
+
+    /// Ends the operation `number` when it is due.
+    fn finish(&mut self, number: u64) {
+        if let Some(operation) = self.operations.get(&number) {
+            self.now = self.now.max(operation.due);
+        }
+        self.end(number);
+    }
+
+    /// Ends the operation `number` now, whether its time has come or not.
+    fn end(&mut self, number: u64) {
+        let Some(operation) = self.operations.get(&number).filter(|operation| operation.outcome.is_none()) else {
+            return;
+        };
+        let effect = operation.effect.clone();
+        let outcome = match &effect {
+            Effect::Resize { connector, min_instances, max_instances, machine_type, refusal } => {
+                let wire_name = self.connector_name(connector);
+                match self.connectors.get_mut(connector) {
+                    None => Outcome::Error(Refusal::missing(&wire_name)),
+                    Some(found) => {
+                        found.state = State::Ready;
+                        if let Some(refusal) = refusal {
+                            Outcome::Error(refusal.clone())
+                        } else {
+                            found.min_instances = *min_instances;
+                            found.max_instances = *max_instances;
+                            found.machine_type.clone_from(machine_type);
+                            Outcome::Response(found.wire(&wire_name, &self.project))
+                        }
+                    }
+                }
+            }
+            Effect::Reconcile { service, revision } => self.reconcile(service, revision.as_deref()),
+        };
+        self.settle();
+        let shown = match &effect {
+            Effect::Reconcile { service, .. } => self.services.get(service).map(|found| found.wire(self, service)),
+            Effect::Resize { .. } => None,
+        };
+        let now = self.now;
+        if let Some(operation) = self.operations.get_mut(&number) {
+            operation.ended = Some(now);
+            operation.outcome = Some(outcome);
+            operation.service = shown.or(operation.service.take());
+        }
+    }
+
+    /// Accepts an operation; it ends `takes` from now.
+    fn begin(&mut self, target: String, effect: Effect, takes: SignedDuration, service: Option<Value>) -> Operation {
+        let number = self.operations.last_key_value().map_or(1, |(last, _)| last.saturating_add(1));
+        let operation = Operation {
+            id: uuid_like(&format!("{}/operations/{number}", self.location())),
+            target,
+            created: self.now,
+            due: later(self.now, takes),
+            ended: None,
+            effect,
+            outcome: None,
+            service,
+        };
+        self.operations.insert(number, operation.clone());
+        operation
+    }
+
+    /// The operation with this id, if it belongs to `api`.
+    pub fn operation(&self, api: Api, id: &str) -> Option<&Operation> {
+        self.operations.values().find(|operation| operation.api() == api && operation.id == id)
+    }
+
+    /// `projects/P/locations/L`.
+    pub fn location(&self) -> String {
+        format!("projects/{}/locations/{}", self.project, self.region)
+    }
+
+    /// The full name of a connector.
+    pub fn connector_name(&self, short: &str) -> String {
+        format!("{}/connectors/{short}", self.location())
+    }
+
+    /// The full name of a service.
+    pub fn service_name(&self, short: &str) -> String {
+        format!("{}/services/{short}", self.location())
+    }
+
+    /// Refuses a project or a location that this world does not have.
+    ///
+    /// Another project is PERMISSION_DENIED, existing or not, as Google answers to whoever may not see it. The code
+    /// for another location is ours.
+    pub fn check_location(&self, project: &str, location: &str) -> Result<(), Refusal> {
+        if project != self.project && project != self.project_number {
+            let message = format!("Permission denied on resource project {project} (or it may not exist).");
+            return Err(Refusal::new(Code::PermissionDenied, message));
+        }
+        if location != self.region {
+            return Err(Refusal::new(
+                Code::NotFound,
+                format!("Location {location} is not found or access is unauthorized."),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a field that the message does not have, in the words of Google's JSON parser.
+pub(super) fn unknown_field(field: &str, at: &str) -> Refusal {
+    let message = format!("Invalid JSON payload received. Unknown name \"{field}\" at '{at}': Cannot find field.");
+    Refusal::invalid(at, message)
+}
+
+/// An `int32` field in protobuf's JSON: a number or a string of digits; absent and `null` are zero.
+pub(super) fn int32(object: &Map<String, Value>, field: &str) -> Result<i64, Refusal> {
+    let number = match object.get(field) {
+        None | Some(Value::Null) => Some(0),
+        Some(Value::Number(number)) => number.as_i64(),
+        Some(Value::String(text)) => text.parse().ok(),
+        Some(_) => None,
+    };
+    number
+        .filter(|number| i32::try_from(*number).is_ok())
+        .ok_or_else(|| Refusal::invalid(field, format!("Invalid value at '{field}' (TYPE_INT32)")))
+}
+
+/// A string field in protobuf's JSON: absent, `null` and empty are the same.
+pub(super) fn text<'a>(object: &'a Map<String, Value>, field: &str) -> Result<Option<&'a str>, Refusal> {
+    match object.get(field) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
+        Some(_) => Err(Refusal::invalid(field, format!("Invalid value at '{field}' (TYPE_STRING)"))),
+    }
+}
+
+/// The first characters of the SHA-256 of `text`, in hexadecimal: ids that look random and never differ between runs.
+pub(super) fn digest(text: &str, characters: usize) -> String {
+    use std::fmt::Write as _;
+    let mut hex = String::with_capacity(64);
+    for byte in Sha256::digest(text.as_bytes()) {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex.truncate(characters);
+    hex
+}
+
+/// A name in the shape of a UUID, always the same for the same text.
+pub(super) fn uuid_like(text: &str) -> String {
+    let hex = digest(text, 32);
+    let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
+    format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32))
+}
+
+fn write_whole(path: &Path, text: &[u8]) -> io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".tmp");
+    let beside = Path::new(&beside);
+    // One that a killed process left behind may have other permissions, and `mode` counts at creation only.
+    match std::fs::remove_file(beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(beside)?;
+    file.write_all(text)?;
+    file.sync_data()?;
+    std::fs::rename(beside, path)
+}

@@ -1,0 +1,132 @@
+//! Long-running operations: what was asked for, when it will be done, and how it ended.
+//!
+//! An operation is decided when its time has come, not when it was accepted: a deployment that began on a starved
+//! connector succeeds if the connector was enlarged before the deployment's end. A done operation has exactly one of
+//! an error and a response (`google/longrunning/operations.proto`).
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::refusal::Refusal;
+
+/// One long-running operation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Operation {
+    /// The last segment of its name: looks like a UUID, and is the same in every run of the same requests.
+    pub id: String,
+    /// The full resource name of what it changes.
+    pub target: String,
+    /// When it was accepted.
+    pub created: Timestamp,
+    /// When it will be, or was to be, done.
+    pub due: Timestamp,
+    /// When it was done.
+    pub ended: Option<Timestamp>,
+    /// What it does when its time has come.
+    pub effect: Effect,
+    /// How it ended, once it did.
+    pub outcome: Option<Outcome>,
+    /// Cloud Run: the service as it was when the operation was accepted, and later as it was when it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<Value>,
+}
+
+/// What an operation does when its time has come.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum Effect {
+    /// A connector takes on a new size, or the server's late refusal of it becomes known.
+    Resize {
+        /// Short name of the connector.
+        connector: String,
+        /// Instances at least, from then on.
+        min_instances: i64,
+        /// Instances at most, from then on.
+        max_instances: i64,
+        /// Machine type, from then on.
+        machine_type: String,
+        /// Set if the operation is to end with an error instead.
+        refusal: Option<Refusal>,
+    },
+    /// A service's status catches up with its spec, or fails to.
+    Reconcile {
+        /// Short name of the service.
+        service: String,
+        /// Short name of the revision that must start first, if the template changed.
+        revision: Option<String>,
+    },
+}
+
+/// How an operation ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The resource as it was at the end.
+    Response(Value),
+    /// A `google.rpc.Status`.
+    Error(Refusal),
+}
+
+/// The API that an operation belongs to; each lists only its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Api {
+    /// Serverless VPC Access v1.
+    VpcAccess,
+    /// Cloud Run Admin v2.
+    Run,
+}
+
+impl Operation {
+    /// The API that it belongs to.
+    pub fn api(&self) -> Api {
+        match self.effect {
+            Effect::Resize { .. } => Api::VpcAccess,
+            Effect::Reconcile { .. } => Api::Run,
+        }
+    }
+
+    /// The operation as its API shows it; `location` is `projects/P/locations/L`.
+    pub fn wire(&self, location: &str) -> Value {
+        let (metadata, response_type) = match self.api() {
+            Api::VpcAccess => {
+                let mut metadata = json!({
+                    "@type": "type.googleapis.com/google.cloud.vpcaccess.v1.OperationMetadata",
+                    "method": "google.cloud.vpcaccess.v1.VpcAccessService.UpdateConnector",
+                    "createTime": self.created.to_string(),
+                    "target": self.target,
+                });
+                if let Some(ended) = self.ended {
+                    metadata["endTime"] = json!(ended.to_string());
+                }
+                (metadata, "type.googleapis.com/google.cloud.vpcaccess.v1.Connector")
+            }
+            Api::Run => {
+                let kind = "type.googleapis.com/google.cloud.run.v2.Service";
+                (typed(kind, self.service.as_ref().unwrap_or(&Value::Null)), kind)
+            }
+        };
+        let mut wire = json!({
+            "name": format!("{location}/operations/{}", self.id),
+            "metadata": metadata,
+            "done": self.outcome.is_some(),
+        });
+        match &self.outcome {
+            None => {}
+            Some(Outcome::Response(resource)) => wire["response"] = typed(response_type, resource),
+            Some(Outcome::Error(refusal)) => {
+                wire["error"] = json!({ "code": refusal.code.number(), "message": refusal.message, "details": [] });
+            }
+        }
+        wire
+    }
+}
+
+/// A `google.protobuf.Any` in JSON: the message's own fields and its `@type`.
+fn typed(kind: &str, message: &Value) -> Value {
+    let mut any = json!({ "@type": kind });
+    if let (Some(any), Some(fields)) = (any.as_object_mut(), message.as_object()) {
+        any.extend(fields.clone());
+    }
+    any
+}

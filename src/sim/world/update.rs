@@ -1,0 +1,277 @@
+//! Changing a Cloud Run service: `PATCH …/services/S`, and what its operation does when its time has come.
+//!
+//! Known of Google, and held here (sources: `google/cloud/run/v2/service.proto`, AIP-134, AIP-154, AIP-161): the
+//! etag is compared if the request has one, `allow_missing` is what creates, a mask says what is replaced, a revision
+//! is made only if the template changed, the name of a revision in the template must be new or mean the same.
+//!
+//! Not known of Google, and ours: what happens to a second update while one runs (it is accepted, and the first one's
+//! operation ends there and then); that naming an existing revision of the same configuration makes that one the latest
+//! again; that clearing `template.revision` alone makes no new revision; that an update
+//! which changes nothing is done at once; that a service whose latest revision failed stays not `Ready` when its
+//! traffic is moved elsewhere, although the operation of that move succeeds; every wording, except where noted.
+
+use serde_json::{Map, Value};
+
+use super::health::Illness;
+use super::operation::{Effect, Operation, Outcome};
+use super::refusal::{Code, Refusal};
+use super::service::{Condition, ConditionState, Revision};
+use super::traffic::{self, Target};
+use super::{World, digest, template, text, uuid_like};
+
+/// What the query string of an update says.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options<'a> {
+    /// `updateMask`.
+    pub mask: Option<&'a str>,
+    /// `validateOnly`: check everything, change nothing.
+    pub validate_only: bool,
+    /// `allowMissing`: create what is not there.
+    pub allow_missing: bool,
+}
+
+/// Who the simulated cloud says has changed something; callers are not told apart.
+pub const CALLER: &str = "caller@simulated.invalid";
+
+impl World {
+    /// `PATCH …/services/S`: accepts a change of a service, or refuses it.
+    ///
+    /// With `validate_only` the returned operation is done, shows the service as it would be, and is not kept.
+    pub fn update_service(
+        &mut self,
+        short: &str,
+        body: &Map<String, Value>,
+        options: Options<'_>,
+    ) -> Result<Operation, Refusal> {
+        if options.validate_only {
+            let mut would_be = self.clone();
+            let mut operation = would_be.update_service(short, body, Options { validate_only: false, ..options })?;
+            operation.outcome = Some(Outcome::Response(operation.service.clone().unwrap_or_default()));
+            return Ok(operation);
+        }
+        let name = self.service_name(short);
+        template::check_fields(body)?;
+        let Some(service) = self.services.get(short) else {
+            return Err(if options.allow_missing {
+                Refusal::new(Code::Unimplemented, "The simulated cloud does not create services")
+            } else {
+                Refusal::missing(&name)
+            });
+        };
+        if text(body, "name")?.is_some_and(|given| given != name) {
+            return Err(Refusal::invalid("service.name", "service.name must match the name in the URL"));
+        }
+        let etag = service.wire(self, short).get("etag").cloned().unwrap_or_default();
+        if text(body, "etag")?.is_some_and(|given| etag.as_str() != Some(given)) {
+            let message = format!("Conflict for resource '{name}': the etag in the request is not the current one");
+            return Err(Refusal::new(Code::Aborted, message));
+        }
+
+        let mut next = service.clone();
+        let mut all = next.spec.clone();
+        all.insert("template".into(), Value::Object(next.template.clone()));
+        all.insert("traffic".into(), next.traffic.iter().map(Target::wire).collect());
+        template::merge(&mut all, body, options.mask)?;
+        next.traffic = traffic::parse(all.shift_remove("traffic").as_ref())?;
+        if next.traffic.is_empty() {
+            next.traffic = vec![Target::latest()];
+        }
+        next.template = match all.shift_remove("template") {
+            Some(Value::Object(template)) => template,
+            None => Map::new(),
+            Some(_) => {
+                return Err(Refusal::invalid("template", "Invalid value at 'service.template': it must be a message"));
+            }
+        };
+        template::normalise(&mut next.template)?;
+        template::normalise_spec(&mut all)?;
+        next.spec = all;
+        let changed = next.spec != service.spec || next.template != service.template || next.traffic != service.traffic;
+        if changed {
+            next.generation += 1;
+        }
+        let revision = new_revision_name(short, &service.template, &next)?;
+        if next.traffic != service.traffic {
+            traffic::check(&next.traffic, service, revision.as_deref())?;
+        }
+        let takes = match (&revision, changed) {
+            (Some(_), _) => service.figures.deploy_takes,
+            (None, true) => service.figures.traffic_takes,
+            (None, false) => jiff::SignedDuration::ZERO,
+        };
+
+        self.end_running_operations_of(&name);
+        // The operation that just ended may have changed the status, which `next` was copied from.
+        if let Some(service) = self.services.get(short) {
+            next.observed_generation = service.observed_generation;
+            next.traffic_statuses.clone_from(&service.traffic_statuses);
+            next.latest_ready.clone_from(&service.latest_ready);
+            next.revisions.clone_from(&service.revisions);
+            next.ready = service.ready.clone();
+            next.turns.clone_from(&service.turns);
+        }
+        if changed {
+            next.updated = self.now;
+            CALLER.clone_into(&mut next.last_modifier);
+            next.ready = Condition::new(ConditionState::ConditionReconciling, self.now);
+            next.reconciling = true;
+        }
+        if let Some(named) = text(&next.template, "revision")?.filter(|named| next.revisions.contains_key(*named)) {
+            // The template names a revision that exists and means the same: that one is the latest again.
+            named.clone_into(&mut next.latest_created);
+        }
+        if let Some(name) = &revision {
+            next.revisions.insert(name.clone(), self.make_revision(short, name, &next.template));
+            next.latest_created.clone_from(name);
+        }
+        self.services.insert(short.to_owned(), next);
+        let shown = self.services.get(short).map(|service| service.wire(self, short));
+        let effect = Effect::Reconcile { service: short.to_owned(), revision };
+        let operation = self.begin(name, effect, takes, shown);
+        // What takes no time is done already, also for whoever looks at the answer of this very request.
+        self.advance(self.now);
+        Ok(self.operations.values().find(|known| known.id == operation.id).cloned().unwrap_or(operation))
+    }
+
+    fn end_running_operations_of(&mut self, target: &str) {
+        let running: Vec<u64> = self
+            .operations
+            .iter()
+            .filter(|(_, operation)| operation.outcome.is_none() && operation.target == target)
+            .map(|(number, _)| *number)
+            .collect();
+        for number in running {
+            self.end(number);
+        }
+    }
+
+    pub(in crate::sim) fn make_revision(&self, service: &str, name: &str, template: &Map<String, Value>) -> Revision {
+        let mut template = template.clone();
+        template.shift_remove("revision");
+        Revision {
+            uid: uuid_like(&format!("{}/{service}/{name}", self.project)),
+            created: self.now,
+            digests: template::images(&template).map(|image| self.images.resolve(image)).collect(),
+            template,
+            ready: Condition::new(ConditionState::ConditionReconciling, self.now),
+            ill: false,
+            recovered: None,
+        }
+    }
+
+    /// Lets a service's status catch up with its spec, if the new revision (if there is one) starts.
+    pub(super) fn reconcile(&mut self, short: &str, revision: Option<&str>) -> Outcome {
+        let failure = revision.and_then(|revision| self.root_cause(short, revision));
+        let name = self.service_name(short);
+        let now = self.now;
+        let Some(service) = self.services.get_mut(short) else {
+            return Outcome::Error(Refusal::missing(&name));
+        };
+        service.reconciling = false;
+        if let Some(created) = revision.and_then(|revision| service.revisions.get_mut(revision)) {
+            created.ready = match &failure {
+                None => Condition::new(ConditionState::ConditionSucceeded, now),
+                Some(illness) => failed_to_start(illness, now),
+            };
+        }
+        if let (Some(illness), Some(revision)) = (&failure, revision) {
+            let condition = failed_to_start(illness, now);
+            // Code 9 is what the Terraform provider reports from such operations; the first words are Google's.
+            let message = format!("Revision '{revision}' is not ready and cannot serve traffic. {}", condition.message);
+            service.ready = Condition { message: message.clone(), ..condition };
+            return Outcome::Error(Refusal::new(Code::FailedPrecondition, message));
+        }
+        if service.revisions.get(&service.latest_created).is_some_and(Revision::is_ready) {
+            service.latest_ready.clone_from(&service.latest_created);
+        }
+        service.traffic_statuses.clone_from(&service.traffic);
+        service.observed_generation = service.generation;
+        let latest = service.revisions.get(&service.latest_created);
+        service.ready = match latest {
+            Some(latest) if latest.ready.state == ConditionState::ConditionFailed => {
+                Condition { since: now, ..latest.ready.clone() }
+            }
+            _ => Condition::new(ConditionState::ConditionSucceeded, now),
+        };
+        Outcome::Response(self.services.get(short).map(|service| service.wire(self, short)).unwrap_or_default())
+    }
+}
+
+/// The words are those of Cloud Run's troubleshooting page; it has none for an exhausted connector, whose container
+/// simply does not come up in time.
+fn failed_to_start(illness: &Illness, since: jiff::Timestamp) -> Condition {
+    let mut message = String::from(
+        "The user-provided container failed to start and listen on the port defined provided by the PORT=8080 \
+         environment variable within the allocated timeout.",
+    );
+    if let Illness::Crashing { .. } = illness {
+        message.push_str(" Container called exit(3).");
+    }
+    Condition {
+        state: ConditionState::ConditionFailed,
+        message,
+        reason: Some("HEALTH_CHECK_CONTAINER_ERROR".to_owned()),
+        since,
+    }
+}
+
+/// The name of the revision that the changed template makes; `None` if it makes none.
+fn new_revision_name(
+    short: &str,
+    before: &Map<String, Value>,
+    next: &super::service::Service,
+) -> Result<Option<String>, Refusal> {
+    let mut config = next.template.clone();
+    let asked = config.shift_remove("revision");
+    let mut config_before = before.clone();
+    config_before.shift_remove("revision");
+    let Some(asked) = asked else {
+        let same = config == config_before;
+        return Ok((!same).then(|| generated_name(short, next)));
+    };
+    let Some(asked) = asked.as_str() else {
+        return Err(Refusal::invalid(
+            "template.revision",
+            "Invalid value at 'service.template.revision' (TYPE_STRING)",
+        ));
+    };
+    let suffix = asked.strip_prefix(short).and_then(|rest| rest.strip_prefix('-'));
+    if suffix.is_none_or(str::is_empty) || !traffic::is_label(asked) {
+        let message = format!(
+            "template.revision must begin with '{short}-', be at most 63 characters long and consist of a-z, 0-9 and '-'"
+        );
+        return Err(Refusal::invalid("template.revision", message));
+    }
+    match next.revisions.get(asked) {
+        None => Ok(Some(asked.to_owned())),
+        Some(existing) if existing.template == config => Ok(None),
+        Some(_) => {
+            // The wording is Google's (seen in googleapis/google-cloud-python#14259).
+            let message = format!("Revision named '{asked}' with different configuration already exists.");
+            Err(Refusal::new(Code::AlreadyExists, message))
+        }
+    }
+}
+
+/// `{service}-{generation:05}-{three characters}`, as Cloud Run names revisions.
+fn generated_name(short: &str, next: &super::service::Service) -> String {
+    let ending = digest(&format!("{}/{}", next.uid, next.generation), 3);
+    format!("{short}-{:05}-{ending}", next.generation)
+}
+
+impl super::Images {
+    /// What an image's reference stands for at this moment, as a reference by digest.
+    ///
+    /// A tag that the scenario does not name has a digest of its own making: every image exists.
+    pub fn resolve(&self, image: &str) -> String {
+        if image.contains('@') {
+            return image.to_owned();
+        }
+        let digest = self.tags.get(image).cloned().unwrap_or_else(|| format!("sha256:{}", digest(image, 64)));
+        let repository = match image.rsplit_once(':') {
+            Some((before, tag)) if !tag.contains('/') => before,
+            _ => image,
+        };
+        format!("{repository}@{digest}")
+    }
+}
