@@ -20,8 +20,8 @@ pub trait Clock: Send + Sync {
     /// Returns at this time, for use beside other work: a time-out.
     fn timer(&self, until: Timestamp) -> BoxFuture<'_, ()>;
 
-    /// While the guard lives, so many calls are under way beside the caller's own.
-    fn beside(&self, calls: usize) -> Box<dyn Send + Sync>;
+    /// While the guard lives, one more call is under way than the caller's own.
+    fn beside(&self) -> Box<dyn Send + Sync>;
 }
 
 /// The machine's clock.
@@ -43,7 +43,7 @@ impl Clock for SystemClock {
         self.sleep_until(until)
     }
 
-    fn beside(&self, _: usize) -> Box<dyn Send + Sync> {
+    fn beside(&self) -> Box<dyn Send + Sync> {
         Box::new(())
     }
 }

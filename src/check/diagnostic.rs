@@ -1,6 +1,6 @@
 //! Mistakes as people see them: drawn into the text, with a reason and a fix.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use miette::{
     Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity as Level, SourceCode,
@@ -80,7 +80,7 @@ pub fn render(file: &str, text: &str, mistakes: &[Mistake], look: Look) -> Strin
     for mistake in mistakes {
         let drawn = Drawn { mistake, source: &source };
         if handler.render_report(&mut out, &drawn).is_err() {
-            out.push_str(&format!("{}: {}\n", mistake.code, inert(&mistake.message)));
+            let _ = writeln!(out, "{}: {}", mistake.code, inert(&mistake.message));
         }
         out.push('\n');
     }

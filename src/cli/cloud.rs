@@ -28,7 +28,7 @@ const WHERE: &str = "where.json";
 
 /// The flags that say where calls go.
 #[derive(Args)]
-pub(super) struct Arguments {
+pub(super) struct CloudFlags {
     /// Use a simulated cloud: the scenario beside the runbook, another scenario, or one that is served at
     /// http://127.0.0.1:PORT. Without this, the calls go to Google
     #[arg(long, value_name = "SCENARIO|URL", num_args = 0..=1, default_missing_value = "")]
@@ -90,7 +90,7 @@ pub(super) enum Where {
     },
 }
 
-impl Arguments {
+impl CloudFlags {
     /// What the flags say, for this runbook.
     pub(super) fn place(&self, runbook: &Path) -> Result<Where, Trouble> {
         let Some(sim) = &self.sim else {
@@ -142,7 +142,7 @@ impl Connection {
                     Trouble::new(Exit::Usage, format!("the scenario {} cannot be read: {error}", scenario.display()))
                         .help("name one with --sim SCENARIO, or put NAME.sim.toml beside NAME.toml")
                 })?;
-                let world = sim::World::from_scenario(&scenario.display().to_string(), &text)
+                let world = sim::scenario::parse(&scenario.display().to_string(), &text)
                     .map_err(|error| Trouble::from_error(Exit::Usage, &error))?;
                 let clock = speed.clock(world.now());
                 Connection::embedded(place, world, clock, None).await
@@ -171,7 +171,7 @@ impl Connection {
     ) -> Result<Connection, Trouble> {
         let hosts = world.hosts();
         let here = SocketAddr::from(([127, 0, 0, 1], 0));
-        let simulator = sim::Simulator::start(world, clock.clone(), here, saved).await;
+        let simulator = sim::Simulator::start(world, clock.clone(), here, saved);
         let simulator = simulator.map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
         let address = simulator.addr();
         Connection::simulated(place, address, hosts, clock, "a simulated cloud".to_owned(), Some(simulator)).await
@@ -239,11 +239,11 @@ impl Connection {
     }
 
     /// Leaves the embedded cloud, if there is one, as it is now.
-    pub(super) fn close(self) {
-        if let Some(simulator) = self.simulator {
-            simulator.save();
-            simulator.stop();
-        }
+    pub(super) async fn close(self) -> Result<(), Trouble> {
+        let Some(simulator) = self.simulator else { return Ok(()) };
+        let saved = simulator.save();
+        simulator.stop().await;
+        saved.map_err(|error| Trouble::from_error(Exit::Failed, &error))
     }
 }
 
@@ -281,7 +281,7 @@ impl Clock for Simulated {
         self.clock.timer(until).boxed()
     }
 
-    fn beside(&self, calls: usize) -> Box<dyn Send + Sync> {
-        Box::new((0..calls).map(|_| self.clock.busy()).collect::<Vec<_>>())
+    fn beside(&self) -> Box<dyn Send + Sync> {
+        Box::new(self.clock.busy())
     }
 }

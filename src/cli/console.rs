@@ -12,50 +12,45 @@ use indicatif::ProgressDrawTarget;
 use super::exit::Trouble;
 use crate::driver::{Answer, Asker};
 use crate::inert::inert;
-use crate::report::{Line, Live, Plain, Reporter};
+use crate::report::{Live, Plain, Reporter};
 use crate::run::{Choice, Question, View};
 
 /// What this terminal, pipe or log can show.
 #[derive(Clone, Copy, Debug)]
-pub struct Console {
+pub(super) struct Console {
     /// Whether a person can be asked: both ends are a terminal.
-    pub interactive: bool,
+    pub(super) interactive: bool,
     /// Whether colours are shown.
-    pub colour: bool,
+    pub(super) colour: bool,
     /// Whether stdout is a terminal that can redraw a line.
     live: bool,
     /// Columns.
-    pub width: usize,
+    pub(super) width: usize,
 }
 
 impl Console {
     /// Looks at what stdin and stdout are. `NO_COLOR` and `CLICOLOR` are honoured.
-    pub fn detect() -> Console {
+    pub(super) fn detect() -> Console {
         let (from, to) = (io::stdin().is_terminal(), io::stdout().is_terminal());
         let width = Term::stdout().size_checked().map_or(100, |(_, columns)| usize::from(columns));
         let capable = Term::stdout().features().is_attended() && Term::stdout().features().colors_supported();
         Console { interactive: from && to, colour: console::colors_enabled() && capable, live: to && capable, width }
     }
 
+    #[expect(clippy::unused_self, reason = "who has no console writes nothing")]
     /// Writes text to stdout. A reader that went away is not an error.
-    pub fn out(&self, text: &str) {
+    pub(super) fn out(&self, text: &str) {
         let _ = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
     }
 
+    #[expect(clippy::unused_self, reason = "who has no console writes nothing")]
     /// Writes text to stderr.
-    pub fn err(&self, text: &str) {
+    pub(super) fn err(&self, text: &str) {
         let _ = io::stderr().write_all(text.as_bytes());
     }
 
-    /// Writes lines to stdout.
-    pub fn lines(&self, lines: &[Line]) {
-        for line in lines {
-            self.out(&format!("{}\n", line.painted(self.colour)));
-        }
-    }
-
     /// Tells why a command could not do its work.
-    pub fn trouble(&self, trouble: &Trouble) {
+    pub(super) fn trouble(&self, trouble: &Trouble) {
         let colour = self.colour && io::stderr().is_terminal();
         let style = |text: &str, style: console::Style| style.force_styling(colour).apply_to(text).to_string();
         self.err(&format!("{} {}\n", style("×", console::Style::new().red()), inert_lines(&trouble.message)));
@@ -65,7 +60,7 @@ impl Console {
     }
 
     /// A reporter that suits this console.
-    pub fn reporter(&self) -> Box<dyn Reporter> {
+    pub(super) fn reporter(&self) -> Box<dyn Reporter> {
         if self.live {
             Box::new(Live::new(ProgressDrawTarget::stdout(), self.colour))
         } else {
@@ -74,12 +69,12 @@ impl Console {
     }
 
     /// Asks for a plain yes or no. `None`: interrupted.
-    pub fn confirm(&self, question: &str) -> Result<Option<bool>, String> {
+    pub(super) fn confirm(&self, question: &str) -> Result<Option<bool>, String> {
         answered(Confirm::with_theme(&*self.theme()).with_prompt(question).default(false).interact_opt())
     }
 
     /// Asks for a text to be typed. `None`: interrupted.
-    pub fn typed(&self, question: &str) -> Result<Option<String>, String> {
+    pub(super) fn typed(&self, question: &str) -> Result<Option<String>, String> {
         let theme = self.theme();
         let input = Input::<String>::with_theme(&*theme).with_prompt(question).allow_empty(true);
         answered(input.interact_text().map(Some))
@@ -109,11 +104,11 @@ fn answered<T>(answer: dialoguer::Result<Option<T>>) -> Result<Option<T>, String
 }
 
 /// A person at this console.
-pub struct Person {
+pub(super) struct Person {
     /// Where to ask.
-    pub console: Console,
+    pub(super) console: Console,
     /// Who it is, for the journal.
-    pub name: String,
+    pub(super) name: String,
 }
 
 impl Asker for Person {

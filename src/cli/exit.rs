@@ -7,7 +7,7 @@ use crate::run::{Ending, Failure, Refusal};
 
 /// How a command ends. The codes are a promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
+pub(super) enum Exit {
     /// Done.
     Done,
     /// Something ran and did not succeed; what was changed was rolled back or is stated.
@@ -28,7 +28,7 @@ pub enum Exit {
 
 impl Exit {
     /// The code that a shell sees.
-    pub fn code(self) -> u8 {
+    pub(super) fn code(self) -> u8 {
         match self {
             Exit::Done => 0,
             Exit::Failed => 1,
@@ -42,7 +42,7 @@ impl Exit {
     }
 
     /// How a run that came here ends the command.
-    pub fn of(came: &Result<Came, CannotTell>) -> Exit {
+    pub(super) fn of(came: &Result<Came, CannotTell>) -> Exit {
         match came {
             Ok(Came::Parked) | Err(CannotTell::StoppedAtOnce(_)) => Exit::Interrupted,
             Ok(Came::Ended(ending)) => match ending {
@@ -67,31 +67,31 @@ impl From<Exit> for ExitCode {
 /// Why a command could not do its work at all: told on stderr, with what to do next.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("{message}")]
-pub struct Trouble {
+pub(super) struct Trouble {
     /// How the command ends.
-    pub exit: Exit,
+    pub(super) exit: Exit,
     /// What is wrong, on what.
-    pub message: String,
+    pub(super) message: String,
     /// What to do next.
     #[help]
-    pub help: Option<String>,
+    pub(super) help: Option<String>,
 }
 
 impl Trouble {
     /// Trouble without advice.
-    pub fn new(exit: Exit, message: impl Into<String>) -> Trouble {
+    pub(super) fn new(exit: Exit, message: impl Into<String>) -> Trouble {
         Trouble { exit, message: message.into(), help: None }
     }
 
     /// The same with advice.
     #[must_use]
-    pub fn help(mut self, help: impl Into<String>) -> Trouble {
+    pub(super) fn help(mut self, help: impl Into<String>) -> Trouble {
         self.help = Some(help.into());
         self
     }
 
     /// Trouble from an error and everything behind it.
-    pub fn from_error(exit: Exit, error: &dyn std::error::Error) -> Trouble {
+    pub(super) fn from_error(exit: Exit, error: &dyn std::error::Error) -> Trouble {
         let mut message = error.to_string();
         let mut source = error.source();
         while let Some(deeper) = source {

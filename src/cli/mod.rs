@@ -109,7 +109,7 @@ fn dispatch(cli: Cli, console: Console) -> Result<Exit, Trouble> {
         Command::Run(arguments) => alone(run::run(&arguments, &state()?, console)),
         Command::Resume(arguments) => alone(resume::resume(&arguments, &state()?, console)),
         Command::Rollback(arguments) => alone(rollback::rollback(&arguments, &state()?, console)),
-        Command::Runs => runs::runs(&state()?, console),
+        Command::Runs => Ok(runs::runs(&state()?, console)),
         Command::Show(arguments) => show::show(&arguments, &state()?, console),
         Command::Verify(arguments) => verify::verify(&arguments, &state()?, console),
         Command::Simulate(arguments) => alone(simulate::simulate(&arguments, console)),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::check::{read, runbook};
-use super::cloud::{self, Connection};
+use super::cloud::{CloudFlags, Connection};
 use super::console::Console;
 use super::exit::{Exit, Trouble};
 use crate::check::Checked;
@@ -25,7 +25,7 @@ pub(super) struct Source {
     pub(super) input: Vec<(String, String)>,
 
     #[command(flatten)]
-    pub(super) cloud: cloud::Arguments,
+    pub(super) cloud: CloudFlags,
 }
 
 #[derive(Args)]
@@ -74,7 +74,7 @@ pub(super) fn refuse(found: &[Problem]) -> Trouble {
 
 pub(super) async fn plan(arguments: &Arguments, console: Console) -> Result<Exit, Trouble> {
     let Made { connection, plan, .. } = make(&arguments.source, None, console).await?;
-    connection.close();
+    connection.close().await?;
     let plan = match plan {
         Ok(plan) => plan,
         Err(problems) => return Err(refuse(&problems)),

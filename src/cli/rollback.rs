@@ -1,5 +1,7 @@
 //! `rectify rollback`: undo what a run applied.
 
+use std::fmt::Write as _;
+
 use clap::Args;
 
 use super::console::Console;
@@ -72,16 +74,16 @@ pub(super) async fn rollback(arguments: &Arguments, state: &State, console: Cons
 fn preview(id: &str, run: &Run) -> String {
     let mut out = format!("Rolling back run {id}\n");
     if let Some(op) = run.in_flight() {
-        out.push_str(&format!("\n  {op} is in flight: its outcome is awaited first\n"));
+        let _ = writeln!(out, "\n  {op} is in flight: its outcome is awaited first");
     }
     for (task, change) in run.undo() {
-        out.push_str(&format!("\n  undo {}   {}\n", inert(task.id.as_str()), resource(&change)));
+        let _ = writeln!(out, "\n  undo {}   {}", inert(task.id.as_str()), resource(&change));
         for line in lines(&change) {
-            out.push_str(&format!("      {line}\n"));
+            let _ = writeln!(out, "      {line}");
         }
     }
     for kept in run.kept() {
-        out.push_str(&format!("\n  {} stays: it cannot be undone\n", inert(kept.as_str())));
+        let _ = writeln!(out, "\n  {} stays: it cannot be undone", inert(kept.as_str()));
     }
     if run.undo().is_empty() && run.in_flight().is_none() {
         out.push_str("\nThere is nothing to undo.\n");

@@ -41,7 +41,7 @@ pub(super) async fn run(arguments: &Arguments, state: &State, console: Console) 
     };
     console.out(&text(&plan));
     if arguments.dry_run {
-        connection.close();
+        connection.close().await?;
         return Ok(Exit::Done);
     }
     approved(&plan, &arguments.approvals, console)?;

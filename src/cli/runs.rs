@@ -1,12 +1,12 @@
 //! `rectify runs`: every run, oldest first.
 
 use super::console::Console;
-use super::exit::{Exit, Trouble};
+use super::exit::Exit;
 use crate::inert::inert;
 use crate::journal::{Directory, State};
 use crate::run::{Ending, Event};
 
-pub(super) fn runs(state: &State, console: Console) -> Result<Exit, Trouble> {
+pub(super) fn runs(state: &State, console: Console) -> Exit {
     let runs = state.list();
     if runs.is_empty() {
         console.out("There are no runs yet.\n");
@@ -14,7 +14,7 @@ pub(super) fn runs(state: &State, console: Console) -> Result<Exit, Trouble> {
     for run in runs {
         console.out(&format!("{}\n", line(&run)));
     }
-    Ok(Exit::Done)
+    Exit::Done
 }
 
 fn line(run: &Directory) -> String {

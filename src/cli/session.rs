@@ -135,7 +135,7 @@ impl Session<'_> {
         run.apply(&entry).map_err(|error| failed(&error))?;
         let came = drive(&mut run, &mut local).await;
         drop(local);
-        connection.close();
+        connection.close().await?;
         let exit = Exit::of(&came);
         let id = directory.id();
         match came {

@@ -34,11 +34,11 @@ pub(super) async fn simulate(arguments: &Arguments, console: Console) -> Result<
     let Arguments { scenario, listen, port_file, speed } = arguments;
     let text = std::fs::read_to_string(scenario)
         .map_err(|error| Trouble::new(Exit::Usage, format!("{} cannot be read: {error}", scenario.display())))?;
-    let world = sim::World::from_scenario(&scenario.display().to_string(), &text)
+    let world = sim::scenario::parse(&scenario.display().to_string(), &text)
         .map_err(|error| Trouble::from_error(Exit::Usage, &error))?;
     let mut signals = Signals::listen().map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
     let clock = speed.clock(world.now());
-    let simulator = sim::Simulator::start(world, clock, *listen, None).await;
+    let simulator = sim::Simulator::start(world, clock, *listen, None);
     let simulator = simulator.map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
     if let Some(file) = port_file {
         let port = simulator.addr().port().to_string();
@@ -50,6 +50,6 @@ pub(super) async fn simulate(arguments: &Arguments, console: Console) -> Result<
     }
     console.out(&format!("a simulated cloud is at http://{}\nCtrl-C stops it\n", simulator.addr()));
     signals.next().await;
-    simulator.stop();
+    simulator.stop().await;
     Ok(Exit::Done)
 }

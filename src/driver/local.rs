@@ -3,6 +3,7 @@
 //! An entry is appended, and synced if it must last, before the engine hears of it; so the next effect
 //! never rests on something that a crash could take back.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,7 +73,7 @@ impl Durable for Local {
             Hands { view, kinds, probes, clock: &**clock, rules, asker: &mut **asker, reporter: &mut **reporter };
         let mut stop: Option<String> = None;
         let outcome = {
-            let waiting = matches!(wave.as_slice(), [Effect::Wait { .. } | Effect::Look { .. }]);
+            let must_end = wave.iter().any(|effect| matches!(effect, Effect::Write { .. }));
             let work = hands.perform(wave);
             pin_mut!(work);
             loop {
@@ -80,8 +81,8 @@ impl Durable for Local {
                 pin_mut!(signal);
                 match select(&mut work, signal).await {
                     Either::Left((outcome, _)) => break outcome?,
-                    // Waiting can be broken off at any moment; a call is given the time to end.
-                    Either::Right((by, _)) if waiting => {
+                    // Waiting, looking and asking can be broken off at any moment; a write is given the time to end.
+                    Either::Right((by, _)) if !must_end => {
                         stop = Some(by);
                         break Outcome::Nothing;
                     }
@@ -153,9 +154,11 @@ impl Hands<'_> {
     }
 
     async fn sample(&self, samples: Vec<(TaskId, String)>) -> Vec<Event> {
-        let _beside = self.clock.beside(samples.len().saturating_sub(1));
-        let looks = samples.into_iter().map(|(task, probe)| async move {
+        // Each look but the last to end is beside the caller's own work.
+        let beside = RefCell::new(samples.iter().skip(1).map(|_| self.clock.beside()).collect::<Vec<_>>());
+        let looks = samples.into_iter().map(async |(task, probe)| {
             let observation = self.probes.observe(&probe).await;
+            beside.borrow_mut().pop();
             Event::Observed { task, probe, observation }
         });
         join_all(looks).await

@@ -132,7 +132,7 @@ impl World {
         self.broken.remove(&resource);
         let mut to = now;
         to["size"] = change.to["size"].clone();
-        if n % 2 == 0 || self.trouble.failing == Some(n) {
+        if n.is_multiple_of(2) || self.trouble.failing == Some(n) {
             let operation = format!("operations/{op}");
             self.running.insert(operation.clone(), (resource, to, 1));
             Event::Begun { op: op.clone(), operation }

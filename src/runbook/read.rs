@@ -231,7 +231,7 @@ impl<'t> Reader<'_, 't> {
         for (name, block) in self.tables(&["inputs".into()]) {
             let path = ["inputs".into(), Part::Key(&name)];
             self.keys(&path, &block, &INPUT, &[]);
-            let Some(input) = self.parse::<InputText>(&path, self.whole(&path, block)) else { continue };
+            let Some(input) = self.parse::<InputText>(&path, &self.whole(&path, block)) else { continue };
             let value = given.values.get(&name).cloned().or(input.default);
             if value.is_none() && !input.required {
                 let message = format!("input `{name}` has neither a default nor `required = true`");
@@ -309,7 +309,7 @@ impl<'t> Reader<'_, 't> {
         for (name, block) in self.tables(&["probes".into()]) {
             let path = ["probes".into(), Part::Key(&name)];
             self.keys(&path, &block, &PROBE, &PROBE_LATER);
-            let Some(text) = self.parse::<ProbeText>(&path, self.whole(&path, block)) else { continue };
+            let Some(text) = self.parse::<ProbeText>(&path, &self.whole(&path, block)) else { continue };
             let look = match (text.http, text.resource) {
                 (Some(url), None) => Look::Http { url, timeout: text.timeout.unwrap_or(HTTP_TIMEOUT) },
                 (None, Some(resource)) => match resource.split_once('/') {
@@ -362,7 +362,7 @@ impl<'t> Reader<'_, 't> {
             let path: [Part<'_>; 2] = ["phase".into(), index.into()];
             self.keys(&path, &block, &PHASE, &[]);
             let own = only(&block, &["name", "title", "budget"]);
-            let text = self.parse::<PhaseText>(&path, self.whole(&path, own));
+            let text = self.parse::<PhaseText>(&path, &self.whole(&path, own));
             let steps = self.list(&[path[0], path[1], "step".into()]);
             let steps = steps.into_iter().filter_map(|(step, block)| self.step(Place { phase: index, step }, &block));
             let steps = steps.collect();
@@ -377,7 +377,7 @@ impl<'t> Reader<'_, 't> {
         let path = place.path();
         self.keys(&path, block, &STEP, &STEP_LATER);
         let own = only(block, &["name", "on_failure"]);
-        let text = self.parse::<StepText>(&path, self.whole(&path, own));
+        let text = self.parse::<StepText>(&path, &self.whole(&path, own));
         let action = self.action(place, block);
         let gate = match block.get("gate") {
             None => Some(None),
@@ -421,15 +421,15 @@ impl<'t> Reader<'_, 't> {
         let whole = Spanned::new(self.document.span(&path), DeValue::Table(with));
         Some(match name {
             "gcp.connector.scale" => {
-                let ScaleText { connector, min_instances, max_instances, machine_type } = self.parse(&path, whole)?;
+                let ScaleText { connector, min_instances, max_instances, machine_type } = self.parse(&path, &whole)?;
                 Action::ConnectorScale { connector, min_instances, max_instances, machine_type }
             }
             "gcp.run.traffic" => {
-                let TrafficText { service, to } = self.parse(&path, whole)?;
+                let TrafficText { service, to } = self.parse(&path, &whole)?;
                 Action::RunTraffic { service, to: to.0 }
             }
             "gcp.run.deploy" => {
-                let DeployText { service, image, shift, hold } = self.parse(&path, whole)?;
+                let DeployText { service, image, shift, hold } = self.parse(&path, &whole)?;
                 Action::RunDeploy { service, image: Image::new(image), shift, hold }
             }
             _ => Action::Probe,
@@ -441,7 +441,7 @@ impl<'t> Reader<'_, 't> {
         if let DeValue::Table(table) = gate.get_ref() {
             self.keys(&path, table, &GATE, &[]);
         }
-        let GateText { healthy, hold, every, timeout, max_failure_rate } = self.parse(&path, gate.clone())?;
+        let GateText { healthy, hold, every, timeout, max_failure_rate } = self.parse(&path, gate)?;
         Some(Rule {
             healthy,
             hold: hold.unwrap_or_default(),
@@ -459,7 +459,7 @@ impl<'t> Reader<'_, 't> {
                 if let DeValue::Table(table) = value.get_ref() {
                     self.keys(path, table, keys, &[]);
                 }
-                self.parse(path, value)
+                self.parse(path, &value)
             }
             None => {
                 let Some(Part::Key(name)) = path.last() else { return None };
@@ -511,8 +511,8 @@ impl<'t> Reader<'_, 't> {
     }
 
     /// Resolves references and deserialises. Keys that were told as unknown are passed over.
-    fn parse<T: DeserializeOwned>(&mut self, path: &[Part<'_>], value: Spanned<DeValue<'t>>) -> Option<T> {
-        let resolved = self.scope.resolve(&value, &mut self.mistakes);
+    fn parse<T: DeserializeOwned>(&mut self, path: &[Part<'_>], value: &Spanned<DeValue<'t>>) -> Option<T> {
+        let resolved = self.scope.resolve(value, &mut self.mistakes);
         let deserializer = ValueDeserializer::from(resolved);
         match T::deserialize(deserializer) {
             Ok(parsed) => Some(parsed),

@@ -83,8 +83,13 @@ impl Simulator {
         let addr = listener.local_addr().map_err(refused)?;
         let listener = tokio::net::TcpListener::from_std(listener).map_err(refused)?;
         let (stopped, mut stop) = watch::channel(false);
-        let shared =
-            Arc::new(Shared { clock, world: Mutex::new(world), saved, seen: Mutex::new(VecDeque::new()), stopped });
+        let shared = Arc::new(Shared {
+            clock,
+            world: Mutex::new(world),
+            saved: Mutex::new(saved),
+            seen: Mutex::new(VecDeque::new()),
+            stopped,
+        });
         shared.save(&shared.world())?;
         let router = api::router(shared.clone());
         let task = runtime.spawn(async move {
@@ -108,6 +113,12 @@ impl Simulator {
     /// Writes the world to the file given at the start; does nothing if none was.
     pub fn save(&self) -> Result<(), SavedError> {
         self.shared.save(&self.shared.world())
+    }
+
+    /// From now on keeps the world in this file, as [`Simulator::start`] does with `saved`.
+    pub fn save_to(&self, path: PathBuf) -> Result<(), SavedError> {
+        self.shared.keep_at(path);
+        self.save()
     }
 
     /// Stops it: no new connections, requests that are still waiting are answered 503.

@@ -1,8 +1,8 @@
 //! A gate that names a probe which does not exist would wait for ever.
 
 use super::{Rule, Subject, steps};
-use crate::runbook::{Mistake, Part};
 use crate::runbook::mistake::instead;
+use crate::runbook::{Mistake, Part};
 
 pub(super) const RULE: Rule = Rule { code: "unknown-probe", title: "a probe that does not exist", run };
 

@@ -41,7 +41,7 @@ const REMEMBERED: usize = 100_000;
 pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) world: Mutex<World>,
-    pub(super) saved: Option<PathBuf>,
+    pub(super) saved: Mutex<Option<PathBuf>>,
     pub(super) seen: Mutex<VecDeque<Seen>>,
     /// Becomes true when the simulator stops, so that no handler sleeps on.
     pub(super) stopped: watch::Sender<bool>,
@@ -80,10 +80,14 @@ impl Shared {
     }
 
     pub(super) fn save(&self, world: &World) -> Result<(), SavedError> {
-        match &self.saved {
+        match &*self.saved.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(path) => world.save(path),
             None => Ok(()),
         }
+    }
+
+    pub(super) fn keep_at(&self, path: PathBuf) {
+        *self.saved.lock().unwrap_or_else(PoisonError::into_inner) = Some(path);
     }
 
     pub(super) fn seen(&self) -> MutexGuard<'_, VecDeque<Seen>> {

@@ -138,6 +138,11 @@ impl World {
         &self.region
     }
 
+    /// The hosts that its services answer for.
+    pub fn hosts(&self) -> Vec<String> {
+        self.services.values().flat_map(|service| service.figures.hosts.iter().cloned()).collect()
+    }
+
     /// Reads a world that [`World::save`] wrote.
     pub fn reopen(path: &Path) -> Result<Self, SavedError> {
         let shown = path.display().to_string();
