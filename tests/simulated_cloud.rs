@@ -536,6 +536,7 @@ async fn requests_that_google_would_not_understand_are_refused_in_its_shape() {
         ("/v2/projects/other/locations/us-central1/services/x".to_owned(), "{}".to_owned(), 403, "PERMISSION_DENIED"),
         ("/v2/projects/netra-staging/locations/mars/services/x".to_owned(), "{}".to_owned(), 404, "NOT_FOUND"),
         (format!("/v1/{PLACE}/connectors"), "{}".to_owned(), 404, "NOT_FOUND"),
+        ("/v2/projects/%FF/locations/us-central1/services/x".to_owned(), "{}".to_owned(), 400, "INVALID_ARGUMENT"),
         ("/compute/v1/projects".to_owned(), "{}".to_owned(), 404, "NOT_FOUND"),
     ] {
         let (got, answer) = cloud.patch(&path, body).await;
