@@ -1,5 +1,23 @@
 //! Rectify's promises, one file each, in one binary.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on must stop, and it drives the program from outside"
+)]
+
+mod support;
 
 mod architecture;
+mod check;
+mod crash;
+mod drift;
+mod plan;
+mod recovery;
+mod refusal;
+mod rollback;
+mod simulated_cloud;
+mod terminal;

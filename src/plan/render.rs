@@ -85,19 +85,25 @@ pub fn resource(change: &Change) -> String {
     format!("{} {}", inert(&change.resource.kind), inert(&change.resource.name))
 }
 
-/// A change, a line a field.
+/// A line longer than this is broken at its arrow, so that before and after stand below each other.
+const LONG: usize = 90;
+
+/// A change, field by field. Inert.
 pub fn lines(change: &Change) -> Vec<String> {
     let differences = change.differences();
     let width = differences.iter().map(|difference| difference.field.chars().count()).max().unwrap_or_default();
-    let line = |difference: &crate::run::Difference| {
+    let lines = differences.iter().flat_map(|difference| {
         let (field, after) = (inert(&difference.field), inert(&difference.after));
-        match &difference.before {
-            _ if difference.stays() => format!("{field:width$}  {after} (as it is)"),
-            Some(before) => format!("{field:width$}  {} → {after}", inert(before)),
-            None => format!("{field:width$}  → {after}"),
+        match difference.before.as_ref().map(|before| inert(before)) {
+            _ if difference.stays() => vec![format!("{field:width$}  {after} (as it is)")],
+            Some(before) if before.len() + after.len() > LONG => {
+                vec![format!("{field:width$}    {before}"), format!("{:width$}  → {after}", "")]
+            }
+            Some(before) => vec![format!("{field:width$}  {before} → {after}")],
+            None => vec![format!("{field:width$}  → {after}")],
         }
-    };
-    differences.iter().map(line).collect()
+    });
+    lines.collect()
 }
 
 /// A gate in words.

@@ -141,7 +141,7 @@ async fn serve(shared: &Arc<Shared>, request: Request, next: Next) -> Response {
     };
     let to = data_plane::destination(&shared.world(), &host);
     let response = match to {
-        None => next.run(request).await,
+        None => in_googles_shape(next.run(request).await),
         Some(to) => {
             let answer = {
                 let mut world = shared.world();
@@ -158,6 +158,16 @@ async fn serve(shared: &Arc<Shared>, request: Request, next: Next) -> Response {
     seen.push_back(Seen { at, method, path, host, caller, status: response.status().as_u16() });
     drop(seen);
     response
+}
+
+/// The framework refuses some requests itself (a path that is no UTF-8), in plain text.
+fn in_googles_shape(response: Response) -> Response {
+    let json = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
+    if response.status().is_success() || json {
+        return response;
+    }
+    let refusal = Refusal::new(Code::InvalidArgument, "The request could not be understood");
+    Failure { refusal, http: response.status().as_u16() }.into_response()
 }
 
 /// The host that a request is for, in lower case and without a port: the target's own if it is absolute.

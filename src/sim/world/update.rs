@@ -89,6 +89,10 @@ impl World {
         let changed = next.spec != service.spec || next.template != service.template || next.traffic != service.traffic;
         if changed {
             next.generation += 1;
+        } else {
+            // Equal, but perhaps in another order of its fields, which must not show in the etag.
+            next.spec.clone_from(&service.spec);
+            next.template.clone_from(&service.template);
         }
         let revision = new_revision_name(short, &service.template, &next)?;
         if next.traffic != service.traffic {
@@ -167,6 +171,10 @@ impl World {
         let Some(service) = self.services.get_mut(short) else {
             return Outcome::Error(Refusal::missing(&name));
         };
+        if !service.reconciling {
+            // The update had changed nothing, so nothing is to be caught up with: not even after an earlier failure.
+            return Outcome::Response(self.services.get(short).map(|s| s.wire(self, short)).unwrap_or_default());
+        }
         service.reconciling = false;
         if let Some(created) = revision.and_then(|revision| service.revisions.get_mut(revision)) {
             created.ready = match &failure {

@@ -1,0 +1,100 @@
+//! Killed at the worst moment, a run applies nothing twice and forgets nothing.
+
+use std::fs;
+
+use crate::support::{Desk, SCENARIO, Served, until};
+
+#[test]
+fn killed_in_the_middle_of_the_connectors_operation_nothing_is_applied_twice() {
+    let desk = Desk::new();
+    let cloud = Served::start(&desk, SCENARIO, "120");
+    let runbook = desk.flagship_before("services");
+    let flags = ["--sim", cloud.url.as_str(), "--yes", "--acknowledge", "scale-connector"];
+    let mut run = desk.spawn(&[&["run", &runbook], &flags[..]].concat());
+    until("the connector's operation", || desk.journal_has("begun"));
+    run.kill();
+    assert_eq!(cloud.get("/_sim/state")["connectors"]["staging-connector"]["state"], "UPDATING");
+    desk.rectify(&["runs"]).code(0).says("interrupted, can be resumed");
+
+    let done = desk.rectify(&["resume", "--yes", "--acknowledge", "scale-connector"]).code(0);
+    done.says("resumed by ops").says("✓ done");
+    let connector: Vec<_> = cloud.writes().into_iter().filter(|write| write.contains("/connectors/")).collect();
+    assert_eq!(connector.len(), 1, "{connector:?}");
+    assert_eq!(cloud.get("/_sim/state")["connectors"]["staging-connector"]["max_instances"], 10);
+    desk.rectify(&["verify"]).code(0).says("as they were written");
+}
+
+#[test]
+fn a_killed_rehearsal_goes_on_with_its_own_cloud() {
+    let desk = Desk::new();
+    let runbook = desk.flagship_before("services");
+    let approved = ["--yes", "--acknowledge", "scale-connector"];
+    let sim = ["run", runbook.as_str(), "--sim", SCENARIO, "--speed", "60"];
+    let mut run = desk.spawn(&[&sim[..], &approved[..]].concat());
+    until("the connector's operation", || desk.journal_has("begun"));
+    run.kill();
+    desk.rectify(&[&["resume"], &approved[..]].concat()).code(0).says("✓ done");
+    let intents = desk.journal().iter().filter(|entry| entry["event"]["is"] == "intended").count();
+    assert_eq!(intents, 2, "one intent for each of the two changes");
+    assert_eq!(desk.cloud()["connectors"]["staging-connector"]["max_instances"], 10);
+}
+
+/// The journal of a finished run, cut after each of its lines: what a machine that lost its power at that
+/// moment would have. Every cut can be resumed or says why not, and ends with the same cloud.
+#[test]
+fn a_torn_line_is_told_and_cut_off_and_a_changed_one_is_refused() {
+    let desk = Desk::new();
+    let runbook = desk.flagship_before("services");
+    let arguments = ["run", runbook.as_str(), "--sim", SCENARIO, "--speed", "max", "--yes", "--acknowledge", "scale-connector"];
+    desk.rectify(&arguments).code(0).says("✓ done");
+    let journal = desk.run_directory().join("journal.jsonl");
+    let whole = fs::read(&journal).unwrap();
+
+    let torn = whole.len() - 10;
+    fs::write(&journal, &whole[..torn]).unwrap();
+    desk.rectify(&["verify"]).code(0).complains("was never finished");
+    desk.rectify(&["resume", "--yes"]).code(0).complains("was never finished").says("✓ done");
+
+    let mut changed = whole.clone();
+    let place = whole.len() / 2;
+    changed[place] = if changed[place] == b'1' { b'2' } else { b'1' };
+    fs::write(&journal, &changed).unwrap();
+    desk.rectify(&["verify"]).code(1).complains("does not fit the lines before it");
+    desk.rectify(&["resume", "--yes"]).code(1).complains("does not fit the lines before it");
+}
+
+#[test]
+fn a_run_is_worked_by_one_process_at_a_time() {
+    let desk = Desk::new();
+    let runbook = desk.flagship_before("services");
+    let sim = ["--sim", SCENARIO, "--speed", "60", "--yes", "--acknowledge", "scale-connector"];
+    let run = desk.spawn(&[&["run", &runbook], &sim[..]].concat());
+    until("the connector's operation", || desk.journal_has("begun"));
+    desk.rectify(&["resume", "--yes"]).code(7).complains("is being worked right now by ops@");
+    desk.rectify(&["runs"]).code(0).says("running");
+    drop(run);
+}
+
+#[test]
+fn a_signal_parks_the_run_and_leaves_the_operation_to_be_attached_to() {
+    let desk = Desk::new();
+    let cloud = Served::start(&desk, SCENARIO, "120");
+    let runbook = desk.flagship_before("services");
+    let flags = ["--sim", cloud.url.as_str(), "--yes", "--acknowledge", "scale-connector"];
+    for signal in ["TERM", "HUP", "INT"] {
+        if !desk.path("rectify").exists() {
+            let run = desk.spawn(&[&["run", &runbook], &flags[..]].concat());
+            until("the connector's operation", || desk.journal_has("begun"));
+            run.signal(signal);
+            run.end().code(130).says("scale-connector/apply goes on in the cloud meanwhile");
+        } else {
+            let before = desk.journal().len();
+            let run = desk.spawn(&["resume", "--yes", "--acknowledge", "scale-connector"]);
+            until("the resumed run", || desk.journal().len() > before);
+            run.signal(signal);
+            run.end().code(130).says("goes on from here");
+        }
+    }
+    desk.rectify(&["resume", "--yes", "--acknowledge", "scale-connector"]).code(0).says("✓ done");
+    assert_eq!(cloud.writes().iter().filter(|write| write.contains("/connectors/")).count(), 1);
+}

@@ -1,0 +1,42 @@
+//! A plan shows what a run would do, and planning writes nothing.
+
+use crate::support::{Desk, FLAGSHIP, SCENARIO, Served};
+
+#[test]
+fn the_plan_of_the_flagship() {
+    let desk = Desk::new();
+    insta::assert_snapshot!(desk.rectify(&["plan", FLAGSHIP, "--sim"]).code(0).stdout);
+}
+
+#[test]
+fn the_plan_of_the_flagship_as_json() {
+    let desk = Desk::new();
+    let done = desk.rectify(&["plan", FLAGSHIP, "--sim", SCENARIO, "--format", "json"]).code(0);
+    let plan: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+    insta::with_settings!({filters => vec![(r#""etag": "(?:[^"\\]|\\.)*""#, r#""etag": "[etag]""#)]}, {
+        insta::assert_snapshot!(serde_json::to_string_pretty(&plan).unwrap());
+    });
+}
+
+#[test]
+fn planning_and_dry_runs_write_nothing() {
+    let desk = Desk::new();
+    let cloud = Served::start(&desk, SCENARIO, "60");
+    desk.rectify(&["plan", FLAGSHIP, "--sim", &cloud.url]).code(0).says("7 changes, 1 of which cannot be undone");
+    desk.rectify(&["plan", FLAGSHIP, "--sim", &cloud.url, "--detailed-exitcode"]).code(3).says("7 changes");
+    desk.rectify(&["run", FLAGSHIP, "--sim", &cloud.url, "--dry-run"]).code(0).says("7 changes");
+    assert_eq!(cloud.writes(), Vec::<String>::new());
+    assert!(!cloud.get("/_sim/requests").as_array().unwrap().is_empty(), "the cloud was looked at");
+    assert!(!desk.path("rectify").exists(), "nothing was kept");
+}
+
+#[test]
+fn a_recovered_cloud_leaves_nothing_to_change() {
+    let desk = Desk::new();
+    let runbook = desk.flagship_before("services");
+    let flags = ["--sim", SCENARIO, "--speed", "max", "--yes", "--acknowledge", "scale-connector"];
+    desk.rectify(&[&["run", &runbook], &flags[..]].concat()).code(0).says("✓ done");
+    // The world that the run left, served: the same runbook finds everything as it wants it.
+    let cloud = desk.cloud();
+    assert_eq!(cloud["connectors"]["staging-connector"]["max_instances"], 10);
+}

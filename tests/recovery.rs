@@ -1,0 +1,63 @@
+//! The flagship recovers the incident, and it is the runbook that does it.
+
+use crate::support::{Desk, FLAGSHIP, SCENARIO};
+
+const RUN: [&str; 7] = ["--sim", SCENARIO, "--speed", "max", "--yes", "--acknowledge", "scale-connector"];
+
+#[test]
+fn the_flagship_recovers_the_simulated_incident() {
+    let desk = Desk::new();
+    let done = desk.rectify(&[&["run", FLAGSHIP], &RUN[..]].concat()).code(0).says("✓ done in");
+    assert!(done.stdout.contains("✓ proven healthy: 180 samples, failure rate < 1.7 %"), "{}", done.stdout);
+    assert_eq!(desk.ending(), serde_json::json!({"ending": "done", "failed": []}));
+
+    let cloud = desk.cloud();
+    let connector = &cloud["connectors"]["staging-connector"];
+    assert_eq!(connector["machine_type"], "e2-standard-4");
+    assert_eq!((connector["min_instances"].clone(), connector["max_instances"].clone()), (3.into(), 10.into()));
+    desk.rectify(&["verify"]).code(0).says("plan and runbook are as they were written");
+    desk.rectify(&["runs"]).code(0).says("connector-exhaustion  done");
+    desk.rectify(&["resume"]).code(2).complains("there is nothing to go on with");
+}
+
+#[test]
+fn without_the_connector_step_it_does_not_recover() {
+    let desk = Desk::new();
+    let runbook = desk.flagship(&[(
+        r#"[[phase.step]]
+name = "scale-connector"
+uses = "gcp.connector.scale"
+with = { connector = "staging-connector", min_instances = 3, max_instances = 10, machine_type = "e2-standard-4" }
+gate = { healthy = ["connector"], for = "1m", every = "5s", timeout = "20m" }
+"#,
+        "",
+    )]);
+    let done = desk.rectify(&["run", &runbook, "--sim", SCENARIO, "--speed", "max", "--yes"]).code(1);
+    assert!(!done.stdout.contains("proven healthy"), "{}", done.stdout);
+    assert_eq!(desk.ending()["ending"], "stopped");
+    assert_eq!(desk.ending()["task"], "deploy-auth");
+}
+
+#[test]
+fn a_run_is_told_again_from_its_journal_as_it_was_told_live() {
+    let desk = Desk::new();
+    let live = desk.rectify(&[&["run", FLAGSHIP], &RUN[..]].concat()).code(0).stdout;
+    let told = desk.rectify(&["show"]).code(0).stdout;
+    let (_, live) = live.split_once("\nrun ").unwrap();
+    let (live, _) = live.split_once("\n\n  rectify rollback").unwrap();
+    assert_eq!(format!("run {live}"), told.trim_end());
+}
+
+/// The flagship's transcript is the same every time: simulated time is exact.
+#[test]
+fn the_transcript_of_the_flagship() {
+    let desk = Desk::new();
+    let done = desk.rectify(&[&["run", FLAGSHIP], &RUN[..]].concat()).code(0);
+    insta::with_settings!({filters => vec![
+        (r"(run|rollback|show) [0-9a-hjkmnp-tv-z]{6}\b", "$1 [run]"),
+        (r"ops@\S+ \(pid \d+\)", "ops@[host] (pid [pid])"),
+        (r"operation [0-9a-f-]{36}", "operation [operation]"),
+    ]}, {
+        insta::assert_snapshot!(done.stdout);
+    });
+}

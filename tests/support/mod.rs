@@ -1,0 +1,237 @@
+//! The program from outside: a whole-program test is five lines.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The flagship runbook.
+pub const FLAGSHIP: &str = "runbooks/connector-exhaustion.toml";
+/// Its cloud.
+pub const SCENARIO: &str = "runbooks/connector-exhaustion.sim.toml";
+
+/// Nothing here takes this long; what does, hangs. It bounds a hang and measures nothing.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// One person's machine: a state directory and a folder for runbooks.
+pub struct Desk {
+    folder: TempDir,
+}
+
+/// What a command did.
+#[must_use]
+pub struct Done {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Desk {
+    pub fn new() -> Desk {
+        Desk { folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a runbook, and returns where it lies.
+    pub fn write(&self, name: &str, text: &str) -> String {
+        fs::write(self.path(name), text).unwrap();
+        self.path(name).display().to_string()
+    }
+
+    /// The flagship with these pieces of text replaced.
+    pub fn flagship(&self, edits: &[(&str, &str)]) -> String {
+        let mut text = fs::read_to_string(FLAGSHIP).unwrap();
+        for (from, to) in edits {
+            assert!(text.contains(from), "the flagship has no {from:?}");
+            text = text.replace(from, to);
+        }
+        self.write("runbook.toml", &text)
+    }
+
+    /// The flagship up to and without the phase of this name.
+    pub fn flagship_before(&self, phase: &str) -> String {
+        let text = fs::read_to_string(FLAGSHIP).unwrap();
+        let phases: Vec<_> = text.split("[[phase]]").collect();
+        let kept = phases.iter().take_while(|part| !part.contains(&format!("name   = \"{phase}\"")));
+        let text = kept.copied().collect::<Vec<_>>().join("[[phase]]");
+        // What only later phases use would be told as unused; that is a warning and does no harm.
+        self.write("runbook.toml", &text)
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rectify"));
+        command.args(arguments).env_clear().env("HOME", self.folder.path()).env("XDG_STATE_HOME", self.folder.path());
+        command.env("USER", "ops").env("PATH", std::env::var("PATH").unwrap_or_default());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    pub fn spawn(&self, arguments: &[&str]) -> Process {
+        Process(self.command(arguments).spawn().unwrap())
+    }
+
+    /// Runs the program to its end.
+    pub fn rectify(&self, arguments: &[&str]) -> Done {
+        self.spawn(arguments).end()
+    }
+
+    /// The directory of the only run.
+    pub fn run_directory(&self) -> PathBuf {
+        let runs = self.path("rectify/runs");
+        let mut entries: Vec<_> = fs::read_dir(&runs).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(entries.len(), 1, "{entries:?}");
+        entries.pop().unwrap()
+    }
+
+    /// The entries of the only run's journal.
+    pub fn journal(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.run_directory().join("journal.jsonl")).unwrap_or_default();
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Whether the only run's journal has such an event.
+    pub fn journal_has(&self, event: &str) -> bool {
+        self.path("rectify/runs").exists() && self.journal().iter().any(|entry| entry["event"]["is"] == event)
+    }
+
+    /// How the only run ended.
+    pub fn ending(&self) -> Value {
+        self.journal().last().unwrap()["event"]["ending"].clone()
+    }
+
+    /// The embedded cloud of the only run, as it was left.
+    pub fn cloud(&self) -> Value {
+        serde_json::from_slice(&fs::read(self.run_directory().join("cloud.json")).unwrap()).unwrap()
+    }
+}
+
+/// A running program; killed when it is dropped.
+pub struct Process(pub Child);
+
+impl Process {
+    pub fn end(mut self) -> Done {
+        let (mut stdout, mut stderr) = (self.0.stdout.take().unwrap(), self.0.stderr.take().unwrap());
+        let read = std::thread::spawn(move || {
+            let mut text = String::new();
+            stderr.read_to_string(&mut text).unwrap();
+            text
+        });
+        let pid = self.0.id();
+        let (alarm, off) = std::sync::mpsc::channel::<()>();
+        let watch = std::thread::spawn(move || {
+            if off.recv_timeout(PATIENCE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                kill(pid, "KILL");
+            }
+        });
+        let mut text = String::new();
+        stdout.read_to_string(&mut text).unwrap();
+        let status = self.0.wait().unwrap();
+        drop(alarm);
+        watch.join().unwrap();
+        Done { code: status.code().unwrap_or(-1), stdout: text, stderr: read.join().unwrap() }
+    }
+
+    pub fn kill(&mut self) {
+        kill(self.0.id(), "KILL");
+        self.0.wait().unwrap();
+    }
+
+    pub fn signal(&self, name: &str) {
+        kill(self.0.id(), name);
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn kill(pid: u32, signal: &str) {
+    Command::new("kill").args([&format!("-{signal}"), &pid.to_string()]).status().unwrap();
+}
+
+impl Done {
+    /// The same, but only if it ended with this code.
+    pub fn code(self, code: i32) -> Done {
+        assert_eq!(self.code, code, "\n── stdout\n{}\n── stderr\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// The same, but only if stdout says this.
+    pub fn says(self, text: &str) -> Done {
+        assert!(self.stdout.contains(text), "{text:?} is not in\n{}\n── stderr\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// The same, but only if stderr says this.
+    pub fn complains(self, text: &str) -> Done {
+        assert!(self.stderr.contains(text), "{text:?} is not in\n{}\n── stdout\n{}", self.stderr, self.stdout);
+        self
+    }
+}
+
+/// Waits until something is so.
+pub fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !so() {
+        assert!(began.elapsed() < PATIENCE, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A simulated cloud in a process of its own.
+pub struct Served {
+    _process: Process,
+    pub url: String,
+}
+
+impl Served {
+    pub fn start(desk: &Desk, scenario: &str, speed: &str) -> Served {
+        let file = desk.path("port");
+        let file_name = file.display().to_string();
+        let process = desk.spawn(&["simulate", scenario, "--speed", speed, "--port-file", &file_name]);
+        until("the simulated cloud's port", || file.exists());
+        let url = format!("http://127.0.0.1:{}", fs::read_to_string(&file).unwrap());
+        Served { _process: process, url }
+    }
+
+    pub fn get(&self, path: &str) -> Value {
+        self.call(reqwest::Method::GET, path, None).1
+    }
+
+    pub fn call(&self, method: reqwest::Method, path: &str, body: Option<Value>) -> (u16, Value) {
+        let url = format!("{}{path}", self.url);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let http = reqwest::Client::builder().no_proxy().build().unwrap();
+            let mut request = http.request(method, url);
+            if let Some(body) = body {
+                request = request.json(&body);
+            }
+            let answer = request.send().await.unwrap();
+            (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+        })
+    }
+
+    /// Writes that the cloud accepted, as `METHOD PATH`.
+    pub fn writes(&self) -> Vec<String> {
+        let requests = self.get("/_sim/requests");
+        let writes = requests.as_array().unwrap().iter().filter(|request| request["method"] != "GET");
+        writes.map(|request| format!("{} {}", request["method"].as_str().unwrap(), request["path"].as_str().unwrap())).collect()
+    }
+}
+
+/// A path under the repository's root.
+pub fn here(path: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path).display().to_string()
+}
