@@ -39,13 +39,12 @@ fn a_killed_rehearsal_goes_on_with_its_own_cloud() {
     assert_eq!(desk.cloud()["connectors"]["staging-connector"]["max_instances"], 10);
 }
 
-/// The journal of a finished run, cut after each of its lines: what a machine that lost its power at that
-/// moment would have. Every cut can be resumed or says why not, and ends with the same cloud.
 #[test]
 fn a_torn_line_is_told_and_cut_off_and_a_changed_one_is_refused() {
     let desk = Desk::new();
     let runbook = desk.flagship_before("services");
-    let arguments = ["run", runbook.as_str(), "--sim", SCENARIO, "--speed", "max", "--yes", "--acknowledge", "scale-connector"];
+    let arguments =
+        ["run", runbook.as_str(), "--sim", SCENARIO, "--speed", "max", "--yes", "--acknowledge", "scale-connector"];
     desk.rectify(&arguments).code(0).says("✓ done");
     let journal = desk.run_directory().join("journal.jsonl");
     let whole = fs::read(&journal).unwrap();
@@ -82,17 +81,17 @@ fn a_signal_parks_the_run_and_leaves_the_operation_to_be_attached_to() {
     let runbook = desk.flagship_before("services");
     let flags = ["--sim", cloud.url.as_str(), "--yes", "--acknowledge", "scale-connector"];
     for signal in ["TERM", "HUP", "INT"] {
-        if !desk.path("rectify").exists() {
-            let run = desk.spawn(&[&["run", &runbook], &flags[..]].concat());
-            until("the connector's operation", || desk.journal_has("begun"));
-            run.signal(signal);
-            run.end().code(130).says("scale-connector/apply goes on in the cloud meanwhile");
-        } else {
+        if desk.path("rectify").exists() {
             let before = desk.journal().len();
             let run = desk.spawn(&["resume", "--yes", "--acknowledge", "scale-connector"]);
             until("the resumed run", || desk.journal().len() > before);
             run.signal(signal);
             run.end().code(130).says("goes on from here");
+        } else {
+            let run = desk.spawn(&[&["run", &runbook], &flags[..]].concat());
+            until("the connector's operation", || desk.journal_has("begun"));
+            run.signal(signal);
+            run.end().code(130).says("scale-connector/apply goes on in the cloud meanwhile");
         }
     }
     desk.rectify(&["resume", "--yes", "--acknowledge", "scale-connector"]).code(0).says("✓ done");

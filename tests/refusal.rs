@@ -19,7 +19,9 @@ fn yes_does_not_cover_what_cannot_be_undone() {
     let desk = Desk::new();
     let sim = ["--sim", SCENARIO, "--yes"];
     let refused = desk.rectify(&[&["run", FLAGSHIP], &sim[..]].concat()).code(7);
-    refused.complains("nobody acknowledged what cannot be undone: scale-connector").complains("--acknowledge scale-connector");
+    refused
+        .complains("nobody acknowledged what cannot be undone: scale-connector")
+        .complains("--acknowledge scale-connector");
 }
 
 #[test]
@@ -41,7 +43,10 @@ fn a_protected_target_wants_its_name_typed_and_yes_does_not_type_it() {
 fn a_connector_is_not_asked_to_shrink() {
     let desk = Desk::new();
     let scenario = std::fs::read_to_string(SCENARIO).unwrap();
-    let scenario = desk.write("large.sim.toml", &scenario.replace("min_instances = 2\nmax_instances = 3", "min_instances = 4\nmax_instances = 10"));
+    let scenario = desk.write(
+        "large.sim.toml",
+        &scenario.replace("min_instances = 2\nmax_instances = 3", "min_instances = 4\nmax_instances = 10"),
+    );
     let refused = desk.rectify(&["plan", FLAGSHIP, "--sim", &scenario]).code(1);
     refused.complains("min_instances is 4 and cannot become 3").complains("never shrinks");
 }

@@ -68,9 +68,13 @@ fn a_finished_run_can_be_rolled_back_later() {
 #[test]
 fn with_nobody_to_ask_a_failure_stops_and_can_be_rolled_back() {
     let desk = Desk::new();
-    let runbook = desk.flagship(&[("expect = 'status == 200 && latency < duration(\"2s\")'\n\n[probes.backend]", "expect = 'status == 418'\n\n[probes.backend]")]);
+    let runbook = desk.flagship(&[(
+        "expect = 'status == 200 && latency < duration(\"2s\")'\n\n[probes.backend]",
+        "expect = 'status == 418'\n\n[probes.backend]",
+    )]);
     let done = desk.rectify(&[&["run", &runbook], &FLAGS[..]].concat()).code(1);
-    done.says("stop here, says on_failure = \"ask\", with nobody to ask").says("applied and still in force: scale-connector, one-revision, deploy-auth");
+    done.says("stop here, says on_failure = \"ask\", with nobody to ask")
+        .says("applied and still in force: scale-connector, one-revision, deploy-auth");
     desk.rectify(&["rollback", "--yes"]).code(0).says("✓ undone");
     desk.rectify(&["runs"]).code(0).says("rolled back");
 }

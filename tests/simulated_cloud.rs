@@ -193,7 +193,7 @@ impl Cloud {
         let mut service = self.service(short).await;
         let mut template = service.template.take().unwrap();
         template.revision = String::new();
-        template.containers[0].image = image.to_owned();
+        image.clone_into(&mut template.containers[0].image);
         let want = Service::new().set_name(service_name(short)).set_etag(service.etag).set_template(template);
         self.change(want, &["template"]).await
     }
@@ -321,7 +321,7 @@ async fn a_revision_name_is_used_once() {
     cloud.pinned(GOOD).await;
     let named = |image: &str, revision: &str, template: &RevisionTemplate| {
         let mut template = template.clone();
-        template.containers[0].image = image.to_owned();
+        image.clone_into(&mut template.containers[0].image);
         template.revision = revision.to_owned();
         Service::new().set_name(service_name(AUTH)).set_template(template)
     };

@@ -14,9 +14,9 @@ fn type_at(desk: &Desk, arguments: &[&str]) -> PtySession {
 }
 
 fn code(session: &PtySession) -> i32 {
-    use rexpect::process::wait::WaitStatus;
+    use rexpect::process::WaitStatus;
     loop {
-        match session.process.wait().unwrap() {
+        match session.process().wait().unwrap() {
             WaitStatus::Exited(_, code) => return code,
             WaitStatus::StillAlive => {}
             other => panic!("{other:?}"),
@@ -61,7 +61,10 @@ fn anything_but_the_name_stops_before_a_one_way_change() {
 fn ctrl_c_in_a_gate_parks_the_run_and_it_can_be_resumed_and_rolled_back() {
     let desk = Desk::new();
     let runbook = desk.flagship_before("services");
-    let mut at = type_at(&desk, &["run", &runbook, "--sim", SCENARIO, "--speed", "60", "--yes", "--acknowledge", "scale-connector"]);
+    let mut at = type_at(
+        &desk,
+        &["run", &runbook, "--sim", SCENARIO, "--speed", "60", "--yes", "--acknowledge", "scale-connector"],
+    );
     at.exp_string("proving: connector healthy for 1m").unwrap();
     at.send_control('c').unwrap();
     at.exp_string("asked to stop by Ctrl-C").unwrap();

@@ -2,8 +2,7 @@
 //! knowing when it has come to rest.
 //!
 //! A Cloud Run write is accepted long before it is true. The service has come to rest when it is not
-//! reconciling and has observed its own newest generation; whether that is a success says its terminal
-//! condition. Source: `google/cloud/run/v2/service.proto`, the comments on `reconciling`.
+//! reconciling; whether that is a success says its terminal condition. Source: `google/cloud/run/v2/service.proto`, the comments on `reconciling`.
 
 use google_cloud_gax::options::RequestOptionsBuilder as _;
 use google_cloud_gax::retry_policy::NeverRetry;
@@ -88,9 +87,10 @@ pub(super) fn short(revision: &str) -> String {
     revision.rsplit('/').next().unwrap_or_default().to_owned()
 }
 
-/// Whether nothing is under way on the service.
+/// Whether nothing is under way on the service. Its observed generation cannot tell: after a failure it
+/// keeps the value that was last served.
 pub(super) fn at_rest(service: &Service) -> bool {
-    !service.reconciling && service.observed_generation == service.generation
+    !service.reconciling
 }
 
 /// What the service's terminal condition complains about.
