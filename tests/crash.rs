@@ -20,7 +20,7 @@ fn killed_in_the_middle_of_the_connectors_operation_nothing_is_applied_twice() {
     done.says("resumed by ops").says("✓ done");
     let connector: Vec<_> = cloud.writes().into_iter().filter(|write| write.contains("/connectors/")).collect();
     assert_eq!(connector.len(), 1, "{connector:?}");
-    assert_eq!(cloud.get("/_sim/state")["connectors"]["staging-connector"]["max_instances"], 10);
+    assert_eq!(cloud.get("/_sim/state")["connectors"]["staging-connector"]["maxInstances"], 10);
     desk.rectify(&["verify"]).code(0).says("as they were written");
 }
 

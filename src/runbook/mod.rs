@@ -2,7 +2,7 @@
 //!
 //! [`Document`] is the text as a tree that knows where everything stands; [`read`] makes the typed
 //! [`Runbook`](model::Runbook) out of it, block by block, so that one block's mistake hides no other's.
-//! Whatever is wrong becomes a [`Mistake`] that points at its place; [`crate::check`] shows them.
+//! Whatever is wrong becomes a [`Mistake`] that points at its place.
 
 pub mod condition;
 pub mod document;
