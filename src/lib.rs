@@ -1,4 +1,42 @@
-//! Rectify carries out infrastructure remediation runbooks against Google Cloud.
+//! Rectify carries out infrastructure remediation runbooks against Google Cloud. This page is the map.
+//!
+//! ```text
+//!  runbook text ──read──▶ Runbook ──check──▶ Checked ──plan──▶ Plan ──▶ engine ⇄ driver ──▶ journal
+//!    runbook/             runbook/           check/  ▲ plan/ ▲ plan/    engine/  driver/    journal/
+//!                                                    │       │           pure    all I/O       │ entries
+//!                                                resource/ probe/          │                   ▼
+//!                                              what has   what is       run/: ids, events ──▶ View ──▶ report/
+//!                                                state     seen                                 live · plain
+//!                                                    │       │
+//!                                                    ▼       ▼
+//!                                                 Google Cloud, HTTP
+//!                                                    ▲       ▲
+//!                                                    └─ sim/ ┘  (over sockets only: shares no code with them)
+//! ```
+//!
+//! The one idea: **a change is `{resource, from, to}`** ([`run::Change`]). Planning lists changes, applying
+//! writes `to` if the resource still is `from`, undoing swaps the ends, and resuming after a crash looks
+//! which of the two is there.
+//!
+//! | room | what it is |
+//! |---|---|
+//! | [`cli`] | arguments and wiring; one file a subcommand |
+//! | [`runbook`] | text → typed runbook, with the place of everything |
+//! | [`check`] | is it right, before anything runs? one file a rule |
+//! | [`resource`] | what has state in the cloud, one file a kind, four verbs and no undo |
+//! | [`probe`] | what can be seen of health |
+//! | [`gate`] | rules over what was seen; pure |
+//! | [`plan`] | what a run would change; pure but for looking |
+//! | [`run`] | what a run is: changes, tasks, events, the view that people look at |
+//! | [`engine`] | decides: a state machine without I/O, whose state is the fold of its events |
+//! | [`driver`] | does what the engine decides, and writes it down first |
+//! | [`journal`] | one event a line, chained by hash, on the disk before anything relies on it |
+//! | [`report`] | tells a run, live or later, from its entries |
+//! | [`sim`] | the simulated cloud, which imports nothing from the rest |
+//! | [`clock`], [`inert`] | two small rules for everybody: all waiting goes through one clock; nothing active reaches a terminal |
+//!
+//! Begin with [`engine`]'s machine: its head is a table of everything that can happen. Then follow one change
+//! through [`driver`]. Which room may import which is in `tests/architecture.rs`.
 
 pub mod check;
 pub mod cli;

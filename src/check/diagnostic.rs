@@ -7,7 +7,7 @@ use miette::{
 };
 
 use crate::inert::inert;
-use crate::runbook::{Mistake, Severity};
+use crate::runbook::{Mistake, Severity, WRONG_VALUE};
 
 /// How to draw.
 #[derive(Clone, Copy, Debug)]
@@ -99,11 +99,13 @@ fn harmless(letter: char) -> char {
 fn summary(file: &str, mistakes: &[Mistake]) -> String {
     let count = |severity| mistakes.iter().filter(|mistake| mistake.severity == severity).count();
     let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+    let hidden = mistakes.iter().any(|mistake| [WRONG_VALUE, "syntax"].contains(&mistake.code));
+    let more = if hidden { "; more may show once these are mended" } else { "" };
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     match (errors, warnings) {
         (0, 0) => format!("{}: no mistakes", inert(file)),
         (0, _) => format!("{}: {}", inert(file), plural(warnings, "warning")),
-        (_, 0) => format!("{}: {}", inert(file), plural(errors, "mistake")),
-        (_, _) => format!("{}: {}, {}", inert(file), plural(errors, "mistake"), plural(warnings, "warning")),
+        (_, 0) => format!("{}: {}{more}", inert(file), plural(errors, "mistake")),
+        (_, _) => format!("{}: {}, {}{more}", inert(file), plural(errors, "mistake"), plural(warnings, "warning")),
     }
 }

@@ -45,6 +45,8 @@ pub struct Subject<'a> {
     pub document: &'a Document<'a>,
     /// Inputs that nothing refers to.
     pub unused_inputs: &'a [String],
+    /// Whether every block did read.
+    pub whole: bool,
 }
 
 impl Checked {
@@ -84,8 +86,10 @@ pub fn check(bytes: &[u8], given: &Given) -> Found {
     let reading = read(&document, given);
     // After a syntax error most of what follows would be about things that were not understood.
     if mistakes.is_empty() {
+        let whole = reading.mistakes.is_empty();
         mistakes.extend(reading.mistakes);
-        let subject = Subject { runbook: &reading.runbook, document: &document, unused_inputs: &reading.unused };
+        let unused_inputs = &reading.unused;
+        let subject = Subject { runbook: &reading.runbook, document: &document, unused_inputs, whole };
         for rule in RULES {
             (rule.run)(&subject, &mut mistakes);
         }

@@ -14,5 +14,5 @@ pub mod value;
 
 pub use document::{Document, Part};
 pub use mistake::{Mistake, Severity};
-pub use read::{Reading, read};
+pub use read::{Reading, WRONG_VALUE, read};
 pub use template::Given;

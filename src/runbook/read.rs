@@ -35,6 +35,9 @@ pub struct Reading {
     pub mistakes: Vec<Mistake>,
 }
 
+/// The code of a value that its block could not be read with. Rules do not see that block.
+pub const WRONG_VALUE: &str = "wrong-value";
+
 const EVERY: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_mins(20);
 const HTTP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -518,7 +521,8 @@ impl<'t> Reader<'_, 't> {
             Ok(parsed) => Some(parsed),
             Err(error) => {
                 let at = error.span().filter(|span| !span.is_empty()).unwrap_or_else(|| self.heading(path));
-                self.mistakes.push(Mistake::error("wrong-value", at, error.message().to_owned()));
+                let message = error.message().replace("expected i64", "expected a whole number");
+                self.mistakes.push(Mistake::error(WRONG_VALUE, at, message));
                 None
             }
         }

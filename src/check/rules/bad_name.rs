@@ -18,13 +18,14 @@ fn run(subject: &Subject<'_>, mistakes: &mut Vec<Mistake>) {
         mistakes.push(Mistake::error(RULE.code, at, message).help(help));
     };
     let runbook = subject.runbook;
-    // An empty name was told as missing already.
+    // The name of a block that did not read is empty; that was told already.
     for (path, name) in [
         (["runbook".into(), "name".into()], &runbook.about.name),
         (["target".into(), "project".into()], &runbook.target.project),
         (["target".into(), "region".into()], &runbook.target.region),
     ] {
-        if subject.document.get(&path).is_some() {
+        let written = subject.document.get(&path).and_then(|value| value.get_ref().as_str());
+        if !name.is_empty() || written == Some("") {
             check(&path, name, false);
         }
     }
