@@ -6,6 +6,7 @@
     clippy::panic,
     clippy::disallowed_types,
     clippy::disallowed_methods,
+    unreachable_pub,
     reason = "a test that cannot go on must stop, and it drives the program from outside"
 )]
 

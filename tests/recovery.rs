@@ -61,3 +61,17 @@ fn the_transcript_of_the_flagship() {
         insta::assert_snapshot!(done.stdout);
     });
 }
+
+/// What the README shows is what the program says: its lines stand in the transcript, in this order.
+#[test]
+fn the_readme_shows_a_real_run() {
+    let readme = std::fs::read_to_string("README.md").unwrap();
+    let (_, shown) = readme.split_once("<!-- transcript -->\n```text\n").unwrap();
+    let (shown, _) = shown.split_once("```").unwrap();
+    let snapshot = "tests/snapshots/promises__recovery__the_transcript_of_the_flagship.snap";
+    let real = std::fs::read_to_string(snapshot).unwrap();
+    let mut rest = real.lines();
+    for line in shown.lines().filter(|line| !line.is_empty()) {
+        assert!(rest.any(|real| real == line), "the README shows {line:?}, which no run says there");
+    }
+}

@@ -7,7 +7,6 @@ use dialoguer::theme::{ColorfulTheme, SimpleTheme, Theme};
 use dialoguer::{Confirm, Input, Select};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use indicatif::ProgressDrawTarget;
 
 use super::exit::Trouble;
 use crate::driver::{Answer, Asker};
@@ -62,7 +61,7 @@ impl Console {
     /// A reporter that suits this console.
     pub(super) fn reporter(&self) -> Box<dyn Reporter> {
         if self.live {
-            Box::new(Live::new(ProgressDrawTarget::stdout(), self.colour))
+            Box::new(Live::new(Term::stdout(), self.colour))
         } else {
             Box::new(Plain::new(io::stdout(), self.colour))
         }

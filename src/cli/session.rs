@@ -1,6 +1,7 @@
 //! One process at work on one run: put together, driven, told how to go on.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt as _;
 
 use super::Approvals;
 use super::cloud::Connection;
@@ -86,7 +87,9 @@ pub(super) fn holder(entries: &[Entry]) -> Option<Operator> {
 /// Who works it now.
 #[expect(clippy::disallowed_methods, reason = "the environment is read here")]
 pub(super) fn operator() -> Operator {
-    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "unknown".to_owned());
+    let named = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+    let numbered = || std::fs::metadata("/proc/self").map(|process| format!("uid {}", process.uid()));
+    let user = named.ok().or_else(|| numbered().ok()).unwrap_or_else(|| "unknown".to_owned());
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim().to_owned());
     Operator { user, host: host.unwrap_or_else(|_| "unknown".to_owned()), pid: std::process::id() }
 }

@@ -72,7 +72,7 @@ impl Gate {
 
     /// Takes a sample.
     pub fn see(&mut self, probe: &str, observation: &Observation, at: Timestamp) {
-        let longest_gap = self.rule.every.saturating_add(PATIENCE);
+        let longest_gap = self.longest_gap();
         for watched in self.probes.iter_mut().filter(|watched| watched.name == probe) {
             let unwatched = watched.last.as_ref().is_some_and(|(last, _)| between(*last, at) > longest_gap);
             watched.streak = match (&observation.health, watched.streak) {
@@ -103,7 +103,8 @@ impl Gate {
         let healthy_for = self.probes.iter().map(Watched::healthy_for).min().unwrap_or_default();
         let samples = self.probes.iter().map(Watched::samples).min().unwrap_or_default();
         let needed = self.samples_needed();
-        if samples >= needed && healthy_for >= self.rule.hold {
+        let watched = self.probes.iter().all(|watched| self.is_watched(watched, now));
+        if watched && samples >= needed && healthy_for >= self.rule.hold {
             return Verdict::Passed(Bound { samples });
         }
         if now >= self.deadline() {
@@ -131,6 +132,15 @@ impl Gate {
     /// The moment at which the gate gives up.
     pub fn deadline(&self) -> Timestamp {
         later(self.opened, self.rule.timeout)
+    }
+
+    fn longest_gap(&self) -> Duration {
+        self.rule.every.saturating_add(PATIENCE)
+    }
+
+    /// Whether the probe's last sample still speaks for now.
+    fn is_watched(&self, watched: &Watched, now: Timestamp) -> bool {
+        watched.last.as_ref().is_some_and(|(last, _)| between(*last, now) <= self.longest_gap())
     }
 
     fn samples_needed(&self) -> u32 {
@@ -181,6 +191,158 @@ impl Watched {
             Some((_, Health::Unhealthy { why })) => Some((self.name.clone(), why.clone())),
             Some((_, Health::Unknown { why })) => Some((self.name.clone(), format!("unknown: {why}"))),
             Some((_, Health::Healthy)) | None => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn rule(hold: u64, every: u64, timeout: u64) -> Rule {
+        Rule {
+            healthy: vec!["a".to_owned(), "b".to_owned()],
+            hold: Duration::from_secs(hold),
+            every: Duration::from_secs(every),
+            timeout: Duration::from_secs(timeout),
+            max_failure_rate: None,
+        }
+    }
+
+    fn at(second: u64) -> Timestamp {
+        later(Timestamp::UNIX_EPOCH, Duration::from_secs(second))
+    }
+
+    fn sample(health: Health) -> Observation {
+        Observation { health, facts: BTreeMap::new() }
+    }
+
+    fn sick() -> Observation {
+        sample(Health::Unhealthy { why: "503".to_owned() })
+    }
+
+    fn both(gate: &mut Gate, observation: &Observation, second: u64) {
+        gate.see("a", observation, at(second));
+        gate.see("b", observation, at(second));
+    }
+
+    fn passed(gate: &Gate, second: u64) -> bool {
+        matches!(gate.verdict(at(second)), Verdict::Passed(_))
+    }
+
+    #[test]
+    fn silence_never_passes() {
+        let gate = Gate::open(rule(0, 1, 60), at(0));
+        assert!(matches!(gate.verdict(at(0)), Verdict::Open(_)));
+        assert!(matches!(gate.verdict(at(60)), Verdict::Failed { .. }));
+        let mut half = Gate::open(rule(0, 1, 60), at(0));
+        half.see("a", &sample(Health::Healthy), at(0));
+        assert!(!passed(&half, 1), "`b` was never seen");
+    }
+
+    #[test]
+    fn unknown_is_not_healthy_and_breaks_a_streak() {
+        let mut gate = Gate::open(rule(4, 2, 60), at(0));
+        both(&mut gate, &sample(Health::Healthy), 0);
+        both(&mut gate, &Observation::unknown("no route"), 2);
+        both(&mut gate, &sample(Health::Healthy), 4);
+        assert!(!passed(&gate, 4));
+        both(&mut gate, &sample(Health::Healthy), 6);
+        both(&mut gate, &sample(Health::Healthy), 8);
+        assert!(passed(&gate, 8));
+    }
+
+    #[test]
+    fn time_that_nobody_watched_does_not_count() {
+        let mut gate = Gate::open(rule(300, 5, 3600), at(0));
+        both(&mut gate, &sample(Health::Healthy), 0);
+        // The laptop slept for ten minutes.
+        both(&mut gate, &sample(Health::Healthy), 600);
+        assert!(!passed(&gate, 600));
+        // Nor does the time since the last sample.
+        assert!(!passed(&gate, 900));
+    }
+
+    #[test]
+    fn a_probe_that_is_no_longer_looked_at_holds_the_gate_shut() {
+        let mut gate = Gate::open(rule(5, 5, 3600), at(0));
+        both(&mut gate, &sample(Health::Healthy), 0);
+        both(&mut gate, &sample(Health::Healthy), 5);
+        assert!(passed(&gate, 5));
+        gate.see("a", &sample(Health::Healthy), at(10));
+        assert!(passed(&gate, 10));
+        for second in (15..60).step_by(5) {
+            gate.see("a", &sample(Health::Healthy), at(second));
+        }
+        assert!(!passed(&gate, 60), "`b` was last seen at 5");
+    }
+
+    #[test]
+    fn one_failure_in_a_long_soak_starts_it_again() {
+        let mut gate = Gate::open(rule(60, 10, 3600), at(0));
+        for second in (0..60).step_by(10) {
+            both(&mut gate, &sample(Health::Healthy), second);
+        }
+        gate.see("b", &sick(), at(60));
+        gate.see("a", &sample(Health::Healthy), at(60));
+        assert!(!passed(&gate, 60));
+        let Verdict::Open(progress) = gate.verdict(at(60)) else { panic!("still open") };
+        assert_eq!(progress.trouble, Some(("b".to_owned(), "503".to_owned())));
+    }
+
+    #[test]
+    fn a_gate_fails_as_soon_as_it_can_no_longer_pass() {
+        let mut gate = Gate::open(rule(60, 5, 100), at(0));
+        both(&mut gate, &sick(), 45);
+        assert!(matches!(gate.verdict(at(45)), Verdict::Failed { .. }), "50 + 60 is beyond 100");
+        let mut early = Gate::open(rule(60, 5, 100), at(0));
+        both(&mut early, &sick(), 30);
+        assert!(matches!(early.verdict(at(30)), Verdict::Open(_)));
+    }
+
+    #[test]
+    fn a_claim_about_the_failure_rate_takes_its_samples() {
+        let mut gate = Gate::open(Rule { max_failure_rate: Some(0.1), ..rule(0, 1, 600) }, at(0));
+        for second in 0..28 {
+            both(&mut gate, &sample(Health::Healthy), second);
+        }
+        assert!(!passed(&gate, 28), "28 samples bound the rate at 10.1 %");
+        both(&mut gate, &sample(Health::Healthy), 28);
+        assert!(passed(&gate, 28));
+    }
+
+    proptest! {
+        /// Whatever is seen and whenever: a gate that passes has seen every probe healthy, and nothing else,
+        /// at most a patient gap apart, for at least as long as it asks.
+        #[test]
+        fn a_pass_is_always_earned(
+            samples in proptest::collection::vec((0_usize..2, 0_u64..40, 0_u8..8), 1..60), hold in 0_u64..60,
+        ) {
+            let mut gate = Gate::open(rule(hold, 5, 100_000), at(0));
+            let (mut now, mut seen) = (0, [Vec::new(), Vec::new()]);
+            for (probe, wait, kind) in samples {
+                now += wait;
+                let observation = match kind {
+                    0 => sick(),
+                    1 => Observation::unknown("?"),
+                    _ => sample(Health::Healthy),
+                };
+                gate.see(["a", "b"][probe], &observation, at(now));
+                seen[probe].push((now, kind > 1));
+                if passed(&gate, now) {
+                    for history in &seen {
+                        let streak: Vec<u64> = history.iter().rev().take_while(|(_, healthy)| *healthy).map(|(at, _)| *at).collect();
+                        let watched = streak.windows(2).take_while(|pair| pair[0] - pair[1] <= 5 + 15).count();
+                        prop_assert!(!streak.is_empty());
+                        prop_assert!(now - streak[0] <= 5 + 15);
+                        prop_assert!(streak[0] - streak[watched] >= hold);
+                    }
+                }
+            }
         }
     }
 }

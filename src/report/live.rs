@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
+use console::Term;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Reporter;
 use super::narrate::{Line, Narrator, status};
 use crate::run::{Entry, Question, View};
 
+const FRAMES_PER_SECOND: u8 = 15;
+
 /// Shows a run on a terminal. The bottom line is drawn from the view, so a dropped frame loses nothing.
 pub struct Live {
+    term: Term,
     screen: MultiProgress,
     bar: Option<ProgressBar>,
     colour: bool,
@@ -18,13 +22,18 @@ pub struct Live {
 
 impl Live {
     /// A reporter that draws here.
-    pub fn new(target: ProgressDrawTarget, colour: bool) -> Live {
-        Live { screen: MultiProgress::with_draw_target(target), bar: None, colour, narrator: Narrator::default() }
+    pub fn new(term: Term, colour: bool) -> Live {
+        let target = ProgressDrawTarget::term(term.clone(), FRAMES_PER_SECOND);
+        let screen = MultiProgress::with_draw_target(target);
+        Live { term, screen, bar: None, colour, narrator: Narrator::default() }
     }
 
     fn print(&mut self, lines: &[Line]) {
         for line in lines {
-            let _ = self.screen.println(line.painted(self.colour));
+            let text = line.painted(self.colour);
+            // Only above a moving line does a line need the help of who moves it. A terminal that went away
+            // must not stop a run.
+            let _ = if self.bar.is_some() { self.screen.println(text) } else { self.term.write_line(&text) };
         }
     }
 
@@ -56,7 +65,11 @@ impl Reporter for Live {
 
     fn entry(&mut self, view: &View, entry: &Entry) {
         let lines = self.narrator.entry(view, entry);
+        let status = status(view);
+        if status.is_none() {
+            self.show(None);
+        }
         self.print(&lines);
-        self.show(status(view));
+        self.show(status);
     }
 }

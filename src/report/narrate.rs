@@ -72,9 +72,10 @@ impl Narrator {
     pub fn entry(&mut self, view: &View, entry: &Entry) -> Vec<Line> {
         let mut lines = Vec::new();
         match &entry.event {
-            Event::Started { run, operator, .. } => {
+            Event::Started { run, cloud, operator, .. } => {
                 let when = entry.at.strftime("%Y-%m-%d %H:%M:%S UTC");
-                lines.push(line(Tone::Dim, format!("run {run} began {when}, by {}", inert(&operator.to_string()))));
+                let text = format!("run {run} began {when} on {}, by {}", inert(cloud), inert(&operator.to_string()));
+                lines.push(line(Tone::Dim, text));
             }
             Event::Resumed { operator } => {
                 let text = format!("{} resumed by {}", clock(entry.at), inert(&operator.to_string()));
