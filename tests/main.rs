@@ -19,6 +19,7 @@ mod drift;
 mod plan;
 mod recovery;
 mod refusal;
+mod resource_laws;
 mod rollback;
 mod simulated_cloud;
 mod terminal;

@@ -1,0 +1,164 @@
+//! What every kind of resource must keep, tried on the simulated cloud through Google's own client library: a
+//! write that starts from something else is not sent, a running operation is seen, a write that is sent twice
+//! takes effect once, and the swapped change leads back where the API allows it.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use rectify::resource::{AnyKind, Cloud, Endpoint, Kinds, Progress, WriteError, Written};
+use rectify::run::{Change, ResourceId, covers};
+use rectify::sim::{Busy, Clock, Simulator, scenario};
+use serde_json::{Value, json};
+
+const AUTH: &str = "us-central1-docker.pkg.dev/netra-staging/apps/auth@sha256:1180000000000000000000000000000000000000000000000000000000000118";
+const CRASHING: &str = "us-central1-docker.pkg.dev/netra-staging/apps/auth@sha256:1170000000000000000000000000000000000000000000000000000000000117";
+
+struct Laboratory {
+    kinds: Kinds,
+    clock: Clock,
+    _simulator: Simulator,
+    _busy: Busy,
+}
+
+impl Laboratory {
+    async fn open() -> Laboratory {
+        let world = scenario::read(Path::new(crate::support::SCENARIO)).unwrap();
+        let clock = Clock::stepped(world.now());
+        let busy = clock.busy();
+        let here = SocketAddr::from(([127, 0, 0, 1], 0));
+        let simulator = Simulator::start(world, clock.clone(), here, None).unwrap();
+        let cloud = Cloud::at(&Endpoint::Simulated(simulator.addr())).await.unwrap();
+        Laboratory { kinds: Kinds::on(&Arc::new(cloud)), clock, _simulator: simulator, _busy: busy }
+    }
+
+    fn kind(&self, id: &ResourceId) -> &dyn AnyKind {
+        self.kinds.of(id).unwrap()
+    }
+
+    async fn seen(&self, id: &ResourceId) -> Value {
+        self.kind(id).observe(id).await.unwrap().state
+    }
+
+    async fn begin(&self, change: &Change) -> String {
+        match self.kind(&change.resource).write(change).await.unwrap() {
+            Written::Sent(Progress::Running { operation }) => operation,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn finish(&self, change: &Change, operation: &str) -> Progress<Value> {
+        self.clock.advance(SignedDuration::from_mins(10));
+        self.kind(&change.resource).poll(&change.resource, operation).await.unwrap()
+    }
+}
+
+fn id(kind: &str, name: &str) -> ResourceId {
+    format!("{kind}/netra-staging/us-central1/{name}").parse().unwrap()
+}
+
+/// One change of each kind that the incident's cloud accepts.
+async fn changes(laboratory: &Laboratory) -> Vec<Change> {
+    let traffic = id("gcp.run.traffic", "netra-backend-staging");
+    let split = laboratory.seen(&traffic).await;
+    vec![
+        Change {
+            resource: id("gcp.connector", "staging-connector"),
+            from: json!({"min_instances": 2, "max_instances": 3, "machine_type": "e2-micro"}),
+            to: json!({"min_instances": 3, "max_instances": 10, "machine_type": "e2-standard-4"}),
+        },
+        Change {
+            resource: traffic,
+            from: split,
+            to: json!({"targets": [{"revision": "netra-backend-staging-00750-69k", "percent": 100}]}),
+        },
+        Change {
+            resource: id("gcp.run.service", "netra-auth-staging"),
+            from: json!({"image": CRASHING}),
+            to: json!({"image": AUTH, "revision": "netra-auth-staging-00118-bcd"}),
+        },
+    ]
+}
+
+#[tokio::test]
+async fn a_write_takes_effect_once_and_is_seen_while_it_runs() {
+    let laboratory = Laboratory::open().await;
+    for change in changes(&laboratory).await {
+        let id = &change.resource;
+        let operation = laboratory.begin(&change).await;
+        let seen = laboratory.kind(id).observe(id).await.unwrap();
+        assert_eq!(seen.operation.as_deref(), Some(operation.as_str()), "{id}: a running operation is seen");
+        // The same again, as after a lost answer: whatever is said, nothing is sent.
+        match laboratory.kind(id).write(&change).await {
+            Ok(Written::Drifted { .. }) | Err(WriteError::Refused { .. }) => {}
+            other => panic!("{id}: {other:?}"),
+        }
+        let running = laboratory.kind(id).poll(id, &operation).await.unwrap();
+        assert!(matches!(running, Progress::Running { .. }), "{id}: {running:?}");
+        let Progress::Done(state) = laboratory.finish(&change, &operation).await else { panic!("{id}: not done") };
+        assert!(covers(&state, &change.to), "{id}: {state}");
+        assert!(covers(&laboratory.seen(id).await, &change.to), "{id}");
+        assert_eq!(laboratory.kind(id).observe(id).await.unwrap().operation, None, "{id}");
+        let again = laboratory.kind(id).write(&change).await.unwrap();
+        assert!(matches!(again, Written::Drifted { .. }), "{id}: {again:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_starts_from_something_else_is_not_sent() {
+    let laboratory = Laboratory::open().await;
+    for change in changes(&laboratory).await {
+        let before = laboratory.seen(&change.resource).await;
+        let stale = Change { from: change.to.clone(), to: change.from.clone(), ..change };
+        let written = laboratory.kind(&stale.resource).write(&stale).await.unwrap();
+        let Written::Drifted { now } = written else { panic!("{written:?}") };
+        assert_eq!(now, before);
+        assert_eq!(laboratory.seen(&stale.resource).await, before);
+    }
+}
+
+#[tokio::test]
+async fn the_swapped_change_leads_back_or_is_known_not_to() {
+    let laboratory = Laboratory::open().await;
+    for change in changes(&laboratory).await {
+        let id = &change.resource;
+        let operation = laboratory.begin(&change).await;
+        assert!(matches!(laboratory.finish(&change, &operation).await, Progress::Done(_)), "{id}");
+        let undo = change.undo();
+        let reversibility = laboratory.kind(id).allowed(&change.from, &change.to).unwrap();
+        if reversibility.is_one_way() {
+            assert!(laboratory.kind(id).allowed(&undo.from, &undo.to).is_err(), "{id}: known to be refused");
+            let refused = laboratory.kind(id).write(&undo).await.unwrap_err();
+            assert!(matches!(refused, WriteError::Refused { .. }), "{id}: {refused:?}");
+            continue;
+        }
+        let operation = laboratory.begin(&undo).await;
+        laboratory.finish(&undo, &operation).await;
+        assert!(covers(&laboratory.seen(id).await, &change.from), "{id}: back");
+    }
+}
+
+#[tokio::test]
+async fn a_deploy_that_does_not_start_fails_and_says_so_also_to_who_only_looks() {
+    let laboratory = Laboratory::open().await;
+    // The connector is starved: nothing that needs the database starts.
+    let change = changes(&laboratory).await.pop().unwrap();
+    let operation = laboratory.begin(&change).await;
+    let Progress::Failed { why } = laboratory.finish(&change, &operation).await else { panic!("it started") };
+    assert!(!why.is_empty());
+    let seen = laboratory.kind(&change.resource).observe(&change.resource).await.unwrap();
+    assert_eq!(seen.operation, None, "it has come to rest");
+    assert!(seen.trouble.is_some(), "and is in trouble");
+    assert!(covers(&seen.state, &change.to), "although it took effect");
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_not_brought_to_life() {
+    let laboratory = Laboratory::open().await;
+    for kind in ["gcp.connector", "gcp.run.traffic", "gcp.run.service"] {
+        let id = id(kind, "netra-typo");
+        let error = laboratory.kind(&id).observe(&id).await.unwrap_err();
+        assert_eq!(error.to_string(), format!("{id} does not exist"));
+    }
+}
