@@ -1,6 +1,6 @@
 //! Does what the engine decides. The only room with a runtime in it.
 //!
-//! [`drive`] is a short loop: ask the engine what is next, have it done, tell the engine what came of it.
+//! [`drive()`] is a short loop: ask the engine what is next, have it done, tell the engine what came of it.
 //! Who does it is a [`Durable`]: [`Local`] here, which keeps its journal in a directory; an engine for
 //! durable execution could stand in its place.
 

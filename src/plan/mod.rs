@@ -1,6 +1,6 @@
 //! A checked runbook and the live cloud → the ordered changes a run would make.
 //!
-//! Planning only reads. [`observe`] asks every resource at once; [`plan`] is pure and works out, step by
+//! Planning only reads. [`observe()`] asks every resource at once; [`plan()`] is pure and works out, step by
 //! step, what each would find and change, so that a later step builds on what an earlier one leaves. What
 //! cannot work is a [`Problem`], and then there is no plan at all.
 

@@ -1,6 +1,6 @@
 //! Text → typed runbook. No network, no clock, no opinion about Google.
 //!
-//! [`Document`] is the text as a tree that knows where everything stands; [`read`] makes the typed
+//! [`Document`] is the text as a tree that knows where everything stands; [`read()`] makes the typed
 //! [`Runbook`](model::Runbook) out of it, block by block, so that one block's mistake hides no other's.
 //! Whatever is wrong becomes a [`Mistake`] that points at its place.
 
