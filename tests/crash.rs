@@ -63,6 +63,22 @@ fn a_torn_line_is_told_and_cut_off_and_a_changed_one_is_refused() {
 }
 
 #[test]
+fn a_plan_that_was_changed_after_the_run_began_is_not_gone_on_with() {
+    let desk = Desk::new();
+    let runbook = desk.flagship_before("services");
+    let sim = ["--sim", SCENARIO, "--speed", "60", "--yes", "--acknowledge", "scale-connector"];
+    let mut run = desk.spawn(&[&["run", &runbook], &sim[..]].concat());
+    until("the connector's operation", || desk.journal_has("begun"));
+    run.kill();
+    let plan = desk.run_directory().join("plan.json");
+    let text = fs::read_to_string(&plan).unwrap();
+    fs::write(&plan, text.replace("00750-69k", "00749-6tr")).unwrap();
+    for arguments in [&["verify"][..], &["resume", "--yes"], &["rollback", "--yes"]] {
+        desk.rectify(arguments).code(1).complains("was changed after the run began");
+    }
+}
+
+#[test]
 fn a_run_is_worked_by_one_process_at_a_time() {
     let desk = Desk::new();
     let runbook = desk.flagship_before("services");

@@ -5,13 +5,13 @@ use crate::support::{Desk, FLAGSHIP, SCENARIO, Served};
 #[test]
 fn the_plan_of_the_flagship() {
     let desk = Desk::new();
-    insta::assert_snapshot!(desk.rectify(&["plan", FLAGSHIP, "--sim"]).code(0).stdout);
+    insta::assert_snapshot!(desk.rectify(&["plan", FLAGSHIP, "--sim", "--speed", "max"]).code(0).stdout);
 }
 
 #[test]
 fn the_plan_of_the_flagship_as_json() {
     let desk = Desk::new();
-    let done = desk.rectify(&["plan", FLAGSHIP, "--sim", SCENARIO, "--format", "json"]).code(0);
+    let done = desk.rectify(&["plan", FLAGSHIP, "--sim", SCENARIO, "--speed", "max", "--format", "json"]).code(0);
     let plan: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
     insta::with_settings!({filters => vec![(r#""etag": "(?:[^"\\]|\\.)*""#, r#""etag": "[etag]""#)]}, {
         insta::assert_snapshot!(serde_json::to_string_pretty(&plan).unwrap());

@@ -1,6 +1,6 @@
 //! What must not happen does not, and says so at once.
 
-use crate::support::{Desk, FLAGSHIP, SCENARIO, Served};
+use crate::support::{Desk, FLAGSHIP, Process, SCENARIO, Served};
 
 #[test]
 fn without_a_terminal_and_without_yes_nothing_is_begun() {
@@ -65,4 +65,15 @@ fn a_cloud_that_is_not_there_is_told_with_what_to_do() {
     let refused = desk.rectify(&["plan", FLAGSHIP, "--sim", "http://127.0.0.1:9"]).code(1);
     refused.complains("no simulated cloud answers at http://127.0.0.1:9").complains("rectify simulate");
     desk.rectify(&["plan", FLAGSHIP, "--sim", "http://203.0.113.7:80"]).code(2).complains("not the address");
+}
+
+#[test]
+fn a_companys_proxy_does_not_stand_before_a_simulated_cloud() {
+    let desk = Desk::new();
+    let mut command = desk.command(&["plan", FLAGSHIP, "--sim", SCENARIO]);
+    command
+        .env("HTTP_PROXY", "http://127.0.0.1:9")
+        .env("http_proxy", "http://127.0.0.1:9")
+        .env("NO_PROXY", "example.com");
+    Process(command.spawn().unwrap()).end().code(0).says("7 changes");
 }

@@ -95,6 +95,8 @@ fn inert_lines(text: &str) -> String {
 
 /// Ctrl-C and Escape in a prompt are no answer.
 fn answered<T>(answer: dialoguer::Result<Option<T>>) -> Result<Option<T>, String> {
+    // A prompt hides the cursor and, interrupted, does not give it back.
+    let _ = Term::stderr().show_cursor();
     match answer {
         Ok(answer) => Ok(answer),
         Err(dialoguer::Error::IO(error)) if error.kind() == io::ErrorKind::Interrupted => Ok(None),

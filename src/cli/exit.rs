@@ -53,6 +53,7 @@ impl Exit {
                 Ending::Declined { .. } => Exit::Declined,
                 Ending::Stuck { .. } => Exit::Stuck,
             },
+            Err(CannotTell::Unasked(_)) => Exit::Refused,
             Err(_) => Exit::Failed,
         }
     }

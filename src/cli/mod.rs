@@ -5,6 +5,7 @@ mod cloud;
 mod console;
 mod exit;
 mod plan;
+mod proxy;
 mod resume;
 mod rollback;
 mod run;
@@ -82,6 +83,7 @@ struct Approvals {
 
 /// The program.
 pub fn main() -> ExitCode {
+    proxy::exempt_loopback();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         // Help and version are no mistakes; clap knows which stream each belongs to.

@@ -9,8 +9,8 @@ use super::console::{Console, Person};
 use super::exit::{Exit, Trouble};
 use crate::check::Checked;
 use crate::driver::{Came, Local, Rules, Signals, drive};
-use crate::engine::Run;
-use crate::journal::{Directory, Found, Journal, OpenError, Read, State};
+use crate::engine::{MACHINE, Run};
+use crate::journal::{Directory, Found, Journal, OpenError, Read, State, digest};
 use crate::plan::Plan;
 use crate::probe::Probes;
 use crate::run::{Entry, Event, Operator, View};
@@ -63,8 +63,32 @@ impl Kept {
         })
     }
 
+    /// Refuses a record that is not as it was when the run began, or that this version would read differently.
+    pub(super) fn must_be_unchanged(&self, entries: &[Entry]) -> Result<(), Trouble> {
+        let id = self.directory.id();
+        let advice = "do not go on from this record; look at the cloud itself";
+        let Some(Event::Started { plan, text, machine, .. }) = entries.first().map(|entry| &entry.event) else {
+            return Err(Trouble::new(Exit::Failed, format!("the journal of run {id} has no beginning")));
+        };
+        if *machine != MACHINE {
+            let message =
+                format!("run {id} was made by another version of rectify (machine {machine}, this is {MACHINE})");
+            return Err(Trouble::new(Exit::Failed, message).help("use that version to go on with it"));
+        }
+        for (file, expected) in [(PLAN, plan), (RUNBOOK, text)] {
+            let bytes = self.directory.kept(file).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+            if digest(&bytes) != *expected {
+                let path = self.directory.file(file);
+                let message = format!("{} was changed after the run began", path.display());
+                return Err(Trouble::new(Exit::Failed, message).help(advice));
+            }
+        }
+        Ok(())
+    }
+
     /// The run, and the view of it, as the entries leave them.
     pub(super) fn fold(&self, entries: &[Entry]) -> Result<(Run, View), Trouble> {
+        self.must_be_unchanged(entries)?;
         let (mut run, mut view) = (Run::new(self.plan.tasks.clone()), View::new(&self.plan.tasks));
         for entry in entries {
             run.apply(entry).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;

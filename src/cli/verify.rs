@@ -6,9 +6,8 @@ use super::Which;
 use super::console::Console;
 use super::exit::{Exit, Trouble};
 use super::resume::torn;
-use super::session::{Kept, PLAN, RUNBOOK};
-use crate::journal::{State, digest};
-use crate::run::Event;
+use super::session::Kept;
+use crate::journal::State;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -22,18 +21,6 @@ pub(super) fn verify(arguments: &Arguments, state: &State, console: Console) -> 
     let advice = "do not resume it from this record; look at the cloud itself";
     let read = kept.directory.read();
     let read = read.map_err(|error| Trouble::from_error(Exit::Failed, &error).help(advice))?;
-    let Some(Event::Started { plan, text, .. }) = read.entries.first().map(|entry| &entry.event) else {
-        return Err(Trouble::new(Exit::Failed, format!("the journal of run {id} has no beginning")));
-    };
-    for (file, expected) in [(PLAN, plan), (RUNBOOK, text)] {
-        let bytes = kept.directory.kept(file).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
-        if digest(&bytes) != *expected {
-            let path = kept.directory.file(file);
-            return Err(
-                Trouble::new(Exit::Failed, format!("{} was changed after the run began", path.display())).help(advice)
-            );
-        }
-    }
     kept.fold(&read.entries)?;
     torn(&read, console);
     let count = read.entries.len();
