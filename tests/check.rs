@@ -1,105 +1,249 @@
-//! `check` finds every mistake at once, each at its line, with its fix.
+//! A mistake in a runbook is found before anything runs, and is shown with its line, its reason and a way out.
+//!
+//! `tests/check/<code>.toml` holds one mistake each; its report stands beside it. Read a changed report as the
+//! person who gets it at 3 a.m.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use rectify::check::{Look, RULES, check, render};
-use rectify::runbook::{Given, Severity};
+use rectify::check::{FILE_CODES, Outcome, RULES, Severity, Style, check};
+use rectify::runbook::{Inputs, Mode, mistake};
 
-use crate::support::{Desk, FLAGSHIP};
+const STYLE: Style = Style { colour: false, width: 100 };
 
-const LOOK: Look = Look { colour: false, width: 100 };
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/check")
+}
 
-fn checked(path: &Path) -> (String, Vec<&'static str>) {
-    let found = check(&fs::read(path).unwrap(), &Given { may_miss: true, ..Given::default() });
-    let name = path.file_name().unwrap().to_string_lossy();
-    let codes = found.mistakes.iter().map(|mistake| mistake.code).collect();
-    (render(&name, &found.text, &found.mistakes, LOOK), codes)
+fn flagship() -> String {
+    include_str!("../runbooks/connector-exhaustion.toml").to_owned()
+}
+
+fn of(text: &str) -> Outcome {
+    check("runbook.toml", text.as_bytes(), &Inputs::none(), Mode::Check)
+}
+
+fn codes(outcome: &Outcome) -> BTreeSet<&'static str> {
+    outcome.diagnostics.iter().map(|diagnostic| diagnostic.code).collect()
+}
+
+fn given(pairs: &[(&str, &str)]) -> Inputs {
+    Inputs::given(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+}
+
+fn snapshot(name: &str, report: &str) {
+    insta::with_settings!({
+        snapshot_path => "check",
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+    }, { insta::assert_snapshot!(name, report) });
 }
 
 #[test]
-fn every_rule_has_a_runbook_that_breaks_it() {
+fn each_mistake_is_found_and_nothing_else_is_said() {
+    let mut files: Vec<_> = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    files.sort();
+    for path in files {
+        let code = path.file_stem().unwrap().to_str().unwrap();
+        let bytes = fs::read(&path).unwrap();
+        let outcome = check(&format!("{code}.toml"), &bytes, &Inputs::none(), Mode::Check);
+        if code != "everything-at-once" {
+            assert_eq!(codes(&outcome), BTreeSet::from([code]), "{}", outcome.render(STYLE));
+        }
+        assert!(outcome.diagnostics.iter().all(|diagnostic| !diagnostic.labels.is_empty()));
+        assert_eq!(outcome.checked.is_some(), outcome.is_sound(), "{code}");
+        snapshot(code, &outcome.render(STYLE));
+    }
+}
+
+#[test]
+fn every_code_has_a_file_and_every_rule_is_named_as_its_file() {
+    // These need more than a file to show; they have tests of their own below.
+    let elsewhere = [mistake::MISSING_INPUT, mistake::UNKNOWN_INPUT, "file-too-large", "not-utf-8", mistake::TOO_DEEP];
+    let rules = RULES.iter().map(|rule| rule.code);
+    let all: Vec<&str> = rules
+        .chain(mistake::CODES.iter().map(|(code, _)| *code))
+        .chain(FILE_CODES.iter().map(|(code, _)| *code))
+        .collect();
+    assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "a code stands for one thing");
+    for code in all {
+        assert!(code.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'), "{code}");
+        let exists = folder().join(format!("{code}.toml")).exists();
+        assert!(exists != elsewhere.contains(&code), "tests/check/{code}.toml");
+    }
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/check/rules");
     for rule in RULES {
-        let path = Path::new("tests/check").join(format!("{}.toml", rule.code));
-        assert!(path.exists(), "no {}", path.display());
-        let (text, codes) = checked(&path);
-        assert!(codes.contains(&rule.code), "{} does not break its rule:\n{text}", path.display());
+        assert!(sources.join(format!("{}.rs", rule.code.replace('-', "_"))).exists(), "{}", rule.code);
+        assert!(!rule.title.is_empty());
     }
-}
-
-#[test]
-fn every_broken_runbook_is_told_as_it_should_be() {
-    let mut paths: Vec<_> = fs::read_dir("tests/check").unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|ending| ending == "toml"));
-    paths.sort();
-    assert!(paths.len() >= RULES.len());
-    for path in paths {
-        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        insta::assert_snapshot!(format!("check {name}"), checked(&path).0);
-    }
+    assert_eq!(fs::read_dir(sources).unwrap().count(), RULES.len() + 1, "a rule that is not in RULES");
 }
 
 #[test]
 fn the_flagship_is_clean() {
-    let desk = Desk::new();
-    desk.rectify(&["check", FLAGSHIP]).code(0).says("no mistakes");
+    let outcome = check("connector-exhaustion.toml", flagship().as_bytes(), &Inputs::none(), Mode::Run);
+    assert_eq!(outcome.render(STYLE), "");
+    let checked = outcome.checked.unwrap();
+    let runbook = checked.runbook();
+    assert_eq!(runbook.target.project, "netra-staging");
+    let steps: Vec<_> = runbook.phases.iter().flat_map(|phase| &phase.steps).map(|step| step.name.as_str()).collect();
+    assert_eq!(steps, ["scale-connector", "one-revision", "deploy-auth", "deploy-backend", "soak"]);
+    insta::with_settings!({
+        snapshot_path => "check",
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+    }, { insta::assert_debug_snapshot!("flagship-as-read", runbook) });
 }
 
 #[test]
-fn a_runbook_with_mistakes_exits_with_2_and_shows_them_all() {
-    let desk = Desk::new();
-    let runbook = desk.flagship(&[("max_instances = 10", "max_instances = 15"), ("every = \"10s\"", "evry = \"10s\"")]);
-    let done = desk.rectify(&["check", &runbook]).code(2).says("connector-max-instances");
-    let done = done.says("max_instances is 15; a connector takes 3 to 10").says("use max_instances = 10");
-    done.says("did you mean `every`?").says("2 mistakes");
-    desk.rectify(&["plan", &runbook, "--sim"]).code(2).complains("2 mistakes");
+fn windows_lines_and_a_byte_order_mark_change_nothing() {
+    let text = format!("\u{feff}{}", flagship().replace('\n', "\r\n"));
+    assert!(of(&text).checked.is_some(), "{}", of(&text).render(STYLE));
 }
 
 #[test]
-fn what_is_no_runbook_is_told_and_nothing_breaks() {
-    let desk = Desk::new();
-    desk.rectify(&["check", &desk.path("missing.toml").display().to_string()]).code(2).complains("cannot be read");
-    desk.rectify(&["check", &desk.path("").display().to_string()]).code(2).complains("not a regular file");
-    let cases: [(&str, &[u8]); 6] = [
+fn colours_are_only_colours() {
+    let bytes = fs::read(folder().join("traffic-pinned.toml")).unwrap();
+    let outcome = check("x.toml", &bytes, &Inputs::none(), Mode::Check);
+    let coloured = outcome.render(Style { colour: true, ..STYLE });
+    assert!(coloured.contains('\u{1b}'));
+    assert_eq!(console::strip_ansi_codes(&coloured), outcome.render(STYLE));
+}
+
+#[test]
+fn references_have_their_values_everywhere_and_the_rest_its_defaults() {
+    let text = r#"
+[runbook]
+name = "sample"
+title = "${runbook.name} of ${target.project} in ${target.region}: $${not.this}"
+[target]
+project = "${inputs.project}"
+region = "us-central1"
+[inputs]
+project = { default = "netra-staging" }
+old = { default = "backend-00001-abc" }
+[probes.auth]
+http = "https://${target.project}.example.com/"
+expect = 'status == 200 && body != "${inputs.project}"'
+[[phase]]
+name = "one"
+[[phase.step]]
+name = "split"
+uses = "gcp.run.traffic"
+with = { service = "backend", to = { LATEST = 10, "${inputs.old}" = 90 } }
+gate = { healthy = ["auth"] }
+on_failure = "rollback"
+"#;
+    let checked = of(text).checked.expect("it checks");
+    let runbook = checked.runbook();
+    assert_eq!(runbook.about.title.as_deref(), Some("sample of netra-staging in us-central1: ${not.this}"));
+    assert_eq!(runbook.probes["auth"].expect.to_string(), "status == 200 && body != \"netra-staging\"");
+    let step = &runbook.phases[0].steps[0];
+    let action = format!("{:?}", step.action);
+    assert!(action.find("LATEST") < action.find("backend-00001-abc"), "in the order of the file: {action}");
+    let gate = step.gate.as_ref().expect("it has a gate");
+    let seconds = [gate.hold, gate.every, gate.timeout].map(|duration| duration.as_secs());
+    assert_eq!(seconds, [0, 10, 1200]);
+    let path = rectify::runbook::Path::step(0, 0).key("gate");
+    assert_eq!(&text[checked.document().span(&path).expect("a place")], "{ healthy = [\"auth\"] }");
+}
+
+// ── inputs ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// The flagship without a default for the auth image.
+fn undecided() -> String {
+    let with_default = |line: &&str| line.contains("apps/auth@sha256");
+    flagship()
+        .lines()
+        .map(|line| if with_default(&line) { "env = \"AUTH_IMAGE\"\n".to_owned() } else { format!("{line}\n") })
+        .collect()
+}
+
+#[test]
+fn a_missing_input_is_no_mistake_until_it_is_needed() {
+    let outcome = of(&undecided());
+    assert!(outcome.is_sound() && outcome.checked.is_none(), "{}", outcome.render(STYLE));
+    let outcome = check("runbook.toml", undecided().as_bytes(), &Inputs::none(), Mode::Run);
+    assert!(outcome.checked.is_none());
+    snapshot("missing-input", &outcome.render(STYLE));
+}
+
+#[test]
+fn an_input_is_given_or_comes_from_the_environment() {
+    let image = |digit: &str| format!("auth@sha256:{}", digit.repeat(64));
+    let environment = BTreeMap::from([("AUTH_IMAGE".to_owned(), image("a"))]);
+    let used = |inputs: &Inputs| {
+        let outcome = check("runbook.toml", undecided().as_bytes(), inputs, Mode::Run);
+        format!("{:?}", outcome.checked.unwrap().runbook().phases[1].steps[0].action)
+    };
+    assert!(used(&given(&[]).environment(environment.clone())).contains(&image("a")));
+    assert!(used(&given(&[("auth_image", &image("b"))]).environment(environment)).contains(&image("b")));
+}
+
+#[test]
+fn what_is_given_is_checked_like_what_is_written() {
+    let inputs = given(&[("auth_image", "auth:latest"), ("regoin", "us-east1"), ("project", "../../etc")]);
+    let outcome = check("connector-exhaustion.toml", flagship().as_bytes(), &inputs, Mode::Run);
+    assert_eq!(codes(&outcome), BTreeSet::from(["input-pattern", "unknown-input", "bad-name"]));
+    snapshot("unknown-input", &outcome.render(STYLE));
+}
+
+// ── files that are none ─────────────────────────────────────────────────────────────────────────────────────
+
+#[test]
+fn files_that_are_no_runbooks_are_said_to_be_none() {
+    let deep = format!("a.{}b = 1", "c.".repeat(100_000));
+    let junk = "= [ ' \" ".repeat(100_000);
+    let large = "# the quick brown fox\n".repeat(500_000);
+    let cases: [(&str, &[u8]); 9] = [
         ("empty", b""),
-        ("nul", b"a = \"\0\""),
-        ("latin1", b"name = \"caf\xe9\""),
-        ("bom", b"\xef\xbb\xbf[runbook]\r\nname = \"x\"\r\n"),
-        ("twice", b"[runbook]\nname = \"a\"\nname = \"b\"\n"),
-        ("escape", b"[runbook]\nname = \"\x1b[2J\"\n"),
+        ("not-utf-8", b"name = \"caf\xe9\"\n"),
+        ("nul", b"name = \"\0\"\n"),
+        ("escape", b"# \x1b[31mred\n[runbook]\n"),
+        ("duplicate", b"[runbook]\nname = \"a\"\nname = \"b\"\n\n[runbook]\n"),
+        ("unfinished", b"[runbook\nname = \"a\nowners = [\n"),
+        ("too-deep", deep.as_bytes()),
+        ("junk", junk.as_bytes()),
+        ("file-too-large", large.as_bytes()),
     ];
+    let mut reports = String::new();
     for (name, bytes) in cases {
-        let path = desk.path(name);
-        fs::write(&path, bytes).unwrap();
-        let done = desk.rectify(&["check", &path.display().to_string()]).code(2);
-        assert!(!done.stdout.contains('\u{1b}'), "{name} moves the cursor");
-        assert!(done.stdout.contains("mistake"), "{name}: {}", done.stdout);
+        let outcome = check(&format!("{name}.toml"), bytes, &Inputs::none(), Mode::Check);
+        assert!(outcome.checked.is_none() && !outcome.is_sound(), "{name}");
+        reports += &outcome.render(STYLE);
+        reports += "\n────\n\n";
     }
+    snapshot("files-that-are-none", &reports);
 }
 
 proptest::proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig { cases: 256, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(200))]
 
     #[test]
-    fn no_text_breaks_check(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..400)) {
-        let found = check(&bytes, &Given::default());
-        render("x", &found.text, &found.mistakes, LOOK);
+    fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..400)) {
+        let outcome = check("x.toml", &bytes, &Inputs::none(), Mode::Run);
+        outcome.render(STYLE);
     }
 
     #[test]
-    fn no_change_of_the_flagship_breaks_check(
-        place in 0_usize..6000, length in 0_usize..40, with in "[\\[\\]{}\"'$=.#a-z0-9\n ]{0,12}",
+    fn a_mutilated_runbook_never_panics_and_never_loses_its_diagnostics(
+        at in 0.0..1.0_f64, cut in 0..60_usize, put in "[ -~\n\u{e9}]{0,6}|\\$\\{|\"|'|\\[\\[|=|0", swap in 0.0..1.0_f64,
     ) {
-        let mut text = fs::read_to_string(FLAGSHIP).unwrap();
-        let start = text.floor_char_boundary(place.min(text.len()));
-        let end = text.floor_char_boundary((start + length).min(text.len())).max(start);
-        text.replace_range(start..end, &with);
-        let found = check(text.as_bytes(), &Given { may_miss: true, ..Given::default() });
-        for mistake in &found.mistakes {
-            proptest::prop_assert!(found.text.get(mistake.at.clone()).is_some(), "{mistake:?} points nowhere");
+        let text: Vec<char> = flagship().chars().collect();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a place in a text")]
+        let place = |part: f64| (part * text.len() as f64) as usize;
+        let (start, end) = (place(at), (place(at) + cut).min(text.len()));
+        let mut mutilated: String = text[..start].iter().collect();
+        mutilated += &put;
+        mutilated.extend(&text[end..]);
+        for text in [mutilated, text[..place(swap)].iter().chain(&text[start..]).collect()] {
+            let outcome = check("x.toml", text.as_bytes(), &Inputs::none(), Mode::Run);
+            let report = outcome.render(STYLE);
+            assert_eq!(outcome.diagnostics.is_empty(), report.is_empty());
+            let errors = outcome.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+            assert_eq!(outcome.checked.is_none(), errors, "{report}\n{text}");
         }
-        let wrong = found.mistakes.iter().any(|mistake| mistake.severity == Severity::Error);
-        proptest::prop_assert_eq!(found.checked.is_none(), wrong);
-        render("x", &found.text, &found.mistakes, LOOK);
     }
 }

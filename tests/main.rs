@@ -14,6 +14,7 @@ mod support;
 
 mod architecture;
 mod check;
+mod check_command;
 mod crash;
 mod drift;
 mod plan;

@@ -162,3 +162,23 @@ async fn what_does_not_exist_is_not_brought_to_life() {
         assert_eq!(error.to_string(), format!("{id} does not exist"));
     }
 }
+
+/// What `check` believes that a kind shows is what it shows.
+#[tokio::test]
+async fn every_fact_that_a_condition_can_name_is_there_and_of_its_type() {
+    use rectify::check::facts::{FactType, KINDS};
+    let laboratory = Laboratory::open().await;
+    for (kind, facts) in KINDS {
+        let change = changes(&laboratory).await.into_iter().find(|change| change.resource.kind == *kind).unwrap();
+        let state = laboratory.seen(&change.resource).await;
+        for (name, wanted) in *facts {
+            let is = match &state[name] {
+                Value::Bool(_) => FactType::Bool,
+                Value::Number(_) => FactType::Int,
+                Value::String(_) => FactType::Text,
+                other => panic!("{kind} shows {name} as {other}"),
+            };
+            assert_eq!(is, *wanted, "{kind}: {name}");
+        }
+    }
+}

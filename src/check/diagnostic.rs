@@ -1,111 +1,348 @@
-//! Mistakes as people see them: drawn into the text, with a reason and a fix.
+//! What people are told: a diagnostic, and how a report of them looks.
+//!
+//! Words and places come from the reader and from the rules; miette draws them. Everything that is drawn may
+//! come from a file that somebody else wrote, so it is made inert first: a control character in a runbook must
+//! not reach a terminal.
 
 use std::fmt::{self, Write as _};
+use std::ops::Range;
 
 use miette::{
-    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity as Level, SourceCode,
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, SourceCode, SourceSpan,
+    SpanContents,
 };
 
-use crate::inert::inert;
-use crate::runbook::{Mistake, Severity, WRONG_VALUE};
+use crate::runbook::Mistake;
 
-/// How to draw.
-#[derive(Clone, Copy, Debug)]
-pub struct Look {
-    /// With colours.
+/// Whether a runbook with this in it may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// It may not.
+    Error,
+    /// It may, but somebody should look.
+    Warning,
+}
+
+/// A place, and what to write beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// Bytes of the text.
+    pub at: Range<usize>,
+    /// What to write beside it; empty: nothing.
+    pub text: String,
+}
+
+/// One thing to say about a runbook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Stable name in kebab-case, such as `tag-not-digest`.
+    pub code: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong, and why.
+    pub message: String,
+    /// Where. The first is the place that the diagnostic is sorted by.
+    pub labels: Vec<Label>,
+    /// How to put it right.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    /// Something that must be put right.
+    pub fn error(code: &'static str, at: Range<usize>, message: impl Into<String>) -> Diagnostic {
+        let labels = vec![Label { at, text: String::new() }];
+        Diagnostic { code, severity: Severity::Error, message: message.into(), labels, help: None }
+    }
+
+    /// Something that somebody should look at.
+    pub fn warning(code: &'static str, at: Range<usize>, message: impl Into<String>) -> Diagnostic {
+        Diagnostic { severity: Severity::Warning, ..Diagnostic::error(code, at, message) }
+    }
+
+    /// Words beside the place.
+    #[must_use]
+    pub fn label(mut self, text: impl Into<String>) -> Diagnostic {
+        if let Some(label) = self.labels.first_mut() {
+            label.text = text.into();
+        }
+        self
+    }
+
+    /// Another place that has to do with it.
+    #[must_use]
+    pub fn and(mut self, at: Range<usize>, text: impl Into<String>) -> Diagnostic {
+        self.labels.push(Label { at, text: text.into() });
+        self
+    }
+
+    /// How to put it right.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Diagnostic {
+        self.help = Some(help.into());
+        self
+    }
+
+    fn start(&self) -> usize {
+        self.labels.first().map_or(0, |label| label.at.start)
+    }
+}
+
+impl From<Mistake> for Diagnostic {
+    fn from(mistake: Mistake) -> Diagnostic {
+        let Mistake { code, message, at, help } = mistake;
+        Diagnostic { help, ..Diagnostic::error(code, at, message) }
+    }
+}
+
+/// In the order of the file; at one place, errors first.
+pub(super) fn sort(diagnostics: &mut Vec<Diagnostic>) {
+    diagnostics.sort_by(|a, b| (a.start(), a.severity, a.code).cmp(&(b.start(), b.severity, b.code)));
+    diagnostics.dedup();
+}
+
+/// What a report looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// Whether colours may be used.
     pub colour: bool,
-    /// Columns.
+    /// How many columns there are.
     pub width: usize,
 }
 
-struct Drawn<'a> {
-    mistake: &'a Mistake,
-    source: &'a NamedSource<String>,
+/// More than anybody reads; a file that is not a runbook at all could fill the screen for minutes.
+const MOST_SHOWN: usize = 50;
+
+/// Lines longer than this are not drawn: nobody wrote them by hand.
+const LONGEST_LINE: usize = 1000;
+
+/// Draws a report: each diagnostic at its line, then how many there are. Nothing, if there are none.
+pub fn render(name: &str, text: &str, diagnostics: &[Diagnostic], style: Style) -> String {
+    if diagnostics.is_empty() {
+        return String::new();
+    }
+    let source = Source { name: inert(name), text: inert(text) };
+    let theme = if style.colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let handler = GraphicalReportHandler::new_themed(theme)
+        .with_width(style.width.clamp(40, 200))
+        .with_context_lines(0)
+        .with_links(false)
+        .without_syntax_highlighting();
+    let mut report = String::new();
+    for diagnostic in diagnostics.iter().take(MOST_SHOWN) {
+        let drawn = Drawn::new(diagnostic, text, &source);
+        // Writing to a string does not fail, and a diagnostic that cannot be drawn is still to be said.
+        if handler.render_report(&mut report, &drawn).is_err() {
+            let _ = writeln!(report, "{}: {drawn}", diagnostic.code);
+        }
+        report.push('\n');
+    }
+    if diagnostics.len() > MOST_SHOWN {
+        let _ = writeln!(report, "… and {} more\n", diagnostics.len() - MOST_SHOWN);
+    }
+    let _ = writeln!(report, "{} in {}", summary(diagnostics), inert(name));
+    report
 }
 
-impl fmt::Debug for Drawn<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.mistake, f)
+/// `2 mistakes, 1 warning`.
+fn summary(diagnostics: &[Diagnostic]) -> String {
+    let warnings = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Warning).count();
+    let count = |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
+    match (diagnostics.len() - warnings, warnings) {
+        (mistakes, 0) => count(mistakes, "mistake"),
+        (0, warnings) => count(warnings, "warning"),
+        (mistakes, warnings) => format!("{}, {}", count(mistakes, "mistake"), count(warnings, "warning")),
     }
+}
+
+/// A text that can be shown: what would steer a terminal, or turn the direction of the line, is replaced by
+/// something visible of the same length, so that places in it stay true.
+fn inert(text: &str) -> String {
+    let visible = |letter: char| match letter {
+        '\n' | '\t' => letter,
+        '\r' => ' ',
+        _ if letter.is_ascii_control() => '?',
+        '\u{80}'..='\u{9f}' => '¿',
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => '\u{fffd}',
+        _ => letter,
+    };
+    text.chars().map(visible).collect()
+}
+
+/// The text as miette wants it: whole lines around a place. Of its own accord miette shows either only the place
+/// or its neighbours as well, and everything between two places.
+#[derive(Debug)]
+struct Source {
+    name: String,
+    text: String,
+}
+
+impl SourceCode for Source {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        _before: usize,
+        _after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let at = boundary(&self.text, span.offset())..boundary(&self.text, span.offset() + span.len());
+        let start = line_start(&self.text, at.start);
+        let end = self.text[at.end..].find('\n').map_or(self.text.len(), |length| at.end + length + 1);
+        let data = &self.text[start..end];
+        let (line, column) = line_and_column(&self.text, at.start);
+        Ok(Box::new(MietteSpanContents::new_named(
+            self.name.clone(),
+            data.as_bytes(),
+            (start, data.len()).into(),
+            line - 1,
+            column - 1,
+            data.lines().count(),
+        )))
+    }
+}
+
+/// A diagnostic as miette wants it.
+#[derive(Debug)]
+struct Drawn<'d> {
+    diagnostic: &'d Diagnostic,
+    message: String,
+    source: Option<&'d Source>,
+    labels: Vec<LabeledSpan>,
+}
+
+impl<'d> Drawn<'d> {
+    fn new(diagnostic: &'d Diagnostic, text: &str, source: &'d Source) -> Drawn<'d> {
+        let labels = diagnostic.labels.iter().map(|label| {
+            let at = within(&label.at, text);
+            let words = (!label.text.is_empty()).then(|| inert(&label.text));
+            LabeledSpan::new_with_span(words, (at.start, at.len()))
+        });
+        // What is missing altogether stands nowhere, and nothing can be underlined in a line of thousands.
+        let somewhere = diagnostic.labels.iter().all(|label| label.at != (0..0)) && !text.is_empty();
+        let readable = diagnostic.labels.iter().all(|label| line_length(text, label.at.start) <= LONGEST_LINE);
+        let message = inert(&diagnostic.message);
+        let message = if readable || !somewhere {
+            message
+        } else {
+            let (line, column) = line_and_column(text, diagnostic.start());
+            format!("{message} (line {line}, column {column}; the line is too long to show)")
+        };
+        Drawn { diagnostic, message, source: (readable && somewhere).then_some(source), labels: labels.collect() }
+    }
+}
+
+/// A range that can be drawn: inside the text, on boundaries of letters, and on one line.
+fn within(at: &Range<usize>, text: &str) -> Range<usize> {
+    let start = boundary(text, at.start);
+    let end = boundary(text, at.end.max(start));
+    let line_end = text[start..end].find('\n').map_or(end, |length| start + length);
+    start..line_end
+}
+
+/// The nearest boundary between letters at or before `index`.
+fn boundary(text: &str, index: usize) -> usize {
+    let mut index = index.min(text.len());
+    while !text.is_char_boundary(index) {
+        index -= 1;
+    }
+    index
+}
+
+fn line_start(text: &str, at: usize) -> usize {
+    text[..at].rfind('\n').map_or(0, |newline| newline + 1)
+}
+
+/// Counted from one.
+fn line_and_column(text: &str, at: usize) -> (usize, usize) {
+    let at = boundary(text, at);
+    let start = line_start(text, at);
+    (text[..start].matches('\n').count() + 1, text[start..at].chars().count() + 1)
+}
+
+fn line_length(text: &str, at: usize) -> usize {
+    let at = boundary(text, at);
+    let end = text[at..].find('\n').map_or(text.len(), |newline| at + newline);
+    end - line_start(text, at)
 }
 
 impl fmt::Display for Drawn<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&inert(&self.mistake.message))
+        f.write_str(&self.message)
     }
 }
 
 impl std::error::Error for Drawn<'_> {}
 
-impl Diagnostic for Drawn<'_> {
+impl miette::Diagnostic for Drawn<'_> {
     fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        Some(Box::new(self.mistake.code))
+        Some(Box::new(self.diagnostic.code))
     }
 
-    fn severity(&self) -> Option<Level> {
-        Some(match self.mistake.severity {
-            Severity::Error => Level::Error,
-            Severity::Warning => Level::Warning,
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(match self.diagnostic.severity {
+            Severity::Error => miette::Severity::Error,
+            Severity::Warning => miette::Severity::Warning,
         })
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.mistake.help.as_ref().map(|help| Box::new(inert(help)) as Box<dyn fmt::Display>)
+        self.diagnostic.help.as_deref().map(|help| Box::new(inert(help)) as Box<dyn fmt::Display>)
     }
 
-    fn source_code(&self) -> Option<&dyn SourceCode> {
-        Some(self.source)
+    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
+        self.source.map(|source| source as &dyn SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let word = Some(inert(&self.mistake.label)).filter(|word| !word.is_empty());
-        let first = LabeledSpan::new_primary_with_span(word, self.mistake.at.clone());
-        let rest = self.mistake.also.iter();
-        let rest = rest.map(|(at, word)| LabeledSpan::new_with_span(Some(inert(word)), at.clone()));
-        Some(Box::new(std::iter::once(first).chain(rest)))
+        Some(Box::new(self.labels.iter().cloned()))
     }
 }
 
-/// All mistakes of a file, drawn into its text, and how many there are.
-pub fn render(file: &str, text: &str, mistakes: &[Mistake], look: Look) -> String {
-    // Only what could move a cursor is replaced, each character by one, so that every place stays its place.
-    let shown: String = text.chars().map(harmless).collect();
-    let same = shown.len() == text.len();
-    let source =
-        NamedSource::new(inert(file), if same { shown } else { text.replace(|c: char| harmless(c) != c, "?") });
-    let theme = if look.colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-    let handler =
-        GraphicalReportHandler::new_themed(theme).with_width(look.width).with_context_lines(1).with_links(false);
-    let mut out = String::new();
-    for mistake in mistakes {
-        let drawn = Drawn { mistake, source: &source };
-        if handler.render_report(&mut out, &drawn).is_err() {
-            let _ = writeln!(out, "{}: {}", mistake.code, inert(&mistake.message));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: Style = Style { colour: false, width: 80 };
+
+    #[test]
+    fn nothing_from_a_file_steers_the_terminal() {
+        let text = "a = \"\u{1b}[2J\u{9b}\u{202e}\"\r\nb = 2\r\n";
+        assert_eq!(inert(text).len(), text.len());
+        let diagnostic = Diagnostic::error("x", 4..14, "\u{1b}[31m\0").help("\u{7}").label("\u{8}");
+        let report = render("\u{1b}.toml", text, &[diagnostic], PLAIN);
+        assert!(!report.chars().any(|letter| letter.is_control() && letter != '\n'), "{report:?}");
+        assert!(!report.contains('\u{202e}'));
+    }
+
+    #[test]
+    fn any_place_can_be_drawn() {
+        for text in ["", "\n", "é", "a\n\nb", "\r\n", "a = 1"] {
+            for (start, end) in [(0, 0), (0, 1), (1, 1), (1, 9), (9, 9), (3, 2)] {
+                let diagnostic = Diagnostic::error("x", start..end, "m").and(end..start, "and");
+                assert!(render("n", text, &[diagnostic], PLAIN).ends_with("1 mistake in n\n"));
+            }
         }
-        out.push('\n');
     }
-    out + &summary(file, mistakes) + "\n"
-}
 
-fn harmless(letter: char) -> char {
-    if letter == '\n' || letter == '\t' || letter == '\r' || inert(letter.encode_utf8(&mut [0; 4])).chars().eq([letter])
-    {
-        letter
-    } else {
-        '?'
+    #[test]
+    fn a_flood_is_dammed() {
+        let text = "x".repeat(3000);
+        let diagnostics: Vec<_> = (0..80).map(|at| Diagnostic::error("x", at..at + 1, "m")).collect();
+        let report = render("n", &text, &diagnostics, PLAIN);
+        assert!(report.contains("… and 30 more") && !report.contains("xxx"));
+        assert!(report.contains("m (line 1, column 3;"), "{report}");
     }
-}
 
-fn summary(file: &str, mistakes: &[Mistake]) -> String {
-    let count = |severity| mistakes.iter().filter(|mistake| mistake.severity == severity).count();
-    let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
-    let hidden = mistakes.iter().any(|mistake| [WRONG_VALUE, "syntax"].contains(&mistake.code));
-    let more = if hidden { "; more may show once these are mended" } else { "" };
-    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    match (errors, warnings) {
-        (0, 0) => format!("{}: no mistakes", inert(file)),
-        (0, _) => format!("{}: {}", inert(file), plural(warnings, "warning")),
-        (_, 0) => format!("{}: {}{more}", inert(file), plural(errors, "mistake")),
-        (_, _) => format!("{}: {}, {}{more}", inert(file), plural(errors, "mistake"), plural(warnings, "warning")),
+    #[test]
+    fn the_summary_counts() {
+        let (error, warning) = (Diagnostic::error("x", 0..0, "m"), Diagnostic::warning("x", 0..0, "m"));
+        assert_eq!(summary(&[error.clone(), warning.clone(), error.clone()]), "2 mistakes, 1 warning");
+        assert_eq!(summary(std::slice::from_ref(&warning)), "1 warning");
+        assert_eq!(summary(&[error]), "1 mistake");
+    }
+
+    #[test]
+    fn colours_only_when_wanted() {
+        let diagnostics = [Diagnostic::error("x", 0..1, "m")];
+        assert!(render("n", "a", &diagnostics, Style { colour: true, ..PLAIN }).contains('\u{1b}'));
+        assert!(!render("n", "a", &diagnostics, PLAIN).contains('\u{1b}'));
     }
 }

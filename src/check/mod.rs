@@ -1,102 +1,121 @@
-//! Is a runbook right, before anything runs?
+//! Is it right, before anything runs? Reads a runbook and what resource kinds say of themselves; no network.
 //!
-//! Reads the runbook and what kinds and probes say of themselves; never the network. All mistakes are
-//! reported at once, each at its place. Only this room can make a [`Checked`] runbook, and only a checked
-//! one can be planned.
+//! [`check`] says everything it can at once: what the reader could not read, and what the rules find in the
+//! rest. Only it can make a [`Checked`], and only a `Checked` can be planned.
 
 mod diagnostic;
+pub mod facts;
 mod rules;
 
-use std::collections::BTreeMap;
+use std::fmt;
 
-pub use diagnostic::{Look, render};
+pub use diagnostic::{Diagnostic, Label, Severity, Style, render};
 pub use rules::{RULES, Rule};
 
 use crate::runbook::model::Runbook;
-use crate::runbook::{Document, Given, Mistake, Severity, read};
+use crate::runbook::{Document, Draft, Inputs, Mode, read};
+use rules::Subject;
 
-/// The largest runbook. A person has to review it.
-const LARGEST: usize = 16 << 20;
+/// Far more than anybody reviews, and little enough to be read in a moment.
+const LARGEST: usize = 1024 * 1024;
 
-/// A runbook without errors.
+/// The file is larger than any runbook.
+const FILE_TOO_LARGE: &str = "file-too-large";
+/// The file is not text.
+const NOT_UTF_8: &str = "not-utf-8";
+
+/// What this module itself can report about a file, with what it means in a line.
+pub const FILE_CODES: &[(&str, &str)] =
+    &[(FILE_TOO_LARGE, "the file is larger than any runbook"), (NOT_UTF_8, "the file is not text in UTF-8")];
+
+/// The proof that a runbook checks: every rule was asked and none objected. Warnings are allowed.
 #[derive(Clone, Debug)]
 pub struct Checked {
+    document: Document,
     runbook: Runbook,
-    inputs: BTreeMap<String, String>,
-    text: String,
-}
-
-/// What a check found.
-#[derive(Debug)]
-pub struct Found {
-    /// The runbook, if it has no errors.
-    pub checked: Option<Checked>,
-    /// Everything that is wrong with it, in the order of the text.
-    pub mistakes: Vec<Mistake>,
-    /// The text as far as it is text, for showing where.
-    pub text: String,
-}
-
-/// What a rule looks at.
-pub struct Subject<'a> {
-    /// Every block that did read.
-    pub runbook: &'a Runbook,
-    /// Where everything stands.
-    pub document: &'a Document<'a>,
-    /// Inputs that nothing refers to.
-    pub unused_inputs: &'a [String],
-    /// Whether every block did read.
-    pub whole: bool,
 }
 
 impl Checked {
-    /// The runbook.
+    /// The runbook; every `${…}` in it has its value.
     pub fn runbook(&self) -> &Runbook {
         &self.runbook
     }
 
-    /// The inputs' values.
-    pub fn inputs(&self) -> &BTreeMap<String, String> {
-        &self.inputs
-    }
-
-    /// The text, as it was checked.
-    pub fn text(&self) -> &str {
-        &self.text
+    /// The text it was read from, which knows where everything stands.
+    pub fn document(&self) -> &Document {
+        &self.document
     }
 }
 
-/// Checks the bytes of a runbook.
-pub fn check(bytes: &[u8], given: &Given) -> Found {
-    let failed = |mistake: Mistake, text: String| Found { checked: None, mistakes: vec![mistake], text };
-    if bytes.len() > LARGEST {
-        let message = format!("this file has {} MiB; a runbook has at most {} MiB", bytes.len() >> 20, LARGEST >> 20);
-        return failed(Mistake::error("too-large", 0..0, message), String::new());
+/// What came of checking a file.
+#[derive(Clone)]
+pub struct Outcome {
+    /// The runbook, if nothing is wrong with it and every input has a value.
+    pub checked: Option<Checked>,
+    /// What there is to say, in the order of the file.
+    pub diagnostics: Vec<Diagnostic>,
+    name: String,
+    text: String,
+}
+
+impl Outcome {
+    /// Whether nothing is wrong. In [`Mode::Check`] that can be so without a [`Checked`]: a runbook may be right
+    /// while some of its inputs are still to be given.
+    pub fn is_sound(&self) -> bool {
+        !self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
     }
-    let text = match std::str::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(error) => {
-            let text = String::from_utf8_lossy(bytes).into_owned();
-            let place = error.valid_up_to();
-            let end = text.ceil_char_boundary(place + 1);
-            return failed(Mistake::error("encoding", place..end, "this is not UTF-8 from here on"), text);
-        }
+
+    /// The report for people; empty if there is nothing to say.
+    pub fn render(&self, style: Style) -> String {
+        render(&self.name, &self.text, &self.diagnostics, style)
+    }
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Outcome").field(&self.diagnostics).finish()
+    }
+}
+
+/// Checks the bytes of a file; `name` is what people are told it is called.
+pub fn check(name: &str, bytes: &[u8], inputs: &Inputs, mode: Mode) -> Outcome {
+    let outcome = |checked, text: String, mut diagnostics| {
+        diagnostic::sort(&mut diagnostics);
+        Outcome { checked, diagnostics, name: name.to_owned(), text }
     };
-    let (document, mut mistakes) = Document::parse(text);
-    let reading = read(&document, given);
-    // After a syntax error most of what follows would be about things that were not understood.
-    if mistakes.is_empty() {
-        let whole = reading.mistakes.is_empty();
-        mistakes.extend(reading.mistakes);
-        let unused_inputs = &reading.unused;
-        let subject = Subject { runbook: &reading.runbook, document: &document, unused_inputs, whole };
-        for rule in RULES {
-            (rule.run)(&subject, &mut mistakes);
-        }
+    let text = match text_of(bytes) {
+        Ok(text) => text,
+        Err((text, diagnostic)) => return outcome(None, text, vec![diagnostic]),
+    };
+    let document = match Document::parse(name, &*text) {
+        Ok(document) => document,
+        Err(mistakes) => return outcome(None, text, mistakes.into_iter().map(Diagnostic::from).collect()),
+    };
+    let (draft, mistakes) = read(&document, inputs, mode);
+    let mut diagnostics: Vec<Diagnostic> = mistakes.into_iter().map(Diagnostic::from).collect();
+    diagnostics.extend(findings(&document, &draft));
+    let sound = !diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+    let runbook = draft.into_runbook().filter(|_| sound);
+    let checked = runbook.map(|runbook| Checked { document, runbook });
+    outcome(checked, text, diagnostics)
+}
+
+/// What the rules find in the blocks that could be read.
+fn findings(document: &Document, draft: &Draft) -> Vec<Diagnostic> {
+    let subject = Subject { document, draft };
+    RULES.iter().flat_map(|rule| (rule.find)(&subject)).collect()
+}
+
+/// The bytes as text, or what there is to show and to say.
+fn text_of(bytes: &[u8]) -> Result<String, (String, Diagnostic)> {
+    if bytes.len() > LARGEST {
+        let message = format!("the file has {} bytes; a runbook has at most {LARGEST}", bytes.len());
+        return Err((String::new(), Diagnostic::error(FILE_TOO_LARGE, 0..0, message)));
     }
-    mistakes.sort_by_key(|mistake| (mistake.at.start, mistake.at.end, mistake.code));
-    mistakes.dedup();
-    let wrong = mistakes.iter().any(|mistake| mistake.severity == Severity::Error);
-    let checked = Checked { runbook: reading.runbook, inputs: reading.inputs, text: text.to_owned() };
-    Found { checked: (!wrong).then_some(checked), mistakes, text: text.to_owned() }
+    std::str::from_utf8(bytes).map(str::to_owned).map_err(|error| {
+        let at = error.valid_up_to();
+        let diagnostic =
+            Diagnostic::error(NOT_UTF_8, at..at + 1, "this is not text in UTF-8").help("save the file as UTF-8");
+        (String::from_utf8_lossy(bytes).into_owned(), diagnostic)
+    })
 }

@@ -9,11 +9,12 @@ use clap::Args;
 
 use super::console::Console;
 use super::exit::{Exit, Trouble};
-use crate::check::{Checked, Found, Look, check as check_bytes, render};
-use crate::runbook::{Given, Severity};
+use crate::check::{Checked, Severity, Style, check as check_bytes};
+use crate::inert::inert;
+use crate::runbook::{Inputs, Mode};
 
-/// More than this is not read: a runbook has at most 16 MiB.
-const READ: u64 = (16 << 20) + 1;
+/// More than this is not read; a runbook has at most 1 MiB.
+const READ: u64 = (1 << 20) + 1;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -26,9 +27,12 @@ pub(super) fn check(arguments: &Arguments, console: Console) -> Result<Exit, Tro
     let mut exit = Exit::Done;
     for file in &arguments.files {
         let name = file.display().to_string();
-        let found = check_bytes(&read(file)?, &Given { may_miss: true, ..Given::default() });
-        console.out(&render(&name, &found.text, &found.mistakes, look(console)));
-        if found.checked.is_none() {
+        let outcome = check_bytes(&name, &read(file)?, &Inputs::none(), Mode::Check);
+        if outcome.diagnostics.is_empty() {
+            console.out(&format!("{}: no mistakes\n", inert(&name)));
+        }
+        console.out(&outcome.render(style(console)));
+        if !outcome.is_sound() {
             exit = Exit::Usage;
         }
     }
@@ -55,17 +59,15 @@ pub(super) fn runbook(
     inputs: BTreeMap<String, String>,
     console: Console,
 ) -> Result<Checked, Trouble> {
-    let Found { checked, mistakes, text } = check_bytes(bytes, &Given { values: inputs, may_miss: false });
-    if !mistakes.is_empty() {
-        console.err(&render(name, &text, &mistakes, look(console)));
-    }
-    let errors = mistakes.iter().filter(|mistake| mistake.severity == Severity::Error).count();
-    checked.ok_or_else(|| {
+    let outcome = check_bytes(name, bytes, &Inputs::given(inputs), Mode::Run);
+    console.err(&outcome.render(style(console)));
+    let errors = outcome.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
+    outcome.checked.ok_or_else(|| {
         let count = if errors == 1 { "a mistake".to_owned() } else { format!("{errors} mistakes") };
         Trouble::new(Exit::Usage, format!("{name} has {count}; nothing was done"))
     })
 }
 
-fn look(console: Console) -> Look {
-    Look { colour: console.colour, width: console.width.clamp(40, 120) }
+fn style(console: Console) -> Style {
+    Style { colour: console.colour, width: console.width.clamp(40, 120) }
 }

@@ -56,12 +56,11 @@ pub(super) struct Made {
 
 /// Checks the runbook, looks at the cloud and works out the plan.
 pub(super) async fn make(source: &Source, on_failure: Option<OnFailure>, console: Console) -> Result<Made, Trouble> {
-    let given: BTreeMap<_, _> = source.input.iter().cloned().collect();
-    let checked = runbook(&source.file.display().to_string(), &read(&source.file)?, given, console)?;
+    let inputs: BTreeMap<_, _> = source.input.iter().cloned().collect();
+    let checked = runbook(&source.file.display().to_string(), &read(&source.file)?, inputs.clone(), console)?;
     let connection = Connection::open(source.cloud.place(&source.file)?).await?;
     let observed_at = connection.clock.now();
     let observed = observe(checked.runbook(), &connection.cloud, &connection.kinds).await;
-    let inputs = checked.inputs().clone();
     let plan = make_plan(checked.runbook(), inputs, &observed, observed_at, &connection.words, on_failure);
     Ok(Made { checked, connection, plan })
 }

@@ -17,7 +17,7 @@ pub(super) fn exempt_loopback() {
     let exempt: Vec<String> = EXEMPT.iter().filter_map(|name| std::env::var(name).ok()).collect();
     let covers = |list: &String| list.split(',').any(|host| [LOOPBACK, "*"].contains(&host.trim()));
     // Whichever of the two names a client reads must cover it.
-    if !PROXIES.iter().any(|name| is_set(name)) || exempt.len() == EXEMPT.len() && exempt.iter().all(covers) {
+    if !PROXIES.iter().any(is_set) || exempt.len() == EXEMPT.len() && exempt.iter().all(covers) {
         return;
     }
     let Ok(program) = std::env::current_exe() else { return };

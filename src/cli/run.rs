@@ -54,7 +54,7 @@ pub(super) async fn run(arguments: &Arguments, state: &State, console: Console) 
     let id = RunId::from_bits(random());
     let directory = state.create(&id).map_err(|error| failed(&error))?;
     let written = serde_json::to_vec_pretty(&plan).map_err(|error| failed(&error))?;
-    directory.keep(RUNBOOK, checked.text().as_bytes()).map_err(|error| failed(&error))?;
+    directory.keep(RUNBOOK, checked.document().text().as_bytes()).map_err(|error| failed(&error))?;
     directory.keep(PLAN, &written).map_err(|error| failed(&error))?;
     connection.keep(&directory)?;
     let journal = directory.begin().map_err(|error| failed(&error))?;
@@ -65,7 +65,7 @@ pub(super) async fn run(arguments: &Arguments, state: &State, console: Console) 
         rectify: env!("CARGO_PKG_VERSION").to_owned(),
         machine: MACHINE,
         plan: digest(&written),
-        text: digest(checked.text().as_bytes()),
+        text: digest(checked.document().text().as_bytes()),
         operator: operator(),
     };
     console.out("\n");

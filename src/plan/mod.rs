@@ -44,7 +44,7 @@ pub struct Plan {
     pub cloud: String,
     /// When the cloud was looked at.
     pub observed_at: Timestamp,
-    /// The inputs as they were given or defaulted.
+    /// The inputs that were given; the runbook has the defaults of the others.
     pub inputs: BTreeMap<String, String>,
     /// The phases, in order.
     pub phases: Vec<Phase>,

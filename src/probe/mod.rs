@@ -17,9 +17,6 @@ use crate::run::ResourceId;
 use crate::runbook::condition::Fact;
 use crate::runbook::model::{Look, Probe, Target};
 
-/// The facts that an HTTP probe can judge by.
-pub const HTTP_FACTS: [&str; 3] = ["status", "latency", "body"];
-
 /// The probes of one runbook, ready to look.
 pub struct Probes {
     named: BTreeMap<String, Probe>,

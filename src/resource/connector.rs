@@ -28,9 +28,6 @@ pub const MAX_INSTANCES: RangeInclusive<i64> = 3..=10;
 /// The machine types a connector can be made of. Same sources as [`MIN_INSTANCES`].
 pub const MACHINE_TYPES: [&str; 3] = ["f1-micro", "e2-micro", "e2-standard-4"];
 
-/// The facts that a probe of a connector can judge by.
-pub const FACTS: [&str; 4] = ["state", "min_instances", "max_instances", "machine_type"];
-
 /// What a connector is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct State {

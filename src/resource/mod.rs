@@ -177,18 +177,6 @@ fn progress<S: Serialize>(id: &ResourceId, progress: Progress<S>) -> Progress<Va
     }
 }
 
-/// Every kind there is, and the facts that a probe of it can judge by.
-pub const KINDS: &[(&str, &[&str])] = &[
-    (connector::Connector::NAME, &connector::FACTS),
-    (service::Service::NAME, &service::FACTS),
-    (traffic::Traffic::NAME, &traffic::FACTS),
-];
-
-/// The facts of a kind; `None` if there is no such kind.
-pub fn facts_of(kind: &str) -> Option<&'static [&'static str]> {
-    KINDS.iter().find(|(name, _)| *name == kind).map(|(_, facts)| *facts)
-}
-
 /// Every kind on one cloud, by name.
 pub struct Kinds(BTreeMap<&'static str, Box<dyn AnyKind>>);
 

@@ -16,9 +16,6 @@ use super::error::{ReadError, WriteError};
 use super::{Kind, Progress, Seen};
 use crate::run::{ResourceId, Reversibility};
 
-/// The facts that a probe of a service can judge by.
-pub const FACTS: [&str; 6] = ["ready", "reconciling", "image", "revision", "latest_ready_revision", "generation"];
-
 /// What a service runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct State {

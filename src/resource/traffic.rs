@@ -17,9 +17,6 @@ use crate::run::{ResourceId, Reversibility};
 /// Stands for whichever revision became ready last.
 pub const LATEST: &str = "LATEST";
 
-/// The facts that a probe of a traffic split can judge by: none, a split is a list.
-pub const FACTS: [&str; 0] = [];
-
 /// Where a service's requests go.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Split {

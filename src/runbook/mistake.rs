@@ -1,83 +1,77 @@
-//! Something wrong in a runbook, and where.
+//! What is wrong with a runbook's text, in words and with its place.
+//!
+//! This room only finds out whether a text *is* a runbook: syntax, keys, types, references. Whether it is a
+//! good one is for `check`, which turns every [`Mistake`] into one of its diagnostics.
 
 use std::ops::Range;
 
-/// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// The runbook cannot be used.
-    Error,
-    /// It can, but somebody probably meant something else.
-    Warning,
-}
-
-/// One mistake, pointing at the bytes of the text that it is about.
+/// One thing that is wrong with the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
-    /// A stable name, in kebab case.
+    /// Stable name, one of [`CODES`].
     pub code: &'static str,
-    /// How bad it is.
-    pub severity: Severity,
-    /// What is wrong, and why it is.
+    /// What is wrong, and why.
     pub message: String,
-    /// The bytes it is about.
+    /// Where, as bytes of the document's text.
     pub at: Range<usize>,
-    /// A word or two for the underline.
-    pub label: String,
-    /// How to mend it.
+    /// How to put it right.
     pub help: Option<String>,
-    /// Other places that belong to it.
-    pub also: Vec<(Range<usize>, String)>,
 }
 
 impl Mistake {
-    /// An error.
-    pub fn error(code: &'static str, at: Range<usize>, message: impl Into<String>) -> Mistake {
-        let severity = Severity::Error;
-        Mistake { code, severity, message: message.into(), at, label: String::new(), help: None, also: Vec::new() }
+    /// A mistake at a place.
+    pub fn new(code: &'static str, at: Range<usize>, message: impl Into<String>) -> Mistake {
+        Mistake { code, message: message.into(), at, help: None }
     }
 
-    /// A warning.
-    pub fn warning(code: &'static str, at: Range<usize>, message: impl Into<String>) -> Mistake {
-        Mistake { severity: Severity::Warning, ..Mistake::error(code, at, message) }
-    }
-
-    /// The same with a word at the underline.
-    #[must_use]
-    pub fn label(mut self, label: impl Into<String>) -> Mistake {
-        self.label = label.into();
-        self
-    }
-
-    /// The same with a way to mend it.
+    /// How to put it right.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Mistake {
         self.help = Some(help.into());
         self
     }
-
-    /// The same with another place.
-    #[must_use]
-    pub fn also(mut self, at: Range<usize>, label: impl Into<String>) -> Mistake {
-        self.also.push((at, label.into()));
-        self
-    }
 }
 
-/// "did you mean …", if one of the candidates is near enough to be meant.
-pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let distance = |candidate: &&str| strsim::damerau_levenshtein(word, candidate);
-    let nearest = candidates.into_iter().min_by_key(distance)?;
-    (distance(&nearest) <= (word.chars().count() / 3).max(2)).then_some(nearest)
-}
+/// The text is not TOML.
+pub const SYNTAX: &str = "syntax";
+/// Tables or dotted keys inside one another, deeper than any runbook needs.
+pub const TOO_DEEP: &str = "too-deep";
+/// A key or table that the format does not have.
+pub const UNKNOWN_KEY: &str = "unknown-key";
+/// A key that must be there and is not.
+pub const MISSING_KEY: &str = "missing-key";
+/// A text where a number is wanted, and the like.
+pub const WRONG_TYPE: &str = "wrong-type";
+/// The right type, but not something that can be meant.
+pub const BAD_VALUE: &str = "bad-value";
+/// Part of the format, but this version does not carry it out.
+pub const NOT_YET: &str = "not-yet";
+/// `uses` names an action that does not exist.
+pub const UNKNOWN_ACTION: &str = "unknown-action";
+/// A `${…}` that stands for nothing.
+pub const BAD_REFERENCE: &str = "bad-reference";
+/// A condition that is not CEL, or that this program does not evaluate.
+pub const BAD_CONDITION: &str = "bad-condition";
+/// An input that needs a value and has none.
+pub const MISSING_INPUT: &str = "missing-input";
+/// A value was given for an input that the runbook does not have.
+pub const UNKNOWN_INPUT: &str = "unknown-input";
+/// An input's value does not match its pattern.
+pub const INPUT_PATTERN: &str = "input-pattern";
 
-/// Advice for a word that is none of these.
-pub fn instead<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str> + Clone) -> String {
-    match nearest(word, candidates.clone()) {
-        Some(meant) => format!("did you mean `{meant}`?"),
-        None => {
-            let all: Vec<_> = candidates.into_iter().map(|candidate| format!("`{candidate}`")).collect();
-            if all.is_empty() { "there is none".to_owned() } else { format!("there is {}", all.join(", ")) }
-        }
-    }
-}
+/// Every code that reading can report, with what it means in a line.
+pub const CODES: &[(&str, &str)] = &[
+    (SYNTAX, "the text is not TOML"),
+    (TOO_DEEP, "keys or tables are nested deeper than any runbook needs"),
+    (UNKNOWN_KEY, "a key or table that the format does not have"),
+    (MISSING_KEY, "a key that must be there is not"),
+    (WRONG_TYPE, "a value of another type is wanted"),
+    (BAD_VALUE, "a value that cannot be meant"),
+    (NOT_YET, "part of the format, but not supported by this version yet"),
+    (UNKNOWN_ACTION, "`uses` names an action that does not exist"),
+    (BAD_REFERENCE, "a `${…}` that stands for nothing"),
+    (BAD_CONDITION, "a condition that cannot be evaluated"),
+    (MISSING_INPUT, "an input needs a value and has none"),
+    (UNKNOWN_INPUT, "a value was given for an input that does not exist"),
+    (INPUT_PATTERN, "an input's value does not match its pattern"),
+];

@@ -1,18 +1,23 @@
 //! Text → typed runbook. No network, no clock, no opinion about Google.
 //!
-//! [`Document`] is the text as a tree that knows where everything stands; [`read()`] makes the typed
-//! [`Runbook`](model::Runbook) out of it, block by block, so that one block's mistake hides no other's.
-//! Whatever is wrong becomes a [`Mistake`] that points at its place.
+//! A text becomes a [`Document`] (a tree in which everything has its place), and a document is [`read`] into a
+//! [`Draft`]: the blocks that are in order, with every `${…}` resolved. What is not in order is a [`Mistake`]
+//! each. Whether a draft is a *good* runbook is for the room `check` to say, which alone turns one into a
+//! [`Runbook`](model::Runbook).
 
+mod block;
 pub mod condition;
-pub mod document;
+mod document;
+mod draft;
 pub mod mistake;
 pub mod model;
 mod read;
-pub mod template;
+pub mod spelling;
+mod template;
 pub mod value;
 
-pub use document::{Document, Part};
-pub use mistake::{Mistake, Severity};
-pub use read::{Reading, WRONG_VALUE, read};
-pub use template::Given;
+pub use document::{Document, Path};
+pub use draft::{Draft, Part, PhaseDraft, StepDraft};
+pub use mistake::Mistake;
+pub use read::{Mode, read};
+pub use template::Inputs;

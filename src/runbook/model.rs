@@ -7,10 +7,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::condition::Condition;
-use super::document::Part;
 use super::value::{Image, Percent};
 use crate::gate::Rule;
-use crate::run::OnFailure;
+pub use crate::run::OnFailure;
 
 /// A whole runbook.
 #[derive(Clone, Debug)]
@@ -105,34 +104,6 @@ pub struct Step {
     pub gate: Option<Rule>,
     /// What to do when it fails; `None`: as the runbook says.
     pub on_failure: Option<OnFailure>,
-    /// Where it stands in the document.
-    pub place: Place,
-}
-
-/// Where a step stands in its document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// Which `[[phase]]`, from 0.
-    pub phase: usize,
-    /// Which `[[phase.step]]` of it, from 0.
-    pub step: usize,
-}
-
-impl Place {
-    /// The path of the step.
-    pub fn path(self) -> [Part<'static>; 4] {
-        ["phase".into(), self.phase.into(), "step".into(), self.step.into()]
-    }
-
-    /// The path of one of its keys.
-    pub fn of(self, key: &str) -> Vec<Part<'_>> {
-        self.path().into_iter().chain([key.into()]).collect()
-    }
-
-    /// The path of a key of its `with`.
-    pub fn with(self, key: &str) -> Vec<Part<'_>> {
-        self.path().into_iter().chain(["with".into(), key.into()]).collect()
-    }
 }
 
 /// What a step does.

@@ -1,566 +1,369 @@
-//! Tree → model, block by block.
+//! The tree → the model, block by block. This file is the format: which table has which keys, and what they are.
 //!
-//! Each block is checked for unknown keys, resolved, and deserialised by itself. So a file with five
-//! mistakes in five blocks shows five diagnostics at once, and rules can run on every block that did read.
+//! A block with a mistake in it is not handed on, but it never hides another block: what reads is in the
+//! [`Draft`], what does not is a [`Mistake`] each.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::ops::Range;
 use std::time::Duration;
 
-use jiff::fmt::serde::unsigned_duration::friendly::compact::optional as duration;
-use serde::Deserialize;
-use serde::de::{DeserializeOwned, MapAccess, Visitor};
-use toml::Spanned;
-use toml::de::{DeTable, DeValue, ValueDeserializer};
+use regex::Regex;
 
-use super::condition::Condition;
-use super::document::{Document, Part};
-use super::mistake::{Mistake, instead};
-use super::model::{About, Action, Look, Phase, Place, Probe, Runbook, Step, Target};
-use super::template::{Given, Scope};
-use super::value::{Image, Percent};
+use super::block::{Block, Reader};
+use super::document::{Document, Entry, Path};
+use super::draft::{Draft, Part, PhaseDraft, StepDraft};
+use super::mistake::{
+    BAD_VALUE, INPUT_PATTERN, MISSING_INPUT, MISSING_KEY, Mistake, NOT_YET, UNKNOWN_ACTION, UNKNOWN_INPUT, WRONG_TYPE,
+};
+use super::model::{About, Action, Look, OnFailure, Probe, Target};
+use super::spelling::did_you_mean;
+use super::template::{Inputs, Meaning};
+use super::value::{Image, rate};
 use crate::gate::Rule;
-use crate::run::OnFailure;
 
-/// What reading a document brought.
-pub struct Reading {
-    /// Everything that did read. It is whole only if there are no mistakes.
-    pub runbook: Runbook,
-    /// The inputs' values; those that are missing are not among them.
-    pub inputs: BTreeMap<String, String>,
-    /// Inputs that nothing refers to.
-    pub unused: Vec<String>,
-    /// What is wrong.
-    pub mistakes: Vec<Mistake>,
+/// What the runbook is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// To see whether it is right; inputs may still be missing.
+    Check,
+    /// To plan or to carry it out; every input needs its value.
+    Run,
 }
 
-/// The code of a value that its block could not be read with. Rules do not see that block.
-pub const WRONG_VALUE: &str = "wrong-value";
+const ON_FAILURE: [(&str, OnFailure); 4] = [
+    ("ask", OnFailure::Ask),
+    ("rollback", OnFailure::Rollback),
+    ("stop", OnFailure::Stop),
+    ("continue", OnFailure::Continue),
+];
 
-const EVERY: Duration = Duration::from_secs(10);
-const TIMEOUT: Duration = Duration::from_mins(20);
+/// Parts of the format that this version does not carry out. They are named, so that nobody believes that a
+/// guard stands watch when none does.
+const LATER_TABLES: [&str; 5] = ["guard", "escalation", "symptom", "limits", "closure"];
+const LATER_KEYS: [&str; 3] = ["confirm", "require", "for_each"];
+const LATER_PROBES: [&str; 12] =
+    ["websocket", "headers", "send", "events", "within", "logs", "window", "metric", "tls", "tcp", "postgres", "redis"];
+const LATER_ACTIONS: [&str; 1] = ["shell"];
+
+/// How long a probe by HTTP waits for the whole answer.
 const HTTP_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time between two samples.
+const EVERY: Duration = Duration::from_secs(10);
+/// When a gate gives up.
+const GATE_TIMEOUT: Duration = Duration::from_mins(20);
 
-const TOP: [&str; 5] = ["runbook", "target", "inputs", "probes", "phase"];
-const TOP_LATER: [&str; 5] = ["guard", "escalation", "symptom", "limits", "closure"];
-const ABOUT: [&str; 6] = ["name", "title", "description", "owners", "incident", "on_failure"];
-const TARGET: [&str; 3] = ["project", "region", "protected"];
-const INPUT: [&str; 6] = ["default", "required", "pattern", "secret", "env", "description"];
-const PROBE: [&str; 4] = ["http", "resource", "expect", "timeout"];
-const PROBE_LATER: [&str; 14] = [
-    "websocket",
-    "tls",
-    "tcp",
-    "postgres",
-    "redis",
-    "logs",
-    "metric",
-    "flow",
-    "load",
-    "headers",
-    "send",
-    "events",
-    "within",
-    "window",
-];
-const PHASE: [&str; 4] = ["name", "title", "budget", "step"];
-const STEP: [&str; 5] = ["name", "uses", "with", "gate", "on_failure"];
-const STEP_LATER: [&str; 5] = ["confirm", "require", "for_each", "max_parallel", "max_failures"];
-const GATE: [&str; 5] = ["healthy", "for", "every", "timeout", "max_failure_rate"];
+/// Reads a runbook, as far as it can be read, and says what is wrong with the rest.
+pub fn read(document: &Document, inputs: &Inputs, mode: Mode) -> (Draft, Vec<Mistake>) {
+    let mut reader = Reader::new(document);
 
-/// The actions of this version, and the keys of their `with`.
-const ACTIONS: [(&str, &[&str]); 4] = [
-    ("gcp.connector.scale", &["connector", "min_instances", "max_instances", "machine_type"]),
-    ("gcp.run.traffic", &["service", "to"]),
-    ("gcp.run.deploy", &["service", "image", "shift", "hold"]),
-    ("probe", &[]),
-];
-const ACTIONS_LATER: [&str; 7] =
-    ["gcp.run.scale", "gcp.sql.patch", "shell", "manual", "notify", "wait", "github.issue"];
+    // References are resolved while reading, so what they stand for comes first: inputs, name, target.
+    let (names, meanings) = read_inputs(&reader, inputs, mode);
+    for (name, meaning) in meanings {
+        reader.scope.define(format!("inputs.{name}"), meaning);
+    }
+    let name = runbook_name(&reader);
+    reader.scope.define("runbook.name", name);
+    let target = reader.root().block("target").map_or(Part::Absent, |block| part(&reader, || read_target(block)));
+    let (project, region) = target_meanings(&reader, &target);
+    reader.scope.define("target.project", project);
+    reader.scope.define("target.region", region);
 
-/// Reads a document.
-pub fn read(document: &Document<'_>, given: &Given) -> Reading {
-    let mut reader = Reader { document, scope: Scope::new(document.text()), mistakes: Vec::new() };
-    reader.keys(&[], document.root(), &TOP, &TOP_LATER);
-    let inputs = reader.inputs(given);
-    let about = reader.about();
-    let target = reader.target();
-    let probes = reader.probes();
-    let phases = reader.phases();
-    let unused = inputs.keys().filter(|name| !reader.scope.is_used(&format!("inputs.{name}"))).cloned().collect();
-    let inputs = inputs.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-    Reading { runbook: Runbook { about, target, probes, phases }, inputs, unused, mistakes: reader.mistakes }
+    let mut root = reader.root();
+    let about = root.need("runbook", Block::block, "[runbook] with a `name`");
+    let about = about.map_or(Part::Absent, |block| part(&reader, || read_about(block)));
+    // Both have been read above; asked again, so that they are known and missed.
+    if !root.has("target") {
+        root.need("target", Block::block, "[target] with `project` and `region`");
+    }
+    let probes = read_probes(&reader, &mut root);
+    let phases = read_phases(&reader, &mut root);
+    root.ignore(&["target", "inputs"]);
+    root.finish(&LATER_TABLES);
+
+    let (mut mistakes, unresolved, used) = reader.finish();
+    let inputs = names.into_iter().map(|name| (used.contains(&format!("inputs.{name}")), name));
+    let inputs = inputs.map(|(used, name)| (name, used)).collect();
+    mistakes.sort_by_key(|mistake| (mistake.at.start, mistake.at.end));
+    let whole = mistakes.is_empty();
+    (Draft { about, target, inputs, probes, phases, whole, unresolved }, mistakes)
 }
 
-struct Reader<'d, 't> {
-    document: &'d Document<'t>,
-    scope: Scope<'t>,
-    mistakes: Vec<Mistake>,
-}
-
-#[derive(Deserialize)]
-struct AboutText {
-    name: String,
-    title: Option<String>,
-    description: Option<String>,
-    #[serde(default)]
-    owners: Vec<String>,
-    incident: Option<String>,
-    #[serde(default)]
-    on_failure: OnFailure,
-}
-
-#[derive(Deserialize)]
-struct TargetText {
-    project: String,
-    region: String,
-    #[serde(default)]
-    protected: bool,
-}
-
-#[derive(Deserialize)]
-struct InputText {
-    default: Option<String>,
-    #[serde(default)]
-    required: bool,
-    pattern: Option<String>,
-    #[serde(default)]
-    secret: bool,
-}
-
-#[derive(Deserialize)]
-struct ProbeText {
-    http: Option<String>,
-    resource: Option<String>,
-    expect: String,
-    #[serde(default, with = "duration")]
-    timeout: Option<Duration>,
-}
-
-#[derive(Deserialize)]
-struct PhaseText {
-    name: String,
-    title: Option<String>,
-    #[serde(default, with = "duration")]
-    budget: Option<Duration>,
-}
-
-#[derive(Deserialize)]
-struct StepText {
-    name: String,
-    on_failure: Option<OnFailure>,
-}
-
-#[derive(Deserialize)]
-struct GateText {
-    healthy: Vec<String>,
-    #[serde(default, rename = "for", with = "duration")]
-    hold: Option<Duration>,
-    #[serde(default, with = "duration")]
-    every: Option<Duration>,
-    #[serde(default, with = "duration")]
-    timeout: Option<Duration>,
-    max_failure_rate: Option<Rate>,
-}
-
-#[derive(Deserialize)]
-struct ScaleText {
-    connector: String,
-    min_instances: Option<i64>,
-    max_instances: Option<i64>,
-    machine_type: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct TrafficText {
-    service: String,
-    to: Shares,
-}
-
-#[derive(Deserialize)]
-struct DeployText {
-    service: String,
-    image: String,
-    #[serde(default)]
-    shift: Vec<Percent>,
-    #[serde(default, with = "duration")]
-    hold: Option<Duration>,
-}
-
-/// `"2%"`, as a rate from 0 to 1.
-#[derive(Clone, Copy, Deserialize)]
-#[serde(try_from = "String")]
-struct Rate(f64);
-
-impl TryFrom<String> for Rate {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Rate, String> {
-        let number = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
-        let rate = number.filter(|number| *number > 0.0 && *number < 100.0).map(|number| Rate(number / 100.0));
-        rate.ok_or_else(|| format!("`{text}` is not a rate between 0 and 100 percent, such as \"2%\""))
+/// What `read` makes of a block, unless it notes a mistake on the way.
+fn part<T>(reader: &Reader<'_>, read: impl FnOnce() -> Option<T>) -> Part<T> {
+    let before = reader.count();
+    match read() {
+        Some(value) if reader.count() == before => Part::Read(value),
+        _ => Part::Faulty,
     }
 }
 
-/// Shares of traffic in the order of the file.
-struct Shares(Vec<(String, Percent)>);
+fn runbook_name(reader: &Reader<'_>) -> Meaning {
+    let path = Path::root().key("runbook").key("name");
+    reader.document.text_at(&path).map_or(Meaning::Unknown, |name| Meaning::Is(name.to_owned()))
+}
 
-impl<'de> Deserialize<'de> for Shares {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Shares, D::Error> {
-        struct InOrder;
-        impl<'de> Visitor<'de> for InOrder {
-            type Value = Shares;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a table of revisions and their shares in percent, such as { LATEST = 100 }")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Shares, A::Error> {
-                let mut shares = Vec::new();
-                while let Some(share) = map.next_entry()? {
-                    shares.push(share);
-                }
-                Ok(Shares(shares))
-            }
-        }
-        deserializer.deserialize_map(InOrder)
+fn target_meanings(reader: &Reader<'_>, target: &Part<Target>) -> (Meaning, Meaning) {
+    let meaning = |key: &str, value: &str| {
+        let resolved = reader.is_resolved(&Path::root().key("target").key(key));
+        if resolved { Meaning::Is(value.to_owned()) } else { Meaning::Unknown }
+    };
+    match target.read() {
+        Some(target) => (meaning("project", &target.project), meaning("region", &target.region)),
+        None => (Meaning::Unknown, Meaning::Unknown),
     }
 }
 
-impl<'t> Reader<'_, 't> {
-    fn inputs(&mut self, given: &Given) -> BTreeMap<String, Option<String>> {
-        let mut inputs = BTreeMap::new();
-        for (name, block) in self.tables(&["inputs".into()]) {
-            let path = ["inputs".into(), Part::Key(&name)];
-            self.keys(&path, &block, &INPUT, &[]);
-            let Some(input) = self.parse::<InputText>(&path, &self.whole(&path, block)) else { continue };
-            let value = given.values.get(&name).cloned().or(input.default);
-            if value.is_none() && !input.required {
-                let message = format!("input `{name}` has neither a default nor `required = true`");
-                self.mistakes.push(Mistake::error("input", self.document.key_span(&path), message));
-            }
-            if value.is_none() && input.required && !given.may_miss {
-                let message = format!("input `{name}` is required and was not given");
-                let mistake = Mistake::error("missing-input", self.document.key_span(&path), message);
-                self.mistakes.push(mistake.help(format!("give it with --input {name}=VALUE")));
-            }
-            self.matches(&path, &name, value.as_deref(), input.pattern.as_deref());
-            if input.secret {
-                let message = format!("input `{name}` is a secret, and this version has no use for secrets yet");
-                self.mistakes.push(Mistake::error("not-yet", self.document.key_span(&path), message));
-            }
-            self.scope.define(format!("inputs.{name}"), value.clone());
-            inputs.insert(name, value);
-        }
-        for name in given.values.keys().filter(|name| !inputs.contains_key(*name)) {
-            let message = format!("there is no input `{name}`");
-            let mistake = Mistake::error("unknown-input", self.document.key_span(&["inputs".into()]), message);
-            self.mistakes.push(mistake.help(instead(name, inputs.keys().map(String::as_str))));
-        }
-        inputs
-    }
+fn read_about(mut block: Block<'_, '_>) -> Option<About> {
+    let name = block.need("name", Block::literal, "name = \"connector-exhaustion\"");
+    let title = block.text("title");
+    let description = block.text("description");
+    let owners = block.texts("owners").unwrap_or_default();
+    let incident = block.text("incident");
+    let on_failure = block.choice("on_failure", &ON_FAILURE).unwrap_or_default();
+    block.finish(&LATER_KEYS);
+    Some(About { name: name?, title, description, owners, incident, on_failure })
+}
 
-    fn matches(&mut self, path: &[Part<'_>], name: &str, value: Option<&str>, pattern: Option<&str>) {
-        let Some(pattern) = pattern else { return };
-        let path: Vec<_> = path.iter().copied().chain(["pattern".into()]).collect();
-        match regex::RegexBuilder::new(pattern).size_limit(1 << 20).build() {
-            Err(error) => {
-                let message = format!("this pattern cannot be read: {error}");
-                self.mistakes.push(Mistake::error("input", self.document.span(&path), message));
-            }
-            Ok(regex) if value.is_some_and(|value| !regex.is_match(value)) => {
-                let message = format!("input `{name}` is `{}`, which does not match this", value.unwrap_or_default());
-                self.mistakes.push(Mistake::error("input-pattern", self.document.span(&path), message));
-            }
-            Ok(_) => {}
-        }
-    }
+fn read_target(mut block: Block<'_, '_>) -> Option<Target> {
+    let project = block.need("project", Block::text, "project = \"netra-staging\"");
+    let region = block.need("region", Block::text, "region = \"us-central1\"");
+    let protected = block.flag("protected").unwrap_or(false);
+    block.finish(&LATER_KEYS);
+    Some(Target { project: project?, region: region?, protected })
+}
 
-    fn about(&mut self) -> About {
-        let text = self.block::<AboutText>(&["runbook".into()], &ABOUT);
-        if let Some(text) = &text {
-            self.scope.define("runbook.name".to_owned(), Some(text.name.clone()));
-        }
-        let text = text.unwrap_or_else(|| AboutText {
-            name: String::new(),
-            title: None,
-            description: None,
-            owners: Vec::new(),
-            incident: None,
-            on_failure: OnFailure::default(),
-        });
-        let AboutText { name, title, description, owners, incident, on_failure } = text;
-        About { name, title, description, owners, incident, on_failure }
-    }
-
-    fn target(&mut self) -> Target {
-        let text = self.block::<TargetText>(&["target".into()], &TARGET);
-        let known = |text: Option<&String>| text.filter(|text| !text.contains("${")).cloned();
-        let project = text.as_ref().map(|text| &text.project);
-        let region = text.as_ref().map(|text| &text.region);
-        self.scope.define("target.project".to_owned(), known(project));
-        self.scope.define("target.region".to_owned(), known(region));
-        text.map_or_else(
-            || Target { project: String::new(), region: String::new(), protected: false },
-            |TargetText { project, region, protected }| Target { project, region, protected },
-        )
-    }
-
-    fn probes(&mut self) -> BTreeMap<String, Probe> {
-        let mut probes = BTreeMap::new();
-        for (name, block) in self.tables(&["probes".into()]) {
-            let path = ["probes".into(), Part::Key(&name)];
-            self.keys(&path, &block, &PROBE, &PROBE_LATER);
-            let Some(text) = self.parse::<ProbeText>(&path, &self.whole(&path, block)) else { continue };
-            let look = match (text.http, text.resource) {
-                (Some(url), None) => Look::Http { url, timeout: text.timeout.unwrap_or(HTTP_TIMEOUT) },
-                (None, Some(resource)) => match resource.split_once('/') {
-                    Some((kind, name)) => Look::Resource { kind: kind.to_owned(), name: name.to_owned() },
-                    None => {
-                        let at = self.document.span(&["probes".into(), Part::Key(&name), "resource".into()]);
-                        let mistake = Mistake::error("resource", at, format!("`{resource}` does not name a resource"));
-                        self.mistakes.push(mistake.help("write KIND/NAME, such as \"gcp.connector/my-connector\""));
-                        continue;
-                    }
-                },
-                _ => {
-                    let message = format!("probe `{name}` must look at exactly one thing");
-                    let mistake = Mistake::error("probe", self.document.key_span(&path), message);
-                    self.mistakes.push(mistake.help("give it either `http` or `resource`"));
-                    continue;
-                }
-            };
-            if let Some(expect) = self.condition(&[path[0], path[1], "expect".into()], &text.expect) {
-                probes.insert(name, Probe { look, expect });
-            }
-        }
-        probes
-    }
-
-    fn condition(&mut self, path: &[Part<'_>], text: &str) -> Option<Condition> {
-        match Condition::compile(text) {
-            Ok(condition) => Some(condition),
-            Err(error) => {
-                let span = self.document.span(path);
-                let written = self.document.text().get(span.clone()).unwrap_or_default();
-                let inner = written.get(1..written.len().saturating_sub(1)) == Some(text);
-                let at = match error.at {
-                    Some(place) if inner => {
-                        let place = (span.start + 1 + place).min(span.end.saturating_sub(1));
-                        place..place + 1
-                    }
-                    _ => span,
-                };
-                let message = format!("this condition cannot be read: {}", error.why);
-                self.mistakes.push(Mistake::error("condition", at, message));
-                None
-            }
-        }
-    }
-
-    fn phases(&mut self) -> Vec<Phase> {
-        let mut phases = Vec::new();
-        for (index, block) in self.list(&["phase".into()]) {
-            let path: [Part<'_>; 2] = ["phase".into(), index.into()];
-            self.keys(&path, &block, &PHASE, &[]);
-            let own = only(&block, &["name", "title", "budget"]);
-            let text = self.parse::<PhaseText>(&path, &self.whole(&path, own));
-            let steps = self.list(&[path[0], path[1], "step".into()]);
-            let steps = steps.into_iter().filter_map(|(step, block)| self.step(Place { phase: index, step }, &block));
-            let steps = steps.collect();
-            if let Some(PhaseText { name, title, budget }) = text {
-                phases.push(Phase { name, title, budget, steps });
-            }
-        }
-        phases
-    }
-
-    fn step(&mut self, place: Place, block: &DeTable<'t>) -> Option<Step> {
-        let path = place.path();
-        self.keys(&path, block, &STEP, &STEP_LATER);
-        let own = only(block, &["name", "on_failure"]);
-        let text = self.parse::<StepText>(&path, &self.whole(&path, own));
-        let action = self.action(place, block);
-        let gate = match block.get("gate") {
-            None => Some(None),
-            Some(gate) => self.gate(place, gate).map(Some),
-        };
-        let (StepText { name, on_failure }, action, gate) = (text?, action?, gate?);
-        Some(Step { name, action, gate, on_failure, place })
-    }
-
-    fn action(&mut self, place: Place, block: &DeTable<'t>) -> Option<Action> {
-        let uses = place.of("uses");
-        let Some(word) = block.get("uses") else {
-            let at = self.document.span(&place.path());
-            let mistake = Mistake::error("missing-key", at, "this step does not say what it `uses`");
-            self.mistakes.push(mistake.help(instead("", ACTIONS.iter().map(|(name, _)| *name))));
-            return None;
-        };
-        let name = word.get_ref().as_str().unwrap_or_default();
-        let Some((_, keys)) = ACTIONS.iter().find(|(action, _)| *action == name) else {
-            let at = self.document.span(&uses);
-            self.mistakes.push(if ACTIONS_LATER.contains(&name) {
-                Mistake::error("not-yet", at, format!("this version cannot do `{name}` yet"))
-            } else {
-                Mistake::error("unknown-action", at, format!("there is no action `{name}`"))
-                    .help(instead(name, ACTIONS.iter().map(|(name, _)| *name)))
-            });
-            return None;
-        };
-        let path = place.of("with");
-        let with = match block.get("with").map(Spanned::get_ref) {
-            Some(DeValue::Table(table)) => table.clone(),
-            None => DeTable::new(),
-            Some(_) => {
-                let at = self.document.span(&path);
-                self.mistakes.push(Mistake::error("wrong-type", at, "`with` must be a table"));
-                return None;
-            }
-        };
-        let later: &[&str] = if name == "gcp.run.deploy" { &["candidate"] } else { &[] };
-        self.keys(&path, &with, keys, later);
-        let whole = Spanned::new(self.document.span(&path), DeValue::Table(with));
-        Some(match name {
-            "gcp.connector.scale" => {
-                let ScaleText { connector, min_instances, max_instances, machine_type } = self.parse(&path, &whole)?;
-                Action::ConnectorScale { connector, min_instances, max_instances, machine_type }
-            }
-            "gcp.run.traffic" => {
-                let TrafficText { service, to } = self.parse(&path, &whole)?;
-                Action::RunTraffic { service, to: to.0 }
-            }
-            "gcp.run.deploy" => {
-                let DeployText { service, image, shift, hold } = self.parse(&path, &whole)?;
-                Action::RunDeploy { service, image: Image::new(image), shift, hold }
-            }
-            _ => Action::Probe,
-        })
-    }
-
-    fn gate(&mut self, place: Place, gate: &Spanned<DeValue<'t>>) -> Option<Rule> {
-        let path = place.of("gate");
-        if let DeValue::Table(table) = gate.get_ref() {
-            self.keys(&path, table, &GATE, &[]);
-        }
-        let GateText { healthy, hold, every, timeout, max_failure_rate } = self.parse(&path, gate)?;
-        Some(Rule {
-            healthy,
-            hold: hold.unwrap_or_default(),
-            every: every.unwrap_or(EVERY),
-            timeout: timeout.unwrap_or(TIMEOUT),
-            max_failure_rate: max_failure_rate.map(|rate| rate.0),
-        })
-    }
-
-    /// A table that stands alone.
-    fn block<T: DeserializeOwned>(&mut self, path: &[Part<'_>], keys: &[&str]) -> Option<T> {
-        match self.document.get(path) {
-            Some(value) => {
-                let value = value.clone();
-                if let DeValue::Table(table) = value.get_ref() {
-                    self.keys(path, table, keys, &[]);
-                }
-                self.parse(path, &value)
-            }
-            None => {
-                let Some(Part::Key(name)) = path.last() else { return None };
-                self.mistakes.push(Mistake::error("missing-table", 0..0, format!("there is no table `[{name}]`")));
-                None
-            }
-        }
-    }
-
-    /// The tables of a table of tables, by name.
-    fn tables(&mut self, path: &[Part<'_>]) -> Vec<(String, DeTable<'t>)> {
-        let Some(value) = self.document.get(path) else { return Vec::new() };
-        let Some(tables) = value.get_ref().as_table() else {
-            self.mistakes.push(Mistake::error("wrong-type", self.document.span(path), "this must be a table"));
-            return Vec::new();
-        };
-        let mut found = Vec::new();
-        for (name, value) in tables {
-            match value.get_ref().as_table() {
-                Some(table) => found.push((name.get_ref().to_string(), table.clone())),
-                None => {
-                    let message = format!("`{}` must be a table", name.get_ref());
-                    self.mistakes.push(Mistake::error("wrong-type", value.span(), message));
-                }
-            }
-        }
-        found
-    }
-
-    /// The tables of a list of tables, by place.
-    fn list(&mut self, path: &[Part<'_>]) -> Vec<(usize, DeTable<'t>)> {
-        let Some(value) = self.document.get(path) else { return Vec::new() };
-        let items = value.get_ref().as_array();
-        let tables: Option<Vec<_>> =
-            items.and_then(|items| items.iter().map(|item| item.get_ref().as_table().cloned()).collect());
-        let Some(tables) = tables else {
-            let Some(Part::Key(name)) = path.last() else { return Vec::new() };
-            let message = format!("`{name}` must be a list of tables");
-            let mistake = Mistake::error("wrong-type", self.document.span(path), message);
-            self.mistakes.push(mistake.help(format!("write it as [[{name}]]")));
-            return Vec::new();
-        };
-        tables.into_iter().enumerate().collect()
-    }
-
-    /// A block with the span that it has in the document.
-    fn whole(&self, path: &[Part<'_>], table: DeTable<'t>) -> Spanned<DeValue<'t>> {
-        Spanned::new(self.document.span(path), DeValue::Table(table))
-    }
-
-    /// Resolves references and deserialises. Keys that were told as unknown are passed over.
-    fn parse<T: DeserializeOwned>(&mut self, path: &[Part<'_>], value: &Spanned<DeValue<'t>>) -> Option<T> {
-        let resolved = self.scope.resolve(value, &mut self.mistakes);
-        let deserializer = ValueDeserializer::from(resolved);
-        match T::deserialize(deserializer) {
-            Ok(parsed) => Some(parsed),
-            Err(error) => {
-                let at = error.span().filter(|span| !span.is_empty()).unwrap_or_else(|| self.heading(path));
-                let message = error.message().replace("expected i64", "expected a whole number");
-                self.mistakes.push(Mistake::error(WRONG_VALUE, at, message));
-                None
-            }
-        }
-    }
-
-    /// Where to point if a block lacks something: its name, not all of it.
-    fn heading(&self, path: &[Part<'_>]) -> Range<usize> {
-        match path.last() {
-            Some(Part::Key(_)) => self.document.key_span(path),
-            _ => self.document.span(path),
-        }
-    }
-
-    /// Tells every key that is not one of these.
-    fn keys(&mut self, path: &[Part<'_>], table: &DeTable<'t>, known: &[&str], later: &[&str]) {
-        for key in table.keys() {
-            let name = key.get_ref().as_ref();
-            if known.contains(&name) {
+/// The names of the inputs, and what they stand for.
+fn read_inputs(reader: &Reader<'_>, inputs: &Inputs, mode: Mode) -> (Vec<String>, BTreeMap<String, Meaning>) {
+    let mut meanings = BTreeMap::new();
+    if let Some(block) = reader.root().block("inputs") {
+        for (name, entry) in block.entries() {
+            let before = reader.count();
+            let path = Path::input(name);
+            if let Some(text) = reader.document.text_at(&path) {
+                let mistake = Mistake::new(WRONG_TYPE, entry.node.at.clone(), "an input is a table, not a text");
+                reader.note(mistake.help(format!("write {name} = {{ default = \"{text}\" }}")));
+                meanings.insert(name.to_owned(), Meaning::Unknown);
                 continue;
             }
-            let at = key.span();
-            self.mistakes.push(if later.contains(&name) {
-                Mistake::error(
-                    "not-yet",
-                    at,
-                    format!("this version does not know `{name}` yet; it must not be ignored"),
-                )
-            } else {
-                let place = if path.is_empty() { "a runbook" } else { "this table" };
-                Mistake::error("unknown-key", at, format!("{place} has no key `{name}`"))
-                    .help(instead(name, known.iter().copied()))
-            });
+            let meaning = reader.block(path, &entry.node).and_then(|block| read_input(block, name, inputs, mode));
+            let sound = reader.count() == before;
+            meanings.insert(name.to_owned(), meaning.filter(|_| sound).unwrap_or(Meaning::Unknown));
         }
     }
+    for given in inputs.given.keys().filter(|given| !meanings.contains_key(*given)) {
+        let at = reader.document.place(&Path::root().key("inputs"));
+        let mistake =
+            Mistake::new(UNKNOWN_INPUT, at, format!("a value was given for `{given}`, which is not an input"));
+        reader.note(Mistake { help: did_you_mean(given, meanings.keys().map(String::as_str)), ..mistake });
+    }
+    (meanings.keys().cloned().collect(), meanings)
 }
 
-/// The part of a table that has these keys.
-fn only<'t>(table: &DeTable<'t>, keys: &[&str]) -> DeTable<'t> {
-    let entries = table.iter().filter(|(key, _)| keys.contains(&key.get_ref().as_ref()));
-    entries.map(|(key, value)| (key.clone(), value.clone())).collect()
+fn read_input(mut block: Block<'_, '_>, name: &str, inputs: &Inputs, mode: Mode) -> Option<Meaning> {
+    let (reader, path, at) = (block.reader, block.path.clone(), block.at.clone());
+    let default = block.literal("default");
+    let required = block.flag("required").unwrap_or(false);
+    let secret = block.flag("secret").unwrap_or(false);
+    let env = block.literal("env");
+    let pattern = block.parsed("pattern", "\"@sha256:[0-9a-f]{64}$\"", |text| {
+        // The whole of what the regex crate says is a drawing of its own.
+        Regex::new(text).map_err(|_| format!("`{text}` is not a regular expression"))
+    });
+    block.literal("description");
+    block.finish(&[]);
+
+    let place = |key: &str| reader.document.place(&path.key(key));
+    let wrong = |key: &str, message: &str| reader.note(Mistake::new(BAD_VALUE, place(key), message));
+    if default.is_some() && required {
+        wrong("required", "an input with a default is never missing: `required` says nothing");
+    }
+    if default.is_some() && secret {
+        wrong("default", "a secret must not stand in the file");
+    }
+    if default.as_deref().is_some_and(|default| default.contains("${")) {
+        wrong("default", "`${…}` is not replaced here: an input does not refer to others");
+    }
+    if secret {
+        return Some(Meaning::Secret);
+    }
+
+    let from_environment = env.as_ref().and_then(|env| inputs.environment.get(env));
+    let (value, source) = match (inputs.given.get(name).or(from_environment), default) {
+        (Some(value), _) => (value.clone(), "pattern"),
+        (None, Some(default)) => (default, "default"),
+        (None, None) if mode == Mode::Run => {
+            let help = env.map(|env| format!(" or set {env}")).unwrap_or_default();
+            let mistake = Mistake::new(MISSING_INPUT, at, format!("the input `{name}` has no value"));
+            reader.note(mistake.help(format!("give it with --input {name}=…{help}")));
+            return None;
+        }
+        (None, None) => return Some(Meaning::Unknown),
+    };
+    if let Some(pattern) = pattern.filter(|pattern| !pattern.is_match(&value)) {
+        let message = format!("the input `{name}` is `{value}`, which does not match its pattern");
+        reader.note(Mistake::new(INPUT_PATTERN, place(source), message).help(format!("the pattern is {pattern}")));
+    }
+    Some(Meaning::Is(value))
+}
+
+fn read_probes(reader: &Reader<'_>, root: &mut Block<'_, '_>) -> BTreeMap<String, Part<Probe>> {
+    let Some(block) = root.block("probes") else { return BTreeMap::new() };
+    let read = |(name, entry): (&str, &Entry)| {
+        let probe = part(reader, || read_probe(reader.block(Path::probe(name), &entry.node)?));
+        (name.to_owned(), probe)
+    };
+    block.entries().into_iter().map(read).collect()
+}
+
+fn read_probe(mut block: Block<'_, '_>) -> Option<Probe> {
+    let reader = block.reader;
+    let (by_http, by_resource) = (block.has("http"), block.has("resource"));
+    let url = block.text("http");
+    let resource = block.text("resource");
+    let timeout = if by_resource && !by_http { None } else { block.positive_duration("timeout") };
+    let expect = block.need("expect", Block::condition, "expect = 'status == 200'");
+    let at = block.at.clone();
+    let place = |key: &str| reader.document.place(&block.path.key(key));
+    let look = match (by_http, by_resource) {
+        (true, true) => {
+            let message = "a probe looks at one thing: `http` or `resource`, not both";
+            reader.note(Mistake::new(BAD_VALUE, place("resource"), message).help("make it two probes"));
+            None
+        }
+        (true, false) => url.map(|url| Look::Http { url, timeout: timeout.unwrap_or(HTTP_TIMEOUT) }),
+        (false, true) => resource.and_then(|resource| {
+            let Some((kind, name)) = resource.split_once('/') else {
+                let message = format!("`{resource}` is not a kind and a name");
+                let help = "write it such as \"gcp.connector/staging-connector\"";
+                reader.note(Mistake::new(BAD_VALUE, place("resource"), message).help(help));
+                return None;
+            };
+            Some(Look::Resource { kind: kind.to_owned(), name: name.to_owned() })
+        }),
+        // What it looks at comes with a later version, or is missing altogether.
+        (false, false) => {
+            if !LATER_PROBES.iter().any(|key| block.has(key)) {
+                let mistake =
+                    Mistake::new(MISSING_KEY, at, "the probe looks at nothing: `http` or `resource` is missing");
+                reader.note(mistake.help("write it such as http = \"https://…/health\""));
+            }
+            None
+        }
+    };
+    block.finish(&LATER_PROBES);
+    Some(Probe { look: look?, expect: expect? })
+}
+
+fn read_phases(reader: &Reader<'_>, root: &mut Block<'_, '_>) -> Vec<PhaseDraft> {
+    if !root.has("phase") {
+        let mistake = Mistake::new(MISSING_KEY, 0..0, "there is no `[[phase]]`: the runbook does nothing");
+        reader.note(mistake.help("write `[[phase]]` with a `name`, and `[[phase.step]]` below it"));
+    }
+    let blocks = root.blocks("phase").into_iter();
+    blocks.map(|block| block.map(|block| read_phase(reader, block)).unwrap_or_default()).collect()
+}
+
+fn read_phase(reader: &Reader<'_>, mut block: Block<'_, '_>) -> PhaseDraft {
+    let name = block.need("name", Block::literal, "name = \"capacity\"");
+    let title = block.text("title");
+    let budget = block.positive_duration("budget");
+    let steps = block.blocks("step").into_iter().map(|block| read_step(reader, block)).collect();
+    block.finish(&LATER_KEYS);
+    PhaseDraft { name, title, budget, steps }
+}
+
+fn read_step(reader: &Reader<'_>, block: Option<Block<'_, '_>>) -> StepDraft {
+    let mut watched = Vec::new();
+    let Some(mut block) = block else {
+        return StepDraft { name: None, action: Part::Faulty, gate: Part::Faulty, watched, on_failure: None };
+    };
+    let name = block.need("name", Block::literal, "name = \"scale-connector\"");
+    let action = part(reader, || read_action(reader, &mut block));
+    let gate =
+        if block.has("gate") { part(reader, || read_gate(block.block("gate")?, &mut watched)) } else { Part::Absent };
+    let on_failure = block.choice("on_failure", &ON_FAILURE);
+    block.ignore(&["gate"]);
+    block.finish(&LATER_KEYS);
+    StepDraft { name, action, gate, watched, on_failure }
+}
+
+/// Reads what stands behind `with`.
+type ReadWith = fn(&mut Block<'_, '_>) -> Option<Action>;
+
+/// What `uses` may be.
+const ACTIONS: [(&str, ReadWith); 4] = [
+    ("gcp.connector.scale", connector_scale),
+    ("gcp.run.deploy", run_deploy),
+    ("gcp.run.traffic", run_traffic),
+    ("probe", |_| Some(Action::Probe)),
+];
+
+fn read_action(reader: &Reader<'_>, step: &mut Block<'_, '_>) -> Option<Action> {
+    let uses = step.need("uses", Block::literal, "uses = \"gcp.connector.scale\"");
+    step.ignore(&["with"]);
+    let uses = uses?;
+    let at = reader.document.place(&step.path.key("uses"));
+    let Some((_, read_with)) = ACTIONS.iter().find(|(name, _)| *name == uses) else {
+        let known = ACTIONS.iter().map(|(name, _)| *name);
+        reader.note(if LATER_ACTIONS.contains(&uses.as_str()) {
+            Mistake::new(NOT_YET, at, format!("the action `{uses}` is not supported by this version yet"))
+        } else {
+            let mistake = Mistake::new(UNKNOWN_ACTION, at, format!("there is no action `{uses}`"));
+            Mistake { help: did_you_mean(&uses, known), ..mistake }
+        });
+        return None;
+    };
+    if uses == "probe" && !step.has("with") {
+        return Some(Action::Probe);
+    }
+    let mut with = step.need("with", Block::block, "with = { … }")?;
+    let action = read_with(&mut with);
+    with.finish(&["candidate"]);
+    action
+}
+
+fn connector_scale(with: &mut Block<'_, '_>) -> Option<Action> {
+    let connector = with.need("connector", Block::text, "connector = \"staging-connector\"");
+    let min_instances = with.integer("min_instances");
+    let max_instances = with.integer("max_instances");
+    let machine_type = with.text("machine_type");
+    if !["min_instances", "max_instances", "machine_type"].iter().any(|key| with.has(key)) {
+        let mistake = Mistake::new(MISSING_KEY, with.at.clone(), "this changes nothing about the connector");
+        with.reader.note(mistake.help("say `min_instances` and `max_instances`, or `machine_type`"));
+    }
+    Some(Action::ConnectorScale { connector: connector?, min_instances, max_instances, machine_type })
+}
+
+fn run_traffic(with: &mut Block<'_, '_>) -> Option<Action> {
+    let service = with.need("service", Block::text, "service = \"netra-backend-staging\"");
+    let to = with.need("to", Block::shares, "to = { LATEST = 100 }");
+    Some(Action::RunTraffic { service: service?, to: to? })
+}
+
+fn run_deploy(with: &mut Block<'_, '_>) -> Option<Action> {
+    let service = with.need("service", Block::text, "service = \"netra-backend-staging\"");
+    let image = with.need("image", Block::text, "image = \"…@sha256:…\"").map(Image::new);
+    let shift = with.percents("shift").unwrap_or_default();
+    let hold = with.positive_duration("hold");
+    if hold.is_some() && !with.has("shift") {
+        let at = with.reader.document.key_span(&with.path.key("hold")).unwrap_or_else(|| with.at.clone());
+        let message = "`hold` is how long the gate holds at each share of `shift`, and there is no `shift`";
+        with.reader.note(Mistake::new(BAD_VALUE, at, message).help("add shift = [10, 50, 100], or take `hold` out"));
+    }
+    Some(Action::RunDeploy { service: service?, image: image?, shift, hold })
+}
+
+fn read_gate(mut block: Block<'_, '_>, watched: &mut Vec<String>) -> Option<Rule> {
+    let healthy = block.need("healthy", Block::texts, "healthy = [\"backend\"]");
+    watched.extend(healthy.iter().flatten().cloned());
+    let hold = block.duration("for").unwrap_or(Duration::ZERO);
+    let every = block.positive_duration("every").unwrap_or(EVERY);
+    let timeout = block.positive_duration("timeout").unwrap_or(GATE_TIMEOUT);
+    let max_failure_rate = block.parsed("max_failure_rate", "\"2%\"", rate);
+    if healthy.as_ref().is_some_and(Vec::is_empty) {
+        let at = block.reader.document.place(&block.path.key("healthy"));
+        let mistake = Mistake::new(BAD_VALUE, at, "a gate that looks at nothing proves nothing");
+        block.reader.note(mistake.help("name at least one probe"));
+    }
+    block.finish(&[]);
+    Some(Rule { healthy: healthy?, hold, every, timeout, max_failure_rate })
 }

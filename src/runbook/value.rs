@@ -1,7 +1,9 @@
 //! Values with their units in their types, parsed once.
 
 use std::fmt;
+use std::time::Duration;
 
+use jiff::fmt::friendly::{SpanParser, SpanPrinter};
 use serde::{Deserialize, Serialize};
 
 /// A share of a whole, 0 to 100.
@@ -65,5 +67,78 @@ impl Image {
         let (_, digest) = self.0.split_once('@')?;
         let hex = digest.strip_prefix("sha256:")?;
         (hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))).then_some(digest)
+    }
+}
+
+/// A year: longer than any gate, and short enough that no sum of durations overflows.
+const LONGEST: Duration = Duration::from_hours(365 * 24);
+
+/// A text that is not a duration.
+#[derive(Debug, thiserror::Error)]
+pub enum NotDuration {
+    /// Not a number with a unit.
+    #[error("`{0}` is not a duration")]
+    Unreadable(String),
+    /// More than anybody waits.
+    #[error("`{0}` is longer than a year")]
+    TooLong(String),
+}
+
+/// Reads a duration such as `90s`, `5m` or `1h 30m`.
+pub fn duration(text: &str) -> Result<Duration, NotDuration> {
+    let duration =
+        SpanParser::new().parse_unsigned_duration(text).map_err(|_| NotDuration::Unreadable(text.to_owned()))?;
+    if duration > LONGEST { Err(NotDuration::TooLong(text.to_owned())) } else { Ok(duration) }
+}
+
+/// A duration as people write it: `1h 30m`.
+pub fn friendly(duration: Duration) -> String {
+    SpanPrinter::new().unsigned_duration_to_string(&duration)
+}
+
+/// A text that is not a rate.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not a rate between 0 % and 100 %")]
+pub struct NotRate(String);
+
+/// Reads a rate such as `2%` or `0.5 %` as a number between 0 and 1, both exclusive: neither "never" nor
+/// "always" is something that samples can show.
+pub fn rate(text: &str) -> Result<f64, NotRate> {
+    text.strip_suffix('%')
+        .and_then(|number| number.trim().parse::<f64>().ok())
+        .map(|percent| percent / 100.0)
+        .filter(|rate| *rate > 0.0 && *rate < 1.0)
+        .ok_or_else(|| NotRate(text.to_owned()))
+}
+
+/// A rate as people write it: `2 %`.
+pub fn percent(rate: f64) -> String {
+    // Four places hide what the division by 100 left behind.
+    let number = format!("{:.4}", rate * 100.0);
+    format!("{} %", number.trim_end_matches('0').trim_end_matches('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_what_people_write() {
+        assert_eq!(duration("5m").unwrap(), Duration::from_mins(5));
+        assert_eq!(duration("1h 30m").unwrap(), Duration::from_mins(90));
+        assert_eq!(friendly(Duration::from_mins(90)), "1h 30m");
+        for wrong in ["", "5", "m", "-5m", "5 parsecs", "9999999999999999999h", "400d"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn rates_are_percentages_that_samples_can_show() {
+        assert!((rate("2%").unwrap() - 0.02).abs() < 1e-12);
+        assert!((rate("0.5 %").unwrap() - 0.005).abs() < 1e-12);
+        assert_eq!([percent(0.07), percent(0.02), percent(0.005)], ["7 %", "2 %", "0.5 %"]);
+        for wrong in ["2", "0%", "100%", "-1%", "NaN%", "inf%", "%", ""] {
+            assert!(rate(wrong).is_err(), "{wrong}");
+        }
     }
 }

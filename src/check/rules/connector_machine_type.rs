@@ -1,22 +1,29 @@
-//! Connectors are made of three machine types only.
+//! A connector's machine type is one of the few that connectors can be made of.
 
-use super::{Rule, Subject, is_open, steps};
+use super::{Rule, Subject, argument};
+use crate::check::diagnostic::Diagnostic;
 use crate::resource::connector::MACHINE_TYPES;
-use crate::runbook::Mistake;
-use crate::runbook::mistake::instead;
 use crate::runbook::model::Action;
+use crate::runbook::spelling::{list, nearest};
 
 pub(super) const RULE: Rule =
-    Rule { code: "connector-machine-type", title: "a machine type that connectors do not have", run };
+    Rule { code: "connector-machine-type", title: "a connector has a machine type that exists", find };
 
-fn run(subject: &Subject<'_>, mistakes: &mut Vec<Mistake>) {
-    for step in steps(subject) {
-        let Action::ConnectorScale { machine_type: Some(machine_type), .. } = &step.action else { continue };
-        if is_open(machine_type) || MACHINE_TYPES.contains(&machine_type.as_str()) {
+fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for (step, _, action) in subject.actions() {
+        let Action::ConnectorScale { machine_type: Some(wanted), .. } = action else { continue };
+        let path = argument(&step, "machine_type");
+        if MACHINE_TYPES.contains(&wanted.as_str()) || !subject.is_resolved(&path) {
             continue;
         }
-        let at = subject.document.span(&step.place.with("machine_type"));
-        let message = format!("a connector cannot be made of {machine_type}");
-        mistakes.push(Mistake::error(RULE.code, at, message).help(instead(machine_type, MACHINE_TYPES)));
+        let known = list(MACHINE_TYPES.into_iter(), "or");
+        let message = format!("a connector is not made of `{wanted}`; it takes {known}");
+        let diagnostic = Diagnostic::error(RULE.code, subject.place(&path), message);
+        found.push(match nearest(wanted, MACHINE_TYPES).first() {
+            Some(near) => diagnostic.help(format!("use machine_type = \"{near}\"")),
+            None => diagnostic.help("the largest is machine_type = \"e2-standard-4\""),
+        });
     }
+    found
 }

@@ -1,24 +1,27 @@
-//! The most instances a connector can have. gcloud does not check it; the server refuses.
+//! A connector's `max_instances` is within what Google takes.
+//!
+//! The API refuses anything else, but only after the operator has said yes and the incident has lasted longer.
 
-use super::{Rule, Subject, steps};
+use super::{Rule, Subject, argument};
+use crate::check::diagnostic::Diagnostic;
 use crate::resource::connector::MAX_INSTANCES;
-use crate::runbook::Mistake;
 use crate::runbook::model::Action;
 
 pub(super) const RULE: Rule =
-    Rule { code: "connector-max-instances", title: "more or fewer instances than a connector can have", run };
+    Rule { code: "connector-max-instances", title: "a connector takes a `max_instances` within its limits", find };
 
-fn run(subject: &Subject<'_>, mistakes: &mut Vec<Mistake>) {
-    for step in steps(subject) {
-        let Action::ConnectorScale { max_instances: Some(max), .. } = step.action else { continue };
-        if MAX_INSTANCES.contains(&max) {
+fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for (step, _, action) in subject.actions() {
+        let Action::ConnectorScale { max_instances: Some(wanted), .. } = action else { continue };
+        if MAX_INSTANCES.contains(wanted) {
             continue;
         }
         let (least, most) = (MAX_INSTANCES.start(), MAX_INSTANCES.end());
-        let at = subject.document.span(&step.place.with("max_instances"));
-        let message = format!("max_instances is {max}; a connector takes {least} to {most}");
-        let near = max.clamp(*least, *most);
-        let more = if max > *most { "; a larger machine_type carries more than more instances would" } else { "" };
-        mistakes.push(Mistake::error(RULE.code, at, message).help(format!("use max_instances = {near}{more}")));
+        let nearest = wanted.clamp(least, most);
+        let message = format!("max_instances is {wanted}; a connector takes {least} to {most}");
+        let place = subject.place(&argument(&step, "max_instances"));
+        found.push(Diagnostic::error(RULE.code, place, message).help(format!("use max_instances = {nearest}")));
     }
+    found
 }

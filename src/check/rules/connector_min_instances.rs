@@ -1,23 +1,27 @@
-//! The fewest instances a connector can have.
+//! A connector's `min_instances` is within what Google takes.
+//!
+//! The API refuses anything else, but only after the operator has said yes and the incident has lasted longer.
 
-use super::{Rule, Subject, steps};
+use super::{Rule, Subject, argument};
+use crate::check::diagnostic::Diagnostic;
 use crate::resource::connector::MIN_INSTANCES;
-use crate::runbook::Mistake;
 use crate::runbook::model::Action;
 
 pub(super) const RULE: Rule =
-    Rule { code: "connector-min-instances", title: "a minimum that a connector cannot have", run };
+    Rule { code: "connector-min-instances", title: "a connector takes a `min_instances` within its limits", find };
 
-fn run(subject: &Subject<'_>, mistakes: &mut Vec<Mistake>) {
-    for step in steps(subject) {
-        let Action::ConnectorScale { min_instances: Some(min), .. } = step.action else { continue };
-        if MIN_INSTANCES.contains(&min) {
+fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for (step, _, action) in subject.actions() {
+        let Action::ConnectorScale { min_instances: Some(wanted), .. } = action else { continue };
+        if MIN_INSTANCES.contains(wanted) {
             continue;
         }
         let (least, most) = (MIN_INSTANCES.start(), MIN_INSTANCES.end());
-        let at = subject.document.span(&step.place.with("min_instances"));
-        let message = format!("min_instances is {min}; a connector takes {least} to {most}");
-        let help = format!("use min_instances = {}", min.clamp(*least, *most));
-        mistakes.push(Mistake::error(RULE.code, at, message).help(help));
+        let nearest = wanted.clamp(least, most);
+        let message = format!("min_instances is {wanted}; a connector takes {least} to {most}");
+        let place = subject.place(&argument(&step, "min_instances"));
+        found.push(Diagnostic::error(RULE.code, place, message).help(format!("use min_instances = {nearest}")));
     }
+    found
 }

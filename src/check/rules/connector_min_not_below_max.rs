@@ -1,23 +1,31 @@
-//! The minimum must be below the maximum: the API wants room to scale.
+//! A connector's smallest size is below its largest.
+//!
+//! Google refuses the two being equal, too: a connector is always able to grow by at least one instance.
 
-use super::{Rule, Subject, steps};
-use crate::runbook::Mistake;
+use super::{Rule, Subject, argument};
+use crate::check::diagnostic::Diagnostic;
 use crate::runbook::model::Action;
 
-pub(super) const RULE: Rule =
-    Rule { code: "connector-min-not-below-max", title: "a minimum that is not below the maximum", run };
+pub(super) const RULE: Rule = Rule {
+    code: "connector-min-not-below-max",
+    title: "a connector has fewer `min_instances` than `max_instances`",
+    find,
+};
 
-fn run(subject: &Subject<'_>, mistakes: &mut Vec<Mistake>) {
-    for step in steps(subject) {
-        let Action::ConnectorScale { min_instances: Some(min), max_instances: Some(max), .. } = step.action else {
+fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for (step, _, action) in subject.actions() {
+        let Action::ConnectorScale { min_instances: Some(min), max_instances: Some(max), .. } = action else {
             continue;
         };
         if min < max {
             continue;
         }
-        let at = subject.document.span(&step.place.with("min_instances"));
-        let message = format!("min_instances ({min}) must be below max_instances ({max})");
-        let mistake = Mistake::error(RULE.code, at, message).help("lower min_instances");
-        mistakes.push(mistake.also(subject.document.span(&step.place.with("max_instances")), "not above the minimum"));
+        let message =
+            format!("min_instances is {min} and max_instances is {max}; the smaller must be below the larger");
+        let diagnostic = Diagnostic::error(RULE.code, subject.place(&argument(&step, "min_instances")), message)
+            .and(subject.place(&argument(&step, "max_instances")), "");
+        found.push(diagnostic.help("lower min_instances or raise max_instances, within 2 to 9 and 3 to 10"));
     }
+    found
 }

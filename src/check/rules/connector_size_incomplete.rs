@@ -1,23 +1,29 @@
-//! An update of one bound must name both.
+//! Whoever changes a connector's size says both ends of it.
+//!
+//! An update has to carry both; the one that is left out would be guessed by somebody.
 
-use super::{Rule, Subject, steps};
-use crate::runbook::Mistake;
+use super::{Rule, Subject, argument};
+use crate::check::diagnostic::Diagnostic;
 use crate::runbook::model::Action;
 
-pub(super) const RULE: Rule =
-    Rule { code: "connector-size-incomplete", title: "a connector step that names one bound only, or nothing", run };
+pub(super) const RULE: Rule = Rule {
+    code: "connector-size-incomplete",
+    title: "a change of a connector's size says both `min_instances` and `max_instances`",
+    find,
+};
 
-fn run(subject: &Subject<'_>, mistakes: &mut Vec<Mistake>) {
-    for step in steps(subject) {
-        let Action::ConnectorScale { min_instances, max_instances, machine_type, .. } = &step.action else { continue };
-        let missing = match (min_instances, max_instances) {
-            (Some(_), None) => "max_instances",
-            (None, Some(_)) => "min_instances",
-            (None, None) if machine_type.is_none() => "anything to change",
+fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for (step, _, action) in subject.actions() {
+        let Action::ConnectorScale { min_instances, max_instances, .. } = action else { continue };
+        let (given, missing, range) = match (min_instances, max_instances) {
+            (Some(_), None) => ("min_instances", "max_instances", "3 to 10"),
+            (None, Some(_)) => ("max_instances", "min_instances", "2 to 9"),
             _ => continue,
         };
-        let at = subject.document.key_span(&step.place.of("with"));
-        let message = format!("this step does not name {missing}: an update of a connector's size names both bounds");
-        mistakes.push(Mistake::error(RULE.code, at, message).help("give min_instances and max_instances"));
+        let message = format!("`{given}` without `{missing}`: an update of a connector's size carries both");
+        let place = subject.key_place(&argument(&step, given));
+        found.push(Diagnostic::error(RULE.code, place, message).help(format!("add `{missing}`, {range}")));
     }
+    found
 }

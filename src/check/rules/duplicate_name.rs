@@ -1,33 +1,42 @@
-//! Steps are named in journals and on the command line, so their names are unique in the whole runbook.
+//! Phases and steps have names of their own: a journal, a report and a resumed run tell them apart by nothing else.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
-use super::{Rule, Subject, steps};
-use crate::runbook::Mistake;
+use super::{Rule, Subject};
+use crate::check::diagnostic::Diagnostic;
+use crate::runbook::Path;
 
-pub(super) const RULE: Rule = Rule { code: "duplicate-name", title: "two steps or two phases of one name", run };
+pub(super) const RULE: Rule =
+    Rule { code: "duplicate-name", title: "no two phases and no two steps have the same name", find };
 
-fn run(subject: &Subject<'_>, mistakes: &mut Vec<Mistake>) {
-    let phases = subject.runbook.phases.iter().enumerate();
-    let phases = phases
-        .map(|(index, phase)| (&phase.name, subject.document.span(&["phase".into(), index.into(), "name".into()])));
-    repeated("phase", phases, mistakes);
-    let steps = steps(subject).map(|step| (&step.name, subject.document.span(&step.place.of("name"))));
-    repeated("step", steps, mistakes);
+fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
+    let phases =
+        subject.draft.phases.iter().enumerate().map(|(index, phase)| (Path::phase(index), phase.name.as_deref()));
+    let steps = subject.draft.steps().map(|(path, step)| (path, step.name.as_deref()));
+    let mut found = repeated(subject, "phase", phases);
+    found.extend(repeated(subject, "step", steps));
+    found
 }
 
-fn repeated<'a>(what: &str, names: impl Iterator<Item = (&'a String, Range<usize>)>, mistakes: &mut Vec<Mistake>) {
-    let mut first: BTreeMap<&str, Range<usize>> = BTreeMap::new();
-    for (name, at) in names {
-        match first.get(name.as_str()) {
-            Some(before) => {
-                let message = format!("there is another {what} named `{name}`");
-                mistakes.push(Mistake::error(RULE.code, at, message).also(before.clone(), "here").help("rename one"));
-            }
-            None => {
-                first.insert(name, at);
-            }
+fn repeated<'n>(
+    subject: &Subject<'_>,
+    what: &str,
+    named: impl Iterator<Item = (Path, Option<&'n str>)>,
+) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let mut first: BTreeMap<&str, Path> = BTreeMap::new();
+    for (path, name) in named {
+        let Some(name) = name else { continue };
+        let path = path.key("name");
+        if let Some(first) = first.get(name) {
+            let diagnostic =
+                Diagnostic::error(RULE.code, subject.place(&path), format!("there are two {what}s named `{name}`"))
+                    .label("the second")
+                    .and(subject.place(first), "the first");
+            found.push(diagnostic.help("a run tells them apart by their names; give one another name"));
+        } else {
+            first.insert(name, path);
         }
     }
+    found
 }

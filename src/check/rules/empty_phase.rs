@@ -1,18 +1,23 @@
-//! A phase, or a runbook, that does nothing.
+//! A phase has steps.
 
 use super::{Rule, Subject};
-use crate::runbook::Mistake;
+use crate::check::diagnostic::Diagnostic;
+use crate::runbook::Path;
 
-pub(super) const RULE: Rule = Rule { code: "empty-phase", title: "a phase without steps, or no phase at all", run };
+pub(super) const RULE: Rule = Rule { code: "empty-phase", title: "a phase has at least one step", find };
 
-fn run(subject: &Subject<'_>, mistakes: &mut Vec<Mistake>) {
-    if subject.document.get(&["phase".into()]).is_none() {
-        mistakes.push(Mistake::error(RULE.code, 0..0, "this runbook has no phase: it does nothing"));
-    }
-    for (index, phase) in subject.runbook.phases.iter().enumerate() {
-        if subject.document.get(&["phase".into(), index.into(), "step".into()]).is_none() {
-            let at = subject.document.span(&["phase".into(), index.into(), "name".into()]);
-            mistakes.push(Mistake::error(RULE.code, at, format!("phase `{}` has no step", phase.name)));
+fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for (index, phase) in subject.draft.phases.iter().enumerate() {
+        let path = Path::phase(index);
+        // Steps that could not be read are steps; what is wrong with them has been said.
+        if !phase.steps.is_empty() || subject.document.span(&path.key("step")).is_some() {
+            continue;
         }
+        let name = phase.name.as_deref().map(|name| format!(" `{name}`")).unwrap_or_default();
+        let message = format!("the phase{name} has no steps");
+        let help = "write [[phase.step]] below it, or take it out";
+        found.push(Diagnostic::error(RULE.code, subject.place(&path), message).help(help));
     }
+    found
 }

@@ -1,46 +1,64 @@
-//! A gate that cannot prove what it claims, or cannot pass at all.
+//! A gate can reach what it asks for.
+//!
+//! n healthy samples in a row bound the failure rate at 1 − 0.05^(1/n) with 95 % confidence, and a gate takes as many
+//! samples as fit between `every` and `for`. A gate that asks for more than that can never pass, nor can one that
+//! gives up before its time is over.
 
-use super::{Rule, Subject, steps};
-use crate::clock::words;
-use crate::gate::samples_needed;
-use crate::runbook::Mistake;
+use super::{Rule, Subject};
+use crate::check::diagnostic::Diagnostic;
+use crate::gate;
+use crate::runbook::Path;
+use crate::runbook::value::{friendly, percent};
 
-pub(super) const RULE: Rule = Rule { code: "gate-too-short", title: "a gate that cannot prove what it asks for", run };
+pub(super) const RULE: Rule = Rule { code: "gate-too-short", title: "a gate lasts long enough for what it asks", find };
 
-fn run(subject: &Subject<'_>, mistakes: &mut Vec<Mistake>) {
-    for step in steps(subject) {
-        let Some(gate) = &step.gate else { continue };
-        let mut path = step.place.of("gate");
-        if gate.every.is_zero() {
-            path.push("every".into());
-            let at = subject.document.span(&path);
-            mistakes
-                .push(Mistake::error(RULE.code, at, "samples need some time between them").help("use every = \"5s\""));
-            continue;
-        }
-        if gate.timeout <= gate.hold {
-            path.push("timeout".into());
-            let message =
-                format!("this gate gives up after {} and must hold for {}", words(gate.timeout), words(gate.hold));
-            let at = subject.document.span(&path);
-            mistakes.push(Mistake::error(RULE.code, at, message).help("give it more time than it must hold"));
-            continue;
-        }
-        let Some(rate) = gate.max_failure_rate else { continue };
-        let needed = samples_needed(rate).map_or(u128::from(u32::MAX), u128::from);
-        let samples = gate.hold.as_millis() / gate.every.as_millis().max(1) + 1;
-        if samples < needed {
-            path.push("max_failure_rate".into());
-            let at = subject.document.span(&path);
+fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
+    let gates = subject.draft.steps().filter_map(|(step, draft)| Some((step.key("gate"), draft.gate.read()?)));
+    gates.flat_map(|(path, gate)| faults(subject, &path, gate)).collect()
+}
+
+fn faults(subject: &Subject<'_>, path: &Path, gate: &gate::Rule) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let (hold, every, timeout) = (friendly(gate.hold), friendly(gate.every), friendly(gate.timeout));
+    let default = |key: &str| if subject.document.span(&path.key(key)).is_some() { "" } else { ", the default" };
+    if gate.timeout < gate.hold {
+        let message = format!(
+            "the gate gives up after {timeout}{}, but needs {hold} of health: it can never pass",
+            default("timeout")
+        );
+        let diagnostic = Diagnostic::error(RULE.code, subject.place(&path.key("timeout")), message)
+            .and(subject.place(&path.key("for")), "");
+        found.push(diagnostic.help(format!("give it a timeout well above {hold}")));
+    }
+    if !gate.hold.is_zero() && gate.every > gate.hold {
+        let message =
+            format!("a sample every {every}{} is less than one in the {hold} the gate asks for", default("every"));
+        let diagnostic = Diagnostic::error(RULE.code, subject.place(&path.key("every")), message)
+            .and(subject.place(&path.key("for")), "");
+        found.push(diagnostic.help("look more often, or ask for a longer time"));
+    }
+    let Some(rate) = gate.max_failure_rate else { return found };
+    // Without a duration a gate asks for one sample of each probe.
+    let samples = (gate.hold.as_nanos() / gate.every.as_nanos().max(1)).max(1);
+    let percent = percent(rate);
+    let place = subject.place(&path.key("max_failure_rate"));
+    match gate::samples_needed(rate) {
+        Some(needed) if samples >= u128::from(needed) => {}
+        Some(needed) => {
             let message = format!(
-                "to bound the failure rate at {:.1} % with 95 % confidence takes {needed} healthy samples; this gate takes {samples}",
-                rate * 100.0
+                "a sample every {every} for {hold} is {samples} samples; to show a failure rate below {percent} takes \
+                 {needed} in a row"
             );
-            let enough = gate.every.saturating_mul(u32::try_from(needed.saturating_sub(1)).unwrap_or(u32::MAX));
-            mistakes.push(
-                Mistake::error(RULE.code, at, message)
-                    .help(format!("hold for {}, or sample more often", words(enough))),
-            );
+            let enough = gate.every.saturating_mul(needed);
+            let diagnostic = Diagnostic::error(RULE.code, place, message);
+            let longer = friendly(enough).replace(' ', "");
+            let later = if enough > gate.timeout { " and a timeout above it" } else { "" };
+            found.push(diagnostic.help(format!("use for = \"{longer}\"{later}, or look more often")));
+        }
+        None => {
+            let message = format!("no number of samples shows a failure rate below {percent}");
+            found.push(Diagnostic::error(RULE.code, place, message));
         }
     }
+    found
 }

@@ -1,7 +1,11 @@
-//! One file a rule, named after its code.
+//! One file a rule, named as its code. A rule looks at what could be read and says what it finds.
+//!
+//! A rule may assume that every block it is given is in order by itself: keys, types and units were seen to by
+//! the reader. What it must not assume is that the other blocks are there.
 
 mod bad_name;
 mod bad_url;
+mod condition_mistyped;
 mod connector_machine_type;
 mod connector_max_instances;
 mod connector_min_instances;
@@ -12,31 +16,43 @@ mod empty_phase;
 mod gate_too_short;
 mod probe_step_without_gate;
 mod shift_not_rising;
+mod shift_without_gate;
 mod tag_not_digest;
 mod traffic_pinned;
 mod traffic_sum;
-mod unknown_fact;
+mod unknown_name;
 mod unknown_probe;
 mod unknown_resource_kind;
-mod unused;
+mod unused_input;
+mod unused_probe;
 
-use super::Subject;
-use crate::runbook::Mistake;
-use crate::runbook::model::Step;
+use std::fmt;
+use std::ops::Range;
 
-/// One thing that a runbook can get wrong.
+use super::diagnostic::Diagnostic;
+use crate::runbook::model::Action;
+use crate::runbook::{Document, Draft, Path, StepDraft};
+
+/// Something that makes a runbook wrong, or at least odd.
 pub struct Rule {
-    /// Its stable name.
+    /// Stable name in kebab-case; the file of the rule is named so too.
     pub code: &'static str,
-    /// What it looks for, in a line.
+    /// What it asks for, in a line.
     pub title: &'static str,
-    pub(super) run: fn(&Subject<'_>, &mut Vec<Mistake>),
+    pub(super) find: fn(&Subject<'_>) -> Vec<Diagnostic>,
 }
 
-/// Every rule, by name.
+impl fmt::Debug for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rule").field("code", &self.code).field("title", &self.title).finish_non_exhaustive()
+    }
+}
+
+/// Every rule, by code.
 pub const RULES: &[Rule] = &[
     bad_name::RULE,
     bad_url::RULE,
+    condition_mistyped::RULE,
     connector_machine_type::RULE,
     connector_max_instances::RULE,
     connector_min_instances::RULE,
@@ -47,21 +63,46 @@ pub const RULES: &[Rule] = &[
     gate_too_short::RULE,
     probe_step_without_gate::RULE,
     shift_not_rising::RULE,
+    shift_without_gate::RULE,
     tag_not_digest::RULE,
     traffic_pinned::RULE,
     traffic_sum::RULE,
-    unknown_fact::RULE,
+    unknown_name::RULE,
     unknown_probe::RULE,
     unknown_resource_kind::RULE,
-    unused::RULE,
+    unused_input::RULE,
+    unused_probe::RULE,
 ];
 
-/// Every step, in the order in which they run.
-fn steps<'a>(subject: &Subject<'a>) -> impl Iterator<Item = &'a Step> {
-    subject.runbook.phases.iter().flat_map(|phase| &phase.steps)
+/// What a rule looks at.
+pub(super) struct Subject<'s> {
+    pub(super) document: &'s Document,
+    pub(super) draft: &'s Draft,
 }
 
-/// Whether a value still waits for an input that nobody has given.
-fn is_open(value: &str) -> bool {
-    value.contains("${")
+impl<'s> Subject<'s> {
+    /// Every step whose action could be read.
+    fn actions(&self) -> impl Iterator<Item = (Path, &'s StepDraft, &'s Action)> {
+        self.draft.steps().filter_map(|(path, step)| Some((path, step, step.action.read()?)))
+    }
+
+    /// Where the value at `path` stands.
+    fn place(&self, path: &Path) -> Range<usize> {
+        self.document.place(path)
+    }
+
+    /// Where the key at the end of `path` stands.
+    fn key_place(&self, path: &Path) -> Range<usize> {
+        self.document.key_span(path).unwrap_or_else(|| self.document.place(path))
+    }
+
+    /// Whether the text at `path` is what it will be.
+    fn is_resolved(&self, path: &Path) -> bool {
+        self.draft.is_resolved(path)
+    }
+}
+
+/// Where an argument of a step's action stands.
+fn argument(step: &Path, key: &str) -> Path {
+    step.key("with").key(key)
 }

@@ -1,26 +1,22 @@
-//! A probe step changes nothing; without a gate it does nothing at all.
+//! A step that only looks has something to look at: without a gate it would do nothing and be "done".
 
-use super::{Rule, Subject, steps};
-use crate::runbook::Mistake;
+use super::{Rule, Subject};
+use crate::check::diagnostic::Diagnostic;
+use crate::runbook::Part;
 use crate::runbook::model::Action;
 
 pub(super) const RULE: Rule =
-    Rule { code: "probe-step-without-gate", title: "a `probe` step without a gate, or a gate without probes", run };
+    Rule { code: "probe-step-without-gate", title: "a step of the action `probe` has a gate", find };
 
-fn run(subject: &Subject<'_>, mistakes: &mut Vec<Mistake>) {
-    for step in steps(subject) {
-        match &step.gate {
-            None if step.action == Action::Probe => {
-                let at = subject.document.span(&step.place.of("uses"));
-                let message = format!("step `{}` only looks, and has no gate to look with", step.name);
-                mistakes.push(Mistake::error(RULE.code, at, message).help("give it a gate"));
-            }
-            Some(gate) if gate.healthy.is_empty() => {
-                let at = subject.document.span(&step.place.of("gate"));
-                let message = "a gate without probes passes on silence";
-                mistakes.push(Mistake::error(RULE.code, at, message).help("name probes: healthy = [\"…\"]"));
-            }
-            _ => {}
+fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for (step, draft, action) in subject.actions() {
+        if *action != Action::Probe || !matches!(draft.gate, Part::Absent) {
+            continue;
         }
+        let message = "a step of the action `probe` changes nothing: its gate is the step, and it has none";
+        let help = "add gate = { healthy = [\"…\"], for = \"5m\", timeout = \"20m\" }";
+        found.push(Diagnostic::error(RULE.code, subject.place(&step.key("uses")), message).help(help));
     }
+    found
 }

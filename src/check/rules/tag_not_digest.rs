@@ -1,21 +1,35 @@
-//! A tag names different code on different days; a digest names this code.
+//! An image is named by its digest.
+//!
+//! A tag is a name that somebody else may move: what was tested, what is deployed and what a rollback brings back
+//! would be three different things under one name.
 
-use super::{Rule, Subject, is_open, steps};
-use crate::runbook::Mistake;
+use super::{Rule, Subject, argument};
+use crate::check::diagnostic::Diagnostic;
 use crate::runbook::model::Action;
 
-pub(super) const RULE: Rule = Rule { code: "tag-not-digest", title: "an image by tag instead of digest", run };
+pub(super) const RULE: Rule = Rule { code: "tag-not-digest", title: "an image is named by digest, not by tag", find };
 
-fn run(subject: &Subject<'_>, mistakes: &mut Vec<Mistake>) {
-    for step in steps(subject) {
-        let Action::RunDeploy { image, .. } = &step.action else { continue };
-        if is_open(image.as_str()) || image.digest().is_some() {
+fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for (step, _, action) in subject.actions() {
+        let Action::RunDeploy { image, .. } = action else { continue };
+        let path = argument(&step, "image");
+        if image.digest().is_some() || !subject.is_resolved(&path) {
             continue;
         }
-        let at = subject.document.span(&step.place.with("image"));
-        let message =
-            format!("`{}` is not named by its digest: the same name can be other code tomorrow", image.as_str());
-        let help = "write IMAGE@sha256:…; `gcloud artifacts docker images describe` tells the digest";
-        mistakes.push(Mistake::error(RULE.code, at, message).help(help));
+        let written = image.as_str();
+        let diagnostic = if written.contains('@') {
+            let message =
+                format!("`{written}` has no proper digest: `@sha256:` and 64 hexadecimal digits, in lower case");
+            Diagnostic::error(RULE.code, subject.place(&path), message)
+        } else {
+            let message = format!("`{written}` names an image by tag; what a tag means can change at any moment");
+            Diagnostic::error(RULE.code, subject.place(&path), message).help(
+                "name it as image@sha256:…; `gcloud artifacts docker images describe IMAGE \
+                 --format='value(image_summary.digest)'` tells the digest",
+            )
+        };
+        found.push(diagnostic);
     }
+    found
 }

@@ -1,19 +1,25 @@
-//! The shares of a split add up to the whole.
+//! The shares of a service's traffic are all of it.
 
-use super::{Rule, Subject, steps};
-use crate::runbook::Mistake;
+use super::{Rule, Subject, argument};
+use crate::check::diagnostic::Diagnostic;
 use crate::runbook::model::Action;
 
-pub(super) const RULE: Rule = Rule { code: "traffic-sum", title: "shares that do not add up to 100", run };
+pub(super) const RULE: Rule = Rule { code: "traffic-sum", title: "the shares of traffic add up to 100 %", find };
 
-fn run(subject: &Subject<'_>, mistakes: &mut Vec<Mistake>) {
-    for step in steps(subject) {
-        let Action::RunTraffic { to, .. } = &step.action else { continue };
-        let sum: u32 = to.iter().map(|(_, percent)| u32::from(percent.get())).sum();
-        if sum != 100 {
-            let at = subject.document.span(&step.place.with("to"));
-            let message = format!("these shares add up to {sum} %, and must to 100 %");
-            mistakes.push(Mistake::error(RULE.code, at, message).help("a split is always written whole"));
+fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for (step, _, action) in subject.actions() {
+        let Action::RunTraffic { to, .. } = action else { continue };
+        let sum: u32 = to.iter().map(|(_, share)| u32::from(share.get())).sum();
+        if sum == 100 {
+            continue;
         }
+        let message = format!("the shares add up to {sum} %, not to 100 %");
+        let diagnostic = Diagnostic::error(RULE.code, subject.place(&argument(&step, "to")), message);
+        found.push(match to.as_slice() {
+            [(revision, _)] => diagnostic.help(format!("write to = {{ \"{revision}\" = 100 }}")),
+            _ => diagnostic.help("every request goes somewhere: make the shares add up to 100"),
+        });
     }
+    found
 }

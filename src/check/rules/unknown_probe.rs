@@ -1,24 +1,25 @@
-//! A gate that names a probe which does not exist would wait for ever.
+//! A gate names probes that exist.
 
-use super::{Rule, Subject, steps};
-use crate::runbook::mistake::instead;
-use crate::runbook::{Mistake, Part};
+use super::{Rule, Subject};
+use crate::check::diagnostic::Diagnostic;
+use crate::runbook::spelling::did_you_mean;
 
-pub(super) const RULE: Rule = Rule { code: "unknown-probe", title: "a probe that does not exist", run };
+pub(super) const RULE: Rule = Rule { code: "unknown-probe", title: "a gate names only probes that exist", find };
 
-fn run(subject: &Subject<'_>, mistakes: &mut Vec<Mistake>) {
-    // By the document, not by what did read: a probe with a mistake of its own still exists.
-    let declared = subject.document.get(&["probes".into()]).and_then(|probes| probes.get_ref().as_table());
-    let declared: Vec<&str> =
-        declared.into_iter().flat_map(|probes| probes.keys()).map(|key| key.get_ref().as_ref()).collect();
-    for step in steps(subject) {
-        let probes = step.gate.iter().flat_map(|gate| &gate.healthy).enumerate();
-        for (place, probe) in probes.filter(|(_, probe)| !declared.contains(&probe.as_str())) {
-            let mut path = step.place.of("gate");
-            path.extend([Part::Key("healthy"), Part::Index(place)]);
-            let message = format!("there is no probe `{probe}`");
-            let help = instead(probe, declared.iter().copied());
-            mistakes.push(Mistake::error(RULE.code, subject.document.span(&path), message).help(help));
+fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for (step, draft) in subject.draft.steps() {
+        for (index, name) in draft.watched.iter().enumerate() {
+            let path = step.key("gate").key("healthy").index(index);
+            if subject.draft.probes.contains_key(name) || !subject.is_resolved(&path) {
+                continue;
+            }
+            let diagnostic = Diagnostic::error(RULE.code, subject.place(&path), format!("there is no probe `{name}`"));
+            let known = subject.draft.probes.keys().map(String::as_str);
+            found.push(diagnostic.help(
+                did_you_mean(name, known).unwrap_or_else(|| format!("write [probes.{name}] with what it looks at")),
+            ));
         }
     }
+    found
 }

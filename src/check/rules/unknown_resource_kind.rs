@@ -1,22 +1,35 @@
-//! A probe of a kind of resource that this version does not know.
+//! A probe of a resource's state names a kind of resource that can be looked at.
 
 use super::{Rule, Subject};
-use crate::resource::{KINDS, facts_of};
-use crate::runbook::mistake::instead;
+use crate::check::diagnostic::Diagnostic;
+use crate::check::facts::{KINDS, LATER_KINDS, facts_of};
+use crate::runbook::Path;
 use crate::runbook::model::Look;
-use crate::runbook::{Mistake, Part};
+use crate::runbook::spelling::did_you_mean;
 
 pub(super) const RULE: Rule =
-    Rule { code: "unknown-resource-kind", title: "a kind of resource that does not exist", run };
+    Rule { code: "unknown-resource-kind", title: "a probe looks at a kind of resource that exists", find };
 
-fn run(subject: &Subject<'_>, mistakes: &mut Vec<Mistake>) {
-    for (name, probe) in &subject.runbook.probes {
+fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for (name, probe) in &subject.draft.probes {
+        let Some(probe) = probe.read() else { continue };
         let Look::Resource { kind, .. } = &probe.look else { continue };
-        if facts_of(kind).is_none() {
-            let at = subject.document.span(&["probes".into(), Part::Key(name), "resource".into()]);
-            let message = format!("there is no kind of resource `{kind}`");
-            let help = instead(kind, KINDS.iter().map(|(kind, _)| *kind));
-            mistakes.push(Mistake::error(RULE.code, at, message).help(help));
+        let path = Path::probe(name).key("resource");
+        if facts_of(&probe.look).is_some() || !subject.is_resolved(&path) {
+            continue;
         }
+        let place = subject.document.place_inside(&path, &(0..kind.len()));
+        let diagnostic = if LATER_KINDS.contains(&kind.as_str()) {
+            Diagnostic::error(RULE.code, place, format!("looking at a `{kind}` is not supported by this version yet"))
+        } else {
+            Diagnostic::error(RULE.code, place, format!("there is no kind of resource `{kind}`"))
+        };
+        let known = KINDS.iter().map(|(kind, _)| *kind);
+        found.push(match did_you_mean(kind, known) {
+            Some(help) => diagnostic.help(help),
+            None => diagnostic,
+        });
     }
+    found
 }
