@@ -55,11 +55,11 @@ pub(super) async fn reconnect(kept: &Kept, read: &Read, console: Console) -> Res
     Ok((checked, Connection::reopen(&kept.directory, newest).await?))
 }
 
-/// Says that the last line of the journal was cut off.
+/// Says that the last line of the journal does not count.
 pub(super) fn torn(read: &Read, console: Console) {
     if let Some(torn) = read.torn {
         console.err(&format!(
-            "The last line of the journal was never finished ({} bytes); it was cut off. Nothing relied on it.\n",
+            "The last line of the journal was never finished ({} bytes); it does not count, and nothing relied on it.\n",
             torn.bytes
         ));
     }

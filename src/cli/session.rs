@@ -13,7 +13,7 @@ use crate::engine::{MACHINE, Run};
 use crate::journal::{Directory, Found, Journal, OpenError, Read, State, digest};
 use crate::plan::Plan;
 use crate::probe::Probes;
-use crate::run::{Entry, Event, Operator, View};
+use crate::run::{Ending, Entry, Event, Operator, View};
 
 /// The files beside a run's journal.
 pub(super) const PLAN: &str = "plan.json";
@@ -180,18 +180,22 @@ impl Session<'_> {
 /// What can be done with a run that ended so.
 fn next(exit: Exit, id: &str, run: &Run) -> String {
     let undo = run.undo().len();
-    let mut lines = Vec::new();
-    if exit == Exit::Stuck {
-        lines.push(format!("rectify rollback {id}   tries again what could not be undone"));
-    } else {
-        if exit != Exit::Done && undo > 0 || matches!(exit, Exit::Refused | Exit::Declined) {
-            lines.push(format!("rectify resume {id}     goes on from here"));
+    let mut lines = match exit {
+        Exit::Stuck => vec![format!("rectify rollback {id}   tries again what could not be undone")],
+        Exit::Refused => vec![
+            "rectify run FILE          plans anew from what is there now".to_owned(),
+            format!("rectify resume {id}     goes on once it is again as the plan saw it"),
+        ],
+        Exit::Failed if matches!(run.ending(), Some(Ending::Stopped { .. })) => {
+            vec![format!("rectify resume {id}     tries again and goes on from here")]
         }
-        if undo > 0 {
-            let changes =
-                if undo == 1 { "the 1 change that is".to_owned() } else { format!("the {undo} changes that are") };
-            lines.push(format!("rectify rollback {id}   undoes {changes} in force"));
-        }
+        Exit::Declined => vec![format!("rectify resume {id}     asks again and goes on from here")],
+        _ => Vec::new(),
+    };
+    if undo > 0 && exit != Exit::Stuck {
+        let changes =
+            if undo == 1 { "the 1 change that is".to_owned() } else { format!("the {undo} changes that are") };
+        lines.push(format!("rectify rollback {id}   undoes {changes} in force"));
     }
     lines.push(format!("rectify show {id}       tells this run again"));
     format!("\n{}\n", lines.iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n"))

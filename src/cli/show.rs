@@ -28,9 +28,10 @@ pub(super) fn show(arguments: &Arguments, state: &State, console: Console) -> Re
         view.apply(entry);
         reporter.entry(&view, entry);
     }
-    torn(&read, console);
     if kept.directory.is_held() {
         console.out("\nThe run is being worked right now.\n");
+    } else {
+        torn(&read, console);
     }
     Ok(Exit::Done)
 }

@@ -9,8 +9,8 @@ use crate::gate::{Bound, Health, Verdict};
 use crate::inert::inert;
 use crate::plan;
 use crate::run::{
-    Choice, Ending, Entry, Event, Failure, GateOutcome, OpId, Question, Refusal, Reversibility, Standing, TaskId, View,
-    Way, covers,
+    Choice, Ending, Entry, Event, Failure, GateOutcome, OpId, Question, Refusal, Reversibility, Standing, TaskId,
+    TaskView, View, Way, covers,
 };
 
 /// How a line is meant; a colour may say it too, but never alone.
@@ -301,13 +301,19 @@ fn kept(view: &View, kept: &[TaskId]) -> Vec<Line> {
 }
 
 fn in_force(view: &View) -> Vec<Line> {
-    let applied = view.tasks.iter().filter(|view| view.task.change.is_some() && view.seen.is_some());
     let applied: Vec<TaskId> =
-        applied.filter(|view| view.standing != Standing::Undone).map(|view| view.task.id.clone()).collect();
+        view.tasks.iter().filter(|task| is_in_force(task)).map(|task| task.task.id.clone()).collect();
     if applied.is_empty() {
         return vec![line(Tone::Plain, "  nothing was changed".to_owned())];
     }
     vec![line(Tone::Warn, format!("  applied and still in force: {}", list(&applied)))]
+}
+
+/// Whether something of the task's change was seen to have taken effect, and was not undone.
+fn is_in_force(task: &TaskView) -> bool {
+    let before = task.task.change.as_ref().map(|change| &change.from);
+    let seen = task.seen.as_ref().zip(before);
+    task.standing != Standing::Undone && seen.is_some_and(|(seen, before)| !covers(seen, before))
 }
 
 /// A failure in words: what failed, on which resource, what the state is now. Inert.
