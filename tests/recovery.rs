@@ -36,6 +36,7 @@ gate = { healthy = ["connector"], for = "1m", every = "5s", timeout = "20m" }
     assert!(!done.stdout.contains("proven healthy"), "{}", done.stdout);
     assert_eq!(desk.ending()["ending"], "stopped");
     assert_eq!(desk.ending()["task"], "deploy-auth");
+    assert_eq!(done.stdout.matches("✓ applied").count(), 1, "a failed deploy is no success:\n{}", done.stdout);
     // The failed deploy took effect in part: its template is changed, and that is stated.
     done.says("applied and still in force: one-revision, deploy-auth");
 }

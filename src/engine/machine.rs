@@ -396,6 +396,8 @@ impl Run {
     fn settle(&mut self, seen: &Value, failed: Option<Trouble>) {
         let Some(change) = self.change() else { return };
         let (reached, untouched) = (covers(seen, &change.to), covers(seen, &change.from));
+        // What others own may move on its own, and has no place in an undo.
+        let seen = change.owned(seen);
         let failed = match failed {
             Some(Trouble::Reported(why)) => Some(why),
             Some(Trouble::Seen(why)) => (!untouched).then_some(why),
@@ -415,25 +417,25 @@ impl Run {
                     self.give_up(Failure::Lost { resource }, Some(Retry::Change));
                 }
             }
-            (_, None) => self.give_up(Failure::Interfered { resource, seen: seen.clone() }, None),
+            (_, None) => self.give_up(Failure::Interfered { resource, seen }, None),
             (Way::Apply, Some(why)) => {
                 let took_effect = !untouched;
                 if took_effect {
                     self.applied.push(Applied { task: self.cursor, seen: seen.clone() });
                 }
                 let retry = untouched.then_some(Retry::Change);
-                self.give_up(Failure::Operation { resource, why, seen: seen.clone(), took_effect }, retry);
+                self.give_up(Failure::Operation { resource, why, seen, took_effect }, retry);
             }
             (Way::Undo, Some(why)) => {
-                self.give_up(Failure::Operation { resource, why, seen: seen.clone(), took_effect: !untouched }, None);
+                self.give_up(Failure::Operation { resource, why, seen, took_effect: !untouched }, None);
             }
         }
     }
 
-    fn happened(&mut self, seen: &Value) {
+    fn happened(&mut self, seen: Value) {
         match self.way {
             Way::Apply => {
-                self.applied.push(Applied { task: self.cursor, seen: seen.clone() });
+                self.applied.push(Applied { task: self.cursor, seen });
                 if self.turn_when_settled { self.turn_back(None) } else { self.prove() }
             }
             Way::Undo => {

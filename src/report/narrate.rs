@@ -47,6 +47,8 @@ pub struct Narrator {
     asked: bool,
     health: BTreeMap<String, &'static str>,
     began: Option<Timestamp>,
+    /// The write whose failure was told; what is there afterwards is no success.
+    failed: Option<OpId>,
 }
 
 impl Narrator {
@@ -102,6 +104,7 @@ impl Narrator {
                 }
             }
             Event::Intended { op } => {
+                self.failed = None;
                 self.began = Some(entry.at);
                 if op.way == Way::Undo {
                     self.change(view, &op.task, Way::Undo, &mut lines);
@@ -118,7 +121,10 @@ impl Narrator {
             Event::Refused { refusal, .. } => {
                 lines.push(self.say(entry, Tone::Bad, &format!("✗ refused: {}", refusal_words(refusal))));
             }
-            Event::Failed { why, .. } => {
+            // Told once, although the operation and the resource may both say so.
+            Event::Failed { op, .. } if self.failed.as_ref() == Some(op) => {}
+            Event::Failed { op, why } => {
+                self.failed = Some(op.clone());
                 lines.push(self.say(entry, Tone::Bad, &format!("✗ the operation failed: {}", inert(why))));
             }
             Event::InDoubt { why, .. } => {
@@ -179,15 +185,18 @@ impl Narrator {
 
     fn settled(&self, view: &View, entry: &Entry, op: &OpId, seen: &serde_json::Value) -> Line {
         let took = self.began.map_or_else(String::new, |began| format!(" in {}", words(between(began, entry.at))));
-        let wanted = view.task(&op.task).and_then(|view| view.task.change.as_ref()).map(|change| match op.way {
-            Way::Apply => change.to.clone(),
-            Way::Undo => change.from.clone(),
-        });
-        let reached = wanted.is_some_and(|wanted| covers(seen, &wanted));
+        let change = view.task(&op.task).and_then(|view| view.task.change.as_ref());
+        let change = change.map(|change| if op.way == Way::Undo { change.undo() } else { change.clone() });
+        let reached = change.as_ref().is_some_and(|change| covers(seen, &change.to));
         match (op.way, reached) {
-            (Way::Apply, true) => self.say(entry, Tone::Good, &format!("✓ applied{took}")),
+            (Way::Apply, true) if self.failed.as_ref() != Some(op) => {
+                self.say(entry, Tone::Good, &format!("✓ applied{took}"))
+            }
             (Way::Undo, true) => self.say(entry, Tone::Good, &format!("✓ undone{took}")),
-            (_, false) => self.say(entry, Tone::Warn, &format!("it is now {}", inert(&crate::run::words(seen)))),
+            _ => {
+                let owned = change.map_or_else(|| seen.clone(), |change| change.owned(seen));
+                self.say(entry, Tone::Warn, &format!("it is now {}", state(&owned)))
+            }
         }
     }
 
@@ -257,10 +266,10 @@ pub fn ending(view: &View, ending: &Ending) -> Vec<Line> {
             }
             lines.extend(self::kept(view, kept));
         }
-        Ending::Stopped { task, why } => {
+        Ending::Stopped { task, .. } => {
+            // Why was said when it was asked what to do about it.
             let text = format!("✗ stopped after {took}: {} failed", inert(task.as_str()));
             lines.push(line(Tone::Bad, text));
-            lines.extend(failure(why).into_iter().map(|text| line(Tone::Bad, format!("  {text}"))));
             lines.extend(in_force(view));
         }
         Ending::Declined { task } => {
@@ -338,12 +347,12 @@ pub fn failure(failure: &Failure) -> Vec<String> {
             let effect = if *took_effect { "it took effect at least in part" } else { "it changed nothing" };
             vec![
                 format!("{} {}: {}", inert(&resource.kind), inert(&resource.name), inert(why)),
-                format!("{effect}; it is now {}", inert(&crate::run::words(seen))),
+                format!("{effect}; it is now {}", state(seen)),
             ]
         }
         Failure::Interfered { resource, seen } => vec![
             format!("{} {}: somebody else changed it meanwhile", inert(&resource.kind), inert(&resource.name)),
-            format!("it is now {}", inert(&crate::run::words(seen))),
+            format!("it is now {}", state(seen)),
         ],
         Failure::Lost { resource } => vec![format!(
             "{} {}: the change was sent several times and never took effect",
@@ -352,6 +361,13 @@ pub fn failure(failure: &Failure) -> Vec<String> {
         )],
         Failure::Gate { why } => vec![inert(why)],
     }
+}
+
+/// A state in words, field by field. Inert.
+fn state(seen: &serde_json::Value) -> String {
+    let fields = seen.as_object().into_iter().flatten();
+    let fields = fields.map(|(name, value)| format!("{} {}", inert(name), inert(&crate::run::words(value))));
+    fields.collect::<Vec<_>>().join(", ")
 }
 
 fn refusal_words(refusal: &Refusal) -> String {

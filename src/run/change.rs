@@ -22,6 +22,14 @@ impl Change {
     pub fn undo(&self) -> Change {
         Change { resource: self.resource.clone(), from: self.to.clone(), to: self.from.clone() }
     }
+
+    /// As much of a state as the change owns: the fields that either of its ends names.
+    pub fn owned(&self, seen: &Value) -> Value {
+        let Value::Object(fields) = seen else { return seen.clone() };
+        let owns = |field: &str| self.from.get(field).is_some() || self.to.get(field).is_some();
+        let owned = fields.iter().filter(|(field, _)| owns(field));
+        Value::Object(owned.map(|(field, value)| (field.clone(), value.clone())).collect())
+    }
 }
 
 /// Whether the swapped change would be accepted by the API.
@@ -61,6 +69,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_others_own_is_not_part_of_an_undo() {
+        let change = Change {
+            resource: "k/p/r/n".parse().unwrap(),
+            from: json!({"image": "a"}),
+            to: json!({"image": "b", "revision": "r"}),
+        };
+        let seen = json!({"image": "b", "revision": "other", "generation": 7, "ready": false});
+        assert_eq!(change.owned(&seen), json!({"image": "b", "revision": "other"}));
+    }
 
     #[test]
     fn only_the_owned_fields_count() {
