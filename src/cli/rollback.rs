@@ -6,8 +6,7 @@ use clap::Args;
 
 use super::console::Console;
 use super::exit::{Exit, Trouble};
-use super::resume::{reconnect, torn};
-use super::session::{Kept, Session, operator};
+use super::session::{Taken, operator};
 use super::{Approvals, Which};
 use crate::engine::Run;
 use crate::inert::inert;
@@ -30,15 +29,12 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn rollback(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
-    let kept = Kept::find(state, arguments.which.run.as_deref())?;
-    let (journal, read) = kept.reopen()?;
-    let (run, view) = kept.fold(&read.entries)?;
-    let id = kept.directory.id();
+    let taken = Taken::find(state, arguments.which.run.as_deref(), console)?;
+    let (id, run) = (taken.id(), &taken.run);
     if let Some(Ending::RolledBack { .. }) = run.ending() {
         return Err(Trouble::new(Exit::Usage, format!("run {id} is rolled back already")));
     }
-    torn(&read, console);
-    console.out(&preview(&id, &run));
+    console.out(&preview(&id, run));
     if arguments.dry_run || run.undo().is_empty() && run.in_flight().is_none() {
         return Ok(Exit::Done);
     }
@@ -56,19 +52,8 @@ pub(super) async fn rollback(arguments: &Arguments, state: &State, console: Cons
             return Ok(Exit::Declined);
         }
     }
-    let (checked, connection) = reconnect(&kept, &read, console).await?;
     let approvals = Approvals { yes: true, acknowledge: Vec::new() };
-    let session = Session {
-        checked: &checked,
-        connection,
-        directory: &kept.directory,
-        journal,
-        run,
-        view,
-        approvals: &approvals,
-        console,
-    };
-    session.work(Event::RollbackAsked { operator: operator() }).await
+    taken.work(&approvals, console, Event::RollbackAsked { operator: operator() }).await
 }
 
 fn preview(id: &str, run: &Run) -> String {

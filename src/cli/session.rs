@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt as _;
 
 use super::Approvals;
+use super::check::runbook;
 use super::cloud::Connection;
 use super::console::{Console, Person};
 use super::exit::{Exit, Trouble};
+use jiff::Timestamp;
+
 use crate::check::Checked;
 use crate::driver::{Came, Local, Rules, Signals, drive};
 use crate::engine::{MACHINE, Run};
@@ -95,6 +98,53 @@ impl Kept {
             view.apply(entry);
         }
         Ok((run, view))
+    }
+}
+
+/// A run that this process has taken up: nobody else can work it meanwhile.
+pub(super) struct Taken {
+    kept: Kept,
+    journal: Journal,
+    newest: Timestamp,
+    pub(super) run: Run,
+    view: View,
+}
+
+impl Taken {
+    /// Takes up the run that is meant, as its journal leaves it.
+    pub(super) fn find(state: &State, which: Option<&str>, console: Console) -> Result<Taken, Trouble> {
+        let kept = Kept::find(state, which)?;
+        let (journal, read) = kept.reopen()?;
+        let (run, view) = kept.fold(&read.entries)?;
+        torn(&read, console);
+        let newest = read.entries.last().map(|entry| entry.at).unwrap_or_default();
+        Ok(Taken { kept, journal, newest, run, view })
+    }
+
+    /// The run's id.
+    pub(super) fn id(&self) -> String {
+        self.kept.directory.id()
+    }
+
+    /// Works the run on: with its runbook exactly as it was used, on the cloud that it works on.
+    pub(super) async fn work(self, approvals: &Approvals, console: Console, first: Event) -> Result<Exit, Trouble> {
+        let Taken { kept: Kept { directory, plan }, journal, newest, run, view } = self;
+        let text = directory.kept(RUNBOOK).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+        let name = directory.file(RUNBOOK).display().to_string();
+        let checked = runbook(&name, &text, plan.inputs, console)?;
+        let connection = Connection::reopen(&directory, newest).await?;
+        let (checked, directory) = (&checked, &directory);
+        Session { checked, connection, directory, journal, run, view, approvals, console }.work(first).await
+    }
+}
+
+/// Says that the last line of the journal does not count.
+pub(super) fn torn(read: &Read, console: Console) {
+    if let Some(torn) = read.torn {
+        console.err(&format!(
+            "The last line of the journal was never finished ({} bytes); it does not count, and nothing relied on it.\n",
+            torn.bytes
+        ));
     }
 }
 

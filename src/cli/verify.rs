@@ -5,8 +5,7 @@ use clap::Args;
 use super::Which;
 use super::console::Console;
 use super::exit::{Exit, Trouble};
-use super::resume::torn;
-use super::session::Kept;
+use super::session::{Kept, torn};
 use crate::journal::State;
 
 #[derive(Args)]
