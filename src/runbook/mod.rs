@@ -1,6 +1,6 @@
 //! Text → typed runbook. No network, no clock, no opinion about Google.
 //!
-//! A text becomes a [`Document`] (a tree in which everything has its place), and a document is [`read`] into a
+//! A text becomes a [`Document`] (a tree in which everything has its place), and a document is [`read()`] into a
 //! [`Draft`]: the blocks that are in order, with every `${…}` resolved. What is not in order is a [`Mistake`]
 //! each. Whether a draft is a *good* runbook is for the room `check` to say, which alone turns one into a
 //! [`Runbook`](model::Runbook).
