@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -30,6 +31,9 @@ const DEEPEST: usize = 100;
 
 /// How many loops may stand in one another.
 const MOST_LOOPS: usize = 2;
+
+/// An expression no deeper than this is evaluated on the caller's own stack. Ordinary conditions are four deep.
+const SHALLOW: usize = 6;
 
 /// The stack that all of these together fit in, with as much again to spare.
 const ROOM: usize = 64 * 1024 * 1024;
@@ -105,6 +109,8 @@ pub struct Condition {
     text: String,
     program: Arc<Program>,
     names: Vec<String>,
+    /// Whether it can be evaluated where it is asked for.
+    shallow: bool,
 }
 
 impl Condition {
@@ -118,8 +124,8 @@ impl Condition {
             let program = Program::compile(text).map_err(|errors| parse_error(text, &errors))?;
             let mut walk = Walk::default();
             walk.expression(program.expression(), 0)?;
-            let names = walk.names.into_iter().collect();
-            Ok(Condition { text: text.to_owned(), program: Arc::new(program), names })
+            let (shallow, names) = (walk.depth <= SHALLOW, walk.names.into_iter().collect());
+            Ok(Condition { text: text.to_owned(), program: Arc::new(program), names, shallow })
         })
         .unwrap_or_else(|| Err(ConditionError::new("the condition cannot be parsed")))
     }
@@ -137,7 +143,7 @@ impl Condition {
         if let Some(missing) = self.names.iter().find(|name| !facts.contains_key(*name)) {
             return Err(format!("`{missing}` was not seen"));
         }
-        with_room(|| {
+        let evaluate = || {
             let mut context = Context::default();
             for (name, fact) in facts {
                 context.add_variable_from_value(name.as_str(), fact.to_cel());
@@ -147,8 +153,10 @@ impl Condition {
                 Ok(other) => Err(format!("the condition gives a {}, not true or false", other.type_of())),
                 Err(error) => Err(in_words(&error)),
             }
-        })
-        .unwrap_or_else(|| Err("the condition cannot be evaluated".to_owned()))
+        };
+        // A thread for each sample of a long soak would cost more than everything else about it.
+        let answer = if self.shallow { catch_unwind(AssertUnwindSafe(evaluate)).ok() } else { with_room(evaluate) };
+        answer.unwrap_or_else(|| Err("the condition cannot be evaluated".to_owned()))
     }
 }
 
@@ -200,6 +208,8 @@ fn within_bounds(text: &str) -> Result<(), ConditionError> {
 #[derive(Default)]
 struct Walk {
     names: BTreeSet<String>,
+    /// How deep the expression is.
+    depth: usize,
     /// Variables of the `all`, `exists`, … around the place.
     bound: Vec<String>,
     loops: usize,
@@ -211,6 +221,7 @@ impl Walk {
             return Err(ConditionError::new("the condition has too many parts"));
         }
         let depth = depth + 1;
+        self.depth = self.depth.max(depth);
         match &expression.expr {
             Expr::Unspecified | Expr::Literal(_) => Ok(()),
             Expr::Ident(name) => {
