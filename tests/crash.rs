@@ -7,7 +7,7 @@ use crate::support::{Desk, SCENARIO, Served, until};
 #[test]
 fn killed_in_the_middle_of_the_connectors_operation_nothing_is_applied_twice() {
     let desk = Desk::new();
-    let cloud = Served::start(&desk, SCENARIO, "120");
+    let cloud = Served::start(&desk, SCENARIO, "60");
     let runbook = desk.flagship_before("services");
     let flags = ["--sim", cloud.url.as_str(), "--yes", "--acknowledge", "scale-connector"];
     let mut run = desk.spawn(&[&["run", &runbook], &flags[..]].concat());
@@ -93,7 +93,7 @@ fn a_run_is_worked_by_one_process_at_a_time() {
 #[test]
 fn a_signal_parks_the_run_and_leaves_the_operation_to_be_attached_to() {
     let desk = Desk::new();
-    let cloud = Served::start(&desk, SCENARIO, "120");
+    let cloud = Served::start(&desk, SCENARIO, "60");
     let runbook = desk.flagship_before("services");
     let flags = ["--sim", cloud.url.as_str(), "--yes", "--acknowledge", "scale-connector"];
     for signal in ["TERM", "HUP", "INT"] {
