@@ -123,6 +123,11 @@ impl Narrator {
             }
             // Told once, although the operation and the resource may both say so.
             Event::Failed { op, .. } if self.failed.as_ref() == Some(op) => {}
+            // The state that is gone back to may never have been well; what is there afterwards decides.
+            Event::Failed { op, why } if op.way == Way::Undo => {
+                self.failed = Some(op.clone());
+                lines.push(self.say(entry, Tone::Warn, &format!("! the operation reports a failure: {}", inert(why))));
+            }
             Event::Failed { op, why } => {
                 self.failed = Some(op.clone());
                 lines.push(self.say(entry, Tone::Bad, &format!("✗ the operation failed: {}", inert(why))));
