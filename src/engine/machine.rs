@@ -36,8 +36,8 @@ use super::effect::Effect;
 use crate::clock::later;
 use crate::gate::{Gate, Progress, Verdict};
 use crate::run::{
-    Change, Choice, Ending, Entry, Event, Failure, GateOutcome, Left, OpId, Question, Reversibility, Task, TaskId, Way,
-    covers,
+    Change, Choice, Ending, Entry, Event, Failure, GateOutcome, Left, OpId, Question, Refusal, Reversibility, Task,
+    TaskId, Way, covers,
 };
 
 /// Version of this machine; it stands in every journal. It rises when old journals would fold differently.
@@ -85,7 +85,7 @@ enum At {
     Ready,
     Approved,
     Announced,
-    Running { operation: String, polled: Timestamp, pause: Duration },
+    Running { operation: String, ours: bool, polled: Timestamp, pause: Duration },
     Doubt { failed: Option<Trouble> },
     Proving,
     Gate(Gate),
@@ -99,7 +99,8 @@ enum At {
 enum Trouble {
     /// The write's own operation says so.
     Reported(String),
-    /// The resource says so. It may still speak of an earlier write, if ours was never sent.
+    /// The resource says so, or an operation that was found on it. Either may speak of another's write, if ours
+    /// was never sent.
     Seen(String),
 }
 
@@ -150,7 +151,7 @@ impl Run {
             At::Announced => {
                 self.op().zip(self.change()).map(|(op, change)| Effect::Write { op, change }).into_iter().collect()
             }
-            At::Running { operation, polled, pause } => match later(*polled, *pause) {
+            At::Running { operation, polled, pause, .. } => match later(*polled, *pause) {
                 until if until > now => vec![Effect::Wait { until }],
                 _ => self
                     .op()
@@ -220,10 +221,12 @@ impl Run {
 
     /// The changes a rollback would make now, in the order it would make them.
     pub fn undo(&self) -> Vec<(&Task, Change)> {
+        // A rollback that got stuck is tried again whole.
+        let again = matches!(self.ending(), Some(Ending::Stuck { .. }));
         self.applied
             .iter()
             .rev()
-            .filter(|applied| self.can_undo(applied))
+            .filter(|applied| if again { self.is_reversible(applied) } else { self.can_undo(applied) })
             .filter_map(|applied| Some((self.tasks.get(applied.task)?, self.undo_of(applied)?)))
             .collect()
     }
@@ -277,14 +280,15 @@ impl Run {
             (Unchanged { task }, At::Ready) if self.is_current(task) && self.way == Way::Apply => self.prove(),
             (Intended { op }, At::Ready | At::Approved) if self.next_announces(op, now) => self.at = At::Announced,
             (Begun { op, operation }, At::Announced | At::Doubt { .. }) if self.is_op(op) => {
-                self.at = At::Running { operation: operation.clone(), polled: now, pause: FIRST_POLL };
+                let ours = matches!(self.at, At::Announced);
+                self.at = At::Running { operation: operation.clone(), ours, polled: now, pause: FIRST_POLL };
             }
-            (Polled { op }, At::Running { operation, pause, .. }) => {
-                let (operation, pause) = (operation.clone(), longer(*pause));
+            (Polled { op }, At::Running { operation, ours, pause, .. }) => {
+                let (operation, ours, pause) = (operation.clone(), *ours, longer(*pause));
                 if !self.is_op(op) {
                     return false;
                 }
-                self.at = At::Running { operation, polled: now, pause };
+                self.at = At::Running { operation, ours, polled: now, pause };
             }
             (Settled { op, seen }, At::Announced | At::Running { .. }) if self.is_op(op) => self.settle(seen, None),
             (Settled { op, seen }, At::Doubt { failed }) => {
@@ -296,10 +300,15 @@ impl Run {
             }
             (Refused { op, refusal }, At::Announced) if self.is_op(op) => {
                 let Some(Change { resource, from, to }) = self.change() else { return false };
+                if self.may_be_ours(refusal, &to) {
+                    self.at = At::Doubt { failed: None };
+                    return true;
+                }
                 self.give_up(Failure::Refused { resource, from, to, refusal: refusal.clone() }, Some(Retry::Change));
             }
-            (Failed { op, why }, At::Running { .. }) if self.is_op(op) => {
-                self.at = At::Doubt { failed: Some(Trouble::Reported(why.clone())) };
+            (Failed { op, why }, At::Running { ours, .. }) if self.is_op(op) => {
+                let told = if *ours { Trouble::Reported } else { Trouble::Seen };
+                self.at = At::Doubt { failed: Some(told(why.clone())) };
             }
             (Failed { op, why }, At::Doubt { failed }) => {
                 let known = failed.clone().filter(|known| matches!(known, Trouble::Reported(_)));
@@ -375,6 +384,9 @@ impl Run {
             (Choice::Rollback, At::Ready) => self.turn_back(None),
             (Choice::Rollback, At::Failed { failure, .. }) => self.turn_back(Some(failure.clone())),
             (Choice::Continue, At::Failed { .. }) => {
+                // What is left of a failed step must not be built on it: a failed canary is not given more traffic.
+                let rest = self.tasks.iter().skip(self.cursor).take_while(|later| later.id.step() == task.step());
+                self.cursor += rest.count().saturating_sub(1);
                 self.passed_over.push(task);
                 self.advance();
             }
@@ -400,13 +412,12 @@ impl Run {
         let seen = change.owned(seen);
         let failed = match failed {
             Some(Trouble::Reported(why)) => Some(why),
-            Some(Trouble::Seen(why)) => (!untouched).then_some(why),
+            Some(Trouble::Seen(why)) => reached.then_some(why),
             None => None,
         };
         let resource = change.resource;
         match (self.way, failed) {
-            // What the API says of an undo does not matter if everything is as it was.
-            (_, None) | (Way::Undo, Some(_)) if reached => self.happened(seen),
+            (_, None) if reached => self.happened(seen),
             (_, None) if untouched => {
                 self.unsent += 1;
                 if self.turn_when_settled && self.way == Way::Apply {
@@ -490,10 +501,13 @@ impl Run {
         self.cursor = next.map_or(self.tasks.len(), |applied| applied.task);
     }
 
+    fn is_reversible(&self, applied: &Applied) -> bool {
+        self.tasks.get(applied.task).is_some_and(|task| !task.reversibility.is_one_way())
+    }
+
     fn can_undo(&self, applied: &Applied) -> bool {
-        self.tasks
-            .get(applied.task)
-            .is_some_and(|task| !task.reversibility.is_one_way() && !self.left.iter().any(|left| left.task == task.id))
+        let is_left = |task: &Task| self.left.iter().any(|left| left.task == task.id);
+        self.is_reversible(applied) && self.tasks.get(applied.task).is_some_and(|task| !is_left(task))
     }
 
     fn undo_of(&self, applied: &Applied) -> Option<Change> {
@@ -525,6 +539,13 @@ impl Run {
 
     fn is_op(&self, op: &OpId) -> bool {
         self.op().as_ref() == Some(op)
+    }
+
+    /// Nothing was sent, because what is wanted is there already: a write whose answer was lost has landed late,
+    /// or somebody has undone by hand what was to be undone.
+    fn may_be_ours(&self, refusal: &Refusal, to: &Value) -> bool {
+        let Refusal::Drifted { now } = refusal else { return false };
+        (self.way == Way::Undo || self.unsent > 0) && covers(now, to)
     }
 
     fn next_announces(&self, op: &OpId, now: Timestamp) -> bool {

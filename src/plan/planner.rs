@@ -159,7 +159,10 @@ impl Planner<'_> {
         let now: service::Owned = self.believe(step, &id)?;
         let generation = self.believed(step, &id)?.get("generation").and_then(Value::as_i64).unwrap_or_default();
         let current = now.revision.clone().unwrap_or_default();
-        let already = now.image == image.as_str();
+        // An image whose newest revision never became ready is not deployed: it serves nobody.
+        let ready =
+            self.believed(step, &id)?.get("latest_ready_revision").and_then(Value::as_str) == Some(current.as_str());
+        let already = now.image == image.as_str() && ready;
         let revision = if already { current } else { service::name_revision(service, generation, image.as_str()) };
 
         let mut parts = Vec::new();

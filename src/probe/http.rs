@@ -52,11 +52,14 @@ impl Client {
         match select(answer, out_of_time).await {
             Either::Right(_) => Looked::Sick(format!("no answer within {}", words(timeout))),
             Either::Left((Err(error), _)) => explain(&error),
-            Either::Left((Ok((status, body)), _)) => Looked::Facts(BTreeMap::from([
-                ("status".to_owned(), Fact::Int(i64::from(status))),
-                ("latency".to_owned(), Fact::Span(between(began, clock.now()))),
-                ("body".to_owned(), Fact::Text(body)),
-            ])),
+            Either::Left((Ok((status, body)), _)) => {
+                let mut facts = BTreeMap::from([
+                    ("status".to_owned(), Fact::Int(i64::from(status))),
+                    ("latency".to_owned(), Fact::Span(between(began, clock.now()))),
+                ]);
+                facts.extend(body.map(|body| ("body".to_owned(), Fact::Text(body))));
+                Looked::Facts(facts)
+            }
         }
     }
 
@@ -73,7 +76,8 @@ impl Client {
     }
 }
 
-async fn fetch(request: reqwest::RequestBuilder) -> Result<(u16, String), reqwest::Error> {
+/// The status and the body; no body if there was more than is read, for what was not read cannot be judged.
+async fn fetch(request: reqwest::RequestBuilder) -> Result<(u16, Option<String>), reqwest::Error> {
     let mut answer = request.send().await?;
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await? {
@@ -82,7 +86,8 @@ async fn fetch(request: reqwest::RequestBuilder) -> Result<(u16, String), reqwes
             break;
         }
     }
-    Ok((answer.status().as_u16(), String::from_utf8_lossy(&body).into_owned()))
+    let whole = body.len() < BODY;
+    Ok((answer.status().as_u16(), whole.then(|| String::from_utf8_lossy(&body).into_owned())))
 }
 
 /// An endpoint that refuses or breaks the connection is sick; a name that does not resolve, or a request

@@ -31,11 +31,12 @@ pub(super) async fn get(cloud: &Cloud, id: &ResourceId) -> Result<Service, ReadE
 pub(super) async fn observe<S>(
     cloud: &Cloud,
     id: &ResourceId,
+    wrong: impl FnOnce(&Service) -> Option<String>,
     state: impl FnOnce(&Service) -> S,
 ) -> Result<Seen<S>, ReadError> {
     let service = get(cloud, id).await?;
     let operation = if at_rest(&service) { None } else { Some(running(cloud, id).await?) };
-    let trouble = if operation.is_none() { trouble(&service) } else { None };
+    let trouble = if operation.is_none() { wrong(&service) } else { None };
     Ok(Seen { state: state(&service), etag: Some(service.etag), operation, trouble })
 }
 
@@ -97,6 +98,16 @@ pub(super) fn at_rest(service: &Service) -> bool {
 pub(super) fn trouble(service: &Service) -> Option<String> {
     let condition = service.terminal_condition.as_ref()?;
     (condition.state == ConditionState::ConditionFailed).then(|| condition.message.clone())
+}
+
+/// Whether the service is well, by everything that its API says: at rest, its terminal condition succeeded, and
+/// its newest revision is the one that serves as the newest.
+pub(super) fn is_ready(service: &Service) -> bool {
+    let succeeded = |state: &ConditionState| *state == ConditionState::ConditionSucceeded;
+    at_rest(service)
+        && service.terminal_condition.as_ref().is_some_and(|condition| succeeded(&condition.state))
+        && service.observed_generation == service.generation
+        && service.latest_ready_revision == service.latest_created_revision
 }
 
 async fn running(cloud: &Cloud, id: &ResourceId) -> Result<String, ReadError> {

@@ -28,6 +28,9 @@ pub const MAX_INSTANCES: RangeInclusive<i64> = 3..=10;
 /// The machine types a connector can be made of. Same sources as [`MIN_INSTANCES`].
 pub const MACHINE_TYPES: [&str; 3] = ["f1-micro", "e2-micro", "e2-standard-4"];
 
+/// Stands for an operation whose name is not known: the connector itself says when it is over.
+const UPDATING: &str = "updating";
+
 /// What a connector is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct State {
@@ -131,9 +134,11 @@ impl Kind for Connector {
     }
 
     async fn observe(&self, id: &ResourceId) -> Result<Seen<State>, ReadError> {
-        let (read, operation) = futures::join!(self.read(id), self.running(id));
-        let (state, trouble) = read?;
-        Ok(Seen { state, etag: None, operation: operation?, trouble })
+        // In this order: an operation that ends in between shows in the state.
+        let operation = self.running(id).await?;
+        let (state, trouble) = self.read(id).await?;
+        let operation = operation.or_else(|| (state.state == "UPDATING").then(|| UPDATING.to_owned()));
+        Ok(Seen { state, etag: None, operation, trouble })
     }
 
     async fn write(&self, id: &ResourceId, seen: &Seen<State>, to: &Owned) -> Result<Progress<State>, WriteError> {
@@ -157,17 +162,21 @@ impl Kind for Connector {
     }
 
     async fn poll(&self, id: &ResourceId, operation: &str) -> Result<Progress<State>, ReadError> {
-        let answer = self.cloud.vpc.get_operation().set_name(operation).send().await;
-        let answer = answer.map_err(|error| ReadError::of(id, &error))?;
-        if !answer.done {
-            return Ok(Progress::Running { operation: answer.name });
-        }
-        if let Some(Outcome::Error(status)) = answer.result {
-            return Ok(Progress::Failed { why: format!("{} (code {})", status.message, status.code) });
+        if operation != UPDATING {
+            let answer = self.cloud.vpc.get_operation().set_name(operation).send().await;
+            let answer = answer.map_err(|error| ReadError::of(id, &error))?;
+            if !answer.done {
+                return Ok(Progress::Running { operation: answer.name });
+            }
+            if let Some(Outcome::Error(status)) = answer.result {
+                return Ok(Progress::Failed { why: format!("{} (code {})", status.message, status.code) });
+            }
         }
         // `done` says that the operation ended; the connector says what came of it.
         match self.read(id).await? {
-            (State { state, .. }, _) if state == "UPDATING" => Ok(Progress::Running { operation: answer.name }),
+            (State { state, .. }, _) if state == "UPDATING" => {
+                Ok(Progress::Running { operation: operation.to_owned() })
+            }
             (_, Some(why)) => Ok(Progress::Failed { why }),
             (state, None) => Ok(Progress::Done(state)),
         }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use google_cloud_run_v2::model::Service as ApiService;
+use google_cloud_run_v2::model::{Container, Service as ApiService};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -19,7 +19,7 @@ use crate::run::{ResourceId, Reversibility};
 /// What a service runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct State {
-    /// The image of the template's first container.
+    /// The image of the template's container that serves requests.
     pub image: String,
     /// Short name of the newest revision, ready or not.
     pub revision: String,
@@ -36,7 +36,7 @@ pub struct State {
 /// The fields a change may own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owned {
-    /// The image of the template's first container.
+    /// The image of the template's container that serves requests.
     pub image: String,
     /// The short name for the new revision; without one the API chooses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -66,7 +66,7 @@ impl Kind for Service {
     }
 
     async fn observe(&self, id: &ResourceId) -> Result<Seen<State>, ReadError> {
-        cloud_run::observe(&self.cloud, id, state).await
+        cloud_run::observe(&self.cloud, id, cloud_run::trouble, state).await
     }
 
     async fn write(&self, id: &ResourceId, seen: &Seen<State>, to: &Owned) -> Result<Progress<State>, WriteError> {
@@ -77,8 +77,9 @@ impl Kind for Service {
             return Err(WriteError::Conflict { resource: id.clone(), why: "its etag moved".to_owned() });
         }
         let mut template = service.template.take().unwrap_or_default();
-        let Some(container) = template.containers.first_mut() else {
-            return Err(refused("its template has no container".to_owned()));
+        let serving = serving(&template.containers).and_then(|place| template.containers.get_mut(place));
+        let Some(container) = serving else {
+            return Err(refused("which of its containers serves requests is not clear".to_owned()));
         };
         container.image.clone_from(&to.image);
         template.revision = to.revision.clone().unwrap_or_default();
@@ -95,13 +96,24 @@ fn path(id: &ResourceId) -> String {
     cloud_run::path(id)
 }
 
+/// Which container serves requests: the only one, or among sidecars the only one with a port.
+fn serving(containers: &[Container]) -> Option<usize> {
+    if containers.len() == 1 {
+        return Some(0);
+    }
+    let mut listening = containers.iter().enumerate().filter(|(_, container)| !container.ports.is_empty());
+    let (place, _) = listening.next()?;
+    listening.next().is_none().then_some(place)
+}
+
 fn state(service: &ApiService) -> State {
-    let image = service.template.as_ref().and_then(|template| template.containers.first());
+    let containers = service.template.as_ref().map(|template| template.containers.as_slice()).unwrap_or_default();
+    let image = serving(containers).and_then(|place| containers.get(place));
     State {
         image: image.map(|container| container.image.clone()).unwrap_or_default(),
         revision: short(&service.latest_created_revision),
         latest_ready_revision: short(&service.latest_ready_revision),
-        ready: cloud_run::at_rest(service) && cloud_run::trouble(service).is_none(),
+        ready: cloud_run::is_ready(service),
         reconciling: service.reconciling,
         generation: service.generation,
     }

@@ -94,10 +94,7 @@ impl Kind for Traffic {
     }
 
     async fn observe(&self, id: &ResourceId) -> Result<Seen<Split>, ReadError> {
-        let mut seen = cloud_run::observe(&self.cloud, id, split).await?;
-        // A revision that did not become ready is the template's trouble, not the split's.
-        seen.trouble = None;
-        Ok(seen)
+        cloud_run::observe(&self.cloud, id, not_routed, split).await
     }
 
     async fn write(&self, id: &ResourceId, seen: &Seen<Split>, to: &Split) -> Result<Progress<Split>, WriteError> {
