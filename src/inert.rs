@@ -15,7 +15,8 @@ pub fn inert(text: &str) -> String {
     })
 }
 
-fn is_active(letter: char) -> bool {
+/// Whether a character would steer a terminal or turn the direction of a line instead of showing something.
+pub fn is_active(letter: char) -> bool {
     letter.is_control()
         || matches!(letter,
             // Direction marks, embeddings, overrides and isolates; invisible separators; the tag block.

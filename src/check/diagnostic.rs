@@ -12,6 +12,7 @@ use miette::{
     SpanContents,
 };
 
+use crate::inert::is_active;
 use crate::runbook::Mistake;
 
 /// Whether a runbook with this in it may be used.
@@ -157,13 +158,14 @@ fn summary(diagnostics: &[Diagnostic]) -> String {
 /// A text that can be shown: what would steer a terminal, or turn the direction of the line, is replaced by
 /// something visible of the same length, so that places in it stay true.
 fn inert(text: &str) -> String {
-    let visible = |letter: char| match letter {
-        '\n' | '\t' => letter,
-        '\r' => ' ',
-        _ if letter.is_ascii_control() => '?',
-        '\u{80}'..='\u{9f}' => '¿',
-        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => '\u{fffd}',
-        _ => letter,
+    let visible = |letter: char| match (letter, letter.len_utf8()) {
+        ('\n' | '\t', _) => letter,
+        ('\r', _) => ' ',
+        _ if !is_active(letter) => letter,
+        (_, 1) => '?',
+        (_, 2) => '¿',
+        (_, 3) => '\u{fffd}',
+        _ => '\u{1f6c7}',
     };
     text.chars().map(visible).collect()
 }
@@ -304,12 +306,13 @@ mod tests {
 
     #[test]
     fn nothing_from_a_file_steers_the_terminal() {
-        let text = "a = \"\u{1b}[2J\u{9b}\u{202e}\"\r\nb = 2\r\n";
+        let text = "a = \"\u{1b}[2J\u{9b}\u{61c}\u{202e}\u{fff9}\u{e0041}\"\r\nb = 2\r\n";
         assert_eq!(inert(text).len(), text.len());
         let diagnostic = Diagnostic::error("x", 4..14, "\u{1b}[31m\0").help("\u{7}").label("\u{8}");
         let report = render("\u{1b}.toml", text, &[diagnostic], PLAIN);
         assert!(!report.chars().any(|letter| letter.is_control() && letter != '\n'), "{report:?}");
         assert!(!report.contains('\u{202e}'));
+        assert!(!report.chars().any(|letter| is_active(letter) && letter != '\n'), "{report:?}");
     }
 
     #[test]

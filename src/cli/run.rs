@@ -81,12 +81,8 @@ pub(super) async fn run(arguments: &Arguments, state: &State, console: Console) 
 fn approved(plan: &Plan, approvals: &Approvals, console: Console) -> Result<(), Trouble> {
     let tasks: Vec<_> = plan.tasks.iter().filter(|task| task.change.is_some()).collect();
     let steps = || tasks.iter().map(|task| task.id.as_str());
-    let unknown = approvals.acknowledge.iter().find(|name| {
-        !plan.tasks.iter().any(|task| {
-            let id = task.id.as_str();
-            id == name.as_str() || id.split('/').next() == Some(name.as_str())
-        })
-    });
+    let is_unknown = |name: &&String| !plan.tasks.iter().any(|task| task.id.goes_by(name));
+    let unknown = approvals.acknowledge.iter().find(is_unknown);
     if let Some(name) = unknown {
         return Err(Trouble::new(Exit::Usage, format!("--acknowledge {name}: there is no such step"))
             .help(format!("steps that change something: {}", steps().collect::<Vec<_>>().join(", "))));
@@ -103,11 +99,8 @@ fn approved(plan: &Plan, approvals: &Approvals, console: Console) -> Result<(), 
     let missing: Vec<_> = tasks
         .iter()
         .filter(|task| task.reversibility.is_one_way())
+        .filter(|task| !approvals.acknowledge.iter().any(|name| task.id.goes_by(name)))
         .map(|task| task.id.as_str())
-        .filter(|id| {
-            let step = id.split('/').next().unwrap_or(id);
-            !approvals.acknowledge.iter().any(|name| name == id || name == step)
-        })
         .collect();
     if !missing.is_empty() {
         let flags: Vec<_> = missing.iter().map(|id| format!("--acknowledge {id}")).collect();

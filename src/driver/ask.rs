@@ -38,9 +38,7 @@ impl Rules {
         match question {
             Question::Apply { .. } if self.yes => Some((Choice::Yes, "--yes".to_owned())),
             Question::OneWay { task, .. } => {
-                let name = task.as_str();
-                let step = name.split('/').next().unwrap_or(name);
-                let acknowledged = [name, step].into_iter().find(|name| self.acknowledged.contains(*name));
+                let acknowledged = self.acknowledged.iter().find(|name| task.goes_by(name));
                 acknowledged.map(|name| (Choice::Yes, format!("--acknowledge {name}")))
             }
             Question::Failed { policy, .. } => match policy {

@@ -49,13 +49,6 @@ pub struct Local {
     pub signals: Signals,
 }
 
-/// What an effect came to.
-enum Outcome {
-    Happened(Vec<Event>),
-    /// Nothing happened but time.
-    Nothing,
-}
-
 impl Durable for Local {
     fn now(&self) -> Timestamp {
         self.clock.now()
@@ -72,7 +65,7 @@ impl Durable for Local {
         let mut hands =
             Hands { view, kinds, probes, clock: &**clock, rules, asker: &mut **asker, reporter: &mut **reporter };
         let mut stop: Option<String> = None;
-        let outcome = {
+        let events = {
             let must_end = wave.iter().any(|effect| matches!(effect, Effect::Write { .. }));
             let work = hands.perform(wave);
             pin_mut!(work);
@@ -80,20 +73,16 @@ impl Durable for Local {
                 let signal = signals.next();
                 pin_mut!(signal);
                 match select(&mut work, signal).await {
-                    Either::Left((outcome, _)) => break outcome?,
+                    Either::Left((events, _)) => break events?,
                     // Waiting, looking and asking can be broken off at any moment; a write is given the time to end.
                     Either::Right((by, _)) if !must_end => {
                         stop = Some(by);
-                        break Outcome::Nothing;
+                        break Vec::new();
                     }
                     Either::Right((by, _)) if stop.is_some() => return Err(CannotTell::StoppedAtOnce(by)),
                     Either::Right((by, _)) => stop = Some(by),
                 }
             }
-        };
-        let events = match outcome {
-            Outcome::Happened(events) => events,
-            Outcome::Nothing => Vec::new(),
         };
         let noted = matches!(events.as_slice(), [Event::StopAsked { .. }]);
         let stop = stop.filter(|_| !noted).map(|by| Event::StopAsked { by });
@@ -127,7 +116,8 @@ struct Hands<'a> {
 }
 
 impl Hands<'_> {
-    async fn perform(&mut self, wave: Vec<Effect>) -> Result<Outcome, CannotTell> {
+    /// Carries out a wave. No events: nothing happened but time.
+    async fn perform(&mut self, wave: Vec<Effect>) -> Result<Vec<Event>, CannotTell> {
         let mut events = Vec::new();
         let mut samples = Vec::new();
         for effect in wave {
@@ -141,16 +131,13 @@ impl Hands<'_> {
                 Effect::Look { op, resource } => events.extend(self.look(op, &resource).await?),
                 Effect::OpenGate { task } => events.push(Event::GateOpened { task }),
                 Effect::CloseGate { task, outcome } => events.push(Event::GateClosed { task, outcome }),
-                Effect::Wait { until } => {
-                    self.clock.sleep_until(until).await;
-                    return Ok(Outcome::Nothing);
-                }
+                Effect::Wait { until } => self.clock.sleep_until(until).await,
                 Effect::End(ending) => events.push(Event::Ended { ending }),
                 Effect::Park => {}
             }
         }
         events.extend(self.sample(samples).await);
-        Ok(Outcome::Happened(events))
+        Ok(events)
     }
 
     async fn sample(&self, samples: Vec<(TaskId, String)>) -> Vec<Event> {

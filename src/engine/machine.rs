@@ -34,7 +34,7 @@ use serde_json::Value;
 
 use super::effect::Effect;
 use crate::clock::later;
-use crate::gate::{Gate, Progress, Verdict};
+use crate::gate::{Gate, Verdict};
 use crate::run::{
     Change, Choice, Ending, Entry, Event, Failure, GateOutcome, Left, OpId, Question, Refusal, Reversibility, Task,
     TaskId, Way, covers,
@@ -198,25 +198,9 @@ impl Run {
         }
     }
 
-    /// Whether somebody asked the run to stop and nobody has resumed it.
-    pub fn is_stopping(&self) -> bool {
-        self.stopping
-    }
-
     /// Whether a write has been announced whose end is not known.
     pub fn in_flight(&self) -> Option<OpId> {
         matches!(self.at, At::Announced | At::Running { .. } | At::Doubt { .. }).then(|| self.op()).flatten()
-    }
-
-    /// The open gate's progress, if one is open.
-    pub fn gate(&self, now: Timestamp) -> Option<(&TaskId, Progress)> {
-        match (&self.at, self.task()) {
-            (At::Gate(gate), Some(task)) => match gate.verdict(now) {
-                Verdict::Open(progress) => Some((&task.id, progress)),
-                Verdict::Passed(_) | Verdict::Failed { .. } => None,
-            },
-            _ => None,
-        }
     }
 
     /// The changes a rollback would make now, in the order it would make them.

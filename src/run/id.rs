@@ -52,6 +52,11 @@ impl TaskId {
         &self.0
     }
 
+    /// Whether a person who says this name means it: its own, or its step's.
+    pub fn goes_by(&self, name: &str) -> bool {
+        name == self.0 || name == self.step()
+    }
+
     /// The step it belongs to.
     pub fn step(&self) -> &str {
         self.0.split('/').next().unwrap_or(&self.0)

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::event::{Choice, Ending, Entry, Event, GateOutcome, Question};
+use super::event::{Ending, Entry, Event, GateOutcome, Question};
 use super::id::{OpId, RunId, TaskId, Way};
 use super::task::Task;
 use crate::gate::Gate;
@@ -118,7 +118,7 @@ impl View {
             }
             Event::StopAsked { by } => self.stopped_by = Some(by.clone()),
             Event::Ended { ending } => self.end(ending),
-            Event::Answered { question, choice, .. } => self.answered(question, *choice),
+            Event::Answered { question, .. } => self.answered(question),
             Event::Unchanged { task } => self.stand(task, Standing::Applied),
             Event::Intended { op } => self.writing(op, None),
             Event::Begun { op, operation } => self.writing(op, Some(operation.clone())),
@@ -180,7 +180,7 @@ impl View {
     }
 
     /// A settled write is only known to be worth nothing once the machine asks what to do about it.
-    fn answered(&mut self, question: &Question, _choice: Choice) {
+    fn answered(&mut self, question: &Question) {
         if let Question::Failed { task, .. } = question {
             self.stand(task, Standing::Failed);
         }
