@@ -13,7 +13,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("engine", &["gate", "run"]),
     ("resource", &["run"]),
     ("probe", &["gate", "resource", "run", "runbook"]),
-    ("check", &["gate", "probe", "resource", "runbook"]),
+    ("check", &["gate", "probe", "resource", "run", "runbook"]),
     ("plan", &["check", "gate", "resource", "run", "runbook"]),
     ("journal", &["run"]),
     ("report", &["gate", "plan", "run"]),

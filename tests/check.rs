@@ -48,12 +48,14 @@ fn each_mistake_is_found_and_nothing_else_is_said() {
     for path in files {
         let code = path.file_stem().unwrap().to_str().unwrap();
         let bytes = fs::read(&path).unwrap();
-        let outcome = check(&format!("{code}.toml"), &bytes, &Inputs::none(), Mode::Check);
-        if code != "everything-at-once" {
+        // What cannot be carried out yet is a mistake only if it is to be carried out.
+        let mode = if code == "not-yet" { Mode::Run } else { Mode::Check };
+        let outcome = check(&format!("{code}.toml"), &bytes, &Inputs::none(), mode);
+        if !["everything", "everything-at-once"].contains(&code) {
             assert_eq!(codes(&outcome), BTreeSet::from([code]), "{}", outcome.render(STYLE));
         }
         assert!(outcome.diagnostics.iter().all(|diagnostic| !diagnostic.labels.is_empty()));
-        assert_eq!(outcome.checked.is_some(), outcome.is_sound(), "{code}");
+        assert!(outcome.checked.is_none() || outcome.is_sound(), "{code}");
         snapshot(code, &outcome.render(STYLE));
     }
 }
@@ -141,9 +143,9 @@ on_failure = "rollback"
     assert_eq!(runbook.about.title.as_deref(), Some("sample of netra-staging in us-central1: ${not.this}"));
     assert_eq!(runbook.probes["auth"].expect.to_string(), "status == 200 && body != \"netra-staging\"");
     let step = &runbook.phases[0].steps[0];
-    let action = format!("{:?}", step.action);
+    let action = format!("{:?}", step.turns[0].action);
     assert!(action.find("LATEST") < action.find("backend-00001-abc"), "in the order of the file: {action}");
-    let gate = step.gate.as_ref().expect("it has a gate");
+    let gate = step.turns[0].gate.as_ref().expect("it has a gate");
     let seconds = [gate.hold, gate.every, gate.timeout].map(|duration| duration.as_secs());
     assert_eq!(seconds, [0, 10, 1200]);
     let path = rectify::runbook::Path::step(0, 0).key("gate");
@@ -176,7 +178,7 @@ fn an_input_is_given_or_comes_from_the_environment() {
     let environment = BTreeMap::from([("AUTH_IMAGE".to_owned(), image("a"))]);
     let used = |inputs: &Inputs| {
         let outcome = check("runbook.toml", undecided().as_bytes(), inputs, Mode::Run);
-        format!("{:?}", outcome.checked.unwrap().runbook().phases[1].steps[0].action)
+        format!("{:?}", outcome.checked.unwrap().runbook().phases[1].steps[0].turns[0].action)
     };
     assert!(used(&given(&[]).environment(environment.clone())).contains(&image("a")));
     assert!(used(&given(&[("auth_image", &image("b"))]).environment(environment)).contains(&image("b")));
@@ -186,7 +188,7 @@ fn an_input_is_given_or_comes_from_the_environment() {
 fn what_is_given_is_checked_like_what_is_written() {
     let inputs = given(&[("auth_image", "auth:latest"), ("regoin", "us-east1"), ("project", "../../etc")]);
     let outcome = check("connector-exhaustion.toml", flagship().as_bytes(), &inputs, Mode::Run);
-    assert_eq!(codes(&outcome), BTreeSet::from(["input-pattern", "unknown-input", "bad-name"]));
+    assert_eq!(codes(&outcome), BTreeSet::from(["input-pattern", "unknown-input", "bad-name", "beyond-limits"]));
     snapshot("unknown-input", &outcome.render(STYLE));
 }
 

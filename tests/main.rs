@@ -22,5 +22,6 @@ mod recovery;
 mod refusal;
 mod resource_laws;
 mod rollback;
+mod schema;
 mod simulated_cloud;
 mod terminal;

@@ -12,6 +12,8 @@ pub enum FactType {
     Bool,
     /// A whole number.
     Int,
+    /// Any number.
+    Number,
     /// A text.
     Text,
     /// A length of time.
@@ -21,8 +23,8 @@ pub enum FactType {
 /// The facts of a probe: name and type.
 pub type Facts = &'static [(&'static str, FactType)];
 
-/// What a GET shows.
-pub const HTTP: Facts = &[("status", FactType::Int), ("latency", FactType::Span), ("body", FactType::Text)];
+/// How long it took, which is all that some probes see.
+const LATENCY: Facts = &[("latency", FactType::Span)];
 
 /// What each kind of resource shows of its state.
 pub const KINDS: &[(&str, Facts)] = &[
@@ -50,13 +52,38 @@ pub const KINDS: &[(&str, Facts)] = &[
     ("gcp.run.traffic", &[]),
 ];
 
-/// Kinds of the format that this version cannot look at.
-pub(super) const LATER_KINDS: [&str; 1] = ["gcp.sql"];
+/// Kinds that the format has and this version cannot look at.
+pub(super) const LATER_KINDS: &[(&str, Facts)] = &[(
+    "gcp.sql",
+    &[
+        // RUNNABLE is also what an instance is that its owner stopped: `activation_policy` tells them apart.
+        ("state", FactType::Text),
+        ("activation_policy", FactType::Text),
+        ("tier", FactType::Text),
+        ("database_version", FactType::Text),
+        ("max_connections", FactType::Int),
+    ],
+)];
+
+/// Every kind that a probe may name.
+pub(super) fn kinds() -> impl Iterator<Item = &'static (&'static str, Facts)> + Clone {
+    KINDS.iter().chain(LATER_KINDS)
+}
 
 /// What a probe sees; `None` if it looks at a kind of resource that does not exist.
 pub fn facts_of(look: &Look) -> Option<Facts> {
-    match look {
-        Look::Http { .. } => Some(HTTP),
-        Look::Resource { kind, .. } => KINDS.iter().find(|(known, _)| known == kind).map(|(_, facts)| *facts),
-    }
+    Some(match look {
+        Look::Http { .. } => &[("status", FactType::Int), ("latency", FactType::Span), ("body", FactType::Text)],
+        Look::Websocket { .. } => &[("complete", FactType::Bool), ("latency", FactType::Span)],
+        Look::Logs { .. } => &[("count", FactType::Int), ("truncated", FactType::Bool)],
+        Look::Metric { .. } => &[("value", FactType::Number)],
+        Look::Tls { .. } => &[
+            ("trusted", FactType::Bool),
+            ("name_matches", FactType::Bool),
+            ("days_left", FactType::Int),
+            ("latency", FactType::Span),
+        ],
+        Look::Tcp { .. } | Look::Postgres { .. } | Look::Redis { .. } => LATENCY,
+        Look::Resource { kind, .. } => return kinds().find(|(known, _)| known == kind).map(|(_, facts)| *facts),
+    })
 }

@@ -5,7 +5,9 @@
 
 mod diagnostic;
 pub mod facts;
+mod gcloud;
 mod rules;
+mod undo;
 
 use std::fmt;
 

@@ -59,13 +59,20 @@ pub(super) fn runbook(
     inputs: BTreeMap<String, String>,
     console: Console,
 ) -> Result<Checked, Trouble> {
-    let outcome = check_bytes(name, bytes, &Inputs::given(inputs), Mode::Run);
+    let outcome = check_bytes(name, bytes, &Inputs::given(inputs).environment(environment()), Mode::Run);
     console.err(&outcome.render(style(console)));
     let errors = outcome.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
     outcome.checked.ok_or_else(|| {
         let count = if errors == 1 { "a mistake".to_owned() } else { format!("{errors} mistakes") };
         Trouble::new(Exit::Usage, format!("{name} has {count}; nothing was done"))
     })
+}
+
+/// The environment, as far as it is text: inputs that say so are taken from it.
+fn environment() -> BTreeMap<String, String> {
+    let texts =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    texts.collect()
 }
 
 fn style(console: Console) -> Style {

@@ -10,6 +10,7 @@ mod resume;
 mod rollback;
 mod run;
 mod runs;
+mod schema;
 mod session;
 mod show;
 mod simulate;
@@ -57,6 +58,8 @@ enum Command {
     Show(show::Arguments),
     /// Check that a run's journal, plan and runbook are as they were written
     Verify(verify::Arguments),
+    /// Print the JSON Schema of runbooks, for editors
+    Schema,
     /// Serve a simulated cloud on loopback
     Simulate(simulate::Arguments),
 }
@@ -114,6 +117,7 @@ fn dispatch(cli: Cli, console: Console) -> Result<Exit, Trouble> {
         Command::Runs => Ok(runs::runs(&state()?, console)),
         Command::Show(arguments) => show::show(&arguments, &state()?, console),
         Command::Verify(arguments) => verify::verify(&arguments, &state()?, console),
+        Command::Schema => schema::schema(console),
         Command::Simulate(arguments) => alone(simulate::simulate(&arguments, console)),
     }
 }

@@ -58,8 +58,9 @@ pub(super) fn id<K: Kind>(target: &Target, name: &str) -> ResourceId {
 
 fn touched(runbook: &Runbook) -> (Vec<ResourceId>, Vec<(ResourceId, String)>) {
     let (mut resources, mut revisions) = (BTreeSet::new(), Vec::new());
-    for step in runbook.phases.iter().flat_map(|phase| &phase.steps) {
-        match &step.action {
+    let steps = runbook.phases.iter().flat_map(|phase| &phase.steps);
+    for turn in steps.flat_map(|step| &step.turns) {
+        match &turn.action {
             Action::ConnectorScale { connector, .. } => {
                 resources.insert(id::<Connector>(&runbook.target, connector));
             }
@@ -73,7 +74,14 @@ fn touched(runbook: &Runbook) -> (Vec<ResourceId>, Vec<(ResourceId, String)>) {
                 resources.insert(id::<Service>(&runbook.target, service));
                 resources.insert(id::<Traffic>(&runbook.target, service));
             }
-            Action::Probe => {}
+            // `check` refuses a run of what cannot be carried out yet; what is left looks at no resource.
+            Action::RunScale { .. }
+            | Action::SqlPatch { .. }
+            | Action::Shell { .. }
+            | Action::Manual { .. }
+            | Action::Notify { .. }
+            | Action::Wait { .. }
+            | Action::Probe => {}
         }
     }
     (resources.into_iter().collect(), revisions)

@@ -8,14 +8,14 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::observe::{Observed, id};
-use super::{Basis, FORMAT, Phase, Plan, Problem};
+use super::{Basis, FORMAT, Plan, Problem};
 use crate::gate::Rule;
 use crate::resource::connector::{self, Connector};
 use crate::resource::service::{self, Service};
 use crate::resource::traffic::{LATEST, Split, Traffic};
 use crate::resource::{Kind, ReadError};
 use crate::run::{Change, OnFailure, ResourceId, Reversibility, Task, TaskId, covers};
-use crate::runbook::model::{Action, Runbook, Step};
+use crate::runbook::model::{Action, Phase, Runbook, Step, Turn};
 use crate::runbook::value::{Image, Percent};
 
 /// Works out the plan, or everything that stands in its way.
@@ -33,7 +33,7 @@ pub fn plan(
         Planner { runbook, observed, believed: BTreeMap::new(), on_failure, tasks: Vec::new(), problems: Vec::new() };
     for phase in &runbook.phases {
         for step in &phase.steps {
-            if let Err(problem) = planner.step(&phase.name, step) {
+            if let Err(problem) = planner.step(phase, step) {
                 planner.problems.push(problem);
             }
         }
@@ -45,7 +45,7 @@ pub fn plan(
         let seen = seen.as_ref().ok()?;
         Some((id.clone(), Basis { state: seen.state.clone(), etag: seen.etag.clone() }))
     });
-    let phases = runbook.phases.iter().map(|phase| Phase {
+    let phases = runbook.phases.iter().map(|phase| super::Phase {
         name: phase.name.clone(),
         title: phase.title.clone().unwrap_or_else(|| phase.name.clone()),
         budget: phase.budget,
@@ -89,31 +89,46 @@ impl Part {
     fn of(id: TaskId) -> Part {
         Part { id, change: None, reversibility: Reversibility::Reversible, gate: None, warnings: Vec::new() }
     }
+
+    /// The only task of a step.
+    fn of_turn(step: &Step, turn: &Turn) -> Part {
+        Part { gate: turn.gate.clone(), ..Part::of(TaskId::of_step(&step.name)) }
+    }
 }
 
 impl Planner<'_> {
-    fn step(&mut self, phase: &str, step: &Step) -> Result<(), Problem> {
-        let parts = match &step.action {
+    fn step(&mut self, phase: &Phase, step: &Step) -> Result<(), Problem> {
+        let [turn] = step.turns.as_slice() else { return Err(not_yet(step, "`for_each`")) };
+        let Turn { action, gate } = turn;
+        let parts = match action {
             Action::ConnectorScale { connector, min_instances, max_instances, machine_type } => {
                 let wanted = connector::Owned {
                     min_instances: *min_instances,
                     max_instances: *max_instances,
                     machine_type: machine_type.clone(),
                 };
-                vec![self.scale(step, connector, &wanted)?]
+                vec![self.scale(step, turn, connector, &wanted)?]
             }
-            Action::RunTraffic { service, to } => vec![self.route(step, service, to)?],
-            Action::RunDeploy { service, image, shift, hold } => {
-                let hold = hold.or(step.gate.as_ref().map(|gate| gate.hold)).unwrap_or_default();
-                self.deploy(step, service, image, shift, hold)?
+            Action::RunTraffic { service, to } => vec![self.route(step, turn, service, to)?],
+            Action::RunDeploy { service, image, shift, hold, candidate: None } => {
+                let hold = hold.or(gate.as_ref().map(|gate| gate.hold)).unwrap_or_default();
+                self.deploy(step, turn, service, image, shift, hold)?
             }
-            Action::Probe => vec![Part { gate: step.gate.clone(), ..Part::of(TaskId::of_step(&step.name)) }],
+            Action::Probe => vec![Part::of_turn(step, turn)],
+            Action::RunDeploy { .. } => return Err(not_yet(step, "`candidate`")),
+            Action::RunScale { .. }
+            | Action::SqlPatch { .. }
+            | Action::Shell { .. }
+            | Action::Manual { .. }
+            | Action::Notify { .. }
+            | Action::Wait { .. } => return Err(not_yet(step, &format!("the action `{}`", action.uses()))),
         };
-        let on_failure = self.on_failure.or(step.on_failure).unwrap_or(self.runbook.about.on_failure);
+        let on_failure = self.on_failure.or(step.on_failure).or(phase.on_failure);
+        let on_failure = on_failure.unwrap_or(self.runbook.about.on_failure);
         self.tasks.extend(parts.into_iter().map(|part| Task {
             id: part.id,
-            phase: phase.to_owned(),
-            uses: step.action.uses().to_owned(),
+            phase: phase.name.clone(),
+            uses: action.uses().to_owned(),
             change: part.change,
             reversibility: part.reversibility,
             gate: part.gate,
@@ -123,19 +138,19 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn scale(&mut self, step: &Step, name: &str, wanted: &connector::Owned) -> Result<Part, Problem> {
+    fn scale(&mut self, step: &Step, turn: &Turn, name: &str, wanted: &connector::Owned) -> Result<Part, Problem> {
         let id = id::<Connector>(&self.runbook.target, name);
-        let mut part = Part { gate: step.gate.clone(), ..Part::of(TaskId::of_step(&step.name)) };
+        let mut part = Part::of_turn(step, turn);
         self.change::<Connector>(step, id, json(step, wanted)?, &mut part)?;
         Ok(part)
     }
 
-    fn route(&mut self, step: &Step, service: &str, to: &[(String, Percent)]) -> Result<Part, Problem> {
+    fn route(&mut self, step: &Step, turn: &Turn, service: &str, to: &[(String, Percent)]) -> Result<Part, Problem> {
         let named = to.iter().filter(|(revision, percent)| revision != LATEST && percent.get() > 0);
         for (revision, _) in named {
             self.must_be_ready(step, service, revision)?;
         }
-        let mut part = Part { gate: step.gate.clone(), ..Part::of(TaskId::of_step(&step.name)) };
+        let mut part = Part::of_turn(step, turn);
         let shares = to.iter().map(|(revision, percent)| (revision.clone(), i64::from(*percent)));
         self.split(step, service, shares.collect(), &mut part)?;
         if !to.iter().any(|(revision, percent)| revision == LATEST && percent.get() > 0) {
@@ -150,6 +165,7 @@ impl Planner<'_> {
     fn deploy(
         &mut self,
         step: &Step,
+        turn: &Turn,
         service: &str,
         image: &Image,
         shift: &[Percent],
@@ -186,7 +202,7 @@ impl Planner<'_> {
         let task = if shift.is_empty() { TaskId::of_step(&step.name) } else { TaskId::part(&step.name, "revision") };
         let mut part = Part::of(task);
         if shift.is_empty() {
-            part.gate.clone_from(&step.gate);
+            part.gate.clone_from(&turn.gate);
             if before.share(LATEST) == 0 {
                 part.warnings
                     .push("traffic is pinned to named revisions: the new revision will serve nobody".to_owned());
@@ -208,7 +224,7 @@ impl Planner<'_> {
             let last = place + 1 == shift.len();
             let mut part = Part::of(TaskId::part(&step.name, &format!("shift-{}", share.get())));
             part.gate =
-                step.gate.clone().map(|gate| if last { gate } else { Rule { hold, max_failure_rate: None, ..gate } });
+                turn.gate.clone().map(|gate| if last { gate } else { Rule { hold, max_failure_rate: None, ..gate } });
             self.split(step, service, shifted(&others, &revision, *share), &mut part)?;
             if last {
                 part.warnings.push("traffic stays pinned to the new revision: a later deploy serves nobody until traffic is moved to it".to_owned());
@@ -316,6 +332,12 @@ impl Planner<'_> {
             Some(Err(error)) => problem(error.to_string(), ""),
         }
     }
+}
+
+/// Part of the format, and not carried out. `check` says so before anything is looked at, and at its place.
+fn not_yet(step: &Step, what: &str) -> Problem {
+    let why = format!("{what} is not supported by this version yet");
+    Problem { step: step.name.clone(), why, help: Some("take it out; it would not be carried out".to_owned()) }
 }
 
 /// The split that gives the new revision its share and leaves the rest to the others, in proportion.

@@ -56,11 +56,12 @@ impl Probes {
             return Observation::unknown(format!("there is no probe `{name}`"));
         };
         let looked = match &probe.look {
-            Look::Http { url, timeout } => self.http.look(url, *timeout, &*self.clock).await,
+            Look::Http { url, timeout, .. } => self.http.look(url, *timeout, &*self.clock).await,
             Look::Resource { kind, name } => {
                 let Target { project, region, .. } = self.target.clone();
                 state::look(&self.kinds, &ResourceId { kind: kind.clone(), project, region, name: name.clone() }).await
             }
+            other => Looked::Unseen(format!("probes by `{}` are not supported by this version yet", other.key())),
         };
         match looked {
             Looked::Facts(facts) => judge(probe, &facts),

@@ -1,20 +1,23 @@
 //! A table of the file, asked for one key after another.
 //!
-//! Asking for a key is what makes it known: whatever was not asked for when the block is finished does not
-//! belong there. Every wrong key and value is noted at its place and reading goes on, so that a block with three
-//! mistakes is reported with three. (Deserialising a block with serde stops at its first.)
+//! Which keys it may have stands in its [format](mod@super::format). Every wrong key and value is noted at its place and
+//! reading goes on, so that a block with three mistakes is reported with three. (Deserialising a block with serde
+//! stops at its first.)
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 use super::condition::Condition;
 use super::document::{Document, Entry, Node, Path, Table, Value};
-use super::mistake::{BAD_CONDITION, BAD_VALUE, MISSING_KEY, Mistake, NOT_YET, UNKNOWN_KEY, WRONG_TYPE};
+use super::format::{self, Is};
+use super::mistake::{BAD_CONDITION, BAD_VALUE, MISSING_KEY, Mistake, UNKNOWN_KEY, WRONG_TYPE};
 use super::spelling::{did_you_mean, list};
-use super::template::{Resolved, Scope};
-use super::value::{Percent, duration};
+use super::template::{Audience, Resolved, Scope};
+use super::value::{Percent, Private, duration};
 
 /// A document being read: what references stand for, and what was noted so far.
 pub(super) struct Reader<'d> {
@@ -22,11 +25,24 @@ pub(super) struct Reader<'d> {
     pub(super) scope: Scope,
     mistakes: RefCell<Vec<Mistake>>,
     unresolved: RefCell<BTreeSet<Path>>,
+    later: RefCell<BTreeSet<Path>>,
+}
+
+/// What a reader leaves behind.
+pub(super) struct Noted {
+    pub(super) mistakes: Vec<Mistake>,
+    /// Texts with a reference that has no value.
+    pub(super) unresolved: BTreeSet<Path>,
+    /// Those of them whose value only a run can tell.
+    pub(super) later: BTreeSet<Path>,
+    /// What something referred to.
+    pub(super) used: BTreeSet<String>,
 }
 
 impl<'d> Reader<'d> {
     pub(super) fn new(document: &'d Document) -> Reader<'d> {
-        Reader { document, scope: Scope::default(), mistakes: RefCell::default(), unresolved: RefCell::default() }
+        let (mistakes, unresolved, later) = Default::default();
+        Reader { document, scope: Scope::default(), mistakes, unresolved, later }
     }
 
     pub(super) fn note(&self, mistake: Mistake) {
@@ -43,22 +59,37 @@ impl<'d> Reader<'d> {
         !self.unresolved.borrow().contains(path)
     }
 
-    pub(super) fn finish(self) -> (Vec<Mistake>, BTreeSet<Path>, BTreeSet<String>) {
-        (self.mistakes.into_inner(), self.unresolved.into_inner(), self.scope.used())
+    pub(super) fn finish(self) -> Noted {
+        Noted {
+            mistakes: self.mistakes.into_inner(),
+            unresolved: self.unresolved.into_inner(),
+            later: self.later.into_inner(),
+            used: self.scope.used(),
+        }
     }
 
     /// The whole document as a block.
     pub(super) fn root(&self) -> Block<'_, 'd> {
-        Block { reader: self, path: Path::root(), at: 0..0, table: self.document.root(), asked: Vec::new() }
+        Block { reader: self, path: Path::root(), at: 0..0, table: self.document.root(), format: &format::ROOT }
     }
 
     /// `node` as a block, if it is a table.
-    pub(super) fn block(&self, path: Path, node: &'d Node) -> Option<Block<'_, 'd>> {
+    pub(super) fn block(&self, path: Path, node: &'d Node, format: &'static format::Table) -> Option<Block<'_, 'd>> {
+        let table = self.table(node)?;
+        Some(Block { reader: self, path, at: node.at.clone(), table, format })
+    }
+
+    /// The entries of `node` in the order of the file, for a table whose keys are names.
+    pub(super) fn named(&self, node: &'d Node) -> Vec<(&'d str, &'d Entry)> {
+        self.table(node).map(in_order).unwrap_or_default()
+    }
+
+    fn table(&self, node: &'d Node) -> Option<&'d Table> {
         let Value::Table(table) = &node.value else {
             self.wrong_type(node, "a table");
             return None;
         };
-        Some(Block { reader: self, path, at: node.at.clone(), table, asked: Vec::new() })
+        Some(table)
     }
 
     fn wrong_type(&self, node: &Node, wanted: &str) {
@@ -95,8 +126,14 @@ impl<'d> Reader<'d> {
     }
 
     /// Notes what is wrong with the references in the text at `path`, and whether one is left.
-    fn resolve(&self, path: &Path, text: &str, place: impl Fn(&Range<usize>) -> Range<usize>) -> Resolved {
-        let mut resolved = self.scope.resolve(text);
+    fn resolve(
+        &self,
+        path: &Path,
+        text: &str,
+        audience: Audience,
+        place: impl Fn(&Range<usize>) -> Range<usize>,
+    ) -> Resolved {
+        let mut resolved = self.scope.resolve(text, audience);
         for problem in resolved.problems.drain(..) {
             let mistake = Mistake::new(problem.code, place(&problem.at), problem.message);
             self.note(Mistake { help: problem.help, ..mistake });
@@ -104,13 +141,32 @@ impl<'d> Reader<'d> {
         if resolved.unresolved {
             self.unresolved.borrow_mut().insert(path.clone());
         }
+        if resolved.later {
+            self.later.borrow_mut().insert(path.clone());
+        }
         resolved
     }
 
-    fn text(&self, path: &Path, node: &Node) -> Option<String> {
+    fn resolved(&self, path: &Path, node: &Node, audience: Audience) -> Option<Resolved> {
         let text = self.literal(node)?;
-        Some(self.resolve(path, text, |part| self.document.place_inside(path, part)).text)
+        Some(self.resolve(path, text, audience, |part| self.document.place_inside(path, part)))
     }
+
+    fn text(&self, path: &Path, node: &Node) -> Option<String> {
+        Some(self.resolved(path, node, Audience::Everybody)?.text)
+    }
+
+    fn private(&self, path: &Path, node: &Node) -> Option<Private> {
+        let resolved = self.resolved(path, node, Audience::Recipient)?;
+        Some(Private::new(resolved.text, SecretString::from(resolved.secret)))
+    }
+}
+
+/// The entries of a table in the order of the file.
+fn in_order(table: &Table) -> Vec<(&str, &Entry)> {
+    let mut entries: Vec<_> = table.iter().map(|(key, entry)| (key.as_str(), entry)).collect();
+    entries.sort_by_key(|(_, entry)| entry.key_at.start);
+    entries
 }
 
 /// A table of the file.
@@ -120,7 +176,7 @@ pub(super) struct Block<'r, 'd> {
     /// Its header, or the whole of it if it stands in braces.
     pub(super) at: Range<usize>,
     table: &'d Table,
-    asked: Vec<&'static str>,
+    format: &'static format::Table,
 }
 
 impl<'r, 'd> Block<'r, 'd> {
@@ -129,57 +185,80 @@ impl<'r, 'd> Block<'r, 'd> {
         self.table.contains_key(key)
     }
 
-    /// Its entries in the order of the file, for a table whose keys are names.
-    pub(super) fn entries(&self) -> Vec<(&'d str, &'d Entry)> {
-        let mut entries: Vec<_> = self.table.iter().map(|(key, entry)| (key.as_str(), entry)).collect();
-        entries.sort_by_key(|(_, entry)| entry.key_at.start);
-        entries
+    /// Where the key stands, or the block if it is not there.
+    pub(super) fn place(&self, key: &str) -> Range<usize> {
+        self.reader.document.key_span(&self.path.key(key)).unwrap_or_else(|| self.at.clone())
     }
 
-    /// Makes keys known that are read elsewhere.
-    pub(super) fn ignore(&mut self, keys: &[&'static str]) {
-        self.asked.extend(keys);
+    /// Notes a value that cannot be meant, at the value of `key`.
+    pub(super) fn wrong(&self, key: &str, message: impl Into<String>, help: &str) {
+        let at = self.reader.document.place(&self.path.key(key));
+        self.reader.note(Mistake::new(BAD_VALUE, at, message).help(help));
     }
 
-    fn take(&mut self, key: &'static str) -> Option<(Path, &'d Node)> {
-        self.asked.push(key);
+    fn take(&self, key: &'static str, is: impl FnOnce(&Is) -> bool) -> Option<(Path, &'d Node)> {
+        // The reader and the format are both written by us: a key that is read as something else is our mistake.
+        debug_assert!(self.format.key(key).is_some_and(|key| is(&key.is)), "`{key}` of {}", self.path);
         let entry = self.table.get(key)?;
         Some((self.path.key(key), &entry.node))
     }
 
-    /// Asks with `ask` for a key that must be there; `such_as` shows one.
-    pub(super) fn need<T>(
-        &mut self,
-        key: &'static str,
-        ask: impl FnOnce(&mut Self, &'static str) -> Option<T>,
-        such_as: &str,
-    ) -> Option<T> {
-        if !self.has(key) {
-            self.asked.push(key);
-            let what = if self.path == Path::root() { format!("[{key}]") } else { key.to_owned() };
-            let mistake = Mistake::new(MISSING_KEY, self.at.clone(), format!("`{what}` is missing"));
-            self.reader.note(mistake.help(format!("write it such as {such_as}")));
-            return None;
-        }
-        ask(self, key)
-    }
-
     /// A text with its references resolved.
-    pub(super) fn text(&mut self, key: &'static str) -> Option<String> {
-        let (path, node) = self.take(key)?;
+    pub(super) fn text(&self, key: &'static str) -> Option<String> {
+        let (path, node) = self.take(key, |is| matches!(is, Is::Text))?;
         self.reader.text(&path, node)
     }
 
     /// A text that is taken as it stands.
-    pub(super) fn literal(&mut self, key: &'static str) -> Option<String> {
-        let (_, node) = self.take(key)?;
+    pub(super) fn literal(&self, key: &'static str) -> Option<String> {
+        let (_, node) = self.take(key, |is| matches!(is, Is::Literal))?;
         self.reader.literal(node).map(str::to_owned)
     }
 
+    /// A text that may have secrets in it.
+    pub(super) fn private(&self, key: &'static str) -> Option<Private> {
+        let (path, node) = self.take(key, |is| matches!(is, Is::Private))?;
+        self.reader.private(&path, node)
+    }
+
+    /// Texts by name that may have secrets in them.
+    pub(super) fn private_values(&self, key: &'static str) -> Option<BTreeMap<String, Private>> {
+        let (path, node) = self.take(key, |is| matches!(is, Is::PrivateValues))?;
+        let read =
+            |(name, entry): (&str, &Entry)| Some((name.to_owned(), self.reader.private(&path.key(name), &entry.node)?));
+        let read: Vec<_> = self.reader.named(node).into_iter().map(read).collect();
+        read.into_iter().collect()
+    }
+
+    /// Texts, numbers and flags by name, as texts.
+    pub(super) fn values(&self, key: &'static str) -> Option<BTreeMap<String, String>> {
+        let (path, node) = self.take(key, |is| matches!(is, Is::Values))?;
+        let read = |(name, entry): (&str, &'d Entry)| {
+            let value = match &entry.node.value {
+                Value::Integer(Some(number)) => number.to_string(),
+                Value::Flag(flag) => if *flag { "on" } else { "off" }.to_owned(),
+                _ => self.reader.text(&path.key(name), &entry.node)?,
+            };
+            Some((name.to_owned(), value))
+        };
+        let read: Vec<_> = self.reader.named(node).into_iter().map(read).collect();
+        read.into_iter().collect()
+    }
+
     /// A whole number.
-    pub(super) fn integer(&mut self, key: &'static str) -> Option<i64> {
-        let (_, node) = self.take(key)?;
+    pub(super) fn integer(&self, key: &'static str) -> Option<i64> {
+        let (_, node) = self.take(key, |is| matches!(is, Is::Integer))?;
         self.number(node)
+    }
+
+    /// A whole number, not below `least`.
+    pub(super) fn count(&self, key: &'static str, least: u32) -> Option<u32> {
+        let number = self.integer(key)?;
+        let count = u32::try_from(number).ok().filter(|count| *count >= least);
+        if count.is_none() {
+            self.wrong(key, format!("`{key}` cannot be {number}"), &format!("it is at least {least}"));
+        }
+        count
     }
 
     fn number(&self, node: &Node) -> Option<i64> {
@@ -191,8 +270,8 @@ impl<'r, 'd> Block<'r, 'd> {
     }
 
     /// True or false.
-    pub(super) fn flag(&mut self, key: &'static str) -> Option<bool> {
-        let (_, node) = self.take(key)?;
+    pub(super) fn flag(&self, key: &'static str) -> Option<bool> {
+        let (_, node) = self.take(key, |is| matches!(is, Is::Flag))?;
         if let Value::Flag(flag) = node.value {
             return Some(flag);
         }
@@ -202,12 +281,12 @@ impl<'r, 'd> Block<'r, 'd> {
 
     /// A text that `parse` makes something of.
     pub(super) fn parsed<T, E: std::fmt::Display>(
-        &mut self,
+        &self,
         key: &'static str,
-        such_as: &str,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
-        let (_, node) = self.take(key)?;
+        let (_, node) = self.take(key, |is| matches!(is, Is::Duration | Is::Rate | Is::Pattern))?;
+        let such_as = self.such_as(key);
         if !matches!(node.value, Value::Text(_)) {
             self.reader.wrong_type(node, &format!("a text such as {such_as}"));
             return None;
@@ -221,22 +300,26 @@ impl<'r, 'd> Block<'r, 'd> {
             .ok()
     }
 
+    fn such_as(&self, key: &str) -> &'static str {
+        self.format.key(key).map_or("", |key| key.such_as)
+    }
+
     /// A length of time.
-    pub(super) fn duration(&mut self, key: &'static str) -> Option<Duration> {
-        self.parsed(key, "\"90s\" or \"5m\"", duration)
+    pub(super) fn duration(&self, key: &'static str) -> Option<Duration> {
+        self.parsed(key, duration)
     }
 
     /// A length of time that is not zero.
-    pub(super) fn positive_duration(&mut self, key: &'static str) -> Option<Duration> {
-        self.parsed(key, "\"90s\" or \"5m\"", |text| match duration(text) {
+    pub(super) fn positive_duration(&self, key: &'static str) -> Option<Duration> {
+        self.parsed(key, |text| match duration(text) {
             Ok(Duration::ZERO) => Err(format!("`{key}` is zero")),
             other => other.map_err(|error| error.to_string()),
         })
     }
 
     /// One of a few words.
-    pub(super) fn choice<T: Copy>(&mut self, key: &'static str, choices: &[(&'static str, T)]) -> Option<T> {
-        let (_, node) = self.take(key)?;
+    pub(super) fn choice<T: Copy>(&self, key: &'static str, choices: &[(&'static str, T)]) -> Option<T> {
+        let (_, node) = self.take(key, |is| matches!(is, Is::Choice(_)))?;
         let word = self.reader.literal(node)?;
         let chosen = choices.iter().find(|(name, _)| *name == word).map(|(_, choice)| *choice);
         if chosen.is_none() {
@@ -253,15 +336,52 @@ impl<'r, 'd> Block<'r, 'd> {
     }
 
     /// A list of texts.
-    pub(super) fn texts(&mut self, key: &'static str) -> Option<Vec<String>> {
-        let (path, node) = self.take(key)?;
+    pub(super) fn texts(&self, key: &'static str) -> Option<Vec<String>> {
+        let (path, node) = self.take(key, |is| matches!(is, Is::Texts))?;
+        self.list_of_texts(&path, node)
+    }
+
+    fn list_of_texts(&self, path: &Path, node: &Node) -> Option<Vec<String>> {
         self.each(node, "a list of texts", |index, item| self.reader.text(&path.index(index), item))
     }
 
+    /// A program and its arguments, if that is what stands there.
+    pub(super) fn program(&self, key: &'static str) -> Option<Vec<String>> {
+        let (path, node) = self.take(key, |is| matches!(is, Is::Command))?;
+        if matches!(node.value, Value::Text(_)) {
+            let help = "write each argument by itself, as in [\"gcloud\", \"--version\"], or add shell = \"bash\"";
+            self.wrong(key, "a text is for a shell to take apart, and there is none here", help);
+            return None;
+        }
+        self.list_of_texts(&path, node)
+    }
+
+    /// A script, if that is what stands there. Nothing in it is replaced.
+    pub(super) fn script(&self, key: &'static str) -> Option<String> {
+        let (path, node) = self.take(key, |is| matches!(is, Is::Command))?;
+        let Value::Text(script) = &node.value else {
+            self.reader.wrong_type(node, "a text: the script");
+            return None;
+        };
+        if let Some(start) = script.find("${inputs.").or_else(|| script.find("${item}")) {
+            let at = self.reader.document.place_inside(&path, &(start..start + 2));
+            let mistake = Mistake::new(BAD_VALUE, at, "a value is never put into a script: it would be run as code");
+            let help = "hand it over in `env`, and write it as the shell does: \"$NAME\"";
+            self.reader.note(mistake.help(help));
+        }
+        Some(script.clone())
+    }
+
     /// A list of percentages.
-    pub(super) fn percents(&mut self, key: &'static str) -> Option<Vec<Percent>> {
-        let (_, node) = self.take(key)?;
-        self.each(node, "a list of whole numbers", |_, item| self.percent(item))
+    pub(super) fn percents(&self, key: &'static str) -> Option<Vec<Percent>> {
+        let (_, node) = self.take(key, |is| matches!(is, Is::Percents))?;
+        self.each(node, "a list of whole numbers", |_, item| self.percentage(item))
+    }
+
+    /// A percentage.
+    pub(super) fn percent(&self, key: &'static str) -> Option<Percent> {
+        let (_, node) = self.take(key, |is| matches!(is, Is::Percent))?;
+        self.percentage(node)
     }
 
     fn each<T>(&self, node: &Node, wanted: &str, mut one: impl FnMut(usize, &Node) -> Option<T>) -> Option<Vec<T>> {
@@ -274,7 +394,7 @@ impl<'r, 'd> Block<'r, 'd> {
         read.into_iter().collect()
     }
 
-    fn percent(&self, node: &Node) -> Option<Percent> {
+    fn percentage(&self, node: &Node) -> Option<Percent> {
         let number = self.number(node)?;
         Percent::try_from(number)
             .map_err(|error| self.reader.note(Mistake::new(BAD_VALUE, node.at.clone(), error.to_string())))
@@ -282,27 +402,23 @@ impl<'r, 'd> Block<'r, 'd> {
     }
 
     /// A table of percentages whose keys are texts with references, in the order of the file.
-    pub(super) fn shares(&mut self, key: &'static str) -> Option<Vec<(String, Percent)>> {
-        let (path, node) = self.take(key)?;
-        let block = self.reader.block(path, node)?;
-        let read: Vec<_> = block
-            .entries()
-            .into_iter()
-            .map(|(key, entry)| {
-                let path = block.path.key(key);
-                let place = |part: &_| self.reader.document.place_inside_key(&path, part);
-                let name = self.reader.resolve(&path, key, place).text;
-                Some((name, self.percent(&entry.node)?))
-            })
-            .collect();
+    pub(super) fn shares(&self, key: &'static str) -> Option<Vec<(String, Percent)>> {
+        let (path, node) = self.take(key, |is| matches!(is, Is::Shares))?;
+        let read = |(key, entry): (&str, &Entry)| {
+            let path = path.key(key);
+            let place = |part: &_| self.reader.document.place_inside_key(&path, part);
+            let name = self.reader.resolve(&path, key, Audience::Everybody, place).text;
+            Some((name, self.percentage(&entry.node)?))
+        };
+        let read: Vec<_> = self.reader.named(node).into_iter().map(read).collect();
         read.into_iter().collect()
     }
 
     /// A condition.
-    pub(super) fn condition(&mut self, key: &'static str) -> Option<Condition> {
-        let (path, node) = self.take(key)?;
+    pub(super) fn condition(&self, key: &'static str) -> Option<Condition> {
+        let (path, node) = self.take(key, |is| matches!(is, Is::Condition))?;
         let written = self.reader.literal(node)?;
-        let resolved = self.reader.resolve(&path, written, |part| self.reader.document.place_inside(&path, part));
+        let resolved = self.reader.resolved(&path, node, Audience::Everybody)?;
         if resolved.unresolved {
             return None;
         }
@@ -329,42 +445,58 @@ impl<'r, 'd> Block<'r, 'd> {
     }
 
     /// A table.
-    pub(super) fn block(&mut self, key: &'static str) -> Option<Block<'r, 'd>> {
-        let (path, node) = self.take(key)?;
-        self.reader.block(path, node)
+    pub(super) fn block(&self, key: &'static str) -> Option<Block<'r, 'd>> {
+        let Is::Table(format) = &self.format.key(key)?.is else { return None };
+        let (path, node) = self.take(key, |_| true)?;
+        self.reader.block(path, node, format)
+    }
+
+    /// A table whose keys depend on what stands beside it.
+    pub(super) fn arguments(&self, key: &'static str, format: &'static format::Table) -> Option<Block<'r, 'd>> {
+        let (path, node) = self.take(key, |is| matches!(is, Is::Arguments))?;
+        self.reader.block(path, node, format)
+    }
+
+    /// A table of tables by name: their names, places and entries in the order of the file.
+    pub(super) fn tables_by_name(&self, key: &'static str) -> Vec<(&'d str, &'d Entry)> {
+        let node = self.take(key, |is| matches!(is, Is::Named(_) | Is::Probes));
+        node.map(|(_, node)| self.reader.named(node)).unwrap_or_default()
     }
 
     /// The tables of an array of tables; `None` stands for an element that is none.
-    pub(super) fn blocks(&mut self, key: &'static str) -> Vec<Option<Block<'r, 'd>>> {
-        let Some((path, node)) = self.take(key) else { return Vec::new() };
+    pub(super) fn blocks(&self, key: &'static str) -> Vec<Option<Block<'r, 'd>>> {
+        let Some(Is::Tables(format)) = self.format.key(key).map(|key| &key.is) else { return Vec::new() };
+        let Some((path, node)) = self.take(key, |_| true) else { return Vec::new() };
         let Value::List(items) = &node.value else {
             let at = match &node.value {
                 Value::Table(_) => node.at.clone(),
-                _ => self.reader.document.key_span(&path).unwrap_or_else(|| node.at.clone()),
+                _ => self.place(key),
             };
             let mistake = Mistake::new(WRONG_TYPE, at, format!("there can be several `{key}`"));
             self.reader.note(mistake.help(format!("write it in double brackets, as in `[[{key}]]`")));
             return Vec::new();
         };
-        items.iter().enumerate().map(|(index, item)| self.reader.block(path.index(index), item)).collect()
+        items.iter().enumerate().map(|(index, item)| self.reader.block(path.index(index), item, format)).collect()
     }
 
-    /// Notes every key that nobody asked for. `later` are those that the format has and this version does not.
-    pub(super) fn finish(self, later: &[&str]) {
-        for (key, entry) in self.entries() {
-            if self.asked.contains(&key) {
-                continue;
+    /// Notes every key that the format does not have, and every one that is needed and is not there.
+    pub(super) fn finish(&self) {
+        for (key, entry) in in_order(self.table) {
+            if self.format.key(key).is_none() {
+                let known = self.format.keys.iter().map(|key| key.name);
+                let mistake = Mistake::new(UNKNOWN_KEY, entry.key_at.clone(), format!("there is no key `{key}` here"));
+                self.reader.note(Mistake { help: did_you_mean(key, known), ..mistake });
             }
-            let mistake = if later.contains(&key) {
-                Mistake::new(NOT_YET, entry.key_at.clone(), format!("`{key}` is not supported by this version yet"))
-                    .help("take it out; it would not be carried out")
-            } else {
-                Mistake {
-                    help: did_you_mean(key, self.asked.iter().copied()),
-                    ..Mistake::new(UNKNOWN_KEY, entry.key_at.clone(), format!("there is no key `{key}` here"))
-                }
+        }
+        for key in self.format.keys.iter().filter(|key| key.needed && !self.has(key.name)) {
+            let root = self.path == Path::root();
+            let (what, how) = match &key.is {
+                Is::Tables(_) if root => (format!("[[{}]]", key.name), key.such_as.to_owned()),
+                _ if root => (format!("[{}]", key.name), key.such_as.to_owned()),
+                _ => (key.name.to_owned(), format!("{} = {}", key.name, key.such_as)),
             };
-            self.reader.note(mistake);
+            let mistake = Mistake::new(MISSING_KEY, self.at.clone(), format!("`{what}` is missing"));
+            self.reader.note(mistake.help(format!("write it such as {how}")));
         }
     }
 }

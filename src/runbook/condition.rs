@@ -40,16 +40,19 @@ const ROOM: usize = 64 * 1024 * 1024;
 
 /// The functions that conditions may call, of those that CEL has; `has`, `all`, `exists`, `exists_one`, `map`
 /// and `filter` are not calls once they are parsed.
-const FUNCTIONS: [&str; 9] =
-    ["contains", "double", "duration", "endsWith", "int", "matches", "size", "startsWith", "string"];
+/// `impacts` is a method of `service_health`, which only the conditions over a run know.
+const FUNCTIONS: [&str; 10] =
+    ["contains", "double", "duration", "endsWith", "impacts", "int", "matches", "size", "startsWith", "string"];
 
 /// One thing that a probe saw.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Fact {
     /// Yes or no.
     Bool(bool),
     /// A whole number.
     Int(i64),
+    /// Any number.
+    Number(f64),
     /// A text.
     Text(String),
     /// A length of time.
@@ -62,6 +65,7 @@ impl Fact {
         match self {
             Fact::Bool(flag) => (*flag).into(),
             Fact::Int(number) => (*number).into(),
+            Fact::Number(number) => (*number).into(),
             Fact::Text(text) => text.clone().into(),
             Fact::Span(span) => friendly(*span).into(),
         }
@@ -71,6 +75,7 @@ impl Fact {
         match self {
             Fact::Bool(flag) => (*flag).into(),
             Fact::Int(number) => (*number).into(),
+            Fact::Number(number) => (*number).into(),
             Fact::Text(text) => text.as_str().into(),
             Fact::Span(span) => {
                 let nanoseconds = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
@@ -109,6 +114,7 @@ pub struct Condition {
     text: String,
     program: Arc<Program>,
     names: Vec<String>,
+    paths: BTreeSet<Vec<String>>,
     /// Whether it can be evaluated where it is asked for.
     shallow: bool,
 }
@@ -124,8 +130,10 @@ impl Condition {
             let program = Program::compile(text).map_err(|errors| parse_error(text, &errors))?;
             let mut walk = Walk::default();
             walk.expression(program.expression(), 0)?;
-            let (shallow, names) = (walk.depth <= SHALLOW, walk.names.into_iter().collect());
-            Ok(Condition { text: text.to_owned(), program: Arc::new(program), names, shallow })
+            let names: BTreeSet<&String> = walk.paths.iter().filter_map(|path| path.first()).collect();
+            let names = names.into_iter().cloned().collect();
+            let shallow = walk.depth <= SHALLOW;
+            Ok(Condition { text: text.to_owned(), program: Arc::new(program), names, paths: walk.paths, shallow })
         })
         .unwrap_or_else(|| Err(ConditionError::new("the condition cannot be parsed")))
     }
@@ -133,6 +141,11 @@ impl Condition {
     /// The names that it refers to, sorted.
     pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// What it refers to, from the name on: `probes["no-503"].healthy` is `probes`, `no-503`, `healthy`.
+    pub fn paths(&self) -> impl Iterator<Item = &[String]> {
+        self.paths.iter().map(Vec::as_slice)
     }
 
     /// Whether it holds for what was seen.
@@ -207,7 +220,7 @@ fn within_bounds(text: &str) -> Result<(), ConditionError> {
 /// Goes through a parsed expression: what it names, and whether it calls only what there is.
 #[derive(Default)]
 struct Walk {
-    names: BTreeSet<String>,
+    paths: BTreeSet<Vec<String>>,
     /// How deep the expression is.
     depth: usize,
     /// Variables of the `all`, `exists`, … around the place.
@@ -222,15 +235,16 @@ impl Walk {
         }
         let depth = depth + 1;
         self.depth = self.depth.max(depth);
-        match &expression.expr {
-            Expr::Unspecified | Expr::Literal(_) => Ok(()),
-            Expr::Ident(name) => {
-                // Names with an `@` are the parser's own.
-                if !name.starts_with('@') && !self.bound.contains(name) {
-                    self.names.insert(name.trim_start_matches('.').to_owned());
-                }
-                Ok(())
+        if let Some(path) = path(expression) {
+            // Names with an `@` are the parser's own.
+            if path.first().is_some_and(|name| !name.starts_with('@') && !self.bound.contains(name)) {
+                self.paths.insert(path);
             }
+            self.depth = self.depth.max(depth + length(expression));
+            return Ok(());
+        }
+        match &expression.expr {
+            Expr::Unspecified | Expr::Literal(_) | Expr::Ident(_) => Ok(()),
             Expr::Call(call) => {
                 known_function(call)?;
                 call.target.iter().try_for_each(|target| self.expression(target, depth))?;
@@ -269,6 +283,33 @@ impl Walk {
         self.bound.truncate(outside);
         self.loops -= 1;
         Ok(())
+    }
+}
+
+/// What an expression refers to, if it is a name, or a part of something by a name or a text.
+fn path(expression: &IdedExpr) -> Option<Vec<String>> {
+    let (operand, part) = match &expression.expr {
+        Expr::Ident(name) => return Some(vec![name.trim_start_matches('.').to_owned()]),
+        Expr::Select(select) => (&*select.operand, select.field.clone()),
+        Expr::Call(call) if call.func_name == "_[_]" => match call.args.as_slice() {
+            [operand, IdedExpr { expr: Expr::Literal(LiteralValue::String(key)), .. }] => {
+                (operand, key.inner().to_owned())
+            }
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let mut path = path(operand)?;
+    path.push(part);
+    Some(path)
+}
+
+/// How many parts a path has behind its name.
+fn length(expression: &IdedExpr) -> usize {
+    match &expression.expr {
+        Expr::Select(select) => 1 + length(&select.operand),
+        Expr::Call(call) => call.args.first().map_or(0, |operand| 1 + length(operand)),
+        _ => 0,
     }
 }
 

@@ -7,7 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::document::Path;
-use super::model::{About, Action, OnFailure, Phase, Probe, Runbook, Step, Target};
+use super::model::{
+    About, Action, Closing, Escalation, FanOut, Guard, Limits, OnFailure, Phase, Probe, Require, Runbook, Step, Target,
+    Turn,
+};
+use super::read::Mode;
 use crate::gate::Rule;
 
 /// A block of the file.
@@ -29,6 +33,14 @@ impl<T> Part<T> {
             Part::Absent | Part::Faulty => None,
         }
     }
+
+    /// What was read, if that is what there is.
+    fn into_read(self) -> Option<T> {
+        match self {
+            Part::Read(value) => Some(value),
+            Part::Absent | Part::Faulty => None,
+        }
+    }
 }
 
 /// A runbook as far as it could be read.
@@ -42,11 +54,24 @@ pub struct Draft {
     pub inputs: BTreeMap<String, bool>,
     /// The probes by name.
     pub probes: BTreeMap<String, Part<Probe>>,
+    /// `[symptom]`.
+    pub symptom: Part<Vec<String>>,
+    /// `[limits]`.
+    pub limits: Part<Limits>,
     /// The phases, in order.
     pub phases: Vec<PhaseDraft>,
+    /// The guards, in order.
+    pub guards: Vec<Part<Guard>>,
+    /// `[escalation]`.
+    pub escalation: Part<Escalation>,
+    /// `[closure]`.
+    pub closure: Part<Vec<Closing>>,
     /// Whether there is nothing that could not be read.
     pub whole: bool,
+    /// What it was read for.
+    pub mode: Mode,
     pub(super) unresolved: BTreeSet<Path>,
+    pub(super) later: BTreeSet<Path>,
 }
 
 /// A phase as far as it could be read.
@@ -58,6 +83,8 @@ pub struct PhaseDraft {
     pub title: Option<String>,
     /// How long it should take at most.
     pub budget: Option<Duration>,
+    /// What to do when a step of it fails.
+    pub on_failure: Option<OnFailure>,
     /// Its steps, in order.
     pub steps: Vec<StepDraft>,
 }
@@ -67,20 +94,40 @@ pub struct PhaseDraft {
 pub struct StepDraft {
     /// Its name.
     pub name: Option<String>,
+    /// What it does: once, or once for each item.
+    pub turns: Vec<TurnDraft>,
+    /// `for_each`.
+    pub fan_out: Part<FanOut>,
+    /// `one_way`.
+    pub one_way: bool,
+    /// `confirm`.
+    pub confirm: Option<String>,
+    /// `require`.
+    pub require: Part<Require>,
+    /// What to do when it fails.
+    pub on_failure: Option<OnFailure>,
+}
+
+/// What a step does for one item, as far as it could be read.
+#[derive(Clone, Debug)]
+pub struct TurnDraft {
     /// `uses` and `with`.
     pub action: Part<Action>,
     /// `gate`.
     pub gate: Part<Rule>,
     /// The probes that the gate names, even if something else about it could not be read.
     pub watched: Vec<String>,
-    /// What to do when it fails.
-    pub on_failure: Option<OnFailure>,
 }
 
 impl Draft {
     /// Whether the text at `path` is what it will be: every reference in it has a value.
     pub fn is_resolved(&self, path: &Path) -> bool {
         !self.unresolved.contains(path)
+    }
+
+    /// The texts that only a run can complete, because they refer to what a step brings about.
+    pub fn known_later(&self) -> impl Iterator<Item = &Path> {
+        self.later.iter()
     }
 
     /// Every step with its place, in order.
@@ -92,34 +139,65 @@ impl Draft {
 
     /// The runbook, if everything could be read and every input that is used has a value.
     pub fn into_runbook(self) -> Option<Runbook> {
+        // From here on, what could not be read is not there.
         if !self.whole || !self.unresolved.is_empty() {
             return None;
         }
-        let (Part::Read(about), Part::Read(target)) = (self.about, self.target) else { return None };
-        let probes = self.probes.into_iter().map(|(name, probe)| match probe {
-            Part::Read(probe) => Some((name, probe)),
-            Part::Absent | Part::Faulty => None,
-        });
-        let phases = self.phases.into_iter().map(PhaseDraft::into_phase);
-        Some(Runbook { about, target, probes: probes.collect::<Option<_>>()?, phases: phases.collect::<Option<_>>()? })
+        let probes = self.probes.into_iter().map(|(name, probe)| Some((name, probe.into_read()?)));
+        let guards = self.guards.into_iter().map(Part::into_read);
+        Some(Runbook {
+            about: self.about.into_read()?,
+            target: self.target.into_read()?,
+            probes: probes.collect::<Option<_>>()?,
+            symptom: self.symptom.into_read().unwrap_or_default(),
+            limits: self.limits.into_read().unwrap_or_default(),
+            phases: self.phases.into_iter().map(PhaseDraft::into_phase).collect::<Option<_>>()?,
+            guards: guards.collect::<Option<_>>()?,
+            escalation: self.escalation.into_read(),
+            closure: self.closure.into_read().unwrap_or_default(),
+        })
     }
 }
 
 impl PhaseDraft {
     fn into_phase(self) -> Option<Phase> {
         let steps = self.steps.into_iter().map(StepDraft::into_step).collect::<Option<_>>()?;
-        Some(Phase { name: self.name?, title: self.title, budget: self.budget, steps })
+        let Self { name, title, budget, on_failure, .. } = self;
+        Some(Phase { name: name?, title, budget, on_failure, steps })
     }
 }
 
 impl StepDraft {
+    /// A step that is no table at all.
+    pub(super) fn faulty() -> StepDraft {
+        let turn = TurnDraft { action: Part::Faulty, gate: Part::Faulty, watched: Vec::new() };
+        StepDraft {
+            name: None,
+            turns: vec![turn],
+            fan_out: Part::Faulty,
+            one_way: false,
+            confirm: None,
+            require: Part::Faulty,
+            on_failure: None,
+        }
+    }
+
     fn into_step(self) -> Option<Step> {
-        let Part::Read(action) = self.action else { return None };
-        let gate = match self.gate {
-            Part::Absent => None,
-            Part::Faulty => return None,
-            Part::Read(rule) => Some(rule),
-        };
-        Some(Step { name: self.name?, action, gate, on_failure: self.on_failure })
+        let turns = self.turns.into_iter().map(TurnDraft::into_turn).collect::<Option<_>>()?;
+        Some(Step {
+            name: self.name?,
+            turns,
+            fan_out: self.fan_out.into_read(),
+            one_way: self.one_way,
+            confirm: self.confirm,
+            require: self.require.into_read(),
+            on_failure: self.on_failure,
+        })
+    }
+}
+
+impl TurnDraft {
+    fn into_turn(self) -> Option<Turn> {
+        Some(Turn { action: self.action.into_read()?, gate: self.gate.into_read() })
     }
 }

@@ -44,12 +44,14 @@ pub const MISSING_KEY: &str = "missing-key";
 pub const WRONG_TYPE: &str = "wrong-type";
 /// The right type, but not something that can be meant.
 pub const BAD_VALUE: &str = "bad-value";
-/// Part of the format, but this version does not carry it out.
-pub const NOT_YET: &str = "not-yet";
 /// `uses` names an action that does not exist.
 pub const UNKNOWN_ACTION: &str = "unknown-action";
 /// A `${…}` that stands for nothing.
 pub const BAD_REFERENCE: &str = "bad-reference";
+/// A step that refers to what it, or a later step, brings about.
+pub const CYCLE: &str = "cycle";
+/// A secret where everybody could read it.
+pub const SECRET_SHOWN: &str = "secret-shown";
 /// A condition that is not CEL, or that this program does not evaluate.
 pub const BAD_CONDITION: &str = "bad-condition";
 /// An input that needs a value and has none.
@@ -67,9 +69,10 @@ pub const CODES: &[(&str, &str)] = &[
     (MISSING_KEY, "a key that must be there is not"),
     (WRONG_TYPE, "a value of another type is wanted"),
     (BAD_VALUE, "a value that cannot be meant"),
-    (NOT_YET, "part of the format, but not supported by this version yet"),
     (UNKNOWN_ACTION, "`uses` names an action that does not exist"),
     (BAD_REFERENCE, "a `${…}` that stands for nothing"),
+    (CYCLE, "a step refers to what it, or a later step, brings about"),
+    (SECRET_SHOWN, "a secret stands where it would be shown or journaled"),
     (BAD_CONDITION, "a condition that cannot be evaluated"),
     (MISSING_INPUT, "an input needs a value and has none"),
     (UNKNOWN_INPUT, "a value was given for an input that does not exist"),

@@ -1,14 +1,18 @@
 //! `${…}`: what stands for what.
 //!
 //! A reference is resolved where a string is read, so that the model never contains one. There is no language
-//! here, only substitution: `${inputs.x}`, `${target.project}`, `${target.region}` and `${runbook.name}`.
-//! `$${` is a literal `${`.
+//! here, only substitution: `${inputs.x}`, `${target.project}`, `${target.region}`, `${runbook.name}`,
+//! `${runbook.incident}`, `${item}` in a step with `for_each`, and `${steps.deploy.revision}` for what an earlier step
+//! brought about. `$${` is a literal `${`.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::ops::Range;
 
-use super::mistake::{BAD_REFERENCE, NOT_YET};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::mistake::{BAD_REFERENCE, CYCLE, SECRET_SHOWN};
 use super::spelling::did_you_mean;
 
 /// What the operator gives a runbook.
@@ -39,32 +43,63 @@ impl Inputs {
 }
 
 /// What a name stands for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) enum Meaning {
     /// This text.
     Is(String),
     /// Something that is not known now, and of which enough has been said elsewhere.
     Unknown,
-    /// A secret. It would end up in a plan or a journal.
-    Secret,
+    /// A secret, if it has a value yet. It must not end up in a plan or a journal.
+    Secret(Option<SecretString>),
+    /// What an earlier step will have brought about.
+    Later,
+    /// What a step that comes later, or the step itself, brings about.
+    Ahead,
+}
+
+/// Who will see a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Audience {
+    /// Whoever reads a plan, a journal or a screen.
+    Everybody,
+    /// Only what it is sent to.
+    Recipient,
 }
 
 /// What the names of one place stand for.
 #[derive(Debug, Default)]
 pub(super) struct Scope {
-    names: BTreeMap<String, Meaning>,
+    names: RefCell<BTreeMap<String, Meaning>>,
     used: RefCell<BTreeSet<String>>,
 }
 
 /// A string with its references resolved as far as that goes.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Default)]
 pub(super) struct Resolved {
+    /// What may be shown: a secret stands as its reference.
     pub(super) text: String,
+    /// The same with the secrets in it.
+    pub(super) secret: String,
     /// Whether a reference is left in it because its value is not known.
     pub(super) unresolved: bool,
+    /// Whether one is left that only a run can tell.
+    pub(super) later: bool,
     /// Where in `text` the substituted values stand.
     pub(super) substituted: Vec<Range<usize>>,
     pub(super) problems: Vec<Problem>,
+}
+
+impl fmt::Debug for Resolved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resolved").field("text", &self.text).field("problems", &self.problems).finish_non_exhaustive()
+    }
+}
+
+impl Resolved {
+    fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+        self.secret.push_str(text);
+    }
 }
 
 /// What is wrong with a reference, and where in the string.
@@ -77,8 +112,12 @@ pub(super) struct Problem {
 }
 
 impl Scope {
-    pub(super) fn define(&mut self, name: impl Into<String>, meaning: Meaning) {
-        self.names.insert(name.into(), meaning);
+    pub(super) fn define(&self, name: impl Into<String>, meaning: Meaning) {
+        self.names.borrow_mut().insert(name.into(), meaning);
+    }
+
+    pub(super) fn forget(&self, name: &str) {
+        self.names.borrow_mut().remove(name);
     }
 
     /// The names that something referred to.
@@ -86,19 +125,19 @@ impl Scope {
         self.used.borrow().clone()
     }
 
-    pub(super) fn resolve(&self, text: &str) -> Resolved {
+    pub(super) fn resolve(&self, text: &str, audience: Audience) -> Resolved {
         let mut resolved = Resolved::default();
         let mut at = 0;
         while let Some(found) = text[at..].find("${") {
             let dollar = at + found;
             if text[..dollar].ends_with('$') && dollar > at {
                 // `$${`: the first dollar was taken as text below; it is the one that goes.
-                resolved.text.push_str(&text[at..dollar - 1]);
-                resolved.text.push_str("${");
+                resolved.push(&text[at..dollar - 1]);
+                resolved.push("${");
                 at = dollar + 2;
                 continue;
             }
-            resolved.text.push_str(&text[at..dollar]);
+            resolved.push(&text[at..dollar]);
             let Some(length) = text[dollar..].find('}') else {
                 resolved.problems.push(Problem {
                     code: BAD_REFERENCE,
@@ -111,47 +150,58 @@ impl Scope {
                 break;
             };
             let end = dollar + length + 1;
-            self.one(&text[dollar + 2..end - 1], dollar..end, &text[dollar..end], &mut resolved);
+            self.one(&text[dollar + 2..end - 1], dollar..end, &text[dollar..end], audience, &mut resolved);
             at = end;
         }
-        resolved.text.push_str(&text[at..]);
+        resolved.push(&text[at..]);
         resolved
     }
 
-    fn one(&self, name: &str, at: Range<usize>, written: &str, resolved: &mut Resolved) {
+    fn one(&self, name: &str, at: Range<usize>, written: &str, audience: Audience, resolved: &mut Resolved) {
         self.used.borrow_mut().insert(name.to_owned());
-        let problem = match self.names.get(name) {
+        let names = self.names.borrow();
+        let problem = match names.get(name) {
             Some(Meaning::Is(value)) => {
                 let start = resolved.text.len();
-                resolved.text.push_str(value);
+                resolved.push(value);
                 resolved.substituted.push(start..resolved.text.len());
                 return;
             }
+            Some(Meaning::Secret(Some(secret))) if audience == Audience::Recipient => {
+                resolved.text.push_str(written);
+                resolved.secret.push_str(secret.expose_secret());
+                return;
+            }
             Some(Meaning::Unknown) => None,
-            Some(Meaning::Secret) => Some(Problem {
-                code: NOT_YET,
+            Some(Meaning::Later) => {
+                resolved.later = true;
+                None
+            }
+            Some(Meaning::Secret(_)) if audience == Audience::Recipient => None,
+            Some(Meaning::Secret(_)) => Some(Problem {
+                code: SECRET_SHOWN,
+                at,
+                message: format!("`{written}` is a secret, and what stands here is shown and journaled"),
+                help: Some("a secret may stand in headers, bodies, webhooks, database URLs and `env`".to_owned()),
+            }),
+            Some(Meaning::Ahead) => Some(Problem {
+                code: CYCLE,
                 at,
                 message: format!(
-                    "`{written}` is a secret; where secrets may be used is not supported by this version yet"
+                    "`{written}` is not known before this step: it comes about in this step or a later one"
                 ),
-                help: Some("a secret must not end up in a plan or a journal".to_owned()),
-            }),
-            None if name.starts_with("steps.") => Some(Problem {
-                code: NOT_YET,
-                at,
-                message: "references to steps are not supported by this version yet".to_owned(),
-                help: None,
+                help: Some("a step can only refer to steps before it".to_owned()),
             }),
             None => Some(Problem {
                 code: BAD_REFERENCE,
                 at,
                 message: format!("`{written}` stands for nothing here"),
-                help: did_you_mean(name, self.names.keys().map(String::as_str)),
+                help: did_you_mean(name, names.keys().map(String::as_str)),
             }),
         };
         resolved.problems.extend(problem);
         resolved.unresolved = true;
-        resolved.text.push_str(written);
+        resolved.push(written);
     }
 }
 
@@ -160,17 +210,18 @@ mod tests {
     use super::*;
 
     fn scope() -> Scope {
-        let mut scope = Scope::default();
+        let scope = Scope::default();
         scope.define("inputs.tag", Meaning::Is("v1".to_owned()));
         scope.define("inputs.later", Meaning::Unknown);
-        scope.define("inputs.token", Meaning::Secret);
+        scope.define("inputs.token", Meaning::Secret(Some("hunter2".to_owned().into())));
+        scope.define("steps.deploy.revision", Meaning::Ahead);
         scope
     }
 
     #[test]
     fn references_are_replaced_and_remembered() {
         let scope = scope();
-        let resolved = scope.resolve("a ${inputs.tag} é ${inputs.tag}");
+        let resolved = scope.resolve("a ${inputs.tag} é ${inputs.tag}", Audience::Everybody);
         assert_eq!(resolved.text, "a v1 é v1");
         assert_eq!(resolved.substituted, [2..4, 8..10]);
         assert!(resolved.problems.is_empty() && !resolved.unresolved);
@@ -179,22 +230,38 @@ mod tests {
 
     #[test]
     fn two_dollars_are_one() {
-        assert_eq!(scope().resolve("$${inputs.tag} ${inputs.tag}").text, "${inputs.tag} v1");
-        assert_eq!(scope().resolve("$$${inputs.tag}").text, "$${inputs.tag}");
-        assert_eq!(scope().resolve("cost: $5 {a} $").text, "cost: $5 {a} $");
+        assert_eq!(scope().resolve("$${inputs.tag} ${inputs.tag}", Audience::Everybody).text, "${inputs.tag} v1");
+        assert_eq!(scope().resolve("$$${inputs.tag}", Audience::Everybody).text, "$${inputs.tag}");
+        assert_eq!(scope().resolve("cost: $5 {a} $", Audience::Everybody).text, "cost: $5 {a} $");
     }
 
     #[test]
     fn what_is_not_known_stays_and_what_is_wrong_is_pointed_at() {
-        let resolved = scope().resolve("x${inputs.later}");
+        let resolved = scope().resolve("x${inputs.later}", Audience::Everybody);
         assert_eq!(
             (resolved.text.as_str(), resolved.unresolved, resolved.problems.len()),
             ("x${inputs.later}", true, 0)
         );
-        let resolved = scope().resolve("x ${input.tag} y ${inputs.token} ${");
+        let resolved = scope().resolve("x ${input.tag} y ${inputs.token} ${", Audience::Everybody);
         let problems: Vec<_> = resolved.problems.iter().map(|problem| (problem.code, problem.at.clone())).collect();
-        assert_eq!(problems, [(BAD_REFERENCE, 2..14), (NOT_YET, 17..32), (BAD_REFERENCE, 33..35)]);
+        assert_eq!(problems, [(BAD_REFERENCE, 2..14), (SECRET_SHOWN, 17..32), (BAD_REFERENCE, 33..35)]);
         assert_eq!(resolved.problems[0].help.as_deref(), Some("did you mean `inputs.tag`?"));
         assert_eq!(resolved.text, "x ${input.tag} y ${inputs.token} ${");
+    }
+
+    #[test]
+    fn a_secret_is_for_its_recipient_only() {
+        let resolved = scope().resolve("Bearer ${inputs.token}", Audience::Recipient);
+        assert_eq!((resolved.text.as_str(), resolved.secret.as_str()), ("Bearer ${inputs.token}", "Bearer hunter2"));
+        assert!(resolved.problems.is_empty() && !resolved.unresolved);
+        assert!(!format!("{resolved:?}").contains("hunter2"));
+        let shown = scope().resolve("Bearer ${inputs.token}", Audience::Everybody);
+        assert!(!shown.secret.contains("hunter2") && shown.unresolved);
+    }
+
+    #[test]
+    fn nothing_refers_to_what_comes_later() {
+        let resolved = scope().resolve("${steps.deploy.revision}", Audience::Everybody);
+        assert_eq!(resolved.problems[0].code, CYCLE);
     }
 }

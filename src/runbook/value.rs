@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::fmt::friendly::{SpanParser, SpanPrinter};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
 /// A share of a whole, 0 to 100.
@@ -69,6 +70,45 @@ impl Image {
         (hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))).then_some(digest)
     }
 }
+
+/// A text that may have secrets in it: it can be used, and what is shown of it has none.
+#[derive(Clone)]
+pub struct Private {
+    shown: String,
+    value: SecretString,
+}
+
+impl Private {
+    /// `shown` is `value` with `${…}` in the place of every secret.
+    pub(super) fn new(shown: String, value: SecretString) -> Private {
+        Private { shown, value }
+    }
+
+    /// The text itself, for whom it is meant.
+    pub fn value(&self) -> &SecretString {
+        &self.value
+    }
+}
+
+impl fmt::Display for Private {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl fmt::Debug for Private {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Private({:?})", self.shown)
+    }
+}
+
+impl PartialEq for Private {
+    fn eq(&self, other: &Private) -> bool {
+        self.shown == other.shown && self.value.expose_secret() == other.value.expose_secret()
+    }
+}
+
+impl Eq for Private {}
 
 /// A year: longer than any gate, and short enough that no sum of durations overflows.
 const LONGEST: Duration = Duration::from_hours(365 * 24);

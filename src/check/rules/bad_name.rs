@@ -57,6 +57,20 @@ const CONNECTOR: Shape = Shape {
     google: true,
     looks_like: "its short name: up to 25 lower-case letters, digits and hyphens, beginning with a letter",
 };
+const TAG: Shape = Shape {
+    what: "a tag",
+    least: 1,
+    most: 46,
+    google: true,
+    looks_like: "up to 46 lower-case letters, digits and hyphens, beginning with a letter",
+};
+const INSTANCE: Shape = Shape {
+    what: "a Cloud SQL instance",
+    least: 1,
+    most: 98,
+    google: true,
+    looks_like: "its short name: lower-case letters, digits and hyphens, beginning with a letter",
+};
 const RESOURCE: Shape = Shape { what: "a resource", looks_like: "its short name", ..REVISION };
 const INPUT: Shape = Shape {
     what: "the name of an input",
@@ -84,6 +98,7 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
             let shape = match kind.as_str() {
                 "gcp.connector" => &CONNECTOR,
                 "gcp.run.service" => &SERVICE,
+                "gcp.sql" => &INSTANCE,
                 _ => &RESOURCE,
             };
             names.value(shape, resource, &Path::probe(name).key("resource"));
@@ -98,18 +113,23 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
         if let Some(name) = &step.name {
             names.value(&STEP, name, &path.key("name"));
         }
-        match step.action.read() {
-            Some(Action::ConnectorScale { connector, .. }) => {
+    }
+    for (path, _, action) in subject.actions() {
+        if let Some(service) = action.service() {
+            names.value(&SERVICE, service, &argument(&path, "service"));
+        }
+        match action {
+            Action::ConnectorScale { connector, .. } => {
                 names.value(&CONNECTOR, connector, &argument(&path, "connector"));
             }
-            Some(Action::RunDeploy { service, .. }) => names.value(&SERVICE, service, &argument(&path, "service")),
-            Some(Action::RunTraffic { service, to }) => {
-                names.value(&SERVICE, service, &argument(&path, "service"));
+            Action::RunDeploy { candidate: Some(tag), .. } => names.value(&TAG, tag, &argument(&path, "candidate")),
+            Action::RunTraffic { to, .. } => {
                 for (revision, _) in to.iter().filter(|(revision, _)| revision != "LATEST") {
                     names.revision(revision, &argument(&path, "to"));
                 }
             }
-            Some(Action::Probe) | None => {}
+            Action::SqlPatch { instance, .. } => names.value(&INSTANCE, instance, &argument(&path, "instance")),
+            _ => {}
         }
     }
     names.found

@@ -41,6 +41,8 @@ fn sample(facts: Facts, good: bool) -> BTreeMap<String, Fact> {
         (FactType::Bool, good) => Fact::Bool(good),
         (FactType::Int, true) => Fact::Int(200),
         (FactType::Int, false) => Fact::Int(503),
+        (FactType::Number, true) => Fact::Number(0.5),
+        (FactType::Number, false) => Fact::Number(1e6),
         (FactType::Text, true) => Fact::Text("READY".to_owned()),
         (FactType::Text, false) => Fact::Text(String::new()),
         (FactType::Span, true) => Fact::Span(Duration::from_millis(80)),

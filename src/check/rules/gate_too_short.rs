@@ -13,7 +13,7 @@ use crate::runbook::value::{friendly, percent};
 pub(super) const RULE: Rule = Rule { code: "gate-too-short", title: "a gate lasts long enough for what it asks", find };
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
-    let gates = subject.draft.steps().filter_map(|(step, draft)| Some((step.key("gate"), draft.gate.read()?)));
+    let gates = subject.turns().filter_map(|(step, turn)| Some((step.key("gate"), turn.gate.read()?)));
     gates.flat_map(|(path, gate)| faults(subject, &path, gate)).collect()
 }
 

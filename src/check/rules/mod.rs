@@ -3,8 +3,10 @@
 //! A rule may assume that every block it is given is in order by itself: keys, types and units were seen to by
 //! the reader. What it must not assume is that the other blocks are there.
 
+mod ambient_target;
 mod bad_name;
 mod bad_url;
+mod beyond_limits;
 mod condition_mistyped;
 mod connector_machine_type;
 mod connector_max_instances;
@@ -14,7 +16,15 @@ mod connector_size_incomplete;
 mod duplicate_name;
 mod empty_phase;
 mod gate_too_short;
+mod metric_gate_too_short;
+mod not_yet;
+mod one_way_unsaid;
 mod probe_step_without_gate;
+mod restart_unsaid;
+mod rollback_impossible;
+mod rollback_target_deleted;
+mod run_scale_bounds;
+mod serverless_timeout;
 mod shift_not_rising;
 mod shift_without_gate;
 mod tag_not_digest;
@@ -25,13 +35,18 @@ mod unknown_probe;
 mod unknown_resource_kind;
 mod unused_input;
 mod unused_probe;
+mod value_as_code;
+mod websocket_outlives_timeout;
+mod wildcard_certificate;
 
 use std::fmt;
 use std::ops::Range;
 
 use super::diagnostic::Diagnostic;
+use super::gcloud::Gcloud;
+use crate::runbook::condition::Condition;
 use crate::runbook::model::Action;
-use crate::runbook::{Document, Draft, Path, StepDraft};
+use crate::runbook::{Document, Draft, Path, TurnDraft};
 
 /// Something that makes a runbook wrong, or at least odd.
 pub struct Rule {
@@ -50,8 +65,10 @@ impl fmt::Debug for Rule {
 
 /// Every rule, by code.
 pub const RULES: &[Rule] = &[
+    ambient_target::RULE,
     bad_name::RULE,
     bad_url::RULE,
+    beyond_limits::RULE,
     condition_mistyped::RULE,
     connector_machine_type::RULE,
     connector_max_instances::RULE,
@@ -61,7 +78,15 @@ pub const RULES: &[Rule] = &[
     duplicate_name::RULE,
     empty_phase::RULE,
     gate_too_short::RULE,
+    metric_gate_too_short::RULE,
+    not_yet::RULE,
+    one_way_unsaid::RULE,
     probe_step_without_gate::RULE,
+    restart_unsaid::RULE,
+    rollback_impossible::RULE,
+    rollback_target_deleted::RULE,
+    run_scale_bounds::RULE,
+    serverless_timeout::RULE,
     shift_not_rising::RULE,
     shift_without_gate::RULE,
     tag_not_digest::RULE,
@@ -72,6 +97,9 @@ pub const RULES: &[Rule] = &[
     unknown_resource_kind::RULE,
     unused_input::RULE,
     unused_probe::RULE,
+    value_as_code::RULE,
+    websocket_outlives_timeout::RULE,
+    wildcard_certificate::RULE,
 ];
 
 /// What a rule looks at.
@@ -81,9 +109,61 @@ pub(super) struct Subject<'s> {
 }
 
 impl<'s> Subject<'s> {
-    /// Every step whose action could be read.
-    fn actions(&self) -> impl Iterator<Item = (Path, &'s StepDraft, &'s Action)> {
-        self.draft.steps().filter_map(|(path, step)| Some((path, step, step.action.read()?)))
+    /// Every action that could be read, with the step that it stands in: several, if that has a `for_each`.
+    fn actions(&self) -> impl Iterator<Item = (Path, &'s TurnDraft, &'s Action)> {
+        self.turns().filter_map(|(path, turn)| Some((path, turn, turn.action.read()?)))
+    }
+
+    /// Every turn of every step.
+    fn turns(&self) -> impl Iterator<Item = (Path, &'s TurnDraft)> {
+        self.draft.steps().flat_map(|(path, step)| step.turns.iter().map(move |turn| (path.clone(), turn)))
+    }
+
+    /// Every place that names a probe, and the name.
+    fn mentions(&self) -> Vec<(Path, &'s str)> {
+        let draft = self.draft;
+        let each = |path: Path, names: &'s [String]| {
+            names.iter().enumerate().map(move |(index, name)| (path.index(index), name.as_str()))
+        };
+        let root = Path::root();
+        let mut mentions: Vec<(Path, &str)> = Vec::new();
+        mentions.extend(
+            draft.symptom.read().into_iter().flat_map(|names| each(root.key("symptom").key("unhealthy"), names)),
+        );
+        for (step, draft) in draft.steps() {
+            if let Some(require) = draft.require.read() {
+                mentions.extend(each(step.key("require").key("healthy"), &require.healthy));
+                mentions.extend(each(step.key("require").key("unhealthy"), &require.unhealthy));
+            }
+            for turn in &draft.turns {
+                mentions.extend(each(step.key("gate").key("healthy"), &turn.watched));
+                if let Some(Action::Manual { verify: Some(probe), .. }) = turn.action.read() {
+                    mentions.push((argument(&step, "verify"), probe));
+                }
+            }
+        }
+        for (index, guard) in draft.guards.iter().enumerate() {
+            mentions
+                .extend(guard.read().map(|guard| (root.key("guard").index(index).key("probe"), guard.probe.as_str())));
+        }
+        mentions
+    }
+
+    /// Every condition over what the whole run knows: those of `require`, of escalation and of closure.
+    fn conditions(&self) -> Vec<(Path, &'s Condition)> {
+        let draft = self.draft;
+        let required = draft.steps().filter_map(|(step, draft)| {
+            Some((step.key("require").key("condition"), draft.require.read()?.condition.as_ref()?))
+        });
+        let numbered = |table: &str, index: usize| Path::root().key(table).key("criterion").index(index);
+        let grounds = draft.escalation.read().into_iter().flat_map(|escalation| &escalation.criteria);
+        let grounds = grounds.enumerate().map(|(index, criterion)| {
+            let (key, condition) = criterion.ground.parts();
+            (numbered("escalation", index).key(key), condition)
+        });
+        let closing = draft.closure.read().into_iter().flatten().enumerate();
+        let closing = closing.map(|(index, closing)| (numbered("closure", index).key("condition"), &closing.condition));
+        required.chain(grounds).chain(closing).collect()
     }
 
     /// Where the value at `path` stands.
@@ -94,6 +174,11 @@ impl<'s> Subject<'s> {
     /// Where the key at the end of `path` stands.
     fn key_place(&self, path: &Path) -> Range<usize> {
         self.document.key_span(path).unwrap_or_else(|| self.document.place(path))
+    }
+
+    /// Where a `gcloud` command stands that is all of the value at `path`, or a line of it.
+    fn command_place(&self, path: &Path, command: &Gcloud) -> Range<usize> {
+        command.line.as_ref().map_or_else(|| self.place(path), |line| self.document.place_inside(path, line))
     }
 
     /// Whether the text at `path` is what it will be.

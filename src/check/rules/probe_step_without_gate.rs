@@ -10,8 +10,8 @@ pub(super) const RULE: Rule =
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    for (step, draft, action) in subject.actions() {
-        if *action != Action::Probe || !matches!(draft.gate, Part::Absent) {
+    for (step, turn, action) in subject.actions() {
+        if *action != Action::Probe || !matches!(turn.gate, Part::Absent) {
             continue;
         }
         let message = "a step of the action `probe` changes nothing: its gate is the step, and it has none";

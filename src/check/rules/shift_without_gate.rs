@@ -12,9 +12,9 @@ pub(super) const RULE: Rule =
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    for (step, draft, action) in subject.actions() {
+    for (step, turn, action) in subject.actions() {
         let Action::RunDeploy { shift, .. } = action else { continue };
-        if shift.len() < 2 || !matches!(draft.gate, Part::Absent) {
+        if shift.len() < 2 || !matches!(turn.gate, Part::Absent) {
             continue;
         }
         let message = "without a gate nothing decides whether traffic moves on: the shares follow one another at once";

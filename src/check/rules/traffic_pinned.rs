@@ -54,7 +54,7 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
             Action::RunDeploy { service, .. } => {
                 pinned.insert(service, (argument(&step, "shift"), "the revision it deploys".to_owned()));
             }
-            Action::ConnectorScale { .. } | Action::Probe => {}
+            _ => {}
         }
     }
     found

@@ -1,25 +1,24 @@
-//! A gate names probes that exist.
+//! Only probes that exist are named.
 
 use super::{Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
 use crate::runbook::spelling::did_you_mean;
 
-pub(super) const RULE: Rule = Rule { code: "unknown-probe", title: "a gate names only probes that exist", find };
+pub(super) const RULE: Rule = Rule { code: "unknown-probe", title: "only probes that exist are named", find };
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    for (step, draft) in subject.draft.steps() {
-        for (index, name) in draft.watched.iter().enumerate() {
-            let path = step.key("gate").key("healthy").index(index);
-            if subject.draft.probes.contains_key(name) || !subject.is_resolved(&path) {
-                continue;
-            }
-            let diagnostic = Diagnostic::error(RULE.code, subject.place(&path), format!("there is no probe `{name}`"));
-            let known = subject.draft.probes.keys().map(String::as_str);
-            found.push(diagnostic.help(
-                did_you_mean(name, known).unwrap_or_else(|| format!("write [probes.{name}] with what it looks at")),
-            ));
+    for (path, name) in subject.mentions() {
+        if subject.draft.probes.contains_key(name) || !subject.is_resolved(&path) {
+            continue;
         }
+        let diagnostic = Diagnostic::error(RULE.code, subject.place(&path), format!("there is no probe `{name}`"));
+        let known = subject.draft.probes.keys().map(String::as_str);
+        found.push(
+            diagnostic.help(
+                did_you_mean(name, known).unwrap_or_else(|| format!("write [probes.{name}] with what it looks at")),
+            ),
+        );
     }
     found
 }

@@ -2,7 +2,7 @@
 
 use super::{Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
-use crate::check::facts::{KINDS, LATER_KINDS, facts_of};
+use crate::check::facts::{facts_of, kinds};
 use crate::runbook::Path;
 use crate::runbook::model::Look;
 use crate::runbook::spelling::did_you_mean;
@@ -20,12 +20,8 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
             continue;
         }
         let place = subject.document.place_inside(&path, &(0..kind.len()));
-        let diagnostic = if LATER_KINDS.contains(&kind.as_str()) {
-            Diagnostic::error(RULE.code, place, format!("looking at a `{kind}` is not supported by this version yet"))
-        } else {
-            Diagnostic::error(RULE.code, place, format!("there is no kind of resource `{kind}`"))
-        };
-        let known = KINDS.iter().map(|(kind, _)| *kind);
+        let diagnostic = Diagnostic::error(RULE.code, place, format!("there is no kind of resource `{kind}`"));
+        let known = kinds().map(|(kind, _)| *kind);
         found.push(match did_you_mean(kind, known) {
             Some(help) => diagnostic.help(help),
             None => diagnostic,

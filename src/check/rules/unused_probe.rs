@@ -1,4 +1,4 @@
-//! Every probe is looked at by some gate. One that is not is usually a gate that somebody forgot.
+//! Every probe is looked at by something. One that is not is usually a gate that somebody forgot.
 
 use std::collections::BTreeSet;
 
@@ -6,20 +6,27 @@ use super::{Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
 use crate::runbook::Path;
 
-pub(super) const RULE: Rule = Rule { code: "unused-probe", title: "every probe is named by some gate (warning)", find };
+pub(super) const RULE: Rule =
+    Rule { code: "unused-probe", title: "every probe is named by a gate, a guard or a condition (warning)", find };
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     // A gate that could not be read may be the one that names it.
     if !subject.draft.whole {
         return Vec::new();
     }
-    let watched = subject.draft.steps().flat_map(|(_, step)| &step.watched);
-    let named: BTreeSet<&str> = watched.map(String::as_str).collect();
+    let mut named: BTreeSet<&str> = subject.mentions().into_iter().map(|(_, name)| name).collect();
+    for (_, condition) in subject.conditions() {
+        named.extend(condition.paths().filter_map(|path| match path {
+            [of, name, ..] if of == "probes" => Some(name.as_str()),
+            [baseline, of, name, ..] if baseline == "baseline" && of == "probes" => Some(name.as_str()),
+            _ => None,
+        }));
+    }
     let unused = subject.draft.probes.keys().filter(|name| !named.contains(name.as_str()));
     unused
         .map(|name| {
             let place = subject.key_place(&Path::probe(name));
-            let message = format!("no gate looks at the probe `{name}`");
+            let message = format!("nothing looks at the probe `{name}`");
             Diagnostic::warning(RULE.code, place, message).help("name it in the gate of a step, or take it out")
         })
         .collect()

@@ -1,0 +1,82 @@
+//! What is carried out is all that is written: a part of the format that this version only knows is refused when the
+//! runbook is to be used. Otherwise somebody would believe that a guard stands watch when none does.
+
+use super::{Rule, Subject, argument};
+use crate::check::diagnostic::Diagnostic;
+use crate::check::facts::LATER_KINDS;
+use crate::runbook::model::{Action, Look};
+use crate::runbook::{Mode, Part, Path};
+
+pub(super) const RULE: Rule = Rule {
+    code: "not-yet",
+    title: "a runbook that is planned or run has nothing that this version cannot carry out",
+    find,
+};
+
+fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
+    let draft = subject.draft;
+    if draft.mode == Mode::Check {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    let mut later = |path: &Path, what: &str| {
+        let message = format!("{what} is not supported by this version yet");
+        let diagnostic = Diagnostic::error(RULE.code, subject.key_place(path), message);
+        found.push(diagnostic.help("take it out; it would not be carried out"));
+    };
+    let root = Path::root();
+    let tables = [
+        ("symptom", !matches!(draft.symptom, Part::Absent)),
+        ("guard", !draft.guards.is_empty()),
+        ("escalation", !matches!(draft.escalation, Part::Absent)),
+        ("closure", !matches!(draft.closure, Part::Absent)),
+    ];
+    for (table, _) in tables.iter().filter(|(_, there)| *there) {
+        later(&root.key(table), &format!("`[{table}]`"));
+    }
+    for (name, probe) in &draft.probes {
+        let Some(look) = probe.read().map(|probe| &probe.look) else { continue };
+        let path = Path::probe(name);
+        match look {
+            Look::Http { method, headers, body, .. } => {
+                let keys = [("method", method.is_some()), ("headers", !headers.is_empty()), ("body", body.is_some())];
+                for (key, _) in keys.iter().filter(|(_, there)| *there) {
+                    later(&path.key(key), &format!("`{key}`"));
+                }
+            }
+            Look::Resource { kind, .. } if LATER_KINDS.iter().any(|(later, _)| later == kind) => {
+                later(&path.key("resource"), &format!("looking at a `{kind}`"));
+            }
+            Look::Resource { .. } => {}
+            other => later(&path.key(other.key()), &format!("a probe by `{}`", other.key())),
+        }
+    }
+    for (step, draft) in draft.steps() {
+        let keys = [
+            ("for_each", !matches!(draft.fan_out, Part::Absent)),
+            ("require", !matches!(draft.require, Part::Absent)),
+            ("confirm", draft.confirm.is_some()),
+        ];
+        for (key, _) in keys.iter().filter(|(_, there)| *there) {
+            later(&step.key(key), &format!("`{key}`"));
+        }
+        match draft.turns.first().and_then(|turn| turn.action.read()) {
+            Some(Action::RunDeploy { candidate: Some(_), .. }) => {
+                later(&argument(&step, "candidate"), "`candidate`");
+            }
+            Some(
+                action @ (Action::RunScale { .. }
+                | Action::SqlPatch { .. }
+                | Action::Shell { .. }
+                | Action::Manual { .. }
+                | Action::Notify { .. }
+                | Action::Wait { .. }),
+            ) => later(&step.key("uses"), &format!("the action `{}`", action.uses())),
+            _ => {}
+        }
+    }
+    for path in draft.known_later() {
+        later(path, "a reference to what a step brings about");
+    }
+    found
+}

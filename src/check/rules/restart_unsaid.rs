@@ -1,0 +1,61 @@
+//! A change of settings that restarts a database says so.
+//!
+//! PostgreSQL reads some of its settings at start only; Cloud SQL restarts the instance to change them, and every
+//! connection breaks (source: the `postmaster` context in
+//! <https://www.postgresql.org/docs/current/runtime-config-connection.html>). Whether Google restarts for a given flag is
+//! told by its `flags.list`; the plan asks it.
+
+use super::{Rule, Subject, argument};
+use crate::check::diagnostic::Diagnostic;
+use crate::runbook::Path;
+use crate::runbook::model::Action;
+use crate::runbook::spelling::list;
+
+pub(super) const RULE: Rule =
+    Rule { code: "restart-unsaid", title: "a change that restarts a database asks the operator first (warning)", find };
+
+/// PostgreSQL settings that are read at start only, of those that an incident may make somebody change.
+const AT_START: [&str; 10] = [
+    "autovacuum_max_workers",
+    "cloudsql.logical_decoding",
+    "max_connections",
+    "max_locks_per_transaction",
+    "max_prepared_transactions",
+    "max_replication_slots",
+    "max_wal_senders",
+    "max_worker_processes",
+    "shared_buffers",
+    "superuser_reserved_connections",
+];
+
+fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for (step, draft) in subject.draft.steps() {
+        let flags = draft.turns.iter().find_map(|turn| match turn.action.read() {
+            Some(Action::SqlPatch { flags, .. }) => Some(flags),
+            _ => None,
+        });
+        let restarting: Vec<&str> = flags
+            .into_iter()
+            .flat_map(|flags| flags.keys())
+            .map(String::as_str)
+            .filter(|flag| AT_START.contains(flag))
+            .collect();
+        if restarting.is_empty() || draft.confirm.is_some() {
+            continue;
+        }
+        let message = format!(
+            "changing {} restarts the database: every connection breaks",
+            list(restarting.iter().copied(), "and")
+        );
+        let place = subject.place(&flag_place(&step, &restarting));
+        let help = "add `confirm` to the step, with what the operator should know before saying yes";
+        found.push(Diagnostic::warning(RULE.code, place, message).help(help));
+    }
+    found
+}
+
+fn flag_place(step: &Path, flags: &[&str]) -> Path {
+    let place = argument(step, "flags");
+    flags.first().map_or(place.clone(), |flag| place.key(flag))
+}

@@ -1,0 +1,45 @@
+//! A step that is rolled back when it fails can be rolled back.
+//!
+//! Otherwise the runbook promises at its desk what it cannot keep in the incident: the rollback ends stuck, half done.
+//! `one_way = true` is the acknowledgement that this is known.
+
+use super::{Rule, Subject};
+use crate::check::diagnostic::Diagnostic;
+use crate::check::undo::{Undo, undo_of};
+use crate::run::OnFailure;
+use crate::runbook::Path;
+
+pub(super) const RULE: Rule = Rule {
+    code: "rollback-impossible",
+    title: "what is rolled back on failure can be undone, or says that it cannot",
+    find,
+};
+
+fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let root = Path::root().key("runbook");
+    let about = subject.draft.about.read().map(|about| about.on_failure).unwrap_or_default();
+    for (phase, draft) in subject.draft.phases.iter().enumerate() {
+        for (index, step) in draft.steps.iter().enumerate() {
+            let path = Path::step(phase, index);
+            // The nearest that says something decides.
+            let (policy, said) = match (step.on_failure, draft.on_failure) {
+                (Some(policy), _) => (policy, path.clone()),
+                (None, Some(policy)) => (policy, Path::phase(phase)),
+                (None, None) => (about, root.clone()),
+            };
+            let undo = step.turns.iter().find_map(|turn| turn.action.read()).map_or(Undo::Possible, undo_of);
+            // A refused undo that is not acknowledged has a rule of its own.
+            if policy != OnFailure::Rollback || step.one_way || undo != Undo::Unsaid {
+                continue;
+            }
+            let place = subject.place(&path.key("uses"));
+            found.push(
+                Diagnostic::error(RULE.code, place, "this step is to be rolled back, and nothing says how to undo it")
+                    .and(subject.place(&said.key("on_failure")), "asks for a rollback")
+                    .help("give it an `undo`, add one_way = true, or another `on_failure`"),
+            );
+        }
+    }
+    found
+}

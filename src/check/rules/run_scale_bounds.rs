@@ -1,0 +1,35 @@
+//! A service's instances are bounds that can be kept.
+
+use super::{Rule, Subject, argument};
+use crate::check::diagnostic::Diagnostic;
+use crate::runbook::model::Action;
+
+pub(super) const RULE: Rule = Rule {
+    code: "run-scale-bounds",
+    title: "a service has at least one instance, and no more at least than at most",
+    find,
+};
+
+fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for (step, _, action) in subject.actions() {
+        let Action::RunScale { min_instances, max_instances, .. } = action else { continue };
+        let (min, max) = (argument(&step, "min_instances"), argument(&step, "max_instances"));
+        if let Some(number) = min_instances.filter(|number| *number < 0) {
+            let message = format!("min_instances is {number}; there are no fewer than 0 instances");
+            found.push(Diagnostic::error(RULE.code, subject.place(&min), message).help("use min_instances = 0"));
+        }
+        if let Some(number) = max_instances.filter(|number| *number < 1) {
+            let message = format!("max_instances is {number}: nothing would serve any more");
+            found
+                .push(Diagnostic::error(RULE.code, subject.place(&max), message).help("use max_instances = 1 or more"));
+        }
+        if let (Some(least), Some(most)) = (min_instances, max_instances)
+            && least > most
+        {
+            let message = format!("min_instances is {least}, more than the {most} of max_instances");
+            found.push(Diagnostic::error(RULE.code, subject.place(&min), message).and(subject.place(&max), ""));
+        }
+    }
+    found
+}

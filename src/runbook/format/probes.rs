@@ -1,0 +1,164 @@
+//! What probes look at. A probe is of the kind whose key it has.
+
+use super::{Is, Key, Table};
+
+/// A kind of probe.
+#[derive(Debug)]
+pub struct ProbeFormat {
+    /// The key that makes a probe one of this kind.
+    pub key: &'static str,
+    /// Its keys.
+    pub table: Table,
+}
+
+const EXPECT: Key = Key::new("expect", Is::Condition, "What must hold for it to be healthy, over what was seen.")
+    .such_as("'status == 200'");
+const TIMEOUT: Key =
+    Key::new("timeout", Is::Duration, "How long one look may take.").such_as("\"5s\"").otherwise("10s");
+const HEADERS: Key = Key::new("headers", Is::PrivateValues, "Headers to send; their values may have secrets.")
+    .such_as("{ Authorization = \"Bearer ${inputs.token}\" }");
+
+/// A probe of which nothing is known yet: whatever it looks at, it is a table.
+pub(in crate::runbook) const PROBE: Table =
+    Table { about: "Something to look at, and what must hold of it.", keys: &[] };
+
+/// Every kind of probe.
+pub const PROBES: &[ProbeFormat] = &[
+    ProbeFormat {
+        key: "http",
+        table: Table {
+            about: "An HTTP request. Sees `status`, `latency` and `body`.",
+            keys: &[
+                Key::new("http", Is::Text, "The URL.").needed().such_as("\"https://…/health\""),
+                Key::new("method", Is::Literal, "The method.").such_as("\"POST\"").otherwise("GET"),
+                HEADERS,
+                Key::new("body", Is::Private, "What to send; may have secrets."),
+                TIMEOUT,
+                EXPECT.needed(),
+            ],
+        },
+    },
+    ProbeFormat {
+        key: "websocket",
+        table: Table {
+            about: "A conversation over a WebSocket. Sees `complete` (all events came, in order) and `latency` (until the last).",
+            keys: &[
+                Key::new("websocket", Is::Text, "The URL.").needed().such_as("\"wss://…/ws\""),
+                HEADERS,
+                Key::new("send", Is::Private, "The message to send; may have secrets.")
+                    .such_as("'{\"type\":\"chat\"}'"),
+                Key::new("events", Is::Texts, "The `type` of each message that must come, in this order.")
+                    .needed()
+                    .such_as("[\"agent_started\", \"agent_completed\"]"),
+                Key::new("within", Is::Duration, "How long all of that may take.").such_as("\"30s\"").otherwise("30s"),
+                Key::new(
+                    "keep_open",
+                    Is::Flag,
+                    "Whether one connection is kept for the whole gate, and used for every sample.",
+                )
+                .otherwise("false: each sample opens its own"),
+                Key::new(
+                    "reconnect",
+                    Is::Flag,
+                    "Whether a connection that the request time-out ended is opened again, and not a failure.",
+                )
+                .otherwise("false"),
+                Key::new(
+                    "request_timeout",
+                    Is::Duration,
+                    "The service's request time-out, which ends every WebSocket.",
+                )
+                .such_as("\"10m\"")
+                .otherwise("5m, Cloud Run's own default"),
+                EXPECT.otherwise("'complete'"),
+            ],
+        },
+    },
+    ProbeFormat {
+        key: "logs",
+        table: Table {
+            about: "Entries of Cloud Logging that match a filter. Sees `count` and `truncated`.",
+            keys: &[
+                Key::new("logs", Is::Text, "The filter, in Cloud Logging's language, without timestamps.")
+                    .needed()
+                    .such_as("'resource.type=\"cloud_run_revision\" AND httpRequest.status=503'"),
+                Key::new("window", Is::Duration, "How far back.").needed().such_as("\"10m\""),
+                TIMEOUT,
+                EXPECT.needed(),
+            ],
+        },
+    },
+    ProbeFormat {
+        key: "metric",
+        table: Table {
+            about: "A query to Cloud Monitoring. Sees `value`; without data there is none, and that is not healthy.",
+            keys: &[
+                Key::new("metric", Is::Text, "The query, in PromQL, with one number as its answer.")
+                    .needed()
+                    .such_as("'sum(rate(run_googleapis_com:request_count{service_name=\"backend\"}[5m]))'"),
+                TIMEOUT,
+                EXPECT.needed(),
+            ],
+        },
+    },
+    ProbeFormat {
+        key: "resource",
+        table: Table {
+            about: "The state of a resource. Sees what its kind shows, such as `state`.",
+            keys: &[
+                Key::new("resource", Is::Text, "Its kind and name.")
+                    .needed()
+                    .such_as("\"gcp.connector/staging-connector\""),
+                EXPECT.needed(),
+            ],
+        },
+    },
+    ProbeFormat {
+        key: "tls",
+        table: Table {
+            about: "A TLS handshake. Sees `trusted`, `name_matches`, `days_left` and `latency`.",
+            keys: &[
+                Key::new("tls", Is::Text, "Host and port.").needed().such_as("\"api.example.com:443\""),
+                TIMEOUT,
+                EXPECT.needed(),
+            ],
+        },
+    },
+    ProbeFormat {
+        key: "tcp",
+        table: Table {
+            about: "A TCP connection. Sees `latency`; a connection that is refused is unhealthy.",
+            keys: &[
+                Key::new("tcp", Is::Text, "Host and port.").needed().such_as("\"10.20.0.3:5432\""),
+                TIMEOUT,
+                EXPECT.otherwise("that it is opened at all"),
+            ],
+        },
+    },
+    ProbeFormat {
+        key: "postgres",
+        table: Table {
+            about: "A connection to PostgreSQL and `select 1`. Sees `latency`.",
+            keys: &[
+                Key::new("postgres", Is::Private, "The connection's URL; its password is a secret.")
+                    .needed()
+                    .such_as("\"postgres://probe:${inputs.password}@10.20.0.3/app\""),
+                TIMEOUT,
+                EXPECT.otherwise("that it answers at all"),
+            ],
+        },
+    },
+    ProbeFormat {
+        key: "redis",
+        table: Table {
+            about: "A `PING` to Redis. Sees `latency`.",
+            keys: &[
+                Key::new("redis", Is::Private, "The connection's URL; its password is a secret.")
+                    .needed()
+                    .such_as("\"redis://:${inputs.password}@10.20.0.4:6379\""),
+                TIMEOUT,
+                EXPECT.otherwise("that it answers at all"),
+            ],
+        },
+    },
+];

@@ -1,0 +1,98 @@
+//! The format as a JSON Schema, for editors: they complete keys from it, explain them, and underline what is wrong.
+//!
+//! It is stricter than nothing and looser than `check`: which probes exist, what `${…}` stands for and what Google
+//! takes is not for a schema to know.
+
+use serde_json::{Map, Value, json};
+
+use super::{ACTIONS, Is, Key, PROBES, ROOT, Table};
+
+/// The schema of a runbook (JSON Schema 2020-12).
+pub fn schema() -> Value {
+    let mut schema = Map::from_iter([
+        ("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema")),
+        ("title".to_owned(), json!("rectify runbook")),
+    ]);
+    schema.extend(table(&ROOT));
+    Value::Object(schema)
+}
+
+fn table(table: &Table) -> Map<String, Value> {
+    let properties: Map<String, Value> =
+        table.keys.iter().map(|key| (key.name.to_owned(), Value::Object(described(key)))).collect();
+    let needed: Vec<&str> = table.keys.iter().filter(|key| key.needed).map(|key| key.name).collect();
+    let mut schema = Map::from_iter([
+        ("description".to_owned(), json!(table.about)),
+        ("type".to_owned(), json!("object")),
+        ("properties".to_owned(), Value::Object(properties)),
+        ("additionalProperties".to_owned(), json!(false)),
+    ]);
+    if !needed.is_empty() {
+        schema.insert("required".to_owned(), json!(needed));
+    }
+    if table.key("uses").is_some() {
+        schema.insert("allOf".to_owned(), ACTIONS.iter().map(|action| with(action.name, &action.with)).collect());
+    }
+    schema
+}
+
+fn described(key: &Key) -> Map<String, Value> {
+    let mut schema = value(&key.is);
+    if key.name == "uses" {
+        schema.insert("enum".to_owned(), ACTIONS.iter().map(|action| action.name).collect());
+    }
+    let otherwise = key.otherwise.map(|otherwise| format!(" If it is not there: {otherwise}.")).unwrap_or_default();
+    let such_as = if key.such_as.is_empty() { String::new() } else { format!(" Such as {}", key.such_as) };
+    schema.insert("description".to_owned(), json!(format!("{}{otherwise}{such_as}", key.about)));
+    schema
+}
+
+/// What `with` holds if `uses` is this action.
+fn with(action: &str, arguments: &Table) -> Value {
+    let needs = arguments.keys.iter().any(|key| key.needed);
+    let mut then = json!({ "properties": { "with": table(arguments) } });
+    if needs && let Some(then) = then.as_object_mut() {
+        then.insert("required".to_owned(), json!(["with"]));
+    }
+    json!({ "if": { "properties": { "uses": { "const": action } }, "required": ["uses"] }, "then": then })
+}
+
+fn value(is: &Is) -> Map<String, Value> {
+    let schema = match is {
+        Is::Text | Is::Literal | Is::Private | Is::Condition | Is::Pattern => json!({ "type": "string" }),
+        Is::Integer => json!({ "type": "integer" }),
+        Is::Flag => json!({ "type": "boolean" }),
+        Is::Duration => {
+            json!({ "type": "string", "pattern": "^ *[0-9].*[a-z] *$", "examples": ["90s", "5m", "1h 30m"] })
+        }
+        Is::Rate => json!({ "type": "string", "pattern": "^[0-9.]+ *%$", "examples": ["2%"] }),
+        Is::Choice(words) => json!({ "type": "string", "enum": words }),
+        Is::Texts => json!({ "type": "array", "items": { "type": "string" } }),
+        Is::Percent => percent(),
+        Is::Percents => json!({ "type": "array", "items": percent() }),
+        Is::Shares => json!({ "type": "object", "additionalProperties": percent() }),
+        Is::Values => json!({ "type": "object", "additionalProperties": { "type": ["string", "integer", "boolean"] } }),
+        Is::PrivateValues => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
+        Is::Command => json!({ "anyOf": [
+            { "type": "array", "items": { "type": "string" }, "minItems": 1 },
+            { "type": "string" },
+        ] }),
+        Is::Table(format) => return table(format),
+        Is::Tables(format) => json!({ "type": "array", "items": table(format) }),
+        Is::Named(format) => json!({ "type": "object", "additionalProperties": table(format) }),
+        Is::Probes => json!({ "type": "object", "additionalProperties": {
+            "type": "object",
+            "oneOf": PROBES.iter().map(|probe| table(&probe.table)).collect::<Vec<_>>(),
+        } }),
+        // What it may hold is said beside it, for each action.
+        Is::Arguments => json!({ "type": "object" }),
+    };
+    match schema {
+        Value::Object(schema) => schema,
+        _ => Map::new(),
+    }
+}
+
+fn percent() -> Value {
+    json!({ "type": "integer", "minimum": 0, "maximum": 100 })
+}

@@ -1,0 +1,173 @@
+//! What a runbook says, as plain data: values are parsed, `${…}` is resolved, nothing is judged yet.
+//!
+//! Places in the text are not kept here. Whoever needs one asks the document for the span of a path,
+//! such as `phase[1].step[0].with.image`.
+
+mod action;
+mod escalation;
+mod probe;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+pub use self::action::{Action, Command};
+pub use self::escalation::{Closing, Criterion, Escalation, Ground, Priority, SupportCase};
+pub use self::probe::{Look, Probe};
+use super::condition::Condition;
+use super::value::Percent;
+use crate::gate::Rule;
+pub use crate::run::OnFailure;
+
+/// A whole runbook.
+#[derive(Clone, Debug)]
+pub struct Runbook {
+    /// `[runbook]`: what it is and who answers for it.
+    pub about: About,
+    /// `[target]`: where every call goes.
+    pub target: Target,
+    /// `[probes]`, by name.
+    pub probes: BTreeMap<String, Probe>,
+    /// `[symptom]`: the probes that must be unhealthy before the first change, and healthy at the end.
+    pub symptom: Vec<String>,
+    /// `[limits]`: the blast radius.
+    pub limits: Limits,
+    /// `[[phase]]`, in order.
+    pub phases: Vec<Phase>,
+    /// `[[guard]]`: what is watched while phases run.
+    pub guards: Vec<Guard>,
+    /// `[escalation]`: when to go on, and when to call Google.
+    pub escalation: Option<Escalation>,
+    /// `[closure]`: what must hold before the incident is closed.
+    pub closure: Vec<Closing>,
+}
+
+/// The `[runbook]` table.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// Short name, used in run ids and messages.
+    pub name: String,
+    /// One line for people.
+    pub title: Option<String>,
+    /// What is wrong when this runbook is the right one.
+    pub description: Option<String>,
+    /// Who answers for it.
+    pub owners: Vec<String>,
+    /// Link to the incident.
+    pub incident: Option<String>,
+    /// What to do when a step fails and neither it nor its phase says so.
+    pub on_failure: OnFailure,
+}
+
+/// The `[target]` table. Nothing is ever taken from ambient configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Project id.
+    pub project: String,
+    /// Region, such as `us-central1`.
+    pub region: String,
+    /// Whether the operator must type the project's name before the first change.
+    pub protected: bool,
+}
+
+/// The blast radius: what no run may go beyond. `None` is no limit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// The projects it may be used on.
+    pub projects: Option<Vec<String>>,
+    /// The regions it may be used in.
+    pub regions: Option<Vec<String>>,
+    /// The most of a service's traffic that one step may move.
+    pub traffic_shift: Option<Percent>,
+    /// The most instances that one step may add.
+    pub instances_added: Option<u32>,
+    /// The most services that may be changed.
+    pub services: Option<u32>,
+}
+
+/// A group of steps with a budget.
+#[derive(Clone, Debug)]
+pub struct Phase {
+    /// Unique name.
+    pub name: String,
+    /// One line for people.
+    pub title: Option<String>,
+    /// How long the phase should take at most.
+    pub budget: Option<Duration>,
+    /// What to do when a step fails that does not say so itself; `None`: as the runbook says.
+    pub on_failure: Option<OnFailure>,
+    /// The steps, in order.
+    pub steps: Vec<Step>,
+}
+
+/// One thing to do.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Unique in the whole runbook.
+    pub name: String,
+    /// What it does: once, or once for each item of its `for_each`.
+    pub turns: Vec<Turn>,
+    /// How its turns are taken, if it has a `for_each`.
+    pub fan_out: Option<FanOut>,
+    /// Whether its author knows that it cannot be undone.
+    pub one_way: bool,
+    /// What the operator is asked before it.
+    pub confirm: Option<String>,
+    /// What must be so before it may begin.
+    pub require: Option<Require>,
+    /// What to do when it fails; `None`: as the phase or the runbook says.
+    pub on_failure: Option<OnFailure>,
+}
+
+/// What a step does, for one item.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// `uses` and `with`.
+    pub action: Action,
+    /// What proves that it worked.
+    pub gate: Option<Rule>,
+}
+
+/// How the turns of a step are taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FanOut {
+    /// What the step is done for, one turn each.
+    pub items: Vec<String>,
+    /// How many at once, at least 1.
+    pub max_parallel: u32,
+    /// How many may fail before no more are begun.
+    pub max_failures: u32,
+}
+
+/// What must be so before a step may begin.
+#[derive(Clone, Debug)]
+pub struct Require {
+    /// Probes that must be healthy.
+    pub healthy: Vec<String>,
+    /// Probes that must be unhealthy.
+    pub unhealthy: Vec<String>,
+    /// What must hold over `probes`.
+    pub condition: Option<Condition>,
+}
+
+/// A probe that is watched while phases run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guard {
+    /// The probe's name.
+    pub probe: String,
+    /// How often it is looked at.
+    pub every: Duration,
+    /// How many unhealthy samples in a row trip it, at least 1.
+    pub failures: u32,
+    /// What happens then.
+    pub then: Trip,
+}
+
+/// What a guard does when it trips.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trip {
+    /// Begin nothing more, and ask.
+    #[default]
+    Pause,
+    /// Undo what was done.
+    Rollback,
+}

@@ -1,0 +1,121 @@
+//! What probes look at.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::runbook::condition::Condition;
+use crate::runbook::value::Private;
+
+/// Something that can be looked at to judge health.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// What is looked at.
+    pub look: Look,
+    /// What must hold for the sample to be healthy, as CEL over what was seen.
+    pub expect: Condition,
+}
+
+/// What a probe looks at. Which facts each shows is written in `check::facts`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// An HTTP request.
+    Http {
+        /// Absolute URL, `http` or `https`.
+        url: String,
+        /// `None`: `GET`.
+        method: Option<String>,
+        /// Headers by name.
+        headers: BTreeMap<String, Private>,
+        /// What is sent.
+        body: Option<Private>,
+        /// How long to wait for the whole answer.
+        timeout: Duration,
+    },
+    /// A conversation over a WebSocket.
+    Websocket {
+        /// Absolute URL, `ws` or `wss`.
+        url: String,
+        /// Headers of the request that opens it.
+        headers: BTreeMap<String, Private>,
+        /// The message that is sent.
+        send: Option<Private>,
+        /// The types of the messages that must come, in order.
+        events: Vec<String>,
+        /// How long all of them may take.
+        within: Duration,
+        /// Whether one connection serves a whole gate.
+        keep_open: bool,
+        /// Whether a connection that the request time-out ended is opened again.
+        reconnect: bool,
+        /// The service's request time-out, which ends every WebSocket.
+        request_timeout: Duration,
+    },
+    /// Entries of Cloud Logging.
+    Logs {
+        /// The filter, without timestamps.
+        filter: String,
+        /// How far back.
+        window: Duration,
+        /// How long to wait for the answer.
+        timeout: Duration,
+    },
+    /// A query to Cloud Monitoring.
+    Metric {
+        /// In PromQL.
+        query: String,
+        /// How long to wait for the answer.
+        timeout: Duration,
+    },
+    /// The state of a resource.
+    Resource {
+        /// Its kind, such as `gcp.connector`.
+        kind: String,
+        /// Its short name.
+        name: String,
+    },
+    /// A TLS handshake.
+    Tls {
+        /// Host and port.
+        address: String,
+        /// How long to wait for it.
+        timeout: Duration,
+    },
+    /// A TCP connection.
+    Tcp {
+        /// Host and port.
+        address: String,
+        /// How long to wait for it.
+        timeout: Duration,
+    },
+    /// A connection to PostgreSQL and `select 1`.
+    Postgres {
+        /// The connection's URL.
+        url: Private,
+        /// How long to wait for the answer.
+        timeout: Duration,
+    },
+    /// A `PING` to Redis.
+    Redis {
+        /// The connection's URL.
+        url: Private,
+        /// How long to wait for the answer.
+        timeout: Duration,
+    },
+}
+
+impl Look {
+    /// The key that makes a probe one of this kind.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Look::Http { .. } => "http",
+            Look::Websocket { .. } => "websocket",
+            Look::Logs { .. } => "logs",
+            Look::Metric { .. } => "metric",
+            Look::Resource { .. } => "resource",
+            Look::Tls { .. } => "tls",
+            Look::Tcp { .. } => "tcp",
+            Look::Postgres { .. } => "postgres",
+            Look::Redis { .. } => "redis",
+        }
+    }
+}

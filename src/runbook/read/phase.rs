@@ -1,0 +1,143 @@
+//! `[[phase]]`, `[[phase.step]]`, and what stands in a step besides its action.
+
+use std::time::Duration;
+
+use super::action::{find_action, read_action};
+use super::part;
+use crate::gate::Rule;
+use crate::runbook::block::{Block, Reader};
+use crate::runbook::document::Path;
+use crate::runbook::draft::{Part, PhaseDraft, StepDraft, TurnDraft};
+use crate::runbook::format::ON_FAILURE;
+use crate::runbook::model::{FanOut, Require};
+use crate::runbook::template::Meaning;
+
+/// Time between two samples.
+const EVERY: Duration = Duration::from_secs(10);
+/// When a gate gives up.
+const GATE_TIMEOUT: Duration = Duration::from_mins(20);
+/// More than anybody reviews.
+const MOST_ITEMS: usize = 1000;
+
+pub(super) fn read_phases(reader: &Reader<'_>, root: &Block<'_, '_>) -> Vec<PhaseDraft> {
+    let blocks = root.blocks("phase");
+    define_outputs(reader, &blocks);
+    blocks.iter().map(|block| block.as_ref().map(|block| read_phase(reader, block)).unwrap_or_default()).collect()
+}
+
+/// What steps bring about is ahead of every step until the step has been read.
+fn define_outputs(reader: &Reader<'_>, phases: &[Option<Block<'_, '_>>]) {
+    for (index, _) in phases.iter().enumerate() {
+        let mut step = 0;
+        while reader.document.span(&Path::step(index, step)).is_some() {
+            outputs(reader, &Path::step(index, step), &Meaning::Ahead);
+            step += 1;
+        }
+    }
+}
+
+fn outputs(reader: &Reader<'_>, step: &Path, meaning: &Meaning) {
+    let text = |key: &str| reader.document.text_at(&step.key(key));
+    let (Some(name), Some(uses)) = (text("name"), text("uses")) else { return };
+    for output in find_action(uses).map_or(&[][..], |action| action.gives) {
+        reader.scope.define(format!("steps.{name}.{output}"), meaning.clone());
+    }
+}
+
+fn read_phase(reader: &Reader<'_>, block: &Block<'_, '_>) -> PhaseDraft {
+    let name = block.literal("name");
+    let title = block.text("title");
+    let budget = block.positive_duration("budget");
+    let on_failure = block.choice("on_failure", &ON_FAILURE);
+    let mut steps = Vec::new();
+    for step in block.blocks("step") {
+        steps.push(step.as_ref().map_or_else(StepDraft::faulty, |step| read_step(reader, step)));
+        if let Some(step) = &step {
+            outputs(reader, &step.path, &Meaning::Later);
+        }
+    }
+    block.finish();
+    PhaseDraft { name, title, budget, on_failure, steps }
+}
+
+fn read_step(reader: &Reader<'_>, block: &Block<'_, '_>) -> StepDraft {
+    let name = block.literal("name");
+    let fan_out = part(reader, block.has("for_each"), || read_for_each(&block.block("for_each")?));
+    let turns = match &fan_out {
+        Part::Absent => vec![read_turn(reader, block)],
+        Part::Faulty => {
+            // Without its items nothing can be said of what `${item}` stands for.
+            reader.scope.define("item", Meaning::Unknown);
+            vec![read_turn(reader, block)]
+        }
+        Part::Read(fan_out) => fan_out
+            .items
+            .iter()
+            .map(|item| {
+                reader.scope.define("item", Meaning::Is(item.clone()));
+                read_turn(reader, block)
+            })
+            .collect(),
+    };
+    reader.scope.forget("item");
+    let one_way = block.flag("one_way").unwrap_or(false);
+    let confirm = block.text("confirm");
+    let require = part(reader, block.has("require"), || Some(read_require(&block.block("require")?)));
+    let on_failure = block.choice("on_failure", &ON_FAILURE);
+    block.finish();
+    StepDraft { name, turns, fan_out, one_way, confirm, require, on_failure }
+}
+
+fn read_turn(reader: &Reader<'_>, block: &Block<'_, '_>) -> TurnDraft {
+    let mut watched = Vec::new();
+    let action = part(reader, true, || read_action(reader, block));
+    let gate = part(reader, block.has("gate"), || read_gate(&block.block("gate")?, &mut watched));
+    TurnDraft { action, gate, watched }
+}
+
+fn read_for_each(block: &Block<'_, '_>) -> Option<FanOut> {
+    let items = block.texts("items");
+    let max_parallel = block.count("max_parallel", 1).unwrap_or(1);
+    let max_failures = block.count("max_failures", 0).unwrap_or(0);
+    block.finish();
+    let items = items?;
+    if items.is_empty() {
+        block.wrong("items", "there is nothing to do it for", "name at least one item");
+    }
+    if items.len() > MOST_ITEMS {
+        let message = format!("{} items are more than anybody reviews", items.len());
+        block.wrong("items", message, &format!("a step is done for at most {MOST_ITEMS}"));
+        return None;
+    }
+    let mut sorted: Vec<&String> = items.iter().collect();
+    sorted.sort_unstable();
+    if let Some((twice, _)) = sorted.iter().zip(sorted.iter().skip(1)).find(|(one, next)| one == next) {
+        block.wrong("items", format!("`{twice}` stands there twice"), "a turn is told apart by its item");
+    }
+    Some(FanOut { items, max_parallel, max_failures })
+}
+
+fn read_require(block: &Block<'_, '_>) -> Require {
+    let healthy = block.texts("healthy").unwrap_or_default();
+    let unhealthy = block.texts("unhealthy").unwrap_or_default();
+    let condition = block.condition("condition");
+    block.finish();
+    if !["healthy", "unhealthy", "condition"].iter().any(|key| block.has(key)) {
+        block.wrong("require", "this requires nothing", "say `healthy`, `unhealthy` or `condition`");
+    }
+    Require { healthy, unhealthy, condition }
+}
+
+fn read_gate(block: &Block<'_, '_>, watched: &mut Vec<String>) -> Option<Rule> {
+    let healthy = block.texts("healthy");
+    watched.extend(healthy.iter().flatten().cloned());
+    let hold = block.duration("for").unwrap_or(Duration::ZERO);
+    let every = block.positive_duration("every").unwrap_or(EVERY);
+    let timeout = block.positive_duration("timeout").unwrap_or(GATE_TIMEOUT);
+    let max_failure_rate = block.parsed("max_failure_rate", crate::runbook::value::rate);
+    if healthy.as_ref().is_some_and(Vec::is_empty) {
+        block.wrong("healthy", "a gate that looks at nothing proves nothing", "name at least one probe");
+    }
+    block.finish();
+    Some(Rule { healthy: healthy?, hold, every, timeout, max_failure_rate })
+}
