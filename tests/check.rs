@@ -99,6 +99,50 @@ fn the_flagship_is_clean() {
     }, { insta::assert_debug_snapshot!("flagship-as-read", runbook) });
 }
 
+/// The remediation as the incident's documents prescribed it: what is wrong with it, all of it.
+#[test]
+fn the_exhibit_is_rejected_for_everything_that_is_wrong_with_it() {
+    let name = "connector-exhaustion.as-prescribed.toml";
+    let bytes = fs::read(Path::new("runbooks").join(name)).unwrap();
+    let outcome = check(name, &bytes, &Inputs::none(), Mode::Check);
+    assert!(!outcome.is_sound());
+    for code in [
+        "connector-max-instances",
+        "one-way-unsaid",
+        "traffic-pinned",
+        "tag-not-digest",
+        "serverless-timeout",
+        "wildcard-certificate",
+        "gate-too-short",
+        "metric-gate-too-short",
+        "websocket-outlives-timeout",
+        "rollback-target-deleted",
+        "rollback-impossible",
+        "ambient-target",
+        "unknown-probe",
+        "secret-shown",
+    ] {
+        assert!(codes(&outcome).contains(code), "{code} is not found");
+    }
+    snapshot("as-prescribed", &outcome.render(STYLE));
+}
+
+#[test]
+fn every_other_runbook_that_is_shipped_is_clean() {
+    let mut seen = 0;
+    for entry in fs::read_dir("runbooks").unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.display().to_string();
+        if name.contains(".sim.") || name.contains(".as-prescribed.") {
+            continue;
+        }
+        let outcome = check(&name, &fs::read(&path).unwrap(), &Inputs::none(), Mode::Check);
+        assert_eq!(outcome.render(STYLE), "", "{name}");
+        seen += 1;
+    }
+    assert!(seen >= 3);
+}
+
 #[test]
 fn windows_lines_and_a_byte_order_mark_change_nothing() {
     let text = format!("\u{feff}{}", flagship().replace('\n', "\r\n"));
