@@ -63,7 +63,14 @@ fn each_mistake_is_found_and_nothing_else_is_said() {
 #[test]
 fn every_code_has_a_file_and_every_rule_is_named_as_its_file() {
     // These need more than a file to show; they have tests of their own below.
-    let elsewhere = [mistake::MISSING_INPUT, mistake::UNKNOWN_INPUT, "file-too-large", "not-utf-8", mistake::TOO_DEEP];
+    let elsewhere = [
+        mistake::MISSING_INPUT,
+        mistake::UNKNOWN_INPUT,
+        "file-too-large",
+        "not-utf-8",
+        "unreadable-file",
+        mistake::TOO_DEEP,
+    ];
     let rules = RULES.iter().map(|rule| rule.code);
     let all: Vec<&str> = rules
         .chain(mistake::CODES.iter().map(|(code, _)| *code))

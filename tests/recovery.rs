@@ -79,3 +79,21 @@ fn the_readme_shows_a_real_run() {
         assert!(rest.any(|real| real == line), "the README shows {line:?}, which no run says there");
     }
 }
+
+/// The second shipped runbook: nothing recovers by waiting, and moving the traffic back does it.
+#[test]
+fn a_bad_revision_gives_its_traffic_back() {
+    let desk = Desk::new();
+    let runbook = "runbooks/bad-revision.toml";
+    let sick = std::fs::read_to_string(runbook).unwrap();
+    let (head, rest) = sick.split_once("[[phase]]\nname   = \"back\"").unwrap();
+    let (_, prove) = rest.split_once("[[phase]]\nname   = \"prove\"").unwrap();
+    let waiting = desk.write("waiting.toml", &format!("{head}[[phase]]\nname   = \"prove\"{prove}"));
+    let scenario = std::fs::canonicalize("runbooks/bad-revision.sim.toml").unwrap().display().to_string();
+    let flags = ["--yes", "--speed", "max", "--on-failure", "stop"];
+    desk.rectify(&[&["run", &waiting, "--sim", &scenario], &flags[..]].concat())
+        .code(1)
+        .says("`checkout` can no longer be healthy");
+    let done = desk.rectify(&[&["run", runbook, "--sim"], &flags[..]].concat()).code(0);
+    done.says("checkout-00041-kez 100 %").says("✓ proven healthy: 198 samples, failure rate < 1.5 %").says("✓ done");
+}

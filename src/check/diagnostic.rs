@@ -252,8 +252,8 @@ fn line_start(text: &str, at: usize) -> usize {
     text[..at].rfind('\n').map_or(0, |newline| newline + 1)
 }
 
-/// Counted from one.
-fn line_and_column(text: &str, at: usize) -> (usize, usize) {
+/// Counted from one, columns in characters.
+pub(super) fn line_and_column(text: &str, at: usize) -> (usize, usize) {
     let at = boundary(text, at);
     let start = line_start(text, at);
     (text[..start].matches('\n').count() + 1, text[start..at].chars().count() + 1)

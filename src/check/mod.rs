@@ -1,17 +1,21 @@
 //! Is it right, before anything runs? Reads a runbook and what resource kinds say of themselves; no network.
 //!
 //! [`check`] says everything it can at once: what the reader could not read, and what the rules find in the
-//! rest. Only it can make a [`Checked`], and only a `Checked` can be planned.
+//! rest. [`Report`] tells it to programs, [`page`] explains a code. Only it can make a [`Checked`], and only a `Checked` can be planned.
 
 mod diagnostic;
+mod explain;
 pub mod facts;
 mod gcloud;
+mod json;
 mod rules;
 mod undo;
 
 use std::fmt;
 
 pub use diagnostic::{Diagnostic, Label, Severity, Style, render};
+pub use explain::{codes, page};
+pub use json::Report;
 pub use rules::{RULES, Rule};
 
 use crate::runbook::model::Runbook;
@@ -23,12 +27,17 @@ const LARGEST: usize = 1024 * 1024;
 
 /// The file is larger than any runbook.
 const FILE_TOO_LARGE: &str = "file-too-large";
+/// There is no file, or it cannot be read.
+const UNREADABLE_FILE: &str = "unreadable-file";
 /// The file is not text.
 const NOT_UTF_8: &str = "not-utf-8";
 
 /// What this module itself can report about a file, with what it means in a line.
-pub const FILE_CODES: &[(&str, &str)] =
-    &[(FILE_TOO_LARGE, "the file is larger than any runbook"), (NOT_UTF_8, "the file is not text in UTF-8")];
+pub const FILE_CODES: &[(&str, &str)] = &[
+    (FILE_TOO_LARGE, "the file is larger than any runbook"),
+    (NOT_UTF_8, "the file is not text in UTF-8"),
+    (UNREADABLE_FILE, "the file cannot be read"),
+];
 
 /// The proof that a runbook checks: every rule was asked and none objected. Warnings are allowed.
 #[derive(Clone, Debug)]
@@ -61,6 +70,17 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// A file that could not be read, and why.
+    pub fn unreadable(name: &str, why: &str) -> Outcome {
+        let diagnostic = Diagnostic::error(UNREADABLE_FILE, 0..0, format!("{name} cannot be read: {why}"));
+        Outcome { checked: None, diagnostics: vec![diagnostic], name: name.to_owned(), text: String::new() }
+    }
+
+    /// What people are told the file is called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Whether nothing is wrong. In [`Mode::Check`] that can be so without a [`Checked`]: a runbook may be right
     /// while some of its inputs are still to be given.
     pub fn is_sound(&self) -> bool {

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::console::Console;
 use super::exit::{Exit, Trouble};
-use crate::check::{Checked, Severity, Style, check as check_bytes};
+use crate::check::{Checked, Outcome, Report, Severity, Style, check as check_bytes};
 use crate::inert::inert;
 use crate::runbook::{Inputs, Mode};
 
@@ -18,38 +18,81 @@ const READ: u64 = (1 << 20) + 1;
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// The runbooks
+    /// The runbooks; `-` is what comes on stdin
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
+
+    /// How to say what is wrong
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
 }
 
 pub(super) fn check(arguments: &Arguments, console: Console) -> Result<Exit, Trouble> {
-    let mut exit = Exit::Done;
-    for file in &arguments.files {
-        let name = file.display().to_string();
-        let outcome = check_bytes(&name, &read(file)?, &Inputs::none(), Mode::Check);
-        if outcome.diagnostics.is_empty() {
-            console.out(&format!("{}: no mistakes\n", inert(&name)));
-        }
-        console.out(&outcome.render(style(console)));
-        if !outcome.is_sound() {
-            exit = Exit::Usage;
+    let outcomes: Vec<Outcome> = arguments.files.iter().map(|file| outcome(file)).collect();
+    match arguments.format {
+        Format::Text => tell(&outcomes, console),
+        Format::Json => {
+            let json = serde_json::to_string_pretty(&Report::of(&outcomes));
+            let json = json.map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+            console.out(&format!("{json}\n"));
         }
     }
-    Ok(exit)
+    Ok(if outcomes.iter().all(Outcome::is_sound) { Exit::Done } else { Exit::Usage })
 }
 
-/// The bytes of a runbook. Only regular files: a FIFO would wait for ever.
-pub(super) fn read(file: &Path) -> Result<Vec<u8>, Trouble> {
-    let trouble = |why: String| Trouble::new(Exit::Usage, format!("{} cannot be read: {why}", file.display()));
-    let metadata = std::fs::metadata(file).map_err(|error| trouble(error.to_string()))?;
-    if !metadata.is_file() {
-        return Err(trouble("it is not a regular file".to_owned()));
+fn outcome(file: &Path) -> Outcome {
+    let name = file.display().to_string();
+    match read(file) {
+        Ok(bytes) => check_bytes(&name, &bytes, &Inputs::none(), Mode::Check),
+        Err(why) => Outcome::unreadable(&name, &why),
     }
+}
+
+fn tell(outcomes: &[Outcome], console: Console) {
+    for outcome in outcomes {
+        if outcome.diagnostics.is_empty() {
+            console.out(&format!("{}: no mistakes\n", inert(outcome.name())));
+        }
+        console.out(&outcome.render(style(console)));
+    }
+    let first = outcomes.iter().flat_map(|outcome| &outcome.diagnostics).next();
+    if let Some(diagnostic) = first {
+        console
+            .out(&format!("rectify explain {} tells more about the first; any other code likewise\n", diagnostic.code));
+    }
+}
+
+/// The bytes of a runbook, or why there are none.
+fn read(file: &Path) -> Result<Vec<u8>, String> {
+    let why = |error: io::Error| error.to_string();
+    if file == Path::new("-") {
+        return bytes(io::stdin().lock()).map_err(why);
+    }
+    // Only a regular file: a FIFO would be waited for for ever.
+    let metadata = std::fs::metadata(file).map_err(why)?;
+    if !metadata.is_file() {
+        return Err("it is not a regular file".to_owned());
+    }
+    File::open(file).and_then(bytes).map_err(why)
+}
+
+fn bytes(from: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let opened = File::open(file).and_then(|file| file.take(READ).read_to_end(&mut bytes));
-    opened.map_err(|error| trouble(error.to_string()))?;
+    from.take(READ).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// A runbook that is to be used.
+pub(super) fn file(file: &Path) -> Result<Vec<u8>, Trouble> {
+    read(file).map_err(|why| Trouble::new(Exit::Usage, format!("{} cannot be read: {why}", file.display())))
 }
 
 /// A runbook that is to be used. Its mistakes are shown on stderr.

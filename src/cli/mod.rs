@@ -2,8 +2,11 @@
 
 mod check;
 mod cloud;
+mod completions;
 mod console;
 mod exit;
+mod explain;
+mod new;
 mod plan;
 mod proxy;
 mod resume;
@@ -44,6 +47,8 @@ struct Cli {
 enum Command {
     /// Find every mistake that can be known without a network
     Check(check::Arguments),
+    /// Tell what a code of `check` means, and how to put it right
+    Explain(explain::Arguments),
     /// Show what a run would change; write nothing
     Plan(plan::Arguments),
     /// Plan, ask, apply, and wait until health is proven
@@ -58,8 +63,14 @@ enum Command {
     Show(show::Arguments),
     /// Check that a run's journal, plan and runbook are as they were written
     Verify(verify::Arguments),
+    /// Write a runbook to begin with
+    New(new::Arguments),
     /// Print the JSON Schema of runbooks, for editors
     Schema,
+    /// Print a completion script for a shell
+    Completions(completions::Arguments),
+    /// Print the manual page
+    Man(completions::ManArguments),
     /// Serve a simulated cloud on loopback
     Simulate(simulate::Arguments),
 }
@@ -110,6 +121,7 @@ fn dispatch(cli: Cli, console: Console) -> Result<Exit, Trouble> {
     let state = || state(cli.state.clone());
     match cli.command {
         Command::Check(arguments) => check::check(&arguments, console),
+        Command::Explain(arguments) => explain::explain(&arguments, console),
         Command::Plan(arguments) => alone(plan::plan(&arguments, console)),
         Command::Run(arguments) => alone(run::run(&arguments, &state()?, console)),
         Command::Resume(arguments) => alone(resume::resume(&arguments, &state()?, console)),
@@ -117,6 +129,9 @@ fn dispatch(cli: Cli, console: Console) -> Result<Exit, Trouble> {
         Command::Runs => Ok(runs::runs(&state()?, console)),
         Command::Show(arguments) => show::show(&arguments, &state()?, console),
         Command::Verify(arguments) => verify::verify(&arguments, &state()?, console),
+        Command::New(arguments) => new::new(&arguments, console),
+        Command::Completions(arguments) => Ok(completions::completions(&arguments, console)),
+        Command::Man(arguments) => completions::man(&arguments, console),
         Command::Schema => schema::schema(console),
         Command::Simulate(arguments) => alone(simulate::simulate(&arguments, console)),
     }

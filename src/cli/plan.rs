@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::check::{read, runbook};
+use super::check::{file, runbook};
 use super::cloud::{CloudFlags, Connection};
 use super::console::Console;
 use super::exit::{Exit, Trouble};
@@ -57,7 +57,7 @@ pub(super) struct Made {
 /// Checks the runbook, looks at the cloud and works out the plan.
 pub(super) async fn make(source: &Source, on_failure: Option<OnFailure>, console: Console) -> Result<Made, Trouble> {
     let inputs: BTreeMap<_, _> = source.input.iter().cloned().collect();
-    let checked = runbook(&source.file.display().to_string(), &read(&source.file)?, inputs.clone(), console)?;
+    let checked = runbook(&source.file.display().to_string(), &file(&source.file)?, inputs.clone(), console)?;
     let connection = Connection::open(source.cloud.place(&source.file)?).await?;
     let observed_at = connection.clock.now();
     let observed = observe(checked.runbook(), &connection.cloud, &connection.kinds).await;

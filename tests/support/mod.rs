@@ -81,6 +81,14 @@ impl Desk {
         self.spawn(arguments).end()
     }
 
+    /// The same with this on its stdin, from a file.
+    pub fn rectify_with_input(&self, arguments: &[&str], input: &str) -> Done {
+        fs::write(self.path("stdin"), input).unwrap();
+        let mut command = self.command(arguments);
+        command.stdin(fs::File::open(self.path("stdin")).unwrap());
+        Process(command.spawn().unwrap()).end()
+    }
+
     /// The directory of the only run.
     pub fn run_directory(&self) -> PathBuf {
         let runs = self.path("rectify/runs");

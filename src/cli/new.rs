@@ -1,0 +1,63 @@
+//! `rectify new`: a runbook to begin with, and the schema that an editor completes it from.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::console::Console;
+use super::exit::{Exit, Trouble};
+use crate::runbook::format;
+
+/// The runbook to begin with; `NAME` stands for its name.
+const STARTER: &str = include_str!("starter.toml");
+/// What the starter's first line names.
+const SCHEMA: &str = "runbook.schema.json";
+/// What a runbook is called whose file has no name to be one.
+const UNNAMED: &str = "my-runbook";
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// The runbook to write; its name is the file's
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+pub(super) fn new(arguments: &Arguments, console: Console) -> Result<Exit, Trouble> {
+    let file = &arguments.file;
+    let name = name_of(file);
+    let text = STARTER.replace("NAME", &name);
+    write(file, &text).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Trouble::new(Exit::Usage, format!("{} is there already", file.display()))
+            .help("name a file that is not, or remove it yourself"),
+        _ => Trouble::new(Exit::Failed, format!("{} cannot be written: {error}", file.display())),
+    })?;
+    let schema = file.with_file_name(SCHEMA);
+    let json = serde_json::to_string_pretty(&format::schema());
+    let json = json.map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+    let with_schema = match write(&schema, &format!("{json}\n")) {
+        Ok(()) => format!(", and {} for your editor", schema.display()),
+        // One that is there serves as well, and may be somebody's own.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => String::new(),
+        Err(error) => {
+            return Err(Trouble::new(Exit::Failed, format!("{} cannot be written: {error}", schema.display())));
+        }
+    };
+    console.out(&format!("wrote {}{with_schema}\n\n", file.display()));
+    console.out(&format!("  rectify check {}\n", file.display()));
+    Ok(Exit::Done)
+}
+
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    OpenOptions::new().write(true).create_new(true).open(path)?.write_all(text.as_bytes())
+}
+
+/// The file's name as a runbook's: lower-case letters, digits and hyphens.
+fn name_of(file: &Path) -> String {
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
+    let letters = stem.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' });
+    let name: String = letters.take(63).collect();
+    let name = name.trim_matches('-');
+    if name.is_empty() { UNNAMED.to_owned() } else { name.to_owned() }
+}
