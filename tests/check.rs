@@ -20,6 +20,11 @@ fn flagship() -> String {
     include_str!("../runbooks/connector-exhaustion.toml").to_owned()
 }
 
+/// Every table, probe and action that there is.
+fn everything() -> String {
+    include_str!("check/everything.toml").to_owned()
+}
+
 fn of(text: &str) -> Outcome {
     check("runbook.toml", text.as_bytes(), &Inputs::none(), Mode::Check)
 }
@@ -243,6 +248,70 @@ fn what_is_given_is_checked_like_what_is_written() {
     snapshot("unknown-input", &outcome.render(STYLE));
 }
 
+#[test]
+fn a_secret_is_used_and_never_shown() {
+    let text = r#"
+[runbook]
+name = "sample"
+[target]
+project = "shop-staging"
+region = "us-central1"
+[inputs]
+token = { secret = true, env = "TOKEN", pattern = "^hunter" }
+[probes.chat]
+http = "https://api.example.com/"
+headers = { Authorization = "Bearer ${inputs.token}" }
+expect = "status == 200"
+[[phase]]
+name = "one"
+[[phase.step]]
+name = "watch"
+uses = "probe"
+gate = { healthy = ["chat"] }
+"#;
+    let with = |value: &str| {
+        let environment = BTreeMap::from([("TOKEN".to_owned(), value.to_owned())]);
+        check("runbook.toml", text.as_bytes(), &Inputs::none().environment(environment), Mode::Check)
+    };
+    let good = with("hunter2");
+    let runbook = good.checked.expect("it checks").runbook().clone();
+    let rectify::runbook::model::Look::Http { headers, .. } = &runbook.probes["chat"].look else { panic!("not HTTP") };
+    let header = &headers["Authorization"];
+    assert_eq!(secrecy::ExposeSecret::expose_secret(header.value()), "Bearer hunter2");
+    assert_eq!(header.to_string(), "Bearer ${inputs.token}");
+    assert!(!format!("{runbook:?}").contains("hunter2"));
+    let bad = with("swordfish");
+    assert!(codes(&bad).contains("input-pattern") && !bad.render(STYLE).contains("swordfish"));
+    let given = check("runbook.toml", text.as_bytes(), &given(&[("token", "hunter2")]), Mode::Run);
+    assert!(codes(&given).contains("secret-shown") && !given.render(STYLE).contains("hunter2"));
+}
+
+#[test]
+fn a_step_for_each_item_is_a_turn_for_each() {
+    let text = flagship().replace(
+        "with = { service = \"netra-auth-staging\", image = \"${inputs.auth_image}\" }",
+        "with = { service = \"${item}\", image = \"${inputs.auth_image}\" }\nfor_each = { items = [\"a\", \"B\", \"c\"] }",
+    );
+    let outcome = of(&text);
+    // Each item is looked at by every rule: `B` is no name for a service, and three are more than the limit.
+    assert_eq!(codes(&outcome), BTreeSet::from(["bad-name", "beyond-limits"]), "{}", outcome.render(STYLE));
+    let outcome = of(&text.replace("\"B\", \"c\"", "").replace("services      = 2", "services      = 9"));
+    let runbook = outcome.checked.expect("it checks").runbook().clone();
+    let step = &runbook.phases[1].steps[0];
+    assert_eq!((step.turns.len(), step.fan_out.as_ref().map(|fan_out| fan_out.items.len())), (1, Some(1)));
+    assert_eq!(step.turns[0].action.service(), Some("a"));
+}
+
+/// A probe that does not say what is healthy has a condition all the same, and it is the one that is documented.
+#[test]
+fn what_is_healthy_goes_without_saying_for_some_probes() {
+    let text = everything();
+    let kept =
+        text.lines().filter(|line| !line.starts_with("expect = 'latency") && !line.starts_with("expect = 'complete"));
+    let outcome = of(&kept.collect::<Vec<_>>().join("\n"));
+    assert!(outcome.is_sound(), "{}", outcome.render(STYLE));
+}
+
 // ── files that are none ─────────────────────────────────────────────────────────────────────────────────────
 
 #[test]
@@ -283,8 +352,9 @@ proptest::proptest! {
     #[test]
     fn a_mutilated_runbook_never_panics_and_never_loses_its_diagnostics(
         at in 0.0..1.0_f64, cut in 0..60_usize, put in "[ -~\n\u{e9}]{0,6}|\\$\\{|\"|'|\\[\\[|=|0", swap in 0.0..1.0_f64,
+        whole in proptest::bool::ANY,
     ) {
-        let text: Vec<char> = flagship().chars().collect();
+        let text: Vec<char> = if whole { everything() } else { flagship() }.chars().collect();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a place in a text")]
         let place = |part: f64| (part * text.len() as f64) as usize;
         let (start, end) = (place(at), (place(at) + cut).min(text.len()));
@@ -296,7 +366,9 @@ proptest::proptest! {
             let report = outcome.render(STYLE);
             assert_eq!(outcome.diagnostics.is_empty(), report.is_empty());
             let errors = outcome.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-            assert_eq!(outcome.checked.is_none(), errors, "{report}\n{text}");
+            assert!(outcome.checked.is_none() || !errors, "{report}\n{text}");
+            let json = serde_json::to_value(rectify::check::Report::of(std::slice::from_ref(&outcome))).unwrap();
+            assert_eq!(json["files"][0]["diagnostics"].as_array().map(Vec::len), Some(outcome.diagnostics.len()));
         }
     }
 }

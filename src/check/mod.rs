@@ -22,8 +22,8 @@ use crate::runbook::model::Runbook;
 use crate::runbook::{Document, Draft, Inputs, Mode, read};
 use rules::Subject;
 
-/// Far more than anybody reviews, and little enough to be read in a moment.
-const LARGEST: usize = 1024 * 1024;
+/// The most bytes that a runbook has: ten thousand steps with room to spare. What is larger is something else.
+pub const LARGEST: usize = 4 * 1024 * 1024;
 
 /// The file is larger than any runbook.
 const FILE_TOO_LARGE: &str = "file-too-large";

@@ -9,12 +9,9 @@ use clap::{Args, ValueEnum};
 
 use super::console::Console;
 use super::exit::{Exit, Trouble};
-use crate::check::{Checked, Outcome, Report, Severity, Style, check as check_bytes};
+use crate::check::{Checked, LARGEST, Outcome, Report, Severity, Style, check as check_bytes};
 use crate::inert::inert;
 use crate::runbook::{Inputs, Mode};
-
-/// More than this is not read; a runbook has at most 1 MiB.
-const READ: u64 = (1 << 20) + 1;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -86,7 +83,8 @@ fn read(file: &Path) -> Result<Vec<u8>, String> {
 
 fn bytes(from: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    from.take(READ).read_to_end(&mut bytes)?;
+    // One byte more than a runbook has, so that what is too large is known to be.
+    from.take(LARGEST as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -1,5 +1,8 @@
 //! "Did you mean …?": the known words that somebody may have wanted to write.
 
+/// How many known words are looked at: a file of nothing but names could ask for them any number of times.
+const MOST: usize = 200;
+
 /// The words of `known` that are near enough to `word` to be worth offering, nearest first, at most three.
 pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Vec<&'k str> {
     // Distance is quadratic in the length, and nobody mistypes a key by hundreds of letters.
@@ -8,10 +11,9 @@ pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Vec<
     }
     let folded = word.to_lowercase().replace('-', "_");
     let allowed = 1 + folded.chars().count() / 4;
-    // A file of nothing but names could ask for this any number of times.
     let mut near: Vec<(usize, &str)> = known
         .into_iter()
-        .take(1000)
+        .take(MOST)
         .filter(|candidate| *candidate != word)
         .filter_map(|candidate| {
             let other = candidate.to_lowercase().replace('-', "_");
@@ -32,10 +34,11 @@ pub fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k str> + C
     if !near.is_empty() {
         return Some(format!("did you mean {}?", list(near.into_iter(), "or")));
     }
-    let mut known: Vec<&str> = known.into_iter().collect();
+    let count = known.clone().into_iter().count();
+    let mut known: Vec<&str> = known.into_iter().take(MOST).collect();
     known.sort_unstable();
     known.dedup();
-    match known.len() {
+    match count {
         0 => None,
         1..=12 => Some(format!("there is {}", list(known.into_iter(), "and"))),
         more => Some(format!("there are {more} to choose from, such as {}", list(known.into_iter().take(5), "and"))),

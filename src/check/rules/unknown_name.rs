@@ -2,6 +2,8 @@
 //!
 //! A name that is not seen gives no answer, and no answer is never healthy: the gate would wait until it gives up.
 
+use std::collections::BTreeSet;
+
 use super::{Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
 use crate::check::facts::facts_of;
@@ -26,11 +28,19 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
             found.push(stands_for_nothing(subject, &path, &probe.expect, unknown, message, known()));
         }
     }
+    let known = Known::of(subject.draft);
     for (path, condition) in subject.conditions() {
         for parts in condition.paths() {
-            let Err(Unknown { name, among, of }) = known_to_a_run(subject.draft, parts) else { continue };
-            let message = format!("`{name}` stands for nothing here; {of} {}", list(among.iter().copied(), "and"));
-            found.push(stands_for_nothing(subject, &path, condition, name, message, among.iter().copied()));
+            let Err(Unknown { name, among, of }) = known.follow(parts) else { continue };
+            // A runbook may have thousands of probes; the nearest is offered below.
+            let among: Vec<&str> = among.collect();
+            let there = if among.len() <= 12 {
+                format!("; {of} {}", list(among.iter().copied(), "and"))
+            } else {
+                String::new()
+            };
+            let message = format!("`{name}` stands for nothing here{there}");
+            found.push(stands_for_nothing(subject, &path, condition, name, message, among.into_iter()));
         }
     }
     found
@@ -55,54 +65,73 @@ fn stands_for_nothing<'k>(
 /// A part of a path that stands for nothing.
 struct Unknown<'a> {
     name: &'a str,
-    among: Vec<&'a str>,
+    among: Box<dyn Iterator<Item = &'a str> + 'a>,
     /// What `among` is, up to its list.
     of: &'static str,
 }
 
-/// Follows a path through what the conditions over a run may speak of.
-fn known_to_a_run<'a>(draft: &'a Draft, path: &'a [String]) -> Result<(), Unknown<'a>> {
-    const ROOTS: [&str; 8] =
-        ["probes", "baseline", "steps", "target", "runbook", "elapsed", "since_incident", "service_health"];
-    let Some((root, rest)) = path.split_first() else { return Ok(()) };
-    match root.as_str() {
-        "probes" => of_probes(draft, rest),
-        "baseline" => match rest.split_first() {
-            Some((probes, rest)) if probes == "probes" => of_probes(draft, rest),
-            Some((other, _)) => Err(Unknown { name: other, among: vec!["probes"], of: "a baseline has" }),
-            None => Ok(()),
-        },
-        "steps" => {
-            let names = draft.steps().filter_map(|(_, step)| step.name.as_deref());
-            let rest = one_of(rest, names.collect(), "the steps are")?;
-            one_of(rest, vec!["done", "failed", "skipped", "rolled_back"], "a step has").map(drop)
+/// What the conditions over a run may speak of.
+struct Known<'a> {
+    draft: &'a Draft,
+    steps: BTreeSet<&'a str>,
+}
+
+const ROOTS: &[&str] =
+    &["probes", "baseline", "steps", "target", "runbook", "elapsed", "since_incident", "service_health"];
+
+impl<'a> Known<'a> {
+    fn of(draft: &'a Draft) -> Known<'a> {
+        Known { draft, steps: draft.steps().filter_map(|(_, step)| step.name.as_deref()).collect() }
+    }
+
+    fn follow<'p>(&'p self, path: &'p [String]) -> Result<(), Unknown<'p>> {
+        let Some((root, rest)) = path.split_first() else { return Ok(()) };
+        match root.as_str() {
+            "probes" => self.probe(rest),
+            "baseline" => {
+                one_of(rest, &["probes"], "a baseline has")?;
+                self.probe(rest.get(1..).unwrap_or_default())
+            }
+            "steps" => match rest.split_first() {
+                Some((step, rest)) if self.steps.contains(step.as_str()) => {
+                    one_of(rest, &["done", "failed", "skipped", "rolled_back"], "a step has")
+                }
+                Some((name, _)) => {
+                    Err(Unknown { name, among: Box::new(self.steps.iter().copied()), of: "the steps are" })
+                }
+                None => Ok(()),
+            },
+            "target" => one_of(rest, &["project", "region"], "the target has"),
+            "runbook" => one_of(rest, &["name", "incident"], "the runbook has"),
+            _ => one_of(path, ROOTS, "there is"),
         }
-        "target" => one_of(rest, vec!["project", "region"], "the target has").map(drop),
-        "runbook" => one_of(rest, vec!["name", "incident"], "the runbook has").map(drop),
-        name if ROOTS.contains(&name) => Ok(()),
-        name => Err(Unknown { name, among: ROOTS.to_vec(), of: "there is" }),
+    }
+
+    fn probe<'p>(&'p self, path: &'p [String]) -> Result<(), Unknown<'p>> {
+        let probes = &self.draft.probes;
+        let Some((name, rest)) = path.split_first() else { return Ok(()) };
+        let Some(probe) = probes.get(name) else {
+            return Err(Unknown { name, among: Box::new(probes.keys().map(String::as_str)), of: "the probes are" });
+        };
+        one_of(rest, &["healthy", "unhealthy", "unknown", "observation"], "a probe has")?;
+        match (rest, probe.read().and_then(|probe| facts_of(&probe.look))) {
+            ([verdict, fact, ..], Some(facts)) if verdict == "observation" => {
+                let known = || facts.iter().map(|(fact, _)| *fact);
+                let unknown = || Unknown { name: fact, among: Box::new(known()), of: "this probe sees" };
+                if known().any(|known| known == fact) { Ok(()) } else { Err(unknown()) }
+            }
+            _ => Ok(()),
+        }
     }
 }
 
-fn of_probes<'a>(draft: &'a Draft, path: &'a [String]) -> Result<(), Unknown<'a>> {
-    let rest = one_of(path, draft.probes.keys().map(String::as_str).collect(), "the probes are")?;
-    let Some((verdict, fact)) = rest.split_first() else { return Ok(()) };
-    one_of(rest, vec!["healthy", "unhealthy", "unknown", "observation"], "a probe has")?;
-    let look = path.first().and_then(|name| draft.probes.get(name)?.read()).map(|probe| &probe.look);
-    match look.and_then(facts_of) {
-        Some(facts) if verdict == "observation" => {
-            one_of(fact, facts.iter().map(|(fact, _)| *fact).collect(), "this probe sees").map(drop)
+/// Whether the first part is one of these, if there is a first part.
+fn one_of<'p>(path: &'p [String], among: &'static [&'static str], of: &'static str) -> Result<(), Unknown<'p>> {
+    match path.first() {
+        Some(name) if !among.contains(&name.as_str()) => {
+            Err(Unknown { name, among: Box::new(among.iter().copied()), of })
         }
         _ => Ok(()),
-    }
-}
-
-/// What comes behind the first part, if that is one of these.
-fn one_of<'a>(path: &'a [String], among: Vec<&'a str>, of: &'static str) -> Result<&'a [String], Unknown<'a>> {
-    match path.split_first() {
-        Some((name, _)) if !among.contains(&name.as_str()) => Err(Unknown { name, among, of }),
-        Some((_, rest)) => Ok(rest),
-        None => Ok(path),
     }
 }
 
