@@ -17,6 +17,7 @@ mod check;
 mod check_command;
 mod crash;
 mod drift;
+mod faults;
 mod pages;
 mod plan;
 mod recovery;

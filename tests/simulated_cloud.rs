@@ -836,7 +836,7 @@ async fn it_tells_who_asked_for_what_but_never_a_token() {
         json!([
             {
                 "at": start, "method": "GET", "path": format!("/v1/{}?%24alt=json", connector_name()),
-                "host": "127.0.0.1", "caller": "bearer", "status": 200,
+                "host": "127.0.0.1", "caller": "caller@simulated.invalid", "status": 200,
             },
             {
                 "at": start, "method": "GET", "path": "/health", "host": AUTH_HOST, "caller": "anonymous", "status": 503,

@@ -13,12 +13,16 @@
 //! - [`clock`] is what time it is in it, scaled or stepped;
 //! - [`api`] serves Google's APIs, and `/_sim/` for whoever watches;
 //! - [`data_plane`] is what the services' visitors see;
-//! - [`Simulator`] puts them behind one socket.
+//! - [`fault`] is what goes wrong on request;
+//! - [`Simulator`] puts them behind one socket, which speaks HTTP and HTTPS.
 
 pub mod api;
 pub mod clock;
 pub mod data_plane;
+pub mod fault;
+mod listener;
 pub mod scenario;
+mod tls;
 pub mod world;
 
 use std::collections::VecDeque;
@@ -27,7 +31,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use axum::serve::ListenerExt;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -59,6 +62,9 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// No certificate authority could be made.
+    #[error("a simulated cloud could not make its certificates")]
+    Certificates(#[source] rcgen::Error),
     /// It was called from outside a tokio runtime.
     #[error("a simulated cloud needs a tokio runtime to run on")]
     NoRuntime(#[source] tokio::runtime::TryCurrentError),
@@ -82,9 +88,12 @@ impl Simulator {
         listener.set_nonblocking(true).map_err(refused)?;
         let addr = listener.local_addr().map_err(refused)?;
         let listener = tokio::net::TcpListener::from_std(listener).map_err(refused)?;
-        let (stopped, mut stop) = watch::channel(false);
+        let (stopped, stop) = watch::channel(false);
+        let authority = Arc::new(tls::Authority::new().map_err(StartError::Certificates)?);
         let shared = Arc::new(Shared {
             clock,
+            faults: Mutex::new(world.faults().to_vec()),
+            authority: authority.clone(),
             world: Mutex::new(world),
             saved: Mutex::new(saved),
             seen: Mutex::new(VecDeque::new()),
@@ -92,16 +101,7 @@ impl Simulator {
         });
         shared.save(&shared.world())?;
         let router = api::router(shared.clone());
-        let task = runtime.spawn(async move {
-            // Without it every answer waits for the client's delayed acknowledgement. Failing to set it costs speed only.
-            let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-            axum::serve(listener, router)
-                .with_graceful_shutdown(async move {
-                    // An error means that the simulator has gone, which is the same.
-                    let _ = stop.wait_for(|stopped| *stopped).await;
-                })
-                .await
-        });
+        let task = runtime.spawn(listener::serve(listener, authority, router, stop));
         Ok(Self { addr, shared, task: Some(task) })
     }
 

@@ -14,6 +14,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use toml::Spanned;
 
+use super::fault::Fault;
+use super::world::caller::Caller;
 use super::world::connector::{self, Connector, State};
 use super::world::service::{Condition, ConditionState, Figures, Service};
 use super::world::traffic::{self, Target};
@@ -91,6 +93,10 @@ struct Document {
     connectors: BTreeMap<Spanned<String>, ConnectorTable>,
     #[serde(default)]
     services: BTreeMap<Spanned<String>, ServiceTable>,
+    #[serde(default)]
+    callers: BTreeMap<String, Caller>,
+    #[serde(default)]
+    faults: Vec<Spanned<Fault>>,
 }
 
 #[derive(Deserialize)]
@@ -100,6 +106,8 @@ struct Cloud {
     project_number: String,
     region: String,
     start: Timestamp,
+    #[serde(default)]
+    disabled_apis: BTreeSet<String>,
 }
 
 #[derive(Deserialize)]
@@ -187,6 +195,10 @@ impl Document {
             connectors: BTreeMap::new(),
             services: BTreeMap::new(),
             operations: BTreeMap::new(),
+            callers: self.callers,
+            disabled_apis: self.cloud.disabled_apis,
+            faults: faults(self.faults)?,
+            twist: None,
         };
         for (name, table) in self.connectors {
             let connector = table.build(name.span(), &world.connections_per_instance)?;
@@ -216,6 +228,16 @@ impl Document {
         world.settle();
         Ok(world)
     }
+}
+
+fn faults(faults: Vec<Spanned<Fault>>) -> Result<Vec<Fault>, Complaint> {
+    faults
+        .into_iter()
+        .map(|fault| match fault.as_ref().complaint() {
+            Some(reason) => complain(fault.span(), reason),
+            None => Ok(fault.into_inner()),
+        })
+        .collect()
 }
 
 /// Services that need each other in a circle could never become healthy.

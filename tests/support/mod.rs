@@ -1,5 +1,7 @@
 //! The program from outside: a whole-program test is five lines.
 
+pub mod cloud;
+
 use std::fs;
 use std::io::Read as _;
 use std::path::PathBuf;

@@ -7,12 +7,15 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
+use axum::http::header;
+use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::{Answered, Shared, object};
+use crate::sim::fault::Fault;
 use crate::sim::world::refusal::{Code, Refusal};
 
 pub(super) fn routes() -> Router<Arc<Shared>> {
@@ -20,6 +23,8 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
         .route("/_sim/state", get(state))
         .route("/_sim/requests", get(requests))
         .route("/_sim/clock", get(clock).post(advance))
+        .route("/_sim/faults", get(faults).post(inject).delete(clear))
+        .route("/_sim/ca.pem", get(certificate))
 }
 
 async fn state(State(shared): State<Arc<Shared>>) -> Answered {
@@ -71,6 +76,32 @@ async fn state(State(shared): State<Arc<Shared>>) -> Answered {
 
 async fn requests(State(shared): State<Arc<Shared>>) -> Json<Value> {
     Json(json!(&*shared.seen()))
+}
+
+async fn faults(State(shared): State<Arc<Shared>>) -> Json<Value> {
+    Json(json!(&*shared.faults()))
+}
+
+/// Adds a fault: `{"match": {"method": "PATCH", "path": "*/connectors/*"}, "fault": {"status": 503}, "times": 1}`.
+async fn inject(State(shared): State<Arc<Shared>>, body: Result<Bytes, BytesRejection>) -> Answered {
+    let body = Value::Object(object(body)?);
+    let fault: Fault = serde_json::from_value(body)
+        .map_err(|error| Refusal::new(Code::InvalidArgument, format!("This is not a fault: {error}")))?;
+    if let Some(complaint) = fault.complaint() {
+        return Err(Refusal::new(Code::InvalidArgument, complaint).into());
+    }
+    shared.faults().push(fault);
+    Ok(faults(State(shared)).await)
+}
+
+async fn clear(State(shared): State<Arc<Shared>>) -> Json<Value> {
+    shared.faults().clear();
+    faults(State(shared)).await
+}
+
+/// The certificate that clients must trust to speak HTTPS to it.
+async fn certificate(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/x-pem-file")], shared.authority.pem().to_owned())
 }
 
 async fn clock(State(shared): State<Arc<Shared>>) -> Json<Value> {

@@ -6,6 +6,7 @@
 //! (source: AIP-193).
 
 pub mod control;
+mod permission;
 pub mod run_v2;
 pub mod vpcaccess_v1;
 
@@ -20,14 +21,19 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
 use super::clock::{Clock, later};
 use super::data_plane;
+use super::fault::{self, Fault, Kind};
+use super::listener::Broken;
+use super::tls::Authority;
+use super::world::caller::SOMEBODY;
 use super::world::operation::Api;
+use super::world::operation::Twist;
 use super::world::refusal::{Code, Refusal};
 use super::world::{SavedError, World};
 
@@ -41,6 +47,8 @@ const REMEMBERED: usize = 100_000;
 pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) world: Mutex<World>,
+    pub(super) faults: Mutex<Vec<Fault>>,
+    pub(super) authority: Arc<Authority>,
     pub(super) saved: Mutex<Option<PathBuf>>,
     pub(super) seen: Mutex<VecDeque<Seen>>,
     /// Becomes true when the simulator stops, so that no handler sleeps on.
@@ -55,8 +63,21 @@ pub(super) struct Seen {
     path: String,
     host: String,
     /// Never the token itself.
-    caller: &'static str,
+    caller: String,
+    /// 0: the connection was broken in the place of an answer.
     status: u16,
+    /// What went wrong on request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<Kind>,
+}
+
+/// Who sent a request.
+#[derive(Clone, Debug)]
+pub(super) struct Caller(pub(super) String);
+
+tokio::task_local! {
+    /// What becomes of an operation that the request being served begins.
+    static TWIST: Option<Twist>;
 }
 
 impl Shared {
@@ -71,7 +92,9 @@ impl Shared {
     fn change<T>(&self, change: impl FnOnce(&mut World) -> Result<T, Refusal>) -> Result<T, Refusal> {
         let mut world = self.world();
         let mut next = world.clone();
+        next.twist(TWIST.try_with(Clone::clone).unwrap_or_default());
         let result = change(&mut next)?;
+        next.twist(None);
         if next != *world {
             self.save(&next).map_err(|error| Refusal::new(Code::Internal, error.to_string()))?;
             *world = next;
@@ -90,6 +113,10 @@ impl Shared {
         *self.saved.lock().unwrap_or_else(PoisonError::into_inner) = Some(path);
     }
 
+    pub(super) fn faults(&self) -> MutexGuard<'_, Vec<Fault>> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn seen(&self) -> MutexGuard<'_, VecDeque<Seen>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -100,6 +127,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .merge(vpcaccess_v1::routes())
         .merge(run_v2::routes())
+        .merge(permission::routes())
         .merge(control::routes())
         .fallback(|uri: Uri| async move {
             Failure::from(Refusal::new(Code::NotFound, format!("The requested URL {} was not found", uri.path())))
@@ -126,7 +154,7 @@ async fn receive(State(shared): State<Arc<Shared>>, request: Request, next: Next
     }
 }
 
-async fn serve(shared: &Arc<Shared>, request: Request, next: Next) -> Response {
+async fn serve(shared: &Arc<Shared>, mut request: Request, next: Next) -> Response {
     let at = shared.clock.now();
     let host = host_of(request.uri(), request.headers());
     let path = request.uri().path_and_query().map_or_else(|| request.uri().path(), |whole| whole.as_str()).to_owned();
@@ -134,30 +162,89 @@ async fn serve(shared: &Arc<Shared>, request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     let method = request.method().to_string();
-    let caller = match request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()) {
-        None => "anonymous",
-        Some(value) if value.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer ")) => "bearer",
-        Some(_) => "other",
+    let token = bearer(request.headers());
+    let caller = {
+        let world = shared.world();
+        let caller = world.caller(token);
+        if caller == SOMEBODY && token.is_none() { "anonymous".to_owned() } else { caller.to_owned() }
     };
-    let to = data_plane::destination(&shared.world(), &host);
-    let response = match to {
-        None => in_googles_shape(next.run(request).await),
-        Some(to) => {
-            let answer = {
-                let mut world = shared.world();
-                data_plane::answer(&mut world, &to, request.method(), request.uri().path())
-            };
-            shared.clock.sleep_until(later(at, answer.after)).await;
-            answer.response
+    let matched = fault::Request { at, method: &method, path: request.uri().path(), host: &host };
+    let fault = fault::take(&mut shared.faults(), &matched);
+    request.extensions_mut().insert(Caller(caller.clone()));
+    let response = match &fault {
+        Some(Kind::Refuse(_)) => broken(),
+        Some(Kind::Status(status)) => injected(status),
+        Some(Kind::Reset(_)) => {
+            handled(shared, at, &host, &caller, request, next).await;
+            broken()
+        }
+        Some(Kind::Latency(late)) => {
+            let response = handled(shared, at, &host, &caller, request, next).await;
+            shared.clock.sleep_until(later(shared.clock.now(), late.latency)).await;
+            response
+        }
+        Some(Kind::OperationError(_) | Kind::OperationHangs(_)) | None => {
+            let twist = fault.as_ref().and_then(Twist::of);
+            TWIST.scope(twist, handled(shared, at, &host, &caller, request, next)).await
         }
     };
+    let status = if response.extensions().get::<Broken>().is_some() { 0 } else { response.status().as_u16() };
     let mut seen = shared.seen();
     if seen.len() >= REMEMBERED {
         seen.pop_front();
     }
-    seen.push_back(Seen { at, method, path, host, caller, status: response.status().as_u16() });
+    seen.push_back(Seen { at, method, path, host, caller, status, fault });
     drop(seen);
     response
+}
+
+/// Sends a request to where its host says.
+async fn handled(
+    shared: &Arc<Shared>,
+    at: Timestamp,
+    host: &str,
+    caller: &str,
+    request: Request,
+    next: Next,
+) -> Response {
+    let to = data_plane::destination(&shared.world(), host);
+    let Some(to) = to else {
+        let permitted = match permission::needed(request.method(), request.uri().path()) {
+            Some(permission) => shared.world().permit(caller, &permission, request.uri().path()),
+            None => Ok(()),
+        };
+        return match permitted {
+            Ok(()) => in_googles_shape(next.run(request).await),
+            Err(refusal) => Failure::from(refusal).into_response(),
+        };
+    };
+    let answer = {
+        let mut world = shared.world();
+        data_plane::answer(&mut world, &to, request.method(), request.uri().path())
+    };
+    shared.clock.sleep_until(later(at, answer.after)).await;
+    answer.response
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// No answer: the connection is broken off.
+fn broken() -> Response {
+    let mut response = Response::default();
+    response.extensions_mut().insert(Broken);
+    response
+}
+
+/// The refusal that a fault asks for, with RetryInfo if it says when to come again
+/// (`google/rpc/error_details.proto`).
+fn injected(fault: &fault::Status) -> Response {
+    let refusal = Refusal::new(Code::of_http(fault.status), "The simulated cloud was told to refuse this");
+    let failure = Failure { refusal, http: fault.status, retry_after: fault.retry_after };
+    failure.into_response()
 }
 
 /// The framework refuses some requests itself (a path that is no UTF-8), in plain text.
@@ -167,7 +254,7 @@ fn in_googles_shape(response: Response) -> Response {
         return response;
     }
     let refusal = Refusal::new(Code::InvalidArgument, "The request could not be understood");
-    Failure { refusal, http: response.status().as_u16() }.into_response()
+    Failure { refusal, http: response.status().as_u16(), retry_after: None }.into_response()
 }
 
 /// The host that a request is for, in lower case and without a port: the target's own if it is absolute.
@@ -189,18 +276,19 @@ fn host_of(uri: &Uri, headers: &HeaderMap) -> String {
 pub(super) struct Failure {
     refusal: Refusal,
     http: u16,
+    retry_after: Option<SignedDuration>,
 }
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         let http = refusal.code.http();
-        Self { refusal, http }
+        Self { refusal, http, retry_after: None }
     }
 }
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let Self { refusal, http } = self;
+        let Self { refusal, http, retry_after } = self;
         // The reason is ours: real ones (ACCESS_TOKEN_EXPIRED, …) differ from API to API and are mostly undocumented.
         let mut details = vec![json!({
             "@type": "type.googleapis.com/google.rpc.ErrorInfo",
@@ -214,11 +302,23 @@ impl IntoResponse for Failure {
                 "fieldViolations": [{ "field": field, "description": refusal.message }],
             }));
         }
+        if let Some(after) = retry_after {
+            details.push(json!({
+                "@type": "type.googleapis.com/google.rpc.RetryInfo",
+                "retryDelay": format!("{}s", after.as_secs_f64()),
+            }));
+        }
         let body = json!({ "error": {
             "code": http, "message": refusal.message, "status": refusal.code.name(), "details": details,
         }});
         let status = StatusCode::from_u16(http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, Json(body)).into_response()
+        let mut response = (status, Json(body)).into_response();
+        if let Some(after) = retry_after {
+            // Whole seconds, and never too few (RFC 9110, section 10.2.3).
+            let seconds = after.as_secs().saturating_add(i64::from(after.subsec_nanos() > 0));
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
     }
 }
 
@@ -234,7 +334,7 @@ pub(super) fn object(body: Result<Bytes, BytesRejection>) -> Result<Map<String, 
         } else {
             "The request's body could not be read".to_owned()
         };
-        Failure { refusal: Refusal::new(Code::InvalidArgument, message), http }
+        Failure { refusal: Refusal::new(Code::InvalidArgument, message), http, retry_after: None }
     })?;
     if body.is_empty() {
         return Ok(Map::new());

@@ -6,6 +6,7 @@
 //! change it by [`World::update_connector`] and [`World::update_service`], and what the services would answer to a
 //! visitor is in [`health`].
 
+pub mod caller;
 pub mod connector;
 pub mod health;
 pub mod operation;
@@ -26,8 +27,10 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::sim::clock::later;
+use crate::sim::fault::Fault;
+use caller::Caller;
 use connector::{Connector, State};
-use operation::{Api, Effect, Operation, Outcome};
+use operation::{Api, Effect, Operation, Outcome, Twist};
 use refusal::{Code, Refusal};
 use service::Service;
 
@@ -54,6 +57,18 @@ pub struct World {
     pub(super) services: BTreeMap<String, Service>,
     /// Operations by their number, which is the order in which they were accepted.
     pub(super) operations: BTreeMap<u64, Operation>,
+    /// The callers that the scenario names.
+    #[serde(default)]
+    pub(super) callers: BTreeMap<String, Caller>,
+    /// The APIs that are not enabled, such as `run.googleapis.com`.
+    #[serde(default)]
+    pub(super) disabled_apis: BTreeSet<String>,
+    /// What goes wrong, as the scenario has it.
+    #[serde(default)]
+    pub(super) faults: Vec<Fault>,
+    /// What becomes of the next operation, while the request that begins it is served.
+    #[serde(skip)]
+    pub(super) twist: Option<Twist>,
 }
 
 /// What is not known of Google from outside; a scenario chooses.
@@ -138,6 +153,16 @@ impl World {
         &self.region
     }
 
+    /// What goes wrong, as the scenario has it.
+    pub fn faults(&self) -> &[Fault] {
+        &self.faults
+    }
+
+    /// Says what becomes of the operations that are begun from now on.
+    pub(in crate::sim) fn twist(&mut self, twist: Option<Twist>) {
+        self.twist = twist;
+    }
+
     /// The hosts that its services answer for.
     pub fn hosts(&self) -> Vec<String> {
         self.services.values().flat_map(|service| service.figures.hosts.iter().cloned()).collect()
@@ -190,6 +215,11 @@ impl World {
             return;
         };
         let effect = operation.effect.clone();
+        if let Some(Twist::Fails(refusal)) = operation.twist.clone() {
+            self.call_off(&effect, &refusal);
+            self.conclude(number, &effect, Outcome::Error(refusal));
+            return;
+        }
         let outcome = match &effect {
             Effect::Resize { connector, min_instances, max_instances, machine_type, refusal } => {
                 let wire_name = self.connector_name(connector);
@@ -210,8 +240,29 @@ impl World {
             }
             Effect::Reconcile { service, revision } => self.reconcile(service, revision.as_deref()),
         };
+        self.conclude(number, &effect, outcome);
+    }
+
+    /// Leaves a resource as it is when its operation fails for no reason of its own.
+    fn call_off(&mut self, effect: &Effect, refusal: &Refusal) {
+        match effect {
+            Effect::Resize { connector, .. } => {
+                if let Some(found) = self.connectors.get_mut(connector) {
+                    found.state = State::Ready;
+                }
+            }
+            Effect::Reconcile { service, revision } => {
+                let now = self.now;
+                if let Some(found) = self.services.get_mut(service) {
+                    found.call_off(revision.as_deref(), &refusal.message, now);
+                }
+            }
+        }
+    }
+
+    fn conclude(&mut self, number: u64, effect: &Effect, outcome: Outcome) {
         self.settle();
-        let shown = match &effect {
+        let shown = match effect {
             Effect::Reconcile { service, .. } => self.services.get(service).map(|found| found.wire(self, service)),
             Effect::Resize { .. } => None,
         };
@@ -230,11 +281,12 @@ impl World {
             id: uuid_like(&format!("{}/operations/{number}", self.location())),
             target,
             created: self.now,
-            due: later(self.now, takes),
+            due: if self.twist == Some(Twist::Hangs) { Timestamp::MAX } else { later(self.now, takes) },
             ended: None,
             effect,
             outcome: None,
             service,
+            twist: self.twist.clone(),
         };
         self.operations.insert(number, operation.clone());
         operation
@@ -260,15 +312,19 @@ impl World {
         format!("{}/services/{short}", self.location())
     }
 
-    /// Refuses a project or a location that this world does not have.
-    ///
-    /// Another project is PERMISSION_DENIED, existing or not, as Google answers to whoever may not see it. The code
-    /// for another location is ours.
-    pub fn check_location(&self, project: &str, location: &str) -> Result<(), Refusal> {
+    /// Refuses a project that this world does not have: PERMISSION_DENIED, existing or not, as Google answers to
+    /// whoever may not see it.
+    pub fn check_project(&self, project: &str) -> Result<(), Refusal> {
         if project != self.project && project != self.project_number {
             let message = format!("Permission denied on resource project {project} (or it may not exist).");
             return Err(Refusal::new(Code::PermissionDenied, message));
         }
+        Ok(())
+    }
+
+    /// Refuses a project or a location that this world does not have. The code for another location is ours.
+    pub fn check_location(&self, project: &str, location: &str) -> Result<(), Refusal> {
+        self.check_project(project)?;
         if location != self.region {
             return Err(Refusal::new(
                 Code::NotFound,

@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::refusal::Refusal;
+use super::refusal::{Code, Refusal};
+use crate::sim::fault::Kind;
 
 /// One long-running operation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +31,33 @@ pub struct Operation {
     /// Cloud Run: the service as it was when the operation was accepted, and later as it was when it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<Value>,
+    /// What a fault makes of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub twist: Option<Twist>,
+}
+
+/// What a fault makes of an operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Twist {
+    /// It ends with this, and has no effect.
+    Fails(Refusal),
+    /// It never ends.
+    Hangs,
+}
+
+impl Twist {
+    /// What a fault makes of the operation that a request begins; `None` if the fault is not about that.
+    pub fn of(fault: &Kind) -> Option<Twist> {
+        match fault {
+            Kind::OperationError(error) => {
+                let error = &error.operation_error;
+                Some(Twist::Fails(Refusal::new(Code::of_number(error.code), error.message.clone())))
+            }
+            Kind::OperationHangs(_) => Some(Twist::Hangs),
+            _ => None,
+        }
+    }
 }
 
 /// What an operation does when its time has come.

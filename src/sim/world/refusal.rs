@@ -39,6 +39,12 @@ pub enum Code {
     Internal,
     /// Nobody can answer right now.
     Unavailable,
+    /// A quota is used up.
+    ResourceExhausted,
+    /// The time was up; it may have happened all the same.
+    DeadlineExceeded,
+    /// It is not known who is calling.
+    Unauthenticated,
 }
 
 impl Code {
@@ -54,6 +60,9 @@ impl Code {
             Self::Unimplemented => 12,
             Self::Internal => 13,
             Self::Unavailable => 14,
+            Self::ResourceExhausted => 8,
+            Self::DeadlineExceeded => 4,
+            Self::Unauthenticated => 16,
         }
     }
 
@@ -67,6 +76,9 @@ impl Code {
             Self::Internal => 500,
             Self::Unimplemented => 501,
             Self::Unavailable => 503,
+            Self::ResourceExhausted => 429,
+            Self::DeadlineExceeded => 504,
+            Self::Unauthenticated => 401,
         }
     }
 
@@ -82,7 +94,46 @@ impl Code {
             Self::Unimplemented => "UNIMPLEMENTED",
             Self::Internal => "INTERNAL",
             Self::Unavailable => "UNAVAILABLE",
+            Self::ResourceExhausted => "RESOURCE_EXHAUSTED",
+            Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
+            Self::Unauthenticated => "UNAUTHENTICATED",
         }
+    }
+}
+
+impl Code {
+    /// The code that an HTTP status most likely stands for.
+    pub fn of_http(status: u16) -> Self {
+        match status {
+            401 => Self::Unauthenticated,
+            403 => Self::PermissionDenied,
+            404 => Self::NotFound,
+            409 => Self::Aborted,
+            429 => Self::ResourceExhausted,
+            503 => Self::Unavailable,
+            504 => Self::DeadlineExceeded,
+            501 => Self::Unimplemented,
+            500.. => Self::Internal,
+            _ => Self::InvalidArgument,
+        }
+    }
+
+    /// The code with this number, or an internal error.
+    pub fn of_number(number: i32) -> Self {
+        let all = [
+            Self::InvalidArgument,
+            Self::DeadlineExceeded,
+            Self::NotFound,
+            Self::AlreadyExists,
+            Self::PermissionDenied,
+            Self::ResourceExhausted,
+            Self::FailedPrecondition,
+            Self::Aborted,
+            Self::Unimplemented,
+            Self::Unavailable,
+            Self::Unauthenticated,
+        ];
+        all.into_iter().find(|code| code.number() == number).unwrap_or(Self::Internal)
     }
 }
 

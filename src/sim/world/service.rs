@@ -270,6 +270,20 @@ impl Service {
         json!([routes.wire("RoutesReady"), configuration.wire("ConfigurationsReady")])
     }
 
+    /// Gives up catching up with the spec, for a reason that has nothing to do with it.
+    pub(super) fn call_off(&mut self, revision: Option<&str>, message: &str, now: Timestamp) {
+        let failed = Condition {
+            message: message.to_owned(),
+            reason: None,
+            ..Condition::new(ConditionState::ConditionFailed, now)
+        };
+        self.reconciling = false;
+        self.ready = failed.clone();
+        if let Some(revision) = revision.and_then(|revision| self.revisions.get_mut(revision)) {
+            revision.ready = failed;
+        }
+    }
+
     /// The connector that a revision's instances use.
     pub fn connector_of(&self, revision: &str) -> Option<&str> {
         template::connector(&self.revisions.get(revision)?.template)
