@@ -88,13 +88,13 @@ fn names(settings: &Settings) -> Vec<&str> {
 #[tokio::test]
 async fn a_flag_that_postgresql_reads_at_its_start_takes_the_database_down() {
     let sql = Sql::open().await;
-    let began = sql.cloud.clock.now();
+    let before = sql.cloud.clock.now();
     let begun = sql.patch(flags(&[("max_connections", "200")])).await.unwrap();
     assert_eq!((&begun.operation_type, begun.target_id.as_str()), (&SqlOperationType::Update, I));
     assert_eq!(begun.status, SqlOperationStatus::Pending);
     let states = sql.done(&begun.name).await;
     assert_eq!(states, [SqlInstanceState::Runnable, SqlInstanceState::Maintenance]);
-    assert_eq!(sql.cloud.clock.now().duration_since(began), SignedDuration::from_secs(100), "an update and a restart");
+    assert_eq!(sql.cloud.clock.now().duration_since(before), SignedDuration::from_secs(100), "an update and a restart");
     let now = sql.get().await;
     assert_eq!(now.state, SqlInstanceState::Runnable);
     assert_eq!(names(now.settings.as_ref().unwrap()), ["max_connections"], "the list is replaced, not merged");
@@ -104,10 +104,10 @@ async fn a_flag_that_postgresql_reads_at_its_start_takes_the_database_down() {
 #[tokio::test]
 async fn other_flags_take_no_restart() {
     let sql = Sql::open().await;
-    let began = sql.cloud.clock.now();
+    let before = sql.cloud.clock.now();
     let begun = sql.patch(flags(&[("statement_timeout", "30000")])).await.unwrap();
     assert_eq!(sql.done(&begun.name).await, [SqlInstanceState::Runnable]);
-    assert_eq!(sql.cloud.clock.now().duration_since(began), SignedDuration::from_mins(1));
+    assert_eq!(sql.cloud.clock.now().duration_since(before), SignedDuration::from_mins(1));
 }
 
 #[tokio::test]
