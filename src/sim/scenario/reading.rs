@@ -1,0 +1,165 @@
+//! Reading a scenario piece by piece, so that every mistake in it is told at once.
+//!
+//! Each table is read on its own, and what is wrong with one says nothing about its neighbour. Only then are the pieces
+//! put together ([`super::world`]): a name that leads nowhere because its table could not be read is not told twice.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use jiff::SignedDuration;
+use serde::de::{DeserializeOwned, IntoDeserializer};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, Error};
+
+/// Something that is wrong, and where in the text.
+pub(super) struct Complaint {
+    pub(super) at: Range<usize>,
+    pub(super) reason: String,
+}
+
+/// A complaint in the place of a result.
+pub(super) fn complain<T>(at: Range<usize>, reason: impl Into<String>) -> Result<T, Complaint> {
+    Err(Complaint { at, reason: reason.into() })
+}
+
+/// All that is wrong.
+#[derive(Default)]
+pub(super) struct Complaints(Vec<Complaint>);
+
+impl Complaints {
+    /// One more.
+    pub(super) fn add(&mut self, at: Range<usize>, reason: impl Into<String>) {
+        self.0.push(Complaint { at, reason: reason.into() });
+    }
+
+    /// Takes the complaint out of a result, and goes on.
+    pub(super) fn keep<T>(&mut self, result: Result<T, Complaint>) -> Option<T> {
+        result.map_err(|complaint| self.0.push(complaint)).ok()
+    }
+
+    /// Ends a pass: there is no going on if there was anything to complain of.
+    pub(super) fn settled(self) -> Result<(), Vec<Complaint>> {
+        if self.0.is_empty() { Ok(()) } else { Err(self.0) }
+    }
+}
+
+/// The tables of a family, by their names, in the order of the text.
+pub(super) type Named<T> = Vec<(Spanned<String>, T)>;
+
+/// A scenario's text, taken apart.
+pub(super) struct Reader<'t> {
+    root: DeTable<'t>,
+    known: BTreeSet<&'static str>,
+    complaints: Complaints,
+}
+
+impl<'t> Reader<'t> {
+    /// Takes a text apart. After a syntax error nothing else is looked at: what stands behind it may not mean itself.
+    pub(super) fn of(text: &'t str) -> Result<Self, Vec<Complaint>> {
+        match DeTable::parse(text) {
+            Ok(root) => Ok(Self { root: root.into_inner(), known: BTreeSet::new(), complaints: Complaints::default() }),
+            Err(error) => Err(vec![complaint(&error, 0..0)]),
+        }
+    }
+
+    /// A table that may be missing.
+    pub(super) fn optional<T: DeserializeOwned>(&mut self, name: &'static str) -> Option<T> {
+        let value = self.take(name)?;
+        self.complaints.keep(read(value))
+    }
+
+    /// A table that must be there.
+    pub(super) fn required<T: DeserializeOwned>(&mut self, name: &'static str) -> Option<T> {
+        if !self.root.contains_key(name) {
+            self.known.insert(name);
+            self.complaints.add(0..0, format!("there is no table [{name}]"));
+        }
+        self.optional(name)
+    }
+
+    /// The tables `[family.NAME]`.
+    pub(super) fn named<T: DeserializeOwned>(&mut self, family: &'static str) -> Named<T> {
+        let Some(value) = self.take(family) else { return Vec::new() };
+        let at = value.span();
+        let DeValue::Table(table) = value.into_inner() else {
+            self.complaints.add(at, format!("{family} must be tables, each with a name: [{family}.NAME]"));
+            return Vec::new();
+        };
+        let mut named = Vec::new();
+        for (name, value) in table {
+            let name = Spanned::new(name.span(), name.into_inner().into_owned());
+            if let Some(value) = self.complaints.keep(read(value)) {
+                named.push((name, value));
+            }
+        }
+        named
+    }
+
+    /// The tables `[[name]]`.
+    pub(super) fn list<T: DeserializeOwned>(&mut self, name: &'static str) -> Vec<Spanned<T>> {
+        let Some(value) = self.take(name) else { return Vec::new() };
+        let at = value.span();
+        let DeValue::Array(array) = value.into_inner() else {
+            self.complaints.add(at, format!("{name} must be a list of tables: [[{name}]]"));
+            return Vec::new();
+        };
+        let element = |value: Spanned<DeValue<'_>>| {
+            let at = value.span();
+            read(value).map(|value| Spanned::new(at, value))
+        };
+        array.into_iter().filter_map(|value| self.complaints.keep(element(value))).collect()
+    }
+
+    /// Ends the reading, and gives back what there is no going on without. What nobody asked for is unknown.
+    pub(super) fn end<T>(mut self, needed: Option<T>) -> Result<T, Vec<Complaint>> {
+        for (name, _) in self.root {
+            let known = self.known.iter().copied();
+            let hint = suggestion(name.as_ref(), known).unwrap_or_default();
+            self.complaints.add(name.span(), format!("unknown table `{}`{hint}", name.as_ref()));
+        }
+        match needed {
+            Some(needed) if self.complaints.0.is_empty() => Ok(needed),
+            _ => Err(self.complaints.0),
+        }
+    }
+
+    fn take(&mut self, name: &'static str) -> Option<Spanned<DeValue<'t>>> {
+        self.known.insert(name);
+        self.root.remove(name)
+    }
+}
+
+/// Reads one value, and complains of it where it stands.
+fn read<T: DeserializeOwned>(value: Spanned<DeValue<'_>>) -> Result<T, Complaint> {
+    let at = value.span();
+    T::deserialize(value.into_deserializer()).map_err(|error| complaint(&error, at))
+}
+
+fn complaint(error: &Error, around: Range<usize>) -> Complaint {
+    let message = error.message();
+    let hint = misspelt(message).unwrap_or_default();
+    Complaint { at: error.span().unwrap_or(around), reason: format!("{message}{hint}") }
+}
+
+/// Serde says which field it does not know and which it does; this says which of them was meant.
+fn misspelt(message: &str) -> Option<String> {
+    let (unknown, known) = message.strip_prefix("unknown ")?.split_once(", expected ")?;
+    let word = unknown.split('`').nth(1)?;
+    suggestion(word, known.split('`').skip(1).step_by(2))
+}
+
+fn suggestion<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<String> {
+    let near = known
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
+        .filter(|(distance, _)| *distance <= 1 + word.chars().count() / 4)
+        .min()?;
+    Some(format!("; did you mean `{}`?", near.1))
+}
+
+/// A duration that is none into the past.
+pub(super) fn positive(duration: Spanned<SignedDuration>) -> Result<SignedDuration, Complaint> {
+    if duration.as_ref().is_negative() {
+        return complain(duration.span(), "a duration cannot be negative");
+    }
+    Ok(duration.into_inner())
+}

@@ -1,0 +1,217 @@
+//! `[services.NAME]` and their revisions.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use toml::Spanned;
+
+use super::reading::{Complaint, Complaints, Named, complain, positive};
+use crate::sim::world::service::{Condition, ConditionState, Figures, Service};
+use crate::sim::world::traffic::{self, Target};
+use crate::sim::world::{World, template, uuid_like};
+
+/// Puts the services into the world; everything that they may name is there already.
+pub(super) fn build(tables: Named<ServiceTable>, world: &mut World, complaints: &mut Complaints) {
+    refuse_unmet_needs(&tables, complaints);
+    let mut hosts = BTreeSet::new();
+    for (name, table) in tables {
+        let at = name.span();
+        if let Some(twice) = table.hosts.iter().find(|host| !hosts.insert(host.to_ascii_lowercase())) {
+            complaints.add(at.clone(), format!("the host {twice:?} leads to two services"));
+        }
+        if let Some(service) = complaints.keep(table.build(name.as_ref(), &at, world)) {
+            world.services.insert(name.into_inner(), service);
+        }
+    }
+}
+
+/// A service may need only services that there are, and none may need itself.
+fn refuse_unmet_needs(tables: &Named<ServiceTable>, complaints: &mut Complaints) {
+    let needs: BTreeMap<String, Vec<Spanned<String>>> =
+        tables.iter().map(|(name, table)| (name.as_ref().clone(), table.needs.clone())).collect();
+    for need in needs.values().flatten().filter(|need| !needs.contains_key(need.as_ref())) {
+        complaints.add(need.span(), format!("there is no service {:?} to need", need.as_ref()));
+    }
+    complaints.keep(refuse_circles(&needs));
+}
+
+/// Services that need each other in a circle could never become healthy.
+fn refuse_circles(needs: &BTreeMap<String, Vec<Spanned<String>>>) -> Result<(), Complaint> {
+    for start in needs.keys() {
+        let mut reached = BTreeSet::new();
+        let mut ahead: Vec<&Spanned<String>> = needs.get(start).into_iter().flatten().collect();
+        while let Some(need) = ahead.pop() {
+            if need.as_ref() == start {
+                return complain(
+                    need.span(),
+                    format!("service {start:?} would need itself, directly or through others"),
+                );
+            }
+            if reached.insert(need.as_ref()) {
+                ahead.extend(needs.get(need.as_ref()).into_iter().flatten());
+            }
+        }
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServiceTable {
+    hosts: Vec<String>,
+    #[serde(default)]
+    paths: Vec<String>,
+    #[serde(default = "health")]
+    health_path: String,
+    #[serde(default)]
+    needs: Vec<Spanned<String>>,
+    instances: u64,
+    connections_per_instance: u64,
+    latency: Spanned<SignedDuration>,
+    starved_latency: Spanned<SignedDuration>,
+    crash_latency: Spanned<SignedDuration>,
+    start_up: Spanned<SignedDuration>,
+    deploy_takes: Spanned<SignedDuration>,
+    traffic_takes: Spanned<SignedDuration>,
+    #[serde(default)]
+    traffic: Vec<Spanned<TargetTable>>,
+    revisions: Spanned<Vec<RevisionTable>>,
+}
+
+fn health() -> String {
+    "/health".to_owned()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TargetTable {
+    revision: Option<String>,
+    percent: i64,
+    tag: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RevisionTable {
+    name: Spanned<String>,
+    image: String,
+    created: Timestamp,
+    connector: Option<Spanned<String>>,
+    /// Whatever else its template says, in the API's own words.
+    #[serde(default)]
+    template: Map<String, Value>,
+}
+
+impl ServiceTable {
+    fn build(self, short: &str, at: &Range<usize>, world: &World) -> Result<Service, Complaint> {
+        let figures = Figures {
+            hosts: self.hosts,
+            paths: self.paths,
+            health_path: self.health_path,
+            needs: self.needs.into_iter().map(Spanned::into_inner).collect(),
+            instances: self.instances,
+            connections_per_instance: self.connections_per_instance,
+            latency: positive(self.latency)?,
+            starved_latency: positive(self.starved_latency)?,
+            crash_latency: positive(self.crash_latency)?,
+            start_up: positive(self.start_up)?,
+            deploy_takes: positive(self.deploy_takes)?,
+            traffic_takes: positive(self.traffic_takes)?,
+        };
+        let succeeded = |since| Condition::new(ConditionState::ConditionSucceeded, since);
+        let all = self.revisions.span();
+        let mut revisions = BTreeMap::new();
+        let mut latest: Option<(Timestamp, String, Map<String, Value>)> = None;
+        let mut first = world.now;
+        for table in self.revisions.into_inner() {
+            let at = table.name.span();
+            let name = table.name.as_ref().clone();
+            if !name.starts_with(&format!("{short}-")) {
+                return complain(at, format!("a revision's name must begin with '{short}-'"));
+            }
+            if table.created > world.now {
+                return complain(at, "a revision cannot be younger than the cloud's start");
+            }
+            let created = table.created;
+            let template = table.template(world)?;
+            let mut revision = world.make_revision(short, &name, &template);
+            revision.created = created;
+            revision.ready = succeeded(created);
+            if revisions.insert(name.clone(), revision).is_some() {
+                return complain(at, "there are two revisions of this name");
+            }
+            first = first.min(created);
+            if latest.as_ref().is_none_or(|(youngest, ..)| *youngest <= created) {
+                latest = Some((created, name, template));
+            }
+        }
+        let Some((created, latest, template)) = latest else {
+            return complain(all, "a service must have at least one revision");
+        };
+        let generation = i64::try_from(revisions.len()).unwrap_or(i64::MAX);
+        let traffic_at = self.traffic.first().map_or(at.clone(), Spanned::span);
+        let mut traffic: Vec<Target> = self
+            .traffic
+            .into_iter()
+            .map(Spanned::into_inner)
+            .map(|table| Target { revision: table.revision, percent: table.percent, tag: table.tag })
+            .collect();
+        if traffic.is_empty() {
+            traffic.push(Target::latest());
+        }
+        let service = Service {
+            uid: uuid_like(&format!("{}/{short}", world.project)),
+            generation,
+            observed_generation: generation,
+            created: first,
+            updated: created,
+            creator: "scenario@simulated.invalid".to_owned(),
+            last_modifier: "scenario@simulated.invalid".to_owned(),
+            spec: [("ingress", "INGRESS_TRAFFIC_ALL"), ("launchStage", "GA")]
+                .map(|(key, value)| (key.to_owned(), json!(value)))
+                .into_iter()
+                .collect(),
+            template,
+            traffic: traffic.clone(),
+            traffic_statuses: traffic.clone(),
+            latest_created: latest.clone(),
+            latest_ready: latest,
+            reconciling: false,
+            ready: succeeded(created),
+            revisions,
+            figures,
+            turns: BTreeMap::new(),
+        };
+        match traffic::check(&traffic, &service, None) {
+            Ok(()) => Ok(service),
+            Err(refusal) => complain(traffic_at, refusal.message),
+        }
+    }
+}
+
+impl RevisionTable {
+    /// The template that the revision was made from, in the API's own words.
+    fn template(&self, world: &World) -> Result<Map<String, Value>, Complaint> {
+        let mut made = Map::new();
+        made.insert("containers".into(), json!([{ "image": self.image, "ports": [{ "containerPort": 8080 }] }]));
+        if let Some(connector) = &self.connector {
+            if !world.connectors.contains_key(connector.as_ref()) {
+                return complain(connector.span(), format!("there is no connector {:?}", connector.as_ref()));
+            }
+            let access =
+                json!({ "connector": world.connector_name(connector.as_ref()), "egress": "PRIVATE_RANGES_ONLY" });
+            made.insert("vpcAccess".into(), access);
+        }
+        if let Some(taken) = self.template.keys().find(|key| ["revision", "containers"].contains(&key.as_str())) {
+            return complain(self.name.span(), format!("template.{taken} is written as `name` and `image` here"));
+        }
+        made.extend(self.template.clone());
+        match template::normalise(&mut made) {
+            Ok(()) => Ok(made),
+            Err(refusal) => complain(self.name.span(), refusal.message),
+        }
+    }
+}
