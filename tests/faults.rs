@@ -11,8 +11,8 @@ const PLACE: &str = "/v1/projects/netra-staging/locations/us-central1";
 const CONNECTOR: &str = "/v1/projects/netra-staging/locations/us-central1/connectors/staging-connector";
 const GROW: &str = "/v1/projects/netra-staging/locations/us-central1/connectors/staging-connector?updateMask=minInstances,maxInstances";
 
-fn size() -> Option<Value> {
-    Some(json!({ "minInstances": 3, "maxInstances": 10 }))
+fn size() -> Value {
+    json!({ "minInstances": 3, "maxInstances": 10 })
 }
 
 async fn inject(cloud: &Cloud, fault: Value) {
@@ -28,13 +28,13 @@ async fn state(cloud: &Cloud) -> Value {
 async fn a_refusal_has_googles_shape_and_is_used_up() {
     let cloud = Cloud::of(SCENARIO, "");
     inject(&cloud, json!({ "status": 429, "retry_after": "1500ms" })).await;
-    let refused = cloud.send("PATCH", GROW, size()).await.unwrap();
+    let refused = cloud.send("PATCH", GROW, Some(size())).await.unwrap();
     assert_eq!((refused.status, &refused.json["error"]["status"]), (429, &json!("RESOURCE_EXHAUSTED")));
     assert_eq!(refused.headers["retry-after"], "2");
     let details = refused.json["error"]["details"].as_array().unwrap();
     assert!(details.iter().any(|detail| detail["retryDelay"] == "1.5s"), "{details:?}");
     assert_eq!(state(&cloud).await, "READY");
-    assert_eq!(cloud.send("PATCH", GROW, size()).await.unwrap().status, 200);
+    assert_eq!(cloud.send("PATCH", GROW, Some(size())).await.unwrap().status, 200);
     let requests = cloud.get("/_sim/requests").await;
     assert_eq!(requests[0]["fault"], json!({ "status": 429, "retry_after": "PT1.5S" }), "{requests}");
     assert_eq!(requests.as_array().unwrap().last().unwrap().get("fault"), None);
@@ -44,10 +44,10 @@ async fn a_refusal_has_googles_shape_and_is_used_up() {
 async fn a_connection_breaks_before_the_effect_or_after_it() {
     let cloud = Cloud::of(SCENARIO, "");
     inject(&cloud, json!({ "refuse": true })).await;
-    assert!(cloud.send("PATCH", GROW, size()).await.is_err());
+    assert!(cloud.send("PATCH", GROW, Some(size())).await.is_err());
     assert_eq!(state(&cloud).await, "READY", "it was broken before the effect");
     inject(&cloud, json!({ "reset": true })).await;
-    assert!(cloud.send("PATCH", GROW, size()).await.is_err());
+    assert!(cloud.send("PATCH", GROW, Some(size())).await.is_err());
     assert_eq!(state(&cloud).await, "UPDATING", "it was broken after the effect");
     assert_eq!(cloud.get("/_sim/requests").await[0]["status"], 0);
 }
@@ -57,7 +57,7 @@ async fn an_answer_may_be_late() {
     let cloud = Cloud::of(SCENARIO, "");
     inject(&cloud, json!({ "latency": "5s" })).await;
     let began = cloud.clock.now();
-    assert_eq!(cloud.send("PATCH", GROW, size()).await.unwrap().status, 200);
+    assert_eq!(cloud.send("PATCH", GROW, Some(size())).await.unwrap().status, 200);
     assert_eq!(cloud.clock.now().duration_since(began), SignedDuration::from_secs(5));
 }
 
@@ -65,7 +65,7 @@ async fn an_answer_may_be_late() {
 async fn an_operation_may_fail_or_hang() {
     let cloud = Cloud::of(SCENARIO, "");
     inject(&cloud, json!({ "operation_error": { "code": 13, "message": "An internal error has occurred" } })).await;
-    let begun = cloud.send("PATCH", GROW, size()).await.unwrap().json;
+    let begun = cloud.send("PATCH", GROW, Some(size())).await.unwrap().json;
     assert_eq!(begun["done"], false);
     cloud.sleep(SignedDuration::from_mins(5)).await;
     let name = begun["name"].as_str().unwrap();
@@ -75,7 +75,7 @@ async fn an_operation_may_fail_or_hang() {
     assert_eq!((&connector["state"], &connector["maxInstances"]), (&json!("READY"), &json!(3)));
 
     inject(&cloud, json!({ "operation_hangs": true })).await;
-    cloud.send("PATCH", GROW, size()).await.unwrap();
+    cloud.send("PATCH", GROW, Some(size())).await.unwrap();
     cloud.sleep(SignedDuration::from_hours(24)).await;
     assert_eq!(state(&cloud).await, "UPDATING");
     let running = cloud.get(&format!("{PLACE}/operations?filter=done=false")).await;
@@ -136,7 +136,7 @@ denied = ["vpcaccess.connectors.update", "run.services.update"]
 #[tokio::test]
 async fn who_may_not_is_told_so_and_can_ask_beforehand() {
     let cloud = Cloud::of(SCENARIO, CALLERS);
-    let refused = cloud.send_as(Some("reader-token"), "PATCH", GROW, size()).await.unwrap();
+    let refused = cloud.send_as(Some("reader-token"), "PATCH", GROW, Some(size())).await.unwrap();
     assert_eq!((refused.status, &refused.json["error"]["status"]), (403, &json!("PERMISSION_DENIED")));
     let message = refused.json["error"]["message"].as_str().unwrap();
     assert!(message.contains("vpcaccess.connectors.update") && !refused.json.to_string().contains("reader-token"));
@@ -147,7 +147,7 @@ async fn who_may_not_is_told_so_and_can_ask_beforehand() {
         let answer = cloud.send_as(Some("reader-token"), "POST", &path, Some(asked.clone())).await.unwrap();
         assert_eq!(answer.json, json!({ "permissions": ["vpcaccess.connectors.get"] }), "{}", answer.json);
     }
-    assert_eq!(cloud.send_as(Some("other"), "PATCH", GROW, size()).await.unwrap().status, 200);
+    assert_eq!(cloud.send_as(Some("other"), "PATCH", GROW, Some(size())).await.unwrap().status, 200);
     let requests = cloud.get("/_sim/requests").await;
     assert_eq!(requests[0]["caller"], "reader@example.com");
 }

@@ -18,6 +18,8 @@ mod check_command;
 mod crash;
 mod drift;
 mod faults;
+mod gcloud;
+mod knative;
 mod pages;
 mod plan;
 mod recovery;

@@ -532,7 +532,7 @@ async fn requests_that_google_would_not_understand_are_refused_in_its_shape() {
         (service.clone(), "[]".to_owned(), 400, "INVALID_ARGUMENT"),
         (service.clone(), large, 413, "INVALID_ARGUMENT"),
         (format!("{nowhere}?updateMask=traffic"), "{}".to_owned(), 404, "NOT_FOUND"),
-        (format!("{nowhere}?updateMask=traffic&allowMissing=true"), "{}".to_owned(), 501, "UNIMPLEMENTED"),
+        (format!("{nowhere}?updateMask=traffic&allowMissing=true"), "{}".to_owned(), 400, "INVALID_ARGUMENT"),
         ("/v2/projects/other/locations/us-central1/services/x".to_owned(), "{}".to_owned(), 403, "PERMISSION_DENIED"),
         ("/v2/projects/netra-staging/locations/mars/services/x".to_owned(), "{}".to_owned(), 404, "NOT_FOUND"),
         (format!("/v1/{PLACE}/connectors"), "{}".to_owned(), 404, "NOT_FOUND"),

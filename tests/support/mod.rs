@@ -1,6 +1,7 @@
 //! The program from outside: a whole-program test is five lines.
 
 pub mod cloud;
+pub mod gcloud;
 
 use std::fs;
 use std::io::Read as _;

@@ -8,6 +8,7 @@
 pub mod control;
 mod legacy;
 mod permission;
+pub mod run_v1;
 pub mod run_v2;
 pub mod sql_v1;
 pub mod vpcaccess_v1;
@@ -129,6 +130,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .merge(vpcaccess_v1::routes())
         .merge(run_v2::routes())
+        .merge(run_v1::routes())
         .merge(permission::routes())
         .merge(sql_v1::routes())
         .merge(control::routes())
@@ -450,6 +452,25 @@ pub(super) fn operation(world: &World, api: Api, id: &str) -> Answered {
     let found = world.operation(api, id);
     let name = format!("{location}/operations/{id}");
     Ok(Json(found.ok_or_else(|| Refusal::missing(&name))?.wire(&location)))
+}
+
+/// Answers when the operation is done or the time is up, whichever is first, and says until when that may be.
+///
+/// `POST …/operations/ID:wait` with a `timeout` in its body; Google may return earlier, which clients must bear.
+pub(super) fn waits_until(world: &World, api: Api, id: &str, body: &Map<String, Value>) -> Result<Timestamp, Failure> {
+    let timeout = match super::world::text(body, "timeout")? {
+        None => SignedDuration::MAX,
+        Some(text) => text
+            .strip_suffix('s')
+            .and_then(|seconds| seconds.parse::<f64>().ok())
+            .and_then(|seconds| SignedDuration::try_from_secs_f64(seconds).ok())
+            .filter(|timeout| !timeout.is_negative())
+            .ok_or_else(|| Refusal::invalid("timeout", "Invalid value at 'timeout' (Duration)"))?,
+    };
+    Ok(match world.operation(api, id) {
+        Some(found) if found.outcome.is_none() => found.due.min(later(world.now(), timeout)),
+        _ => world.now(),
+    })
 }
 
 /// The operations of an API, the newest first.

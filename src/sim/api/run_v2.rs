@@ -1,21 +1,19 @@
 //! Cloud Run Admin v2: services, their revisions, and operations.
 //!
-//! Creating and deleting is not simulated, and nor are jobs, worker pools and IAM (source of paths and messages:
+//! Deleting services is not simulated, and nor are jobs, worker pools and IAM policies (source of paths and messages:
 //! `google/cloud/run/v2/{service,revision}.proto` and its HTTP annotations).
 
 use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::Uri;
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
-use jiff::SignedDuration;
 use serde_json::Value;
 
-use super::{Answered, LIST, Parameters, Shared, object, page};
-use crate::sim::clock::later;
+use super::{Answered, Caller, LIST, Parameters, Shared, object, page, permission};
 use crate::sim::world::operation::Api;
 use crate::sim::world::refusal::{Code, Refusal};
 use crate::sim::world::update::Options;
@@ -26,10 +24,15 @@ type NamedWithin = Path<(String, String, String, String)>;
 
 pub(super) fn routes() -> Router<Arc<Shared>> {
     Router::new()
-        .route("/v2/projects/{project}/locations/{location}/services", get(list))
-        .route("/v2/projects/{project}/locations/{location}/services/{service}", get(show).patch(update))
+        .route("/v2/projects/{project}/locations/{location}/services", get(list).post(create))
+        .route("/v2/projects/{project}/locations/{location}/services/{service}", get(show).patch(update).post(test))
+        // gcloud asks the same of v1.
+        .route("/v1/projects/{project}/locations/{location}/services/{service}", post(test))
         .route("/v2/projects/{project}/locations/{location}/services/{service}/revisions", get(revisions))
-        .route("/v2/projects/{project}/locations/{location}/services/{service}/revisions/{revision}", get(revision))
+        .route(
+            "/v2/projects/{project}/locations/{location}/services/{service}/revisions/{revision}",
+            get(revision).delete(delete_revision),
+        )
         .route("/v2/projects/{project}/locations/{location}/operations", get(operations))
         .route("/v2/projects/{project}/locations/{location}/operations/{operation}", get(operation).post(wait))
 }
@@ -48,6 +51,52 @@ async fn show(State(shared): State<Arc<Shared>>, Path((project, location, short)
     world.check_location(&project, &location)?;
     let name = world.service_name(&short);
     Ok(Json(world.services.get(&short).ok_or_else(|| Refusal::missing(&name))?.wire(&world, &short)))
+}
+
+async fn create(
+    State(shared): State<Arc<Shared>>,
+    Path((project, location)): Place,
+    uri: Uri,
+    body: Result<Bytes, BytesRejection>,
+) -> Answered {
+    let parameters = Parameters::read(&uri, &["serviceId", "validateOnly"])?;
+    let validate_only = parameters.flag("validateOnly")?;
+    let short = parameters.get("serviceId").ok_or_else(|| Refusal::invalid("service_id", "service_id is needed"))?;
+    let body = object(body)?;
+    let operation = shared.change(|world| {
+        world.check_location(&project, &location)?;
+        Ok(world.create_service(short, &body, validate_only)?.wire(&world.location()))
+    })?;
+    Ok(Json(operation))
+}
+
+async fn delete_revision(
+    State(shared): State<Arc<Shared>>,
+    Path((project, location, short, revision)): NamedWithin,
+    uri: Uri,
+) -> Answered {
+    Parameters::read(&uri, &["etag", "validateOnly"])?;
+    let operation = shared.change(|world| {
+        world.check_location(&project, &location)?;
+        Ok(world.delete_revision(&short, &revision)?.wire(&world.location()))
+    })?;
+    Ok(Json(operation))
+}
+
+/// `POST …/services/S:testIamPermissions`; the service need not exist.
+async fn test(
+    State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
+    Path((project, location, short)): Named,
+    uri: Uri,
+    body: Result<Bytes, BytesRejection>,
+) -> Answered {
+    Parameters::read(&uri, &[])?;
+    if !short.ends_with(":testIamPermissions") {
+        return Err(Refusal::new(Code::NotFound, format!("There is nothing to post to at {}", uri.path())).into());
+    }
+    shared.world().check_location(&project, &location)?;
+    permission::test(&shared, &caller, body)
 }
 
 async fn update(
@@ -120,22 +169,10 @@ async fn wait(
     let Some(id) = id.strip_suffix(":wait") else {
         return Err(Refusal::new(Code::NotFound, format!("There is nothing to post to at {}", uri.path())).into());
     };
-    let timeout = match crate::sim::world::text(&body, "timeout")? {
-        None => SignedDuration::MAX,
-        Some(text) => text
-            .strip_suffix('s')
-            .and_then(|seconds| seconds.parse::<f64>().ok())
-            .and_then(|seconds| SignedDuration::try_from_secs_f64(seconds).ok())
-            .filter(|timeout| !timeout.is_negative())
-            .ok_or_else(|| Refusal::invalid("timeout", "Invalid value at 'timeout' (Duration)"))?,
-    };
     let until = {
         let world = shared.world();
         world.check_location(&project, &location)?;
-        match world.operation(Api::Run, id) {
-            Some(found) if found.outcome.is_none() => found.due.min(later(world.now(), timeout)),
-            _ => return super::operation(&world, Api::Run, id),
-        }
+        super::waits_until(&world, Api::Run, id, &body)?
     };
     shared.clock.sleep_until(until).await;
     super::operation(&shared.world(), Api::Run, id)

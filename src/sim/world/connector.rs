@@ -21,6 +21,9 @@ use super::{ConnectorBounds, MachineTypeDowngrade, World};
 /// The machine types that there are, from the smallest to the largest.
 pub const MACHINE_TYPES: [&str; 3] = ["f1-micro", "e2-micro", "e2-standard-4"];
 
+/// How long it takes to make the first connector (ours).
+const CREATE_TAKES: SignedDuration = SignedDuration::from_mins(3);
+
 /// Every field of the message `Connector` in `vpc_access.proto`.
 const FIELDS: [&str; 11] = [
     "name",
@@ -61,6 +64,10 @@ pub struct Connector {
 pub enum State {
     /// Deployed and ready.
     Ready,
+    /// It is being made.
+    Creating,
+    /// It is being deleted.
+    Deleting,
     /// An update is running.
     Updating,
     /// In a bad state; Google recommends to delete it by hand.
@@ -165,6 +172,71 @@ impl World {
             connector.state = State::Updating;
         }
         Ok(self.begin(name, effect, takes, None))
+    }
+
+    /// `POST …/connectors?connectorId=C`: begins to make a connector, or refuses to.
+    ///
+    /// The API has no defaults for the size (source: cloud-foundation-fabric issue 2706); that it takes as long as an
+    /// update of another connector does, and that a machine type that is not named is `e2-micro`, are ours.
+    pub fn create_connector(&mut self, short: &str, body: &Map<String, Value>) -> Result<Operation, Refusal> {
+        let name = self.connector_name(short);
+        if !super::traffic::is_label(short) || short.len() > 25 {
+            let message = "connector_id must be up to 25 characters of a-z, 0-9 and '-', beginning with a letter";
+            return Err(Refusal::invalid("connector_id", message));
+        }
+        if let Some(unknown) = body.keys().find(|key| !FIELDS.contains(&key.as_str())) {
+            return Err(super::unknown_field(unknown, "connector"));
+        }
+        if self.connectors.contains_key(short) {
+            return Err(Refusal::new(Code::AlreadyExists, format!("Requested entity already exists: {name}")));
+        }
+        let (min, max) = (super::int32(body, "minInstances")?, super::int32(body, "maxInstances")?);
+        if max == 0 && super::int32(body, "maxThroughput")? == 0 {
+            let message = "A Connector must specify either max_throughput or max_instances.";
+            return Err(Refusal::invalid("max_instances", message));
+        }
+        let machine_type = super::text(body, "machineType")?.unwrap_or("e2-micro").to_owned();
+        if let Some(refusal) = out_of_bounds(min, max, &machine_type) {
+            return Err(refusal);
+        }
+        let word = |field| Ok::<_, Refusal>(super::text(body, field)?.unwrap_or_default().to_owned());
+        let takes = self.connectors.values().next().map_or(CREATE_TAKES, |other| other.update_takes);
+        let connector = Connector {
+            network: word("network")?,
+            ip_cidr_range: word("ipCidrRange")?,
+            state: State::Creating,
+            machine_type,
+            min_instances: min,
+            max_instances: max,
+            update_takes: takes,
+        };
+        self.connectors.insert(short.to_owned(), connector);
+        Ok(self.begin(name, Effect::CreateConnector { connector: short.to_owned() }, takes, None))
+    }
+
+    pub(super) fn connector_is_there(&mut self, short: &str) -> super::operation::Outcome {
+        let name = self.connector_name(short);
+        match self.connectors.get_mut(short) {
+            None => super::operation::Outcome::Error(Refusal::missing(&name)),
+            Some(found) => {
+                found.state = State::Ready;
+                super::operation::Outcome::Response(found.wire(&name, &self.project))
+            }
+        }
+    }
+
+    /// `DELETE …/connectors/C`: begins to delete a connector. That one in use may be deleted is known from those who
+    /// did (source: terraform-provider-google issue 27715); what needs it starves.
+    pub fn delete_connector(&mut self, short: &str) -> Result<Operation, Refusal> {
+        let name = self.connector_name(short);
+        let connector = self.connectors.get_mut(short).ok_or_else(|| Refusal::missing(&name))?;
+        if !matches!(connector.state, State::Ready | State::Error) {
+            let message = format!("Connector {name} is not READY: another operation on it has not ended");
+            return Err(Refusal::new(Code::Aborted, message));
+        }
+        connector.state = State::Deleting;
+        let takes = connector.update_takes;
+        Ok(self.begin(name, Effect::DeleteConnector { connector: short.to_owned() }, takes, None))
     }
 
     fn refuse_shrinkage(&self, now: &Connector, min: i64, max: i64, machine_type: &str) -> Result<(), Refusal> {

@@ -8,8 +8,10 @@
 
 pub mod caller;
 pub mod connector;
+pub mod create;
 pub mod health;
 pub mod job;
+pub mod knative;
 pub mod operation;
 pub mod refusal;
 pub mod service;
@@ -254,6 +256,12 @@ impl World {
                     }
                 }
             }
+            Effect::CreateConnector { connector } => self.connector_is_there(connector),
+            Effect::DeleteConnector { connector } => {
+                self.connectors.remove(connector);
+                Outcome::Response(Value::Object(Map::new()))
+            }
+            Effect::DeleteRevision { service, revision } => self.revision_is_gone(service, revision),
             Effect::Reconcile { service, revision } => self.reconcile(service, revision.as_deref()),
         };
         self.conclude(number, &effect, outcome);
@@ -262,11 +270,17 @@ impl World {
     /// Leaves a resource as it is when its operation fails for no reason of its own.
     fn call_off(&mut self, effect: &Effect, refusal: &Refusal) {
         match effect {
-            Effect::Resize { connector, .. } => {
+            Effect::Resize { connector, .. } | Effect::DeleteConnector { connector } => {
                 if let Some(found) = self.connectors.get_mut(connector) {
                     found.state = State::Ready;
                 }
             }
+            Effect::CreateConnector { connector } => {
+                if let Some(found) = self.connectors.get_mut(connector) {
+                    found.state = State::Error;
+                }
+            }
+            Effect::DeleteRevision { .. } => {}
             Effect::Reconcile { service, revision } => {
                 let now = self.now;
                 if let Some(found) = self.services.get_mut(service) {
@@ -280,7 +294,7 @@ impl World {
         self.settle();
         let shown = match effect {
             Effect::Reconcile { service, .. } => self.services.get(service).map(|found| found.wire(self, service)),
-            Effect::Resize { .. } => None,
+            _ => None,
         };
         let now = self.now;
         if let Some(operation) = self.operations.get_mut(&number) {

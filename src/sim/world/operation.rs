@@ -77,6 +77,23 @@ pub enum Effect {
         /// Set if the operation is to end with an error instead.
         refusal: Option<Refusal>,
     },
+    /// A connector that was asked for is there.
+    CreateConnector {
+        /// Short name of the connector.
+        connector: String,
+    },
+    /// A connector is gone.
+    DeleteConnector {
+        /// Short name of the connector.
+        connector: String,
+    },
+    /// A revision is gone.
+    DeleteRevision {
+        /// Short name of the service.
+        service: String,
+        /// Short name of the revision.
+        revision: String,
+    },
     /// A service's status catches up with its spec, or fails to.
     Reconcile {
         /// Short name of the service.
@@ -109,30 +126,50 @@ impl Operation {
     /// The API that it belongs to.
     pub fn api(&self) -> Api {
         match self.effect {
-            Effect::Resize { .. } => Api::VpcAccess,
-            Effect::Reconcile { .. } => Api::Run,
+            Effect::Resize { .. } | Effect::CreateConnector { .. } | Effect::DeleteConnector { .. } => Api::VpcAccess,
+            Effect::Reconcile { .. } | Effect::DeleteRevision { .. } => Api::Run,
+        }
+    }
+
+    /// The method that began it, in the words of its API.
+    fn method(&self) -> &'static str {
+        match self.effect {
+            Effect::Resize { .. } => "google.cloud.vpcaccess.v1.VpcAccessService.UpdateConnector",
+            Effect::CreateConnector { .. } => "google.cloud.vpcaccess.v1.VpcAccessService.CreateConnector",
+            Effect::DeleteConnector { .. } => "google.cloud.vpcaccess.v1.VpcAccessService.DeleteConnector",
+            Effect::Reconcile { .. } | Effect::DeleteRevision { .. } => "",
+        }
+    }
+
+    /// The type of what it answers with in the end.
+    fn response_type(&self) -> &'static str {
+        match self.effect {
+            Effect::Resize { .. } | Effect::CreateConnector { .. } => {
+                "type.googleapis.com/google.cloud.vpcaccess.v1.Connector"
+            }
+            Effect::DeleteConnector { .. } => "type.googleapis.com/google.protobuf.Empty",
+            Effect::Reconcile { .. } => "type.googleapis.com/google.cloud.run.v2.Service",
+            Effect::DeleteRevision { .. } => "type.googleapis.com/google.cloud.run.v2.Revision",
         }
     }
 
     /// The operation as its API shows it; `location` is `projects/P/locations/L`.
     pub fn wire(&self, location: &str) -> Value {
-        let (metadata, response_type) = match self.api() {
+        let response_type = self.response_type();
+        let metadata = match self.api() {
             Api::VpcAccess => {
                 let mut metadata = json!({
                     "@type": "type.googleapis.com/google.cloud.vpcaccess.v1.OperationMetadata",
-                    "method": "google.cloud.vpcaccess.v1.VpcAccessService.UpdateConnector",
+                    "method": self.method(),
                     "createTime": self.created.to_string(),
                     "target": self.target,
                 });
                 if let Some(ended) = self.ended {
                     metadata["endTime"] = json!(ended.to_string());
                 }
-                (metadata, "type.googleapis.com/google.cloud.vpcaccess.v1.Connector")
+                metadata
             }
-            Api::Run => {
-                let kind = "type.googleapis.com/google.cloud.run.v2.Service";
-                (typed(kind, self.service.as_ref().unwrap_or(&Value::Null)), kind)
-            }
+            Api::Run => typed(response_type, self.service.as_ref().unwrap_or(&Value::Null)),
         };
         let mut wire = json!({
             "name": format!("{location}/operations/{}", self.id),

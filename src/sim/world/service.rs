@@ -247,7 +247,9 @@ impl Service {
             wire.insert("observedGeneration".into(), json!(self.observed_generation.to_string()));
             wire.insert("terminalCondition".into(), self.ready.wire("Ready"));
             wire.insert("conditions".into(), self.conditions());
-            wire.insert("latestReadyRevision".into(), json!(revision_name(&self.latest_ready)));
+            if !self.latest_ready.is_empty() {
+                wire.insert("latestReadyRevision".into(), json!(revision_name(&self.latest_ready)));
+            }
             wire.insert("latestCreatedRevision".into(), json!(revision_name(&self.latest_created)));
             wire.insert("trafficStatuses".into(), json!(statuses));
             wire.insert("uri".into(), json!(uri));
@@ -259,15 +261,23 @@ impl Service {
         with_etag(wire)
     }
 
-    /// The two conditions that `Ready` is made of.
-    fn conditions(&self) -> Value {
-        let configuration = self.revisions.get(&self.latest_created).map_or(&self.ready, |latest| &latest.ready);
-        let routes = if self.reconciling {
+    /// Whether the latest revision came up.
+    pub(super) fn configuration(&self) -> Condition {
+        self.revisions.get(&self.latest_created).map_or(&self.ready, |latest| &latest.ready).clone()
+    }
+
+    /// Whether the traffic goes where it shall.
+    pub(super) fn routes(&self) -> Condition {
+        if self.reconciling || self.traffic_statuses.is_empty() {
             self.ready.clone()
         } else {
             Condition::new(ConditionState::ConditionSucceeded, self.ready.since)
-        };
-        json!([routes.wire("RoutesReady"), configuration.wire("ConfigurationsReady")])
+        }
+    }
+
+    /// The two conditions that `Ready` is made of.
+    fn conditions(&self) -> Value {
+        json!([self.routes().wire("RoutesReady"), self.configuration().wire("ConfigurationsReady")])
     }
 
     /// Gives up catching up with the spec, for a reason that has nothing to do with it.

@@ -52,11 +52,10 @@ impl World {
         let name = self.service_name(short);
         template::check_fields(body)?;
         let Some(service) = self.services.get(short) else {
-            return Err(if options.allow_missing {
-                Refusal::new(Code::Unimplemented, "The simulated cloud does not create services")
-            } else {
-                Refusal::missing(&name)
-            });
+            if options.allow_missing {
+                return self.create_service(short, body, false);
+            }
+            return Err(Refusal::missing(&name));
         };
         if text(body, "name")?.is_some_and(|given| given != name) {
             return Err(Refusal::invalid("service.name", "service.name must match the name in the URL"));

@@ -1,0 +1,83 @@
+//! The unmodified `gcloud` of an engineer works against the simulated cloud: each command that an incident needs runs,
+//! ends as it should, and prints what is so.
+
+use crate::support::gcloud::Gcloud;
+use crate::support::{Desk, SCENARIO};
+
+const CONNECTORS: &str = "compute networks vpc-access connectors";
+
+#[test]
+fn connectors() {
+    let desk = Desk::new();
+    let Some(gcloud) = Gcloud::open(&desk, SCENARIO) else { return };
+    let shown = gcloud.json(&format!("{CONNECTORS} describe staging-connector --region=us-central1"));
+    assert_eq!((&shown["state"], &shown["maxInstances"]), (&"READY".into(), &3.into()));
+    let listed = gcloud.json(&format!("{CONNECTORS} list --region=us-central1"));
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+
+    let update = format!("{CONNECTORS} update staging-connector --region=us-central1");
+    let refused = gcloud.run(&format!("{update} --min-instances=3 --max-instances=15"));
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.stderr.contains("INVALID_ARGUMENT") && refused.stderr.contains("between 3 and 10"), "{refused:?}");
+    let grown = gcloud.json(&format!("{update} --min-instances=3 --max-instances=10"));
+    assert_eq!(
+        (&grown["state"], &grown["minInstances"], &grown["maxInstances"]),
+        (&"READY".into(), &3.into(), &10.into())
+    );
+    let larger = gcloud.json(&format!("{update} --machine-type=e2-standard-4"));
+    assert_eq!(larger["machineType"], "e2-standard-4");
+    let shrunk = gcloud.run(&format!("{update} --min-instances=2 --max-instances=9"));
+    assert_eq!(shrunk.code, 1, "{shrunk:?}");
+
+    let made = gcloud.json(&format!(
+        "{CONNECTORS} create second --region=us-central1 --network=default --range=10.9.0.0/28 --min-instances=2 --max-instances=3"
+    ));
+    assert_eq!(made["state"], "READY", "{made}");
+    assert_eq!(gcloud.run(&format!("{CONNECTORS} delete second --region=us-central1 --quiet")).code, 0);
+    let missing = gcloud.run(&format!("{CONNECTORS} describe second --region=us-central1"));
+    assert!(missing.code == 1 && missing.stderr.contains("NOT_FOUND"), "{missing:?}");
+}
+
+#[test]
+fn cloud_run() {
+    let desk = Desk::new();
+    let Some(gcloud) = Gcloud::open(&desk, SCENARIO) else { return };
+    let services = "run services";
+    let shown = gcloud.json(&format!("{services} describe netra-backend-staging --region=us-central1"));
+    assert_eq!(shown["metadata"]["name"], "netra-backend-staging");
+    assert_eq!(shown["spec"]["traffic"].as_array().unwrap().len(), 2);
+    for list in [format!("{services} list --region=us-central1"), format!("{services} list")] {
+        assert_eq!(gcloud.json(&list).as_array().unwrap().len(), 2, "{list}");
+    }
+    let revisions = gcloud.json("run revisions list --service=netra-backend-staging --region=us-central1");
+    assert_eq!(revisions.as_array().unwrap().len(), 2);
+
+    // The documents' own remedy: all traffic to one revision.
+    let moved = gcloud.run(
+        "run services update-traffic netra-backend-staging --to-revisions=netra-backend-staging-00750-69k=100 --region=us-central1",
+    );
+    assert_eq!(moved.code, 0, "{moved:?}");
+    let shown = gcloud.json(&format!("{services} describe netra-backend-staging --region=us-central1"));
+    assert_eq!(shown["status"]["traffic"][0]["revisionName"], "netra-backend-staging-00750-69k");
+    assert_eq!(shown["status"]["conditions"][0]["status"], "True", "{}", shown["status"]);
+
+    // A pinned service gives a new revision nothing, as gcloud itself says.
+    let image =
+        "us-docker.pkg.dev/p/apps/backend@sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+    let grow = "compute networks vpc-access connectors update staging-connector --region=us-central1 --machine-type=e2-standard-4";
+    assert_eq!(gcloud.run(grow).code, 0);
+    let deployed = gcloud.run(&format!("run deploy netra-backend-staging --image={image} --region=us-central1"));
+    assert_eq!(deployed.code, 0, "{deployed:?}");
+    assert!(deployed.stderr.contains("is serving 0 percent of traffic"), "{deployed:?}");
+    let scaled = gcloud.run("run services update netra-auth-staging --min-instances=2 --region=us-central1");
+    // The auth service's image crashes: its new revision cannot start, and gcloud says so.
+    assert!(scaled.code == 1 && scaled.stderr.contains("failed to start"), "{scaled:?}");
+
+    let image = "us-docker.pkg.dev/p/apps/new@sha256:cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc";
+    let made =
+        gcloud.run(&format!("run deploy brand-new --image={image} --region=us-central1 --no-allow-unauthenticated"));
+    assert_eq!(made.code, 0, "{made:?}");
+    assert!(made.stderr.contains("is serving 100 percent of traffic"), "{made:?}");
+    let missing = gcloud.run("run services describe nobody --region=us-central1");
+    assert!(missing.code == 1 && missing.stderr.contains("Cannot find service [nobody]"), "{missing:?}");
+}
