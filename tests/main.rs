@@ -15,6 +15,7 @@ mod support;
 mod architecture;
 mod check;
 mod check_command;
+mod compute;
 mod crash;
 mod drift;
 mod faults;
