@@ -13,6 +13,7 @@
 mod support;
 
 mod architecture;
+mod chat;
 mod check;
 mod check_command;
 mod crash;

@@ -220,15 +220,11 @@ async fn handled(
             Err(refusal) => Failure::from(refusal).into_response(),
         };
     };
-    let answer = {
-        let mut world = shared.world();
-        data_plane::answer(&mut world, &to, request.method(), request.uri().path())
-    };
-    shared.clock.sleep_until(later(at, answer.after)).await;
-    answer.response
+    data_plane::serve(shared, at, &to, request).await
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+/// The token behind `Bearer`.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
