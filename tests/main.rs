@@ -21,6 +21,7 @@ mod drift;
 mod faults;
 mod gcloud;
 mod knative;
+mod logs;
 mod pages;
 mod plan;
 mod recovery;

@@ -6,6 +6,7 @@
 //! (source: AIP-193).
 
 pub mod control;
+pub mod logging_v2;
 mod permission;
 pub mod run_v1;
 pub mod run_v2;
@@ -130,6 +131,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .merge(run_v2::routes())
         .merge(run_v1::routes())
         .merge(permission::routes())
+        .merge(logging_v2::routes())
         .merge(control::routes())
         .fallback(|uri: Uri| async move {
             Failure::from(Refusal::new(Code::NotFound, format!("The requested URL {} was not found", uri.path())))

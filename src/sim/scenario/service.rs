@@ -76,6 +76,8 @@ pub(super) struct ServiceTable {
     start_up: Spanned<SignedDuration>,
     deploy_takes: Spanned<SignedDuration>,
     traffic_takes: Spanned<SignedDuration>,
+    #[serde(default)]
+    requests_per_minute: u64,
     login: Option<Login>,
     chat: Option<Spanned<Chat>>,
     #[serde(default)]
@@ -129,6 +131,7 @@ impl ServiceTable {
             start_up: positive(self.start_up)?,
             deploy_takes: positive(self.deploy_takes)?,
             traffic_takes: positive(self.traffic_takes)?,
+            requests_per_minute: self.requests_per_minute,
             login: self.login,
             chat: self.chat.map(unhurried).transpose()?,
         };

@@ -83,6 +83,9 @@ pub struct Figures {
     pub deploy_takes: SignedDuration,
     /// How long a change without a new revision takes.
     pub traffic_takes: SignedDuration,
+    /// How many visitors it has beside those who are simulated one by one.
+    #[serde(default)]
+    pub requests_per_minute: u64,
     /// Where its users log in, if they do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login: Option<Login>,
