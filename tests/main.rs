@@ -30,4 +30,5 @@ mod resource_laws;
 mod rollback;
 mod schema;
 mod simulated_cloud;
+mod sql;
 mod terminal;

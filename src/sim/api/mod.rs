@@ -1,15 +1,17 @@
 //! The routes of the simulated cloud, and what all of them have in common.
 //!
 //! One socket serves everything. A request whose host is a service's goes to the [data plane](super::data_plane);
-//! every other one is for an API: Serverless VPC Access v1, Cloud Run Admin v2, or our own control under `/_sim/`.
+//! every other one is for an API: Serverless VPC Access v1, Cloud Run Admin v2, Cloud SQL Admin, or our own control under `/_sim/`.
 //! Refusals have the shape that all Google APIs share, `{"error": {"code", "message", "status", "details"}}`
 //! (source: AIP-193).
 
 pub mod control;
+mod legacy;
 pub mod logging_v2;
 mod permission;
 pub mod run_v1;
 pub mod run_v2;
+pub mod sql_v1;
 pub mod vpcaccess_v1;
 
 use std::collections::VecDeque;
@@ -132,6 +134,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .merge(run_v1::routes())
         .merge(permission::routes())
         .merge(logging_v2::routes())
+        .merge(sql_v1::routes())
         .merge(control::routes())
         .fallback(|uri: Uri| async move {
             Failure::from(Refusal::new(Code::NotFound, format!("The requested URL {} was not found", uri.path())))
@@ -409,13 +412,27 @@ pub(super) const LIST: [&str; 3] = ["pageSize", "pageToken", "filter"];
 
 /// One page of a list, under the name `field`, as `pageSize` and `pageToken` ask for it (AIP-158).
 pub(super) fn page(items: &[Value], field: &str, parameters: &Parameters) -> Answered {
+    page_by(items, field, parameters, Paging { size: "pageSize", by_default: 100, at_most: 1000 })
+}
+
+/// How an API cuts its lists into pages.
+#[derive(Clone, Copy)]
+pub(super) struct Paging {
+    /// The parameter that says how many a page has.
+    pub(super) size: &'static str,
+    pub(super) by_default: usize,
+    pub(super) at_most: usize,
+}
+
+/// One page of a list, under the name `field`.
+pub(super) fn page_by(items: &[Value], field: &str, parameters: &Parameters, paging: Paging) -> Answered {
     let number = |name: &str| match parameters.get(name) {
         None => Ok(0),
         Some(text) => text.parse::<usize>().map_err(|_| Refusal::invalid(name, format!("Invalid value at '{name}'"))),
     };
-    let size = match number("pageSize")? {
-        0 => 100,
-        asked => asked.min(1000),
+    let size = match number(paging.size)? {
+        0 => paging.by_default,
+        asked => asked.min(paging.at_most),
     };
     let from = number("pageToken")?.min(items.len());
     let to = from.saturating_add(size).min(items.len());

@@ -10,6 +10,7 @@
 mod connector;
 mod reading;
 mod service;
+mod sql;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -21,6 +22,7 @@ use toml::Spanned;
 
 use super::fault::Fault;
 use super::world::World;
+use super::world::sql::Databases;
 use reading::{Complaint, Complaints, Reader};
 
 /// Why a scenario could not be read.
@@ -105,6 +107,7 @@ fn world(text: &str) -> Result<World, Vec<Complaint>> {
     let figures = reader.named("connections_per_instance");
     let connectors = reader.named("connectors");
     let services = reader.named("services");
+    let databases = reader.named("sql");
     let faults = reader.list("faults");
     let cloud = reader.end(cloud)?;
 
@@ -120,6 +123,7 @@ fn world(text: &str) -> Result<World, Vec<Complaint>> {
         connectors: BTreeMap::new(),
         services: BTreeMap::new(),
         operations: BTreeMap::new(),
+        sql: Databases::default(),
         callers,
         disabled_apis: cloud.disabled_apis,
         faults: faults.into_iter().filter_map(|fault| complaints.keep(checked(fault))).collect(),
@@ -127,6 +131,7 @@ fn world(text: &str) -> Result<World, Vec<Complaint>> {
         history: Vec::new(),
     };
     connector::build(connectors, &mut world, &mut complaints);
+    sql::build(databases, &mut world, &mut complaints);
     // What follows names what stands above.
     std::mem::take(&mut complaints).settled()?;
     service::build(services, &mut world, &mut complaints);

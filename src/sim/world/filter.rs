@@ -152,7 +152,7 @@ impl Comparison {
     }
 }
 
-fn wrong(what: String) -> Refusal {
+fn wrong(what: impl std::fmt::Display) -> Refusal {
     Refusal::invalid("filter", format!("Unparseable filter: {what}"))
 }
 

@@ -46,7 +46,7 @@ impl World {
         } })
     }
 
-    fn entry(&self, at: Timestamp, log: &str, severity: &str, resource: Value, key: &str) -> Value {
+    fn entry(&self, at: Timestamp, log: &str, severity: &str, resource: &Value, key: &str) -> Value {
         let delay = self.behaviour.log_delay.unwrap_or(SignedDuration::from_secs(7));
         json!({
             "insertId": uuid_like(key).replace('-', ""),
@@ -62,7 +62,7 @@ impl World {
         let severity = if visit.status() == 200 { "INFO" } else { "ERROR" };
         let key = format!("{}/{}/request", visit.service, visit.number);
         let resource = self.revision_resource(visit);
-        let mut entry = self.entry(visit.at, "run.googleapis.com/requests", severity, resource, &key);
+        let mut entry = self.entry(visit.at, "run.googleapis.com/requests", severity, &resource, &key);
         let host = self.services.get(&visit.service).and_then(|service| service.figures.hosts.first()).cloned();
         let host = host.unwrap_or_else(|| format!("{}.run.app", visit.service));
         entry["httpRequest"] = json!({
@@ -89,7 +89,7 @@ impl World {
     fn crash_entries(&self, visit: &Visit) -> impl Iterator<Item = Value> {
         let of = |log: &str, severity: &str, text: &str, what: &str| {
             let key = format!("{}/{}/{what}", visit.service, visit.number);
-            let mut entry = self.entry(visit.at, log, severity, self.revision_resource(visit), &key);
+            let mut entry = self.entry(visit.at, log, severity, &self.revision_resource(visit), &key);
             entry["textPayload"] = json!(text);
             entry
         };
@@ -112,7 +112,7 @@ impl World {
         };
         let resource = json!({ "type": kind, "labels": { "project_id": self.project, "location": self.region } });
         let mut entry =
-            self.entry(operation.created, "cloudaudit.googleapis.com/activity", "NOTICE", resource, &operation.id);
+            self.entry(operation.created, "cloudaudit.googleapis.com/activity", "NOTICE", &resource, &operation.id);
         entry["protoPayload"] = json!({
             "@type": "type.googleapis.com/google.cloud.audit.AuditLog",
             "serviceName": service,

@@ -12,11 +12,13 @@ pub mod create;
 pub mod filter;
 pub mod health;
 pub mod history;
+pub mod job;
 pub mod knative;
 pub mod log;
 pub mod operation;
 pub mod refusal;
 pub mod service;
+pub mod sql;
 pub mod template;
 pub mod traffic;
 pub mod update;
@@ -39,6 +41,7 @@ use history::Standing;
 use operation::{Api, Effect, Operation, Outcome, Twist};
 use refusal::{Code, Refusal};
 use service::Service;
+use sql::Databases;
 
 /// One project in one region, with all that the simulated cloud knows of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,6 +69,9 @@ pub struct World {
     /// How the services stood, and since when.
     #[serde(default)]
     pub(super) history: Vec<Standing>,
+    /// Cloud SQL.
+    #[serde(default)]
+    pub(super) sql: Databases,
     /// The callers that the scenario names.
     #[serde(default)]
     pub(super) callers: BTreeMap<String, Caller>,
@@ -203,18 +209,28 @@ impl World {
     ///
     /// A time that has passed already changes nothing.
     pub fn advance(&mut self, to: Timestamp) {
-        while let Some(number) = self.next_due(to) {
-            self.finish(number);
-        }
+        while self.step(to) {}
         self.now = self.now.max(to);
     }
 
-    fn next_due(&self, to: Timestamp) -> Option<u64> {
+    /// Lets the next thing happen that is due by `to`; false if there is none.
+    fn step(&mut self, to: Timestamp) -> bool {
+        let operation = self.next_due(to);
+        let sooner = |at: &Timestamp| *at <= to && operation.is_none_or(|(due, _)| *at < due);
+        if let Some(at) = self.databases_next().filter(sooner) {
+            self.now = self.now.max(at);
+            self.databases_step();
+            return true;
+        }
+        operation.map(|(_, number)| self.finish(number)).is_some()
+    }
+
+    fn next_due(&self, to: Timestamp) -> Option<(Timestamp, u64)> {
         self.operations
             .iter()
             .filter(|(_, operation)| operation.outcome.is_none() && operation.due <= to)
-            .min_by_key(|(number, operation)| (operation.due, **number))
-            .map(|(number, _)| *number)
+            .map(|(number, operation)| (operation.due, *number))
+            .min()
     }
 
     /// Ends the operation `number` when it is due.
@@ -388,6 +404,18 @@ pub(super) fn text<'a>(object: &'a Map<String, Value>, field: &str) -> Result<Op
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
         Some(_) => Err(Refusal::invalid(field, format!("Invalid value at '{field}' (TYPE_STRING)"))),
+    }
+}
+
+/// A message field in protobuf's JSON: absent and `null` are the same.
+pub(super) fn object<'a>(
+    object: &'a Map<String, Value>,
+    field: &str,
+) -> Result<Option<&'a Map<String, Value>>, Refusal> {
+    match object.get(field) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Object(found)) => Ok(Some(found)),
+        Some(_) => Err(Refusal::invalid(field, format!("Invalid value at '{field}': it must be an object"))),
     }
 }
 
