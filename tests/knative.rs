@@ -46,9 +46,9 @@ async fn change(cloud: &Cloud, v1: bool, first: impl FnOnce(&mut Value), second:
     let (path, method) = if v1 { (V1, "PUT") } else { (V2, "PATCH") };
     let mut service = cloud.get(path).await;
     if v1 {
-        first(&mut service)
+        first(&mut service);
     } else {
-        second(&mut service)
+        second(&mut service);
     }
     let answer = cloud.send(method, path, Some(service)).await.unwrap();
     assert_eq!(answer.status, 200, "{}", answer.json);
@@ -58,7 +58,7 @@ async fn carry_out(cloud: &Cloud, deed: &Deed) {
     match deed {
         Deed::Image { v1, number } => {
             let set = |service: &mut Value| {
-                service["spec"]["template"]["spec"]["containers"][0]["image"] = json!(image(*number))
+                service["spec"]["template"]["spec"]["containers"][0]["image"] = json!(image(*number));
             };
             change(cloud, *v1, set, |service| service["template"]["containers"][0]["image"] = json!(image(*number)))
                 .await;

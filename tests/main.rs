@@ -13,6 +13,7 @@
 mod support;
 
 mod architecture;
+mod chat;
 mod check;
 mod check_command;
 mod compute;
@@ -21,6 +22,7 @@ mod drift;
 mod faults;
 mod gcloud;
 mod knative;
+mod logs;
 mod pages;
 mod plan;
 mod recovery;

@@ -1,16 +1,26 @@
-//! What visitors of the services get to see: the health page, the application's other pages, or a 503.
+//! What visitors of the services get to see: the health page, the application's other pages, its login and its chat, or
+//! a 503.
 //!
 //! Which service is meant is told by the request's host, as it is at Google's front end. The answer is decided when
 //! the request arrives and given after the latency that the scenario has for such an answer. Bodies are ours.
 
+use std::sync::Arc;
+
 use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{FromRequest as _, FromRequestParts as _, Request, WebSocketUpgrade};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use jiff::SignedDuration;
-use serde_json::json;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
 
+use super::api::{Shared, bearer};
+use super::chat;
+use super::clock::later;
 use super::world::World;
 use super::world::health::Illness;
+use super::world::service::{Chat, Figures, Login};
+use super::world::template;
 
 /// What a host name leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,12 +29,6 @@ pub struct Destination {
     pub service: String,
     /// The revision, if the host is the address of a tag; otherwise the traffic decides.
     pub revision: Option<String>,
-}
-
-/// An answer that is decided but not given yet.
-pub(super) struct Answer {
-    pub(super) after: SignedDuration,
-    pub(super) response: Response,
 }
 
 /// Finds what a host name (without a port) leads to; `None` if it is none of the services'.
@@ -43,26 +47,81 @@ pub fn destination(world: &World, host: &str) -> Option<Destination> {
     })
 }
 
-/// Decides what a request gets.
-pub(super) fn answer(world: &mut World, to: &Destination, method: &Method, path: &str) -> Answer {
+/// What a request gets, once it is decided.
+enum Decided {
+    /// This, whatever else the request says.
+    Answer(Response),
+    /// A token, if user and password are right.
+    Login(Login),
+    /// A conversation, which may last until then.
+    Chat(Chat, Timestamp),
+}
+
+/// Answers a visitor's request that arrived at `at`.
+pub(super) async fn serve(shared: &Arc<Shared>, at: Timestamp, to: &Destination, request: Request) -> Response {
+    let (decided, after) = {
+        let mut world = shared.world();
+        decide(&mut world, to, at, request.method(), request.uri().path())
+    };
+    shared.clock.sleep_until(later(at, after)).await;
+    match decided {
+        Decided::Answer(response) => response,
+        Decided::Login(login) => log_in(&login, request).await,
+        Decided::Chat(chat, until) => open(shared, chat, until, request).await,
+    }
+}
+
+/// Decides what a request gets, and how long that takes.
+fn decide(
+    world: &mut World,
+    to: &Destination,
+    at: Timestamp,
+    method: &Method,
+    path: &str,
+) -> (Decided, SignedDuration) {
+    let nobody = || (Decided::Answer(unavailable(&Illness::NoRevision)), SignedDuration::ZERO);
     let service = &to.service;
-    let Some(revision) = to.revision.clone().or_else(|| world.next_revision(service)) else {
-        return Answer { after: SignedDuration::ZERO, response: unavailable(&Illness::NoRevision) };
+    let Some(revision) = to.revision.clone().or_else(|| world.next_revision(service)) else { return nobody() };
+    let Some(found) = world.services.get(service) else { return nobody() };
+    let illness = world.illness(service, &revision);
+    let timeout = found.revisions.get(&revision).map(|revision| template::request_timeout(&revision.template));
+    let timeout = timeout.unwrap_or(SignedDuration::MAX);
+    let after = world.latency(service, illness.as_ref());
+    if after > timeout {
+        let response = (StatusCode::GATEWAY_TIMEOUT, "upstream request timeout").into_response();
+        return (Decided::Answer(response), timeout);
+    }
+    let decided = match illness {
+        Some(illness) => Decided::Answer(unavailable(&illness)),
+        None => page(world, service, &revision, &found.figures, method, path, later(at, timeout)),
     };
-    let Some(figures) = world.services.get(service).map(|found| &found.figures) else {
-        return Answer { after: SignedDuration::ZERO, response: unavailable(&Illness::NoRevision) };
-    };
+    (decided, after)
+}
+
+fn page(
+    world: &World,
+    service: &str,
+    revision: &str,
+    figures: &Figures,
+    method: &Method,
+    path: &str,
+    until: Timestamp,
+) -> Decided {
+    if let Some(login) = figures.login.as_ref().filter(|login| login.path == path && method == Method::POST) {
+        return Decided::Login(login.clone());
+    }
+    if let Some(chat) = figures.chat.as_ref().filter(|chat| chat.path == path) {
+        return Decided::Chat(chat.clone(), until);
+    }
     let known = figures.paths.iter().any(|known| known == path);
     let health = figures.health_path == path;
-    let illness = world.illness(service, &revision);
-    let after = world.latency(service, illness.as_ref());
-    let response = match illness {
-        Some(illness) => unavailable(&illness),
-        None if !known && !health => (StatusCode::NOT_FOUND, Json(json!({ "detail": "Not Found" }))).into_response(),
-        None if method != Method::GET && method != Method::HEAD => {
-            (StatusCode::METHOD_NOT_ALLOWED, Json(json!({ "detail": "Method Not Allowed" }))).into_response()
-        }
-        None if health => match world.page_illness(service, &revision) {
+    let detail = |status: StatusCode, text: &str| (status, Json(json!({ "detail": text }))).into_response();
+    Decided::Answer(if !known && !health {
+        detail(StatusCode::NOT_FOUND, "Not Found")
+    } else if method != Method::GET && method != Method::HEAD {
+        detail(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
+    } else if health {
+        match world.page_illness(service, revision) {
             None => Json(json!({ "status": "healthy", "service": service, "revision": revision })).into_response(),
             Some(illness) => {
                 let page = json!({
@@ -70,10 +129,35 @@ pub(super) fn answer(world: &mut World, to: &Destination, method: &Method, path:
                 });
                 (StatusCode::SERVICE_UNAVAILABLE, Json(page)).into_response()
             }
-        },
-        None => Json(json!({ "service": service, "revision": revision })).into_response(),
-    };
-    Answer { after, response }
+        }
+    } else {
+        Json(json!({ "service": service, "revision": revision })).into_response()
+    })
+}
+
+async fn log_in(login: &Login, request: Request) -> Response {
+    let body = Bytes::from_request(request, &()).await.unwrap_or_default();
+    let given: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let is = |field: &str, wanted: &str| given.get(field).and_then(Value::as_str) == Some(wanted);
+    if is("user", &login.user) && is("password", &login.password) {
+        return Json(json!({ "token": login.token })).into_response();
+    }
+    (StatusCode::UNAUTHORIZED, Json(json!({ "detail": "Unauthorized" }))).into_response()
+}
+
+async fn open(shared: &Arc<Shared>, chat: Chat, until: Timestamp, request: Request) -> Response {
+    if chat.token.is_some() && bearer(request.headers()) != chat.token.as_deref() {
+        return (StatusCode::UNAUTHORIZED, Json(json!({ "detail": "Unauthorized" }))).into_response();
+    }
+    let (mut parts, _) = request.into_parts();
+    match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
+        Ok(upgrade) => {
+            let shared = shared.clone();
+            upgrade.on_upgrade(move |socket| chat::serve(shared, chat, until, socket))
+        }
+        // Not a WebSocket's request at all.
+        Err(rejection) => rejection.into_response(),
+    }
 }
 
 /// What Google's front end says when no container does: it does not tell the causes apart.

@@ -17,6 +17,7 @@
 //! - [`Simulator`] puts them behind one socket, which speaks HTTP and HTTPS.
 
 pub mod api;
+mod chat;
 pub mod clock;
 pub mod data_plane;
 pub mod fault;

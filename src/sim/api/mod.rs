@@ -8,6 +8,7 @@
 pub mod compute_v1;
 pub mod control;
 mod legacy;
+pub mod logging_v2;
 mod permission;
 pub mod run_v1;
 pub mod run_v2;
@@ -133,6 +134,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .merge(run_v2::routes())
         .merge(run_v1::routes())
         .merge(permission::routes())
+        .merge(logging_v2::routes())
         .merge(sql_v1::routes())
         .merge(compute_v1::routes())
         .merge(control::routes())
@@ -225,15 +227,11 @@ async fn handled(
             Err(refusal) => Failure::from(refusal).into_response(),
         };
     };
-    let answer = {
-        let mut world = shared.world();
-        data_plane::answer(&mut world, &to, request.method(), request.uri().path())
-    };
-    shared.clock.sleep_until(later(at, answer.after)).await;
-    answer.response
+    data_plane::serve(shared, at, &to, request).await
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+/// The token behind `Bearer`.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())

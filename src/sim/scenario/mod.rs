@@ -133,6 +133,7 @@ fn world(text: &str) -> Result<World, Vec<Complaint>> {
         disabled_apis: cloud.disabled_apis,
         faults: faults.into_iter().filter_map(|fault| complaints.keep(checked(fault))).collect(),
         twist: None,
+        history: Vec::new(),
     };
     connector::build(connectors, &mut world, &mut complaints);
     sql::build(databases, &mut world, &mut complaints);

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use toml::Spanned;
 
 use super::reading::{Complaint, Complaints, Named, complain, positive};
-use crate::sim::world::service::{Condition, ConditionState, Figures, Service};
+use crate::sim::world::service::{Chat, Condition, ConditionState, Figures, Login, Service};
 use crate::sim::world::traffic::{self, Target};
 use crate::sim::world::{World, template, uuid_like};
 
@@ -77,6 +77,10 @@ pub(super) struct ServiceTable {
     deploy_takes: Spanned<SignedDuration>,
     traffic_takes: Spanned<SignedDuration>,
     #[serde(default)]
+    requests_per_minute: u64,
+    login: Option<Login>,
+    chat: Option<Spanned<Chat>>,
+    #[serde(default)]
     traffic: Vec<Spanned<TargetTable>>,
     revisions: Spanned<Vec<RevisionTable>>,
 }
@@ -105,6 +109,13 @@ struct RevisionTable {
     template: Map<String, Value>,
 }
 
+fn unhurried(chat: Spanned<Chat>) -> Result<Chat, Complaint> {
+    if chat.as_ref().pause.is_negative() {
+        return complain(chat.span(), "a duration cannot be negative");
+    }
+    Ok(chat.into_inner())
+}
+
 impl ServiceTable {
     fn build(self, short: &str, at: &Range<usize>, world: &World) -> Result<Service, Complaint> {
         let figures = Figures {
@@ -120,6 +131,9 @@ impl ServiceTable {
             start_up: positive(self.start_up)?,
             deploy_takes: positive(self.deploy_takes)?,
             traffic_takes: positive(self.traffic_takes)?,
+            requests_per_minute: self.requests_per_minute,
+            login: self.login,
+            chat: self.chat.map(unhurried).transpose()?,
         };
         let succeeded = |since| Condition::new(ConditionState::ConditionSucceeded, since);
         let all = self.revisions.span();

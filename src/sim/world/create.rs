@@ -33,6 +33,9 @@ fn unremarkable() -> Figures {
         start_up: SignedDuration::from_secs(5),
         deploy_takes: SignedDuration::from_secs(20),
         traffic_takes: SignedDuration::from_secs(5),
+        requests_per_minute: 0,
+        login: None,
+        chat: None,
     }
 }
 

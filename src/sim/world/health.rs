@@ -181,6 +181,7 @@ impl World {
             }
             revision.ill = ill;
         }
+        self.note();
     }
 
     /// Which revision the next request to a service goes to: each in turn, by its share.

@@ -12,9 +12,12 @@ pub mod certificate;
 pub mod compute;
 pub mod connector;
 pub mod create;
+pub mod filter;
 pub mod health;
+pub mod history;
 pub mod job;
 pub mod knative;
+pub mod log;
 pub mod operation;
 pub mod refusal;
 pub mod service;
@@ -38,6 +41,7 @@ use crate::sim::fault::Fault;
 use caller::Caller;
 use compute::Compute;
 use connector::{Connector, State};
+use history::Standing;
 use operation::{Api, Effect, Operation, Outcome, Twist};
 use refusal::{Code, Refusal};
 use service::Service;
@@ -66,6 +70,9 @@ pub struct World {
     pub(super) services: BTreeMap<String, Service>,
     /// Operations by their number, which is the order in which they were accepted.
     pub(super) operations: BTreeMap<u64, Operation>,
+    /// How the services stood, and since when.
+    #[serde(default)]
+    pub(super) history: Vec<Standing>,
     /// Cloud SQL.
     #[serde(default)]
     pub(super) sql: Databases,
@@ -94,6 +101,13 @@ pub struct Behaviour {
     pub connector_bounds: ConnectorBounds,
     /// Whether a smaller machine type is accepted.
     pub machine_type_downgrade: MachineTypeDowngrade,
+    /// How long it takes until a log entry can be read; 7 s unless the scenario says otherwise, as the incident's were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_delay: Option<SignedDuration>,
+    /// How long it takes until a metric's point can be read, beyond its sample period of 60 s; 120 s unless the scenario
+    /// says otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric_delay: Option<SignedDuration>,
 }
 
 /// Who refuses a connector size out of bounds.

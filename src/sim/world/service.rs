@@ -83,6 +83,55 @@ pub struct Figures {
     pub deploy_takes: SignedDuration,
     /// How long a change without a new revision takes.
     pub traffic_takes: SignedDuration,
+    /// How many visitors it has beside those who are simulated one by one.
+    #[serde(default)]
+    pub requests_per_minute: u64,
+    /// Where its users log in, if they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<Login>,
+    /// Its chat over a WebSocket, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat: Option<Chat>,
+}
+
+/// Where users log in: a POST of `{"user", "password"}` is answered with `{"token"}`, or 401.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Login {
+    /// The path.
+    pub path: String,
+    /// The one user.
+    pub user: String,
+    /// Their password.
+    pub password: String,
+    /// What they are given.
+    pub token: String,
+}
+
+/// A chat over a WebSocket: each message is answered with events, and then with an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Chat {
+    /// The path.
+    pub path: String,
+    /// The bearer token that it asks for, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// The types of the events that it sends, in the order in which it sends them: one that is left out is dropped.
+    #[serde(default = "five_events")]
+    pub events: Vec<String>,
+    /// How long it takes from one event to the next.
+    #[serde(default = "soon")]
+    pub pause: SignedDuration,
+}
+
+/// The events of the incident's application, in their right order.
+fn five_events() -> Vec<String> {
+    ["agent_started", "agent_thinking", "tool_executing", "tool_completed", "agent_completed"].map(str::to_owned).into()
+}
+
+fn soon() -> SignedDuration {
+    SignedDuration::from_millis(100)
 }
 
 /// A revision: a template that was started once, and never changes.

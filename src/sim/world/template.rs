@@ -6,6 +6,7 @@
 //! revision. (Source for fields and enums: `google/cloud/run/v2/{service,revision_template,vendor_settings,
 //! k8s.min}.proto`; for the JSON form: the ProtoJSON specification.)
 
+use jiff::SignedDuration;
 use serde_json::{Map, Value};
 
 use super::refusal::Refusal;
@@ -275,6 +276,13 @@ fn leave_defaults_out(object: &mut Map<String, Value>) {
 /// The images of a template's containers, in order.
 pub fn images(template: &Map<String, Value>) -> impl Iterator<Item = &str> {
     template.get("containers").and_then(Value::as_array).into_iter().flatten().filter_map(|c| c.get("image")?.as_str())
+}
+
+/// How long a request may take: what the template says, or Cloud Run's default of five minutes
+/// (source: <https://docs.cloud.google.com/run/docs/configuring/request-timeout>).
+pub fn request_timeout(template: &Map<String, Value>) -> SignedDuration {
+    let seconds = template.get("timeout").and_then(Value::as_str).and_then(|text| text.strip_suffix('s')?.parse().ok());
+    seconds.map_or(SignedDuration::from_mins(5), SignedDuration::from_secs)
 }
 
 /// The short name of the connector that a template's instances use.

@@ -1,0 +1,125 @@
+//! What Cloud Logging has of the world: each request, what the system says of containers that fail, what those say
+//! themselves, and who changed what.
+//!
+//! The shape is that of `google/logging/v2/log_entry.proto`, the texts of a 503 are those of Cloud Run's troubleshooting
+//! page; what a crashing container writes is ours.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::World;
+use super::history::{State, Visit};
+use super::operation::{Api, Operation};
+use super::uuid_like;
+use crate::sim::clock::later;
+
+impl World {
+    /// The entries with timestamps from `from` on and before `to` that have been ingested, the oldest first.
+    pub fn log(&self, from: Timestamp, to: Timestamp) -> Vec<Value> {
+        let delay = self.behaviour.log_delay.unwrap_or(SignedDuration::from_secs(7));
+        let to = to.min(later(self.now, -delay));
+        let mut entries: Vec<(Timestamp, Value)> = Vec::new();
+        for visit in self.visits(from, to) {
+            entries.push((visit.at, self.request_entry(&visit)));
+            if visit.state == State::Crashing {
+                entries.extend(self.crash_entries(&visit).map(|entry| (visit.at, entry)));
+            }
+        }
+        let operations =
+            self.operations.values().filter(|operation| operation.created >= from && operation.created < to);
+        entries.extend(operations.map(|operation| (operation.created, self.audit_entry(operation))));
+        entries.sort_by_key(|(at, _)| *at);
+        entries.into_iter().map(|(_, entry)| entry).collect()
+    }
+
+    fn log_name(&self, log: &str) -> String {
+        format!("projects/{}/logs/{}", self.project, log.replace('/', "%2F"))
+    }
+
+    fn revision_resource(&self, visit: &Visit) -> Value {
+        json!({ "type": "cloud_run_revision", "labels": {
+            "project_id": self.project,
+            "location": self.region,
+            "service_name": visit.service,
+            "configuration_name": visit.service,
+            "revision_name": visit.revision,
+        } })
+    }
+
+    fn entry(&self, at: Timestamp, log: &str, severity: &str, resource: &Value, key: &str) -> Value {
+        let delay = self.behaviour.log_delay.unwrap_or(SignedDuration::from_secs(7));
+        json!({
+            "insertId": uuid_like(key).replace('-', ""),
+            "logName": self.log_name(log),
+            "timestamp": at.to_string(),
+            "receiveTimestamp": later(at, delay).to_string(),
+            "severity": severity,
+            "resource": resource,
+        })
+    }
+
+    fn request_entry(&self, visit: &Visit) -> Value {
+        let severity = if visit.status() == 200 { "INFO" } else { "ERROR" };
+        let key = format!("{}/{}/request", visit.service, visit.number);
+        let resource = self.revision_resource(visit);
+        let mut entry = self.entry(visit.at, "run.googleapis.com/requests", severity, &resource, &key);
+        let host = self.services.get(&visit.service).and_then(|service| service.figures.hosts.first()).cloned();
+        let host = host.unwrap_or_else(|| format!("{}.run.app", visit.service));
+        entry["httpRequest"] = json!({
+            "requestMethod": "GET",
+            "requestUrl": format!("https://{host}/"),
+            "status": visit.status(),
+            "latency": format!("{}s", visit.latency.as_secs_f64()),
+            "protocol": "HTTP/1.1",
+        });
+        let text = match visit.state {
+            State::Well => None,
+            State::Crashing => Some(
+                "The request failed because either the HTTP response was malformed or connection to the instance had an error.",
+            ),
+            State::Starved => Some("The request failed because the instance failed the readiness check."),
+            State::Starting => Some("The request was aborted because there was no available instance."),
+        };
+        if let Some(text) = text {
+            entry["textPayload"] = json!(text);
+        }
+        entry
+    }
+
+    fn crash_entries(&self, visit: &Visit) -> impl Iterator<Item = Value> {
+        let of = |log: &str, severity: &str, text: &str, what: &str| {
+            let key = format!("{}/{}/{what}", visit.service, visit.number);
+            let mut entry = self.entry(visit.at, log, severity, &self.revision_resource(visit), &key);
+            entry["textPayload"] = json!(text);
+            entry
+        };
+        [
+            of(
+                "run.googleapis.com/stderr",
+                "ERROR",
+                "ModuleNotFoundError: a module of the application is not in its image",
+                "stderr",
+            ),
+            of("run.googleapis.com/varlog/system", "WARNING", "Container called exit(3).", "exit"),
+        ]
+        .into_iter()
+    }
+
+    fn audit_entry(&self, operation: &Operation) -> Value {
+        let (kind, service) = match operation.api() {
+            Api::VpcAccess => ("audited_resource", "vpcaccess.googleapis.com"),
+            Api::Run => ("cloud_run_revision", "run.googleapis.com"),
+        };
+        let resource = json!({ "type": kind, "labels": { "project_id": self.project, "location": self.region } });
+        let mut entry =
+            self.entry(operation.created, "cloudaudit.googleapis.com/activity", "NOTICE", &resource, &operation.id);
+        entry["protoPayload"] = json!({
+            "@type": "type.googleapis.com/google.cloud.audit.AuditLog",
+            "serviceName": service,
+            "resourceName": operation.target,
+            "authenticationInfo": { "principalEmail": super::update::CALLER },
+        });
+        entry["operation"] = json!({ "id": operation.id, "first": true });
+        entry
+    }
+}
