@@ -12,6 +12,7 @@ pub mod logging_v2;
 mod permission;
 pub mod run_v1;
 pub mod run_v2;
+pub mod servicehealth_v1;
 pub mod sql_v1;
 pub mod vpcaccess_v1;
 
@@ -137,6 +138,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .merge(logging_v2::routes())
         .merge(sql_v1::routes())
         .merge(compute_v1::routes())
+        .merge(servicehealth_v1::routes())
         .merge(control::routes())
         .fallback(|uri: Uri| async move {
             Failure::from(Refusal::new(Code::NotFound, format!("The requested URL {} was not found", uri.path())))

@@ -23,6 +23,7 @@ use toml::Spanned;
 
 use super::fault::Fault;
 use super::world::World;
+use super::world::service_health::Event;
 use super::world::sql::Databases;
 use reading::{Complaint, Complaints, Reader};
 
@@ -112,6 +113,7 @@ fn world(text: &str) -> Result<World, Vec<Complaint>> {
     let load_balancing = reader.optional("load_balancing");
     let backend_services = reader.named("backend_services");
     let certificates = reader.named("certificates");
+    let service_health = reader.list("service_health");
     let faults = reader.list("faults");
     let cloud = reader.end(cloud)?;
 
@@ -129,9 +131,10 @@ fn world(text: &str) -> Result<World, Vec<Complaint>> {
         operations: BTreeMap::new(),
         sql: Databases::default(),
         compute: compute::load_balancing(load_balancing, &mut complaints),
+        service_health: sound(service_health, Event::complaint, &mut complaints),
         callers,
         disabled_apis: cloud.disabled_apis,
-        faults: faults.into_iter().filter_map(|fault| complaints.keep(checked(fault))).collect(),
+        faults: sound(faults, Fault::complaint, &mut complaints),
         twist: None,
         history: Vec::new(),
     };
@@ -148,11 +151,14 @@ fn world(text: &str) -> Result<World, Vec<Complaint>> {
     Ok(world)
 }
 
-fn checked(fault: Spanned<Fault>) -> Result<Fault, Complaint> {
-    match fault.as_ref().complaint() {
-        Some(reason) => reading::complain(fault.span(), reason),
-        None => Ok(fault.into_inner()),
+/// Those of which there is nothing to complain.
+fn sound<T>(found: Vec<Spanned<T>>, why: fn(&T) -> Option<&'static str>, complaints: &mut Complaints) -> Vec<T> {
+    for one in &found {
+        if let Some(reason) = why(one.as_ref()) {
+            complaints.add(one.span(), reason);
+        }
     }
+    found.into_iter().map(Spanned::into_inner).collect()
 }
 
 #[cfg(test)]

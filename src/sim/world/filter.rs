@@ -1,9 +1,11 @@
-//! The part of Cloud Logging's filter language that the simulated cloud understands.
+//! The part of Google's filter language that the simulated cloud understands: Cloud Logging's, which is that of other
+//! APIs too (AIP-160).
 //!
 //! Comparisons `field op value` with `=`, `!=`, `<`, `<=`, `>`, `>=`, `:` (has), `=~` and `!~`; values bare or in quotes,
-//! or several in brackets (`field=("a" OR "b")`); `AND` (also by standing beside one another), `OR`, `NOT`, `-` and
-//! brackets. Fields are paths such as `resource.labels.service_name`. Functions and the search for a word in all fields
-//! are refused, not ignored. (source: <https://docs.cloud.google.com/logging/docs/view/logging-query-language>)
+//! or several in brackets (`field=("a" OR "b")`); a text alone, which is looked for in all fields; `AND` (also by standing
+//! beside one another), `OR`, `NOT`, `-` and brackets. `OR` binds more tightly than `AND`. Fields are paths such as
+//! `resource.labels.service_name`; texts are compared whatever their case. Functions are refused, not ignored.
+//! (source: <https://docs.cloud.google.com/logging/docs/view/logging-query-language>)
 
 use std::cmp::Ordering;
 
@@ -29,6 +31,8 @@ pub enum Filter {
     Not(Box<Filter>),
     /// A field compared with a value.
     Compare(Comparison),
+    /// A text, in lower case, in any field.
+    Text(String),
 }
 
 /// A field compared with a value.
@@ -78,7 +82,7 @@ impl Filter {
             return Ok(Filter::All);
         }
         let mut parser = Parser { tokens, at: 0, depth: 0 };
-        let filter = parser.either()?;
+        let filter = parser.both()?;
         match parser.tokens.get(parser.at) {
             None => Ok(filter),
             Some(token) => Err(wrong(format!("{token:?} does not belong here"))),
@@ -93,6 +97,26 @@ impl Filter {
             Filter::Or(parts) => parts.iter().any(|part| part.fits(entry)),
             Filter::Not(part) => !part.fits(entry),
             Filter::Compare(comparison) => comparison.fits(entry),
+            Filter::Text(text) => says(entry, text),
+        }
+    }
+
+    /// Refuses a filter that compares fields other than these.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT, with the fields that there are.
+    pub fn only(&self, fields: &[&str]) -> Result<(), Refusal> {
+        match self {
+            Filter::All | Filter::Text(_) => Ok(()),
+            Filter::And(parts) | Filter::Or(parts) => parts.iter().try_for_each(|part| part.only(fields)),
+            Filter::Not(part) => part.only(fields),
+            Filter::Compare(Comparison { path, .. }) => {
+                let path = path.join(".");
+                if fields.contains(&path.as_str()) {
+                    return Ok(());
+                }
+                Err(wrong(format!("there is no field {path:?} to filter by; there are {}", fields.join(", "))))
+            }
         }
     }
 
@@ -148,7 +172,17 @@ impl Comparison {
         if let (Ok(one), Ok(other)) = (text.parse::<Timestamp>(), self.value.parse::<Timestamp>()) {
             return Some(one.cmp(&other));
         }
-        Some(text.cmp(&self.value))
+        Some(text.to_lowercase().cmp(&self.value.to_lowercase()))
+    }
+}
+
+/// Whether any field says this text, which is in lower case.
+fn says(value: &Value, text: &str) -> bool {
+    match value {
+        Value::String(found) => found.to_lowercase().contains(text),
+        Value::Array(parts) => parts.iter().any(|part| says(part, text)),
+        Value::Object(fields) => fields.values().any(|field| says(field, text)),
+        other => other.to_string().contains(text),
     }
 }
 
@@ -180,7 +214,11 @@ fn tokens(text: &str) -> Result<Vec<Token>, Refusal> {
                 let mut quoted = String::new();
                 loop {
                     match letters.next() {
-                        Some('\\') => quoted.extend(letters.next()),
+                        // Of a quote or of itself; a regular expression has its own.
+                        Some('\\') => {
+                            let escaped = letters.next_if(|next| [letter, '\\'].contains(next));
+                            quoted.push(escaped.unwrap_or('\\'));
+                        }
                         Some(end) if end == letter => break,
                         Some(other) => quoted.push(other),
                         None => return Err(wrong("a text does not end".to_owned())),
@@ -220,26 +258,21 @@ impl Parser {
         is
     }
 
-    fn either(&mut self) -> Result<Filter, Refusal> {
-        let mut parts = vec![self.both()?];
-        while self.take_word("OR") {
-            parts.push(self.both()?);
-        }
-        Ok(if parts.len() == 1 { parts.remove(0) } else { Filter::Or(parts) })
-    }
-
     fn both(&mut self) -> Result<Filter, Refusal> {
-        let mut parts = vec![self.term()?];
-        loop {
-            let ends = matches!(self.tokens.get(self.at), None | Some(Token::Close))
-                || matches!(self.tokens.get(self.at), Some(Token::Word(word)) if word == "OR");
-            if ends {
-                break;
-            }
+        let mut parts = vec![self.either()?];
+        while !matches!(self.tokens.get(self.at), None | Some(Token::Close)) {
             self.take_word("AND");
-            parts.push(self.term()?);
+            parts.push(self.either()?);
         }
         Ok(if parts.len() == 1 { parts.remove(0) } else { Filter::And(parts) })
+    }
+
+    fn either(&mut self) -> Result<Filter, Refusal> {
+        let mut parts = vec![self.term()?];
+        while self.take_word("OR") {
+            parts.push(self.term()?);
+        }
+        Ok(if parts.len() == 1 { parts.remove(0) } else { Filter::Or(parts) })
     }
 
     fn term(&mut self) -> Result<Filter, Refusal> {
@@ -253,12 +286,17 @@ impl Parser {
             match self.next() {
                 Some(Token::Minus) => Filter::Not(Box::new(self.term()?)),
                 Some(Token::Open) => {
-                    let inner = self.either()?;
+                    let inner = self.both()?;
                     match self.next() {
                         Some(Token::Close) => inner,
                         _ => return Err(wrong("a bracket is not closed".to_owned())),
                     }
                 }
+                Some(Token::Quoted(text)) if !self.goes_on() => Filter::Text(text.to_lowercase()),
+                Some(Token::Word(word)) if word == "AND" || word == "OR" => {
+                    return Err(wrong(format!("{word} stands between two comparisons")));
+                }
+                Some(Token::Word(text)) if !self.goes_on() => Filter::Text(text.to_lowercase()),
                 Some(Token::Word(path)) => self.comparison(&path)?,
                 other => return Err(wrong(format!("{other:?} does not begin a comparison"))),
             }
@@ -267,9 +305,14 @@ impl Parser {
         Ok(term)
     }
 
+    /// Whether what was just taken is the left side of something.
+    fn goes_on(&self) -> bool {
+        matches!(self.tokens.get(self.at), Some(Token::Operator(_) | Token::Open))
+    }
+
     fn comparison(&mut self, path: &str) -> Result<Filter, Refusal> {
         let Some(Token::Operator(operator)) = self.next() else {
-            return Err(wrong(format!("the simulated cloud does not search all fields for {path:?}; compare a field")));
+            return Err(wrong(format!("the simulated cloud knows no function {path:?}")));
         };
         let path: Vec<String> = path.split('.').map(|part| part.trim_matches('"').to_owned()).collect();
         let compare = |value: String| {
@@ -329,10 +372,21 @@ mod tests {
             r#"textPayload=~"exit\(\d\)" OR severity=DEBUG"#,
             r#"resource.labels.service_name=("payments" OR "orders")"#,
             "jsonPayload.x!=3 AND (severity=INFO OR severity=ERROR)",
+            r#""container CALLED exit""#,
+            "orders AND resource.type=CLOUD_RUN_REVISION",
+            // OR binds more tightly than AND.
+            "severity=ERROR OR severity=INFO AND severity=ERROR",
         ] {
             assert!(fits(filter), "{filter}");
         }
-        for filter in ["httpRequest.status=200", "severity<ERROR", "trace:*", r#"NOT textPayload:"exit""#] {
+        for filter in [
+            "httpRequest.status=200",
+            "severity<ERROR",
+            "trace:*",
+            r#"NOT textPayload:"exit""#,
+            r#""exit(4)""#,
+            "severity=ERROR OR severity=ERROR AND severity=INFO",
+        ] {
             assert!(!fits(filter), "{filter}");
         }
     }
@@ -340,9 +394,11 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_refused() {
         for filter in [
-            "exit",
-            "severity",
             "severity=",
+            "AND",
+            "severity=ERROR OR",
+            "severity=ERROR AND",
+            "\"severity\"=ERROR",
             "(severity=ERROR",
             "a=\"b",
             "sample(insertId, 0.1)",

@@ -21,6 +21,7 @@ pub mod log;
 pub mod operation;
 pub mod refusal;
 pub mod service;
+pub mod service_health;
 pub mod sql;
 pub mod template;
 pub mod traffic;
@@ -79,6 +80,9 @@ pub struct World {
     /// Compute Engine.
     #[serde(default)]
     pub(super) compute: Compute,
+    /// Google's own incidents.
+    #[serde(default)]
+    pub(super) service_health: Vec<service_health::Event>,
     /// The callers that the scenario names.
     #[serde(default)]
     pub(super) callers: BTreeMap<String, Caller>,
