@@ -30,6 +30,8 @@ mod refusal;
 mod resource_laws;
 mod rollback;
 mod schema;
+mod service_health;
 mod simulated_cloud;
 mod sql;
+mod support_cases;
 mod terminal;

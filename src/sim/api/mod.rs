@@ -14,6 +14,7 @@ pub mod run_v1;
 pub mod run_v2;
 pub mod servicehealth_v1;
 pub mod sql_v1;
+pub mod support_v2;
 pub mod vpcaccess_v1;
 
 use std::collections::VecDeque;
@@ -139,6 +140,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .merge(sql_v1::routes())
         .merge(compute_v1::routes())
         .merge(servicehealth_v1::routes())
+        .merge(support_v2::routes())
         .merge(control::routes())
         .fallback(|uri: Uri| async move {
             Failure::from(Refusal::new(Code::NotFound, format!("The requested URL {} was not found", uri.path())))

@@ -56,12 +56,18 @@ pub(super) fn needed(method: &Method, path: &str) -> Option<String> {
     if segments.get(1) == Some(&"v1") && segments.get(4) == Some(&"services") && segments.len() == 6 {
         return Some("serviceusage.services.get".to_owned());
     }
+    let (segments, custom) = match path.rsplit_once(':') {
+        Some((before, custom)) if !custom.contains('/') => (before.split('/').collect(), Some(custom)),
+        _ => (segments, None),
+    };
     let found = COLLECTIONS.iter().find_map(|collection| {
         let at = segments.iter().position(|segment| *segment == collection.segment)?;
         Some((collection, segments.len() > at + 1))
     });
     let (collection, one) = found?;
     let verb = match (method.as_str(), one) {
+        ("POST", true) if custom == Some("escalate") => "escalate",
+        ("POST", true) if custom == Some("close") => "update",
         ("GET" | "HEAD", true) => "get",
         ("GET" | "HEAD", false) => "list",
         ("POST", _) => "create",
@@ -147,6 +153,10 @@ mod tests {
             (Method::GET, "/v1/projects/p/services/run.googleapis.com", Some("serviceusage.services.get")),
             (Method::POST, "/v2/projects/p/locations/l/services/s:testIamPermissions", None),
             (Method::GET, "/sql/v1beta4/projects/p/instances/i", Some("cloudsql.instances.get")),
+            (Method::GET, "/v2/projects/p/cases:search", Some("cloudsupport.techCases.list")),
+            (Method::POST, "/v2/projects/p/cases", Some("cloudsupport.techCases.create")),
+            (Method::POST, "/v2/projects/p/cases/1:escalate", Some("cloudsupport.techCases.escalate")),
+            (Method::POST, "/v2/projects/p/cases/1:close", Some("cloudsupport.techCases.update")),
         ] {
             assert_eq!(needed(&method, path).as_deref(), permission, "{method} {path}");
         }

@@ -11,7 +11,6 @@ use super::reading::{Complaint, Complaints, Named, complain};
 use crate::sim::world::World;
 use crate::sim::world::backend_service::BackendService;
 use crate::sim::world::certificate::{self, Certificate, DomainStatus, Kind, Managed, Status};
-use crate::sim::world::compute::{Compute, Figures};
 
 /// A table `[backend_services.NAME]`.
 #[derive(Deserialize)]
@@ -46,16 +45,6 @@ pub(super) struct CertificateTable {
 enum KindName {
     Managed,
     SelfManaged,
-}
-
-/// A load balancer that has nothing yet.
-pub(super) fn load_balancing(figures: Option<Spanned<Figures>>, complaints: &mut Complaints) -> Compute {
-    let Some(figures) = figures else { return Compute::default() };
-    let (at, figures) = (figures.span(), figures.into_inner());
-    if figures.update_takes.is_negative() || figures.certificate_takes.is_negative() {
-        complaints.add(at, "a duration cannot be negative");
-    }
-    Compute { figures, ..Compute::default() }
 }
 
 /// Puts the backend services into the world; the services that they name are there already.

@@ -23,8 +23,10 @@ use toml::Spanned;
 
 use super::fault::Fault;
 use super::world::World;
+use super::world::compute::Compute;
 use super::world::service_health::Event;
 use super::world::sql::Databases;
+use super::world::support::{Figures, Support};
 use reading::{Complaint, Complaints, Reader};
 
 /// Why a scenario could not be read.
@@ -114,6 +116,7 @@ fn world(text: &str) -> Result<World, Vec<Complaint>> {
     let backend_services = reader.named("backend_services");
     let certificates = reader.named("certificates");
     let service_health = reader.list("service_health");
+    let support = reader.optional("support");
     let faults = reader.list("faults");
     let cloud = reader.end(cloud)?;
 
@@ -130,8 +133,12 @@ fn world(text: &str) -> Result<World, Vec<Complaint>> {
         services: BTreeMap::new(),
         operations: BTreeMap::new(),
         sql: Databases::default(),
-        compute: compute::load_balancing(load_balancing, &mut complaints),
+        compute: Compute {
+            figures: sensible(load_balancing, super::world::compute::Figures::complaint, &mut complaints),
+            ..Compute::default()
+        },
         service_health: sound(service_health, Event::complaint, &mut complaints),
+        support: Support { figures: sensible(support, Figures::complaint, &mut complaints), ..Support::default() },
         callers,
         disabled_apis: cloud.disabled_apis,
         faults: sound(faults, Fault::complaint, &mut complaints),
@@ -149,6 +156,15 @@ fn world(text: &str) -> Result<World, Vec<Complaint>> {
     complaints.settled()?;
     world.settle();
     Ok(world)
+}
+
+/// A table that may be missing, if there is nothing to complain of.
+fn sensible<T: Default>(
+    found: Option<Spanned<T>>,
+    why: fn(&T) -> Option<&'static str>,
+    complaints: &mut Complaints,
+) -> T {
+    sound(found.into_iter().collect(), why, complaints).pop().unwrap_or_default()
 }
 
 /// Those of which there is nothing to complain.

@@ -46,6 +46,14 @@ impl Default for Figures {
     }
 }
 
+impl Figures {
+    /// What is wrong with them, if something is.
+    pub fn complaint(&self) -> Option<&'static str> {
+        (self.update_takes.is_negative() || self.certificate_takes.is_negative())
+            .then_some("a duration cannot be negative")
+    }
+}
+
 /// What an operation tells of itself; the change itself is there already.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Effect {

@@ -23,6 +23,7 @@ pub mod refusal;
 pub mod service;
 pub mod service_health;
 pub mod sql;
+pub mod support;
 pub mod template;
 pub mod traffic;
 pub mod update;
@@ -83,6 +84,9 @@ pub struct World {
     /// Google's own incidents.
     #[serde(default)]
     pub(super) service_health: Vec<service_health::Event>,
+    /// Cloud Support.
+    #[serde(default)]
+    pub(super) support: support::Support,
     /// The callers that the scenario names.
     #[serde(default)]
     pub(super) callers: BTreeMap<String, Caller>,
