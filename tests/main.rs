@@ -22,6 +22,7 @@ mod faults;
 mod gcloud;
 mod knative;
 mod logs;
+mod metrics;
 mod pages;
 mod plan;
 mod recovery;
