@@ -81,3 +81,60 @@ fn cloud_run() {
     let missing = gcloud.run("run services describe nobody --region=us-central1");
     assert!(missing.code == 1 && missing.stderr.contains("Cannot find service [nobody]"), "{missing:?}");
 }
+
+/// The incident's cloud with a database and a load balancer, as a file of its own.
+fn with_more(desk: &Desk) -> String {
+    let text = std::fs::read_to_string(SCENARIO).unwrap();
+    desk.write("more.sim.toml", &(text + super::sql::DATABASE + super::compute::LOAD_BALANCER))
+}
+
+#[test]
+fn cloud_sql() {
+    let desk = Desk::new();
+    let Some(gcloud) = Gcloud::open(&desk, &with_more(&desk)) else { return };
+    let instance = "staging-shared-postgres";
+    let shown = gcloud.json(&format!("sql instances describe {instance}"));
+    assert_eq!((&shown["state"], &shown["settings"]["tier"]), (&"RUNNABLE".into(), &"db-g1-small".into()));
+    // The documents' own remedy. It replaces the flag that was there, and restarts the database.
+    let patch = format!("sql instances patch {instance} --quiet --database-flags");
+    let patched = gcloud.run(&format!("{patch}=max_connections=400"));
+    assert_eq!(patched.code, 0, "{patched:?}");
+    let flags = gcloud.json(&format!("sql instances describe {instance}"))["settings"]["databaseFlags"].clone();
+    assert_eq!(flags, serde_json::json!([{ "name": "max_connections", "value": "400" }]));
+    let operations = gcloud.json(&format!("sql operations list --instance={instance}"));
+    assert_eq!((&operations[0]["operationType"], &operations[0]["status"]), (&"UPDATE".into(), &"DONE".into()));
+    let refused = gcloud.run(&format!("{patch}=max_conections=400"));
+    assert!(refused.code == 1 && refused.stderr.contains("Invalid flag name"), "{refused:?}");
+    let missing = gcloud.run("sql instances describe nobodys");
+    assert!(missing.code == 1 && missing.stderr.contains("does not exist"), "{missing:?}");
+    let listed = gcloud.json("sql instances list");
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+    assert!(gcloud.json("sql flags list --database-version=POSTGRES_15").as_array().unwrap().len() > 5);
+}
+
+#[test]
+fn load_balancing() {
+    let desk = Desk::new();
+    let Some(gcloud) = Gcloud::open(&desk, &with_more(&desk)) else { return };
+    let shown = gcloud.json("compute backend-services describe legacy --global");
+    assert_eq!(shown["timeoutSec"], 30);
+    let updated = gcloud.run("compute backend-services update legacy --global --timeout=600");
+    assert_eq!(updated.code, 0, "{updated:?}");
+    assert_eq!(gcloud.json("compute backend-services describe legacy --global")["timeoutSec"], 600);
+    assert_eq!(gcloud.json("compute backend-services list --global").as_array().unwrap().len(), 2);
+    // The documents' own remedy, which Google refuses.
+    let refused = gcloud.run("compute backend-services update api --global --timeout=600");
+    assert!(refused.code == 1 && refused.stderr.contains("Timeout sec is not supported"), "{refused:?}");
+
+    let listed = gcloud.json("compute ssl-certificates list");
+    assert_eq!(listed.as_array().unwrap().len(), 2, "{listed}");
+    assert_eq!(gcloud.json("compute ssl-certificates list --global").as_array().unwrap().len(), 2);
+    let create = "compute ssl-certificates create";
+    let wildcard = gcloud.run(&format!("{create} star --global --domains=*.netrasystems.ai"));
+    assert!(wildcard.code == 1 && wildcard.stderr.contains("Wildcard domains not supported"), "{wildcard:?}");
+    let made = gcloud.run(&format!("{create} made --global --domains=api.staging.netrasystems.ai"));
+    assert_eq!(made.code, 0, "{made:?}");
+    let described = gcloud.json("compute ssl-certificates describe made --global");
+    assert_eq!(described["managed"]["status"], "PROVISIONING");
+    assert_eq!(gcloud.run("compute ssl-certificates delete made --global --quiet").code, 0);
+}

@@ -16,6 +16,7 @@ mod architecture;
 mod chat;
 mod check;
 mod check_command;
+mod compute;
 mod crash;
 mod drift;
 mod faults;

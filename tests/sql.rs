@@ -20,7 +20,8 @@ const P: &str = "netra-staging";
 const I: &str = "staging-shared-postgres";
 const INSTANCE: &str = "/sql/v1beta4/projects/netra-staging/instances/staging-shared-postgres";
 
-const DATABASE: &str = r#"
+/// The incident's database.
+pub const DATABASE: &str = r#"
 [sql.staging-shared-postgres]
 database_version = "POSTGRES_15"
 tier = "db-g1-small"

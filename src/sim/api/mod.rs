@@ -5,6 +5,7 @@
 //! Refusals have the shape that all Google APIs share, `{"error": {"code", "message", "status", "details"}}`
 //! (source: AIP-193).
 
+pub mod compute_v1;
 pub mod control;
 mod legacy;
 pub mod logging_v2;
@@ -137,6 +138,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .merge(logging_v2::routes())
         .merge(monitoring_v3::routes())
         .merge(sql_v1::routes())
+        .merge(compute_v1::routes())
         .merge(control::routes())
         .fallback(|uri: Uri| async move {
             Failure::from(Refusal::new(Code::NotFound, format!("The requested URL {} was not found", uri.path())))

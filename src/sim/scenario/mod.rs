@@ -7,6 +7,7 @@
 //!
 //! Each family of tables has a file of its own here; [`reading`] is what they share.
 
+mod compute;
 mod connector;
 mod reading;
 mod service;
@@ -108,6 +109,9 @@ fn world(text: &str) -> Result<World, Vec<Complaint>> {
     let connectors = reader.named("connectors");
     let services = reader.named("services");
     let databases = reader.named("sql");
+    let load_balancing = reader.optional("load_balancing");
+    let backend_services = reader.named("backend_services");
+    let certificates = reader.named("certificates");
     let faults = reader.list("faults");
     let cloud = reader.end(cloud)?;
 
@@ -124,6 +128,7 @@ fn world(text: &str) -> Result<World, Vec<Complaint>> {
         services: BTreeMap::new(),
         operations: BTreeMap::new(),
         sql: Databases::default(),
+        compute: compute::load_balancing(load_balancing, &mut complaints),
         callers,
         disabled_apis: cloud.disabled_apis,
         faults: faults.into_iter().filter_map(|fault| complaints.keep(checked(fault))).collect(),
@@ -135,6 +140,9 @@ fn world(text: &str) -> Result<World, Vec<Complaint>> {
     // What follows names what stands above.
     std::mem::take(&mut complaints).settled()?;
     service::build(services, &mut world, &mut complaints);
+    compute::certificates(certificates, &mut world, &mut complaints);
+    std::mem::take(&mut complaints).settled()?;
+    compute::backend_services(backend_services, &mut world, &mut complaints);
     complaints.settled()?;
     world.settle();
     Ok(world)

@@ -6,7 +6,10 @@
 //! change it by [`World::update_connector`] and [`World::update_service`], and what the services would answer to a
 //! visitor is in [`health`].
 
+pub mod backend_service;
 pub mod caller;
+pub mod certificate;
+pub mod compute;
 pub mod connector;
 pub mod create;
 pub mod filter;
@@ -38,6 +41,7 @@ use sha2::{Digest, Sha256};
 use crate::sim::clock::later;
 use crate::sim::fault::Fault;
 use caller::Caller;
+use compute::Compute;
 use connector::{Connector, State};
 use history::Standing;
 use operation::{Api, Effect, Operation, Outcome, Twist};
@@ -74,6 +78,9 @@ pub struct World {
     /// Cloud SQL.
     #[serde(default)]
     pub(super) sql: Databases,
+    /// Compute Engine.
+    #[serde(default)]
+    pub(super) compute: Compute,
     /// The callers that the scenario names.
     #[serde(default)]
     pub(super) callers: BTreeMap<String, Caller>,
@@ -219,12 +226,17 @@ impl World {
     fn step(&mut self, to: Timestamp) -> bool {
         let operation = self.next_due(to);
         let sooner = |at: &Timestamp| *at <= to && operation.is_none_or(|(due, _)| *at < due);
-        if let Some(at) = self.databases_next().filter(sooner) {
-            self.now = self.now.max(at);
+        let (database, compute) = (self.databases_next(), self.compute_next());
+        let Some(at) = database.into_iter().chain(compute).min().filter(sooner) else {
+            return operation.map(|(_, number)| self.finish(number)).is_some();
+        };
+        self.now = self.now.max(at);
+        if database == Some(at) {
             self.databases_step();
-            return true;
+        } else {
+            self.compute_step();
         }
-        operation.map(|(_, number)| self.finish(number)).is_some()
+        true
     }
 
     fn next_due(&self, to: Timestamp) -> Option<(Timestamp, u64)> {
@@ -418,6 +430,21 @@ pub(super) fn object<'a>(
         None | Some(Value::Null) => Ok(None),
         Some(Value::Object(found)) => Ok(Some(found)),
         Some(_) => Err(Refusal::invalid(field, format!("Invalid value at '{field}': it must be an object"))),
+    }
+}
+
+/// What "patch semantics" means (RFC 7396): objects are merged, `null` removes, anything else replaces, lists too.
+pub(super) fn merge(into: &mut Map<String, Value>, from: Map<String, Value>) {
+    for (key, value) in from {
+        match (into.get_mut(&key), value) {
+            (_, Value::Null) => {
+                into.remove(&key);
+            }
+            (Some(Value::Object(into)), Value::Object(from)) => merge(into, from),
+            (_, value) => {
+                into.insert(key, value);
+            }
+        }
     }
 }
 

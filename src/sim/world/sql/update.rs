@@ -179,7 +179,7 @@ impl Instance {
             Manner::Merge => self.settings.clone(),
             Manner::Replace => Map::new(),
         };
-        merge(&mut settings, asked);
+        world::merge(&mut settings, asked);
         if manner == Manner::Replace {
             settings.entry("activationPolicy").or_insert_with(|| "ALWAYS".into());
         }
@@ -221,21 +221,6 @@ fn named(field: &str, value: &mut Value) {
     let number = value.as_u64().and_then(|number| usize::try_from(number).ok());
     if let Some(name) = names.zip(number).and_then(|(names, number)| names.get(number)) {
         *value = Value::from(*name);
-    }
-}
-
-/// What "patch semantics" means (RFC 7396): objects are merged, `null` removes, anything else replaces, lists too.
-fn merge(into: &mut Map<String, Value>, from: Map<String, Value>) {
-    for (key, value) in from {
-        match (into.get_mut(&key), value) {
-            (_, Value::Null) => {
-                into.remove(&key);
-            }
-            (Some(Value::Object(into)), Value::Object(from)) => merge(into, from),
-            (_, value) => {
-                into.insert(key, value);
-            }
-        }
     }
 }
 
