@@ -32,5 +32,6 @@ mod resource_laws;
 mod rollback;
 mod schema;
 mod simulated_cloud;
+mod sockets;
 mod sql;
 mod terminal;
