@@ -21,6 +21,10 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
 
+    /// Listen on an address that others can reach; whoever reaches it may do everything
+    #[arg(long)]
+    allow_remote: bool,
+
     /// Write the port to this file once the cloud can be used
     #[arg(long, value_name = "FILE")]
     port_file: Option<PathBuf>,
@@ -31,15 +35,19 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn simulate(arguments: &Arguments, console: Console) -> Result<Exit, Trouble> {
-    let Arguments { scenario, listen, port_file, speed } = arguments;
+    let Arguments { scenario, listen, allow_remote, port_file, speed } = arguments;
     let text = std::fs::read_to_string(scenario)
         .map_err(|error| Trouble::new(Exit::Usage, format!("{} cannot be read: {error}", scenario.display())))?;
     let world = sim::scenario::parse(&scenario.display().to_string(), &text)
         .map_err(|error| Trouble::from_error(Exit::Usage, &error))?;
     let mut signals = Signals::listen().map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
     let clock = speed.clock(world.now());
-    let simulator = sim::Simulator::start(world, clock, *listen, None);
-    let simulator = simulator.map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+    let reach = if *allow_remote { sim::Reach::Anybody } else { sim::Reach::Loopback };
+    let simulator = sim::Simulator::start_within(reach, world, clock, *listen, None).map_err(|error| match error {
+        sim::StartError::NotLoopback(_) => Trouble::from_error(Exit::Usage, &error)
+            .help("give --allow-remote if others shall reach it; it asks nobody who they are"),
+        error => Trouble::from_error(Exit::Failed, &error),
+    })?;
     if let Some(file) = port_file {
         let port = simulator.addr().port().to_string();
         // A reader must never see half a number.

@@ -48,6 +48,15 @@ pub struct Simulator {
     task: Option<JoinHandle<io::Result<()>>>,
 }
 
+/// Who may reach a simulated cloud. It has no authentication.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Programs on this machine.
+    Loopback,
+    /// Whoever can reach the address.
+    Anybody,
+}
+
 /// Why a simulated cloud could not be started.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -80,7 +89,18 @@ impl Simulator {
     /// If `saved` is given, the world is written there now and after every request that changed it, before the
     /// request is answered. Which requests went to which revision is not saved.
     pub fn start(world: World, clock: Clock, listen: SocketAddr, saved: Option<PathBuf>) -> Result<Self, StartError> {
-        if !listen.ip().is_loopback() {
+        Self::start_within(Reach::Loopback, world, clock, listen, saved)
+    }
+
+    /// The same, and says who may reach it.
+    pub fn start_within(
+        reach: Reach,
+        world: World,
+        clock: Clock,
+        listen: SocketAddr,
+        saved: Option<PathBuf>,
+    ) -> Result<Self, StartError> {
+        if reach == Reach::Loopback && !listen.ip().is_loopback() {
             return Err(StartError::NotLoopback(listen));
         }
         let runtime = tokio::runtime::Handle::try_current().map_err(StartError::NoRuntime)?;

@@ -11,6 +11,7 @@ use super::{Desk, Served};
 pub struct Gcloud {
     served: Served,
     config: TempDir,
+    project: &'static str,
 }
 
 /// What it did.
@@ -22,8 +23,13 @@ pub struct Ended {
 }
 
 impl Gcloud {
-    /// `None`, said aloud, if there is no `gcloud` here.
+    /// For the incident's project; `None`, said aloud, if there is no `gcloud` here.
     pub fn open(desk: &Desk, scenario: &str) -> Option<Gcloud> {
+        Gcloud::open_for(desk, scenario, "netra-staging")
+    }
+
+    /// For the project of another scenario.
+    pub fn open_for(desk: &Desk, scenario: &str, project: &'static str) -> Option<Gcloud> {
         let found = Command::new("gcloud").arg("--version").output().is_ok_and(|output| output.status.success());
         if !found {
             say("left out: there is no gcloud here");
@@ -31,13 +37,13 @@ impl Gcloud {
         }
         let config = tempfile::tempdir().unwrap();
         std::fs::write(config.path().join("token"), "sim-token").unwrap();
-        Some(Gcloud { served: Served::start(desk, scenario, "60"), config })
+        Some(Gcloud { served: Served::start(desk, scenario, "60"), config, project })
     }
 
     pub fn run(&self, command: &str) -> Ended {
         let port = self.served.url.rsplit(':').next().unwrap();
         let mut gcloud = Command::new("gcloud");
-        gcloud.args(command.split(' ')).args(["--project=netra-staging"]);
+        gcloud.args(command.split(' ')).arg(format!("--project={}", self.project));
         gcloud.env_clear().env("PATH", std::env::var("PATH").unwrap()).env("HOME", self.config.path());
         gcloud.env("CLOUDSDK_CONFIG", self.config.path());
         gcloud.env("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", self.config.path().join("token"));

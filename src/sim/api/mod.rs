@@ -9,6 +9,7 @@ pub mod compute_v1;
 pub mod control;
 mod legacy;
 pub mod logging_v2;
+pub mod monitoring_v3;
 mod permission;
 pub mod run_v1;
 pub mod run_v2;
@@ -137,6 +138,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .merge(run_v1::routes())
         .merge(permission::routes())
         .merge(logging_v2::routes())
+        .merge(monitoring_v3::routes())
         .merge(sql_v1::routes())
         .merge(compute_v1::routes())
         .merge(servicehealth_v1::routes())

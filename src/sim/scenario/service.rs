@@ -70,6 +70,7 @@ pub(super) struct ServiceTable {
     needs: Vec<Spanned<String>>,
     instances: u64,
     connections_per_instance: u64,
+    database: Option<Spanned<String>>,
     latency: Spanned<SignedDuration>,
     starved_latency: Spanned<SignedDuration>,
     crash_latency: Spanned<SignedDuration>,
@@ -109,6 +110,13 @@ struct RevisionTable {
     template: Map<String, Value>,
 }
 
+fn known_database(name: Spanned<String>, world: &World) -> Result<String, Complaint> {
+    if !world.sql.instances.contains_key(name.as_ref()) {
+        return complain(name.span(), format!("there is no database {:?} in [sql]", name.as_ref()));
+    }
+    Ok(name.into_inner())
+}
+
 fn unhurried(chat: Spanned<Chat>) -> Result<Chat, Complaint> {
     if chat.as_ref().pause.is_negative() {
         return complain(chat.span(), "a duration cannot be negative");
@@ -125,6 +133,7 @@ impl ServiceTable {
             needs: self.needs.into_iter().map(Spanned::into_inner).collect(),
             instances: self.instances,
             connections_per_instance: self.connections_per_instance,
+            database: self.database.map(|name| known_database(name, world)).transpose()?,
             latency: positive(self.latency)?,
             starved_latency: positive(self.starved_latency)?,
             crash_latency: positive(self.crash_latency)?,

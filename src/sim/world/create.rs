@@ -27,6 +27,7 @@ fn unremarkable() -> Figures {
         needs: Vec::new(),
         instances: 1,
         connections_per_instance: 0,
+        database: None,
         latency: SignedDuration::from_millis(50),
         starved_latency: SignedDuration::from_secs(10),
         crash_latency: SignedDuration::from_secs(2),

@@ -6,11 +6,14 @@
 //!    `connections_per_instance` connections through the connector that the revision's template names.
 //! 2. A connector carries `connections_per_instance[machine_type] × max_instances` connections. If more are wanted,
 //!    it is *exhausted*, and every revision behind it is *starved*: a request waits for `starved_latency` and gets 503.
-//! 3. A revision whose image is listed as crashing answers 503 after `crash_latency`, whatever its connector does.
-//! 4. When the cause of an illness has gone, the instances need `start_up` to come up again; meanwhile they answer 503.
-//! 5. A service's health page is red while a service that it `needs` is not healthy; its other pages are not.
-//! 6. A new revision opens a connection through its connector when it starts. So it fails to start if, at the end of
-//!    its deployment, its image crashes, its connector is exhausted, or there is no such connector.
+//! 3. Those connections lead to the service's database, if it names one. It takes `max_connections`, less those that
+//!    others hold and those that are reserved. If more are wanted, or if it is down, every service behind it is *turned
+//!    away*: its instances start, are refused a connection, and exit; a request gets 503 after `starved_latency`.
+//! 4. A revision whose image is listed as crashing answers 503 after `crash_latency`, whatever its connector does.
+//! 5. When the cause of an illness has gone, the instances need `start_up` to come up again; meanwhile they answer 503.
+//! 6. A service's health page is red while a service that it `needs` is not healthy; its other pages are not.
+//! 7. A new revision opens a connection through its connector when it starts. So it fails to start if, at the end of
+//!    its deployment, its image crashes, its connector is exhausted or is not there, or its database turns it away.
 //!
 //! Hence what an incident teaches: waiting heals nothing; a deployment onto an exhausted connector fails; two
 //! revisions that share the traffic want twice the connections; and a crashing image looks the same from outside as an
@@ -48,6 +51,15 @@ pub enum Illness {
         /// How many it carries.
         carried: u64,
     },
+    /// Its database takes no more connections, or none at all.
+    TurnedAway {
+        /// The database.
+        database: String,
+        /// How many connections are wanted.
+        wanted: u64,
+        /// How many services may hold.
+        allowed: u64,
+    },
     /// The cause has gone, the instances are coming up.
     Starting {
         /// When they will be there.
@@ -71,6 +83,9 @@ impl Illness {
             Self::Starved { connector, wanted, carried } => {
                 format!("connector {connector} is exhausted: {wanted} connections wanted, {carried} carried")
             }
+            Self::TurnedAway { database, wanted, allowed } => {
+                format!("database {database} takes no more connections: {wanted} wanted, {allowed} allowed")
+            }
             Self::Starting { until } => format!("instances are starting, until {until}"),
             Self::Needs { service } => format!("it needs {service}, which is not healthy"),
             Self::NoRevision => "no revision has traffic".to_owned(),
@@ -78,15 +93,25 @@ impl Illness {
     }
 }
 
+/// How many connections the instances of a service's revisions with traffic hold, of those revisions that count.
+fn held(service: &Service, counts: impl Fn(&str) -> bool) -> u64 {
+    let serving = service.serving();
+    let instances = serving.keys().filter(|name| counts(name)).map(|name| service.instances_of(name));
+    instances.fold(0, u64::saturating_add).saturating_mul(service.figures.connections_per_instance)
+}
+
 impl World {
     /// How many connections are wanted of a connector.
     pub fn wanted(&self, connector: &str) -> u64 {
-        let of_service = |service: &Service| {
-            let behind = service.serving().keys().filter(|name| service.connector_of(name) == Some(connector)).count();
-            let each = service.figures.instances.saturating_mul(service.figures.connections_per_instance);
-            u64::try_from(behind).unwrap_or(u64::MAX).saturating_mul(each)
-        };
+        let of_service =
+            |service: &Service| held(service, |revision| service.connector_of(revision) == Some(connector));
         self.services.values().map(of_service).fold(0, u64::saturating_add)
+    }
+
+    /// How many connections the services want of a database.
+    pub fn wanted_of_database(&self, database: &str) -> u64 {
+        let behind = self.services.values().filter(|service| service.figures.database.as_deref() == Some(database));
+        behind.map(|service| held(service, |_| true)).fold(0, u64::saturating_add)
     }
 
     /// How many connections a connector carries.
@@ -109,12 +134,26 @@ impl World {
         if let Some((image, _)) = crashing {
             return Some(Illness::Crashing { image: image.to_owned() });
         }
-        let connector = template::connector(&found.template)?;
+        self.cut_off(template::connector(&found.template)).or_else(|| self.turned_away(service))
+    }
+
+    /// What a connector keeps from whoever uses it.
+    fn cut_off(&self, connector: Option<&str>) -> Option<Illness> {
+        let connector = connector?;
         if !self.connectors.contains_key(connector) {
             return Some(Illness::NoConnector { connector: connector.to_owned() });
         }
         let (wanted, carried) = (self.wanted(connector), self.carried(connector));
         (wanted > carried).then(|| Illness::Starved { connector: connector.to_owned(), wanted, carried })
+    }
+
+    /// What a service's database keeps from it.
+    fn turned_away(&self, service: &str) -> Option<Illness> {
+        let database = self.services.get(service)?.figures.database.as_ref()?;
+        let found = self.sql.instances.get(database)?;
+        let wanted = self.wanted_of_database(database);
+        let allowed = if found.accepts_connections() { found.connections_for_services() } else { 0 };
+        (wanted > allowed).then(|| Illness::TurnedAway { database: database.clone(), wanted, allowed })
     }
 
     /// What keeps a revision from answering right now: the root cause, or that it is still starting after one.
@@ -212,7 +251,9 @@ impl World {
         };
         match illness {
             None | Some(Illness::Needs { .. }) => found.figures.latency,
-            Some(Illness::Starved { .. } | Illness::NoConnector { .. }) => found.figures.starved_latency,
+            Some(Illness::Starved { .. } | Illness::NoConnector { .. } | Illness::TurnedAway { .. }) => {
+                found.figures.starved_latency
+            }
             Some(Illness::Crashing { .. } | Illness::Starting { .. } | Illness::NoRevision) => {
                 found.figures.crash_latency
             }

@@ -28,6 +28,12 @@ pub struct Standing {
     pub since: Timestamp,
     /// By service: its revisions with traffic, in order, with share and state.
     pub services: BTreeMap<String, Vec<Serving>>,
+    /// By connector: its instances, and how much of what they carry is wanted of them, 1 at most.
+    #[serde(default)]
+    pub connectors: BTreeMap<String, (i64, f64)>,
+    /// By database: how many connections it has open.
+    #[serde(default)]
+    pub databases: BTreeMap<String, u64>,
 }
 
 /// A revision that serves.
@@ -39,6 +45,9 @@ pub struct Serving {
     pub share: i64,
     /// What keeps it from answering.
     pub state: State,
+    /// How many instances it runs.
+    #[serde(default)]
+    pub instances: u64,
     /// Until when its instances are starting, if they are.
     pub starting_until: Option<Timestamp>,
 }
@@ -53,6 +62,8 @@ pub enum State {
     Crashing,
     /// Its instances cannot reach what they need.
     Starved,
+    /// Its database refuses its connections.
+    TurnedAway,
     /// Its instances are not there yet.
     Starting,
 }
@@ -86,7 +97,13 @@ impl World {
     pub(super) fn note(&mut self) {
         let services: BTreeMap<String, Vec<Serving>> =
             self.services.keys().map(|short| (short.clone(), self.serving_now(short))).collect();
-        if self.history.last().is_some_and(|last| last.services == services) {
+        let standing = Standing {
+            since: self.now,
+            services,
+            connectors: self.connectors.keys().map(|short| (short.clone(), self.load(short))).collect(),
+            databases: self.sql.instances.keys().map(|name| (name.clone(), self.connections_open(name))).collect(),
+        };
+        if self.history.last().is_some_and(|last| Standing { since: self.now, ..last.clone() } == standing) {
             return;
         }
         // Only the last of several changes in one moment was ever to be seen.
@@ -96,7 +113,34 @@ impl World {
         if self.history.len() == REMEMBERED {
             self.history.remove(0);
         }
-        self.history.push(Standing { since: self.now, services });
+        self.history.push(standing);
+    }
+
+    /// A connector's instances, and how busy they are. They scale out with what is wanted; that they never scale in
+    /// (source: the documentation of Serverless VPC Access) is not kept here.
+    fn load(&self, connector: &str) -> (i64, f64) {
+        let Some(found) = self.connectors.get(connector) else { return (0, 0.0) };
+        let (wanted, carried) = (self.wanted(connector), self.carried(connector));
+        let each = self.connections_per_instance.get(&found.machine_type).copied().unwrap_or(1).max(1);
+        let needed = i64::try_from(wanted.div_ceil(each)).unwrap_or(i64::MAX);
+        let instances = needed.clamp(found.min_instances, found.max_instances);
+        #[expect(clippy::cast_precision_loss, reason = "connections are thousands at most")]
+        let busy = if carried == 0 { 1.0 } else { (wanted as f64 / carried as f64).min(1.0) };
+        (instances, busy)
+    }
+
+    fn connections_open(&self, database: &str) -> u64 {
+        let Some(found) = self.sql.instances.get(database).filter(|found| found.accepts_connections()) else {
+            return 0;
+        };
+        let others = found.figures.other_connections;
+        self.wanted_of_database(database).min(found.connections_for_services()).saturating_add(others)
+    }
+
+    /// How things stood at a moment.
+    pub(super) fn stood(&self, at: Timestamp) -> Option<&Standing> {
+        let standing = self.history.partition_point(|standing| standing.since <= at).saturating_sub(1);
+        self.history.get(standing)
     }
 
     fn serving_now(&self, short: &str) -> Vec<Serving> {
@@ -105,11 +149,14 @@ impl World {
             let state = match self.root_cause(short, &revision) {
                 None => State::Well,
                 Some(Illness::Crashing { .. }) => State::Crashing,
+                Some(Illness::TurnedAway { .. }) => State::TurnedAway,
                 Some(_) => State::Starved,
             };
             let recovered = service.revisions.get(&revision).and_then(|revision| revision.recovered);
             let starting_until = recovered.map(|recovered| later(recovered, service.figures.start_up));
-            Serving { revision, share, state, starting_until: starting_until.filter(|_| state == State::Well) }
+            let starting_until = starting_until.filter(|_| state == State::Well);
+            let instances = service.instances_of(&revision);
+            Serving { revision, share, state, instances, starting_until }
         };
         service.serving().into_iter().map(one).collect()
     }
@@ -138,8 +185,7 @@ impl World {
     }
 
     fn visit(&self, short: &str, number: i64, at: Timestamp) -> Option<Visit> {
-        let standing = self.history.partition_point(|standing| standing.since <= at).saturating_sub(1);
-        let serving = self.history.get(standing)?.services.get(short)?;
+        let serving = self.stood(at)?.services.get(short)?;
         // 37 has no factor in common with 100: of any hundred requests each percent gets one, and they are mixed.
         let mut turn = (number.rem_euclid(100) * 37).rem_euclid(100);
         let revision = serving.iter().find(|serving| {
@@ -153,7 +199,7 @@ impl World {
         let figures = &self.services.get(short)?.figures;
         let latency = match state {
             State::Well => figures.latency,
-            State::Starved => figures.starved_latency,
+            State::Starved | State::TurnedAway => figures.starved_latency,
             State::Crashing | State::Starting => figures.crash_latency,
         };
         let (service, revision) = (short.to_owned(), revision.revision.clone());

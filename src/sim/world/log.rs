@@ -21,9 +21,7 @@ impl World {
         let mut entries: Vec<(Timestamp, Value)> = Vec::new();
         for visit in self.visits(from, to) {
             entries.push((visit.at, self.request_entry(&visit)));
-            if visit.state == State::Crashing {
-                entries.extend(self.crash_entries(&visit).map(|entry| (visit.at, entry)));
-            }
+            entries.extend(self.last_words(&visit).into_iter().map(|entry| (visit.at, entry)));
         }
         let operations =
             self.operations.values().filter(|operation| operation.created >= from && operation.created < to);
@@ -77,7 +75,9 @@ impl World {
             State::Crashing => Some(
                 "The request failed because either the HTTP response was malformed or connection to the instance had an error.",
             ),
-            State::Starved => Some("The request failed because the instance failed the readiness check."),
+            State::Starved | State::TurnedAway => {
+                Some("The request failed because the instance failed the readiness check.")
+            }
             State::Starting => Some("The request was aborted because there was no available instance."),
         };
         if let Some(text) = text {
@@ -86,23 +86,27 @@ impl World {
         entry
     }
 
-    fn crash_entries(&self, visit: &Visit) -> impl Iterator<Item = Value> {
+    /// What a container that exits writes before it does, and what the system says of it.
+    fn last_words(&self, visit: &Visit) -> Vec<Value> {
+        let words = match visit.state {
+            State::Crashing => "ModuleNotFoundError: a module of the application is not in its image",
+            State::TurnedAway => {
+                let database = self.services.get(&visit.service).and_then(|service| service.figures.database.as_ref());
+                let database = database.and_then(|name| self.sql.instances.get(name));
+                database.map_or("FATAL: no database", |database| database.no_slot_free())
+            }
+            State::Well | State::Starved | State::Starting => return Vec::new(),
+        };
         let of = |log: &str, severity: &str, text: &str, what: &str| {
             let key = format!("{}/{}/{what}", visit.service, visit.number);
             let mut entry = self.entry(visit.at, log, severity, &self.revision_resource(visit), &key);
             entry["textPayload"] = json!(text);
             entry
         };
-        [
-            of(
-                "run.googleapis.com/stderr",
-                "ERROR",
-                "ModuleNotFoundError: a module of the application is not in its image",
-                "stderr",
-            ),
+        vec![
+            of("run.googleapis.com/stderr", "ERROR", words, "stderr"),
             of("run.googleapis.com/varlog/system", "WARNING", "Container called exit(3).", "exit"),
         ]
-        .into_iter()
     }
 
     fn audit_entry(&self, operation: &Operation) -> Value {

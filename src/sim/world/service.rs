@@ -67,10 +67,13 @@ pub struct Figures {
     pub health_path: String,
     /// The services without which its health page is red.
     pub needs: Vec<String>,
-    /// How many instances a revision runs while it has any share of the traffic.
+    /// How many instances a revision runs while it has any share of the traffic, if it may.
     pub instances: u64,
-    /// How many connections each of them holds through its connector.
+    /// How many connections each of them holds, through its connector and to its database.
     pub connections_per_instance: u64,
+    /// The Cloud SQL instance that it cannot do without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
     /// How long a healthy answer takes.
     pub latency: SignedDuration,
     /// How long a request waits before a starved connector fails it.
@@ -341,6 +344,15 @@ impl Service {
         if let Some(revision) = revision.and_then(|revision| self.revisions.get_mut(revision)) {
             revision.ready = failed;
         }
+    }
+
+    /// How many instances a revision with traffic runs: what the scenario has, within what the template and the service
+    /// allow. Google divides the service's bound among the revisions by their traffic; here each may use it all (ours).
+    pub fn instances_of(&self, revision: &str) -> u64 {
+        let most = |scaling: Option<&Value>| scaling?.get("maxInstanceCount")?.as_u64().filter(|most| *most > 0);
+        let template = self.revisions.get(revision).and_then(|revision| most(revision.template.get("scaling")));
+        let service = most(self.spec.get("scaling"));
+        [template, service].into_iter().flatten().fold(self.figures.instances, u64::min)
     }
 
     /// The connector that a revision's instances use.

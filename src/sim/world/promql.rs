@@ -1,0 +1,247 @@
+//! The part of PromQL that the simulated cloud answers: selectors with label matchers, `rate`, `increase`, `sum`, `avg`,
+//! `max`, `min` and `count` (also `by` and `without`), arithmetic and comparison of vectors and numbers, brackets.
+//!
+//! The grammar is a library's; what it parses and this does not answer is refused by name. Counters are Google's DELTA
+//! metrics: a rate is what was counted in the range, divided by it, without the extrapolation of Prometheus (ours). A
+//! gauge is its last point of the last five minutes. What has no points has no value: the answer is empty, not zero.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use promql_parser::label::{MatchOp, Matcher};
+use promql_parser::parser::token::{
+    T_ADD, T_AVG, T_COUNT, T_DIV, T_EQLC, T_GTE, T_GTR, T_LSS, T_LTE, T_MAX, T_MIN, T_MUL, T_NEQ, T_SUB, T_SUM,
+    TokenType,
+};
+use promql_parser::parser::{AggregateExpr, BinaryExpr, Call, Expr, LabelModifier, VectorSelector};
+
+use super::World;
+use super::metric::{DESCRIPTORS, Descriptor};
+use super::refusal::{Code, Refusal};
+use crate::sim::clock::later;
+
+/// Longer queries, and deeper ones, are refused before they are parsed: the parser recurses.
+const LONGEST: usize = 4096;
+const DEEPEST: usize = 32;
+/// How far back a gauge is looked for.
+const LOOKBACK: SignedDuration = SignedDuration::from_mins(5);
+
+/// What a query comes to at a moment.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// A number.
+    Scalar(f64),
+    /// A value for each combination of labels.
+    Vector(Vec<(BTreeMap<String, String>, f64)>),
+}
+
+/// A query that was understood.
+#[derive(Debug)]
+pub struct Query(Expr);
+
+impl Query {
+    /// Reads a query.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT, with what is wrong.
+    pub fn parse(text: &str) -> Result<Query, Refusal> {
+        let mut depth = 0_usize;
+        let deep = text.chars().any(|letter| {
+            match letter {
+                '(' | '{' | '[' => depth += 1,
+                ')' | '}' | ']' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            depth > DEEPEST
+        });
+        // A chain of signs or operators nests as well.
+        let signs = text.chars().filter(|letter| "+-*/%^=<>!".contains(*letter)).count();
+        if text.len() > LONGEST || deep || signs > 8 * DEEPEST {
+            return Err(wrong("the query is larger than the simulated cloud reads"));
+        }
+        promql_parser::parser::parse(text).map(Query).map_err(wrong)
+    }
+
+    /// What it comes to.
+    pub fn at(&self, world: &World, at: Timestamp) -> Result<Answer, Refusal> {
+        evaluate(world, &self.0, at)
+    }
+}
+
+fn wrong(what: impl std::fmt::Display) -> Refusal {
+    Refusal::invalid("query", format!("invalid parameter \"query\": {what}"))
+}
+
+fn unknown(what: &str) -> Refusal {
+    Refusal::new(Code::Unimplemented, format!("The simulated cloud does not answer {what}"))
+}
+
+fn evaluate(world: &World, expression: &Expr, at: Timestamp) -> Result<Answer, Refusal> {
+    match expression {
+        Expr::NumberLiteral(number) => Ok(Answer::Scalar(number.val)),
+        Expr::Paren(inner) => evaluate(world, &inner.expr, at),
+        Expr::Unary(inner) => Ok(match evaluate(world, &inner.expr, at)? {
+            Answer::Scalar(number) => Answer::Scalar(-number),
+            Answer::Vector(values) => {
+                Answer::Vector(values.into_iter().map(|(labels, value)| (labels, -value)).collect())
+            }
+        }),
+        Expr::VectorSelector(selector) => select(world, selector, at),
+        Expr::Call(call) => function(world, call, at),
+        Expr::Aggregate(aggregate) => together(world, aggregate, at),
+        Expr::Binary(binary) => combined(world, binary, at),
+        Expr::MatrixSelector(_) => Err(wrong("a range is not a value; take a rate of it")),
+        Expr::Subquery(_) => Err(unknown("subqueries")),
+        Expr::StringLiteral(_) => Err(unknown("texts")),
+        Expr::Extension(_) => Err(unknown("extensions")),
+    }
+}
+
+fn metric_of(selector: &VectorSelector) -> Result<&'static Descriptor, Refusal> {
+    if selector.offset.is_some() || selector.at.is_some() {
+        return Err(unknown("offset and @"));
+    }
+    let named = selector.matchers.matchers.iter().find(|matcher| matcher.name == "__name__").map(|found| &found.value);
+    let name = selector.name.as_ref().or(named).ok_or_else(|| wrong("a selector names its metric"))?;
+    DESCRIPTORS
+        .iter()
+        .find(|descriptor| descriptor.promql() == *name)
+        .ok_or_else(|| unknown(&format!("the metric {name}")))
+}
+
+fn fits(matchers: &[Matcher], labels: &BTreeMap<String, String>) -> bool {
+    matchers.iter().filter(|matcher| matcher.name != "__name__").all(|matcher| {
+        let value = labels.get(&matcher.name).map_or("", String::as_str);
+        match &matcher.op {
+            MatchOp::Equal => value == matcher.value,
+            MatchOp::NotEqual => value != matcher.value,
+            MatchOp::Re(pattern) => pattern.is_match(value),
+            MatchOp::NotRe(pattern) => !pattern.is_match(value),
+        }
+    })
+}
+
+type Points = Vec<(BTreeMap<String, String>, Vec<(Timestamp, f64)>)>;
+
+fn points(world: &World, selector: &VectorSelector, from: Timestamp, to: Timestamp) -> Result<Points, Refusal> {
+    let descriptor = metric_of(selector)?;
+    let series = world.series(descriptor, from, to).into_iter().map(|series| {
+        let mut labels = series.resource;
+        labels.extend(series.metric);
+        labels.insert("monitored_resource".to_owned(), descriptor.resource.to_owned());
+        (labels, series.points)
+    });
+    Ok(series.filter(|(labels, _)| fits(&selector.matchers.matchers, labels)).collect())
+}
+
+fn select(world: &World, selector: &VectorSelector, at: Timestamp) -> Result<Answer, Refusal> {
+    let found = points(world, selector, later(at, -LOOKBACK), at)?;
+    let latest = |(labels, points): (_, Vec<(Timestamp, f64)>)| Some((labels, points.last()?.1));
+    Ok(Answer::Vector(found.into_iter().filter_map(latest).collect()))
+}
+
+fn function(world: &World, call: &Call, at: Timestamp) -> Result<Answer, Refusal> {
+    let per_second = match call.func.name {
+        "rate" => true,
+        "increase" => false,
+        other => return Err(unknown(&format!("the function {other}"))),
+    };
+    let Some(Expr::MatrixSelector(matrix)) = call.args.args.first().map(|argument| &**argument) else {
+        return Err(wrong("a rate is taken of a range, such as x[5m]"));
+    };
+    if !metric_of(&matrix.vs)?.counts {
+        return Err(wrong("a rate is taken of a counter"));
+    }
+    let range = SignedDuration::try_from(matrix.range).unwrap_or(SignedDuration::MAX);
+    let seconds = if per_second { range.as_secs_f64() } else { 1.0 };
+    let found = points(world, &matrix.vs, later(at, -range), at)?;
+    let total = |(labels, points): (_, Vec<(Timestamp, f64)>)| {
+        (labels, points.iter().map(|(_, value)| value).sum::<f64>() / seconds)
+    };
+    Ok(Answer::Vector(found.into_iter().map(total).collect()))
+}
+
+fn together(world: &World, aggregate: &AggregateExpr, at: Timestamp) -> Result<Answer, Refusal> {
+    let Answer::Vector(values) = evaluate(world, &aggregate.expr, at)? else {
+        return Err(wrong("only a vector can be taken together"));
+    };
+    let kept = |labels: BTreeMap<String, String>| -> BTreeMap<String, String> {
+        let named = |name: &String, list: &promql_parser::label::Labels| list.labels.iter().any(|label| label == name);
+        match &aggregate.modifier {
+            None => BTreeMap::new(),
+            Some(LabelModifier::Include(by)) => labels.into_iter().filter(|(name, _)| named(name, by)).collect(),
+            Some(LabelModifier::Exclude(without)) => {
+                labels.into_iter().filter(|(name, _)| !named(name, without)).collect()
+            }
+        }
+    };
+    let mut groups: BTreeMap<BTreeMap<String, String>, Vec<f64>> = BTreeMap::new();
+    for (labels, value) in values {
+        groups.entry(kept(labels)).or_default().push(value);
+    }
+    let operator = aggregate.op.id();
+    let one = |values: &[f64]| -> Option<f64> {
+        #[expect(clippy::cast_precision_loss, reason = "series are thousands at most")]
+        let count = values.len() as f64;
+        Some(match operator {
+            T_SUM => values.iter().sum(),
+            T_AVG => values.iter().sum::<f64>() / count,
+            T_MAX => values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+            T_MIN => values.iter().copied().fold(f64::INFINITY, f64::min),
+            T_COUNT => count,
+            _ => return None,
+        })
+    };
+    let all = groups.into_iter().map(|(labels, values)| one(&values).map(|value| (labels, value)));
+    let all: Option<Vec<_>> = all.collect();
+    all.map(Answer::Vector).ok_or_else(|| unknown(&format!("{}", aggregate.op)))
+}
+
+fn combined(world: &World, binary: &BinaryExpr, at: Timestamp) -> Result<Answer, Refusal> {
+    if binary.modifier.as_ref().is_some_and(|modifier| modifier.matching.is_some() || modifier.return_bool) {
+        return Err(unknown("on, ignoring and bool"));
+    }
+    let (left, right) = (evaluate(world, &binary.lhs, at)?, evaluate(world, &binary.rhs, at)?);
+    let both = |one: f64, other: f64| operate(binary.op, one, other);
+    Ok(match (left, right) {
+        (Answer::Scalar(one), Answer::Scalar(other)) => {
+            let found = both(one, other)?;
+            Answer::Scalar(found.unwrap_or(0.0))
+        }
+        (Answer::Vector(values), Answer::Scalar(other)) => {
+            let kept = values.into_iter().map(|(labels, one)| Ok(both(one, other)?.map(|value| (labels, value))));
+            Answer::Vector(kept.filter_map(Result::transpose).collect::<Result<_, Refusal>>()?)
+        }
+        (Answer::Scalar(one), Answer::Vector(values)) => {
+            let kept = values.into_iter().map(|(labels, other)| Ok(both(one, other)?.map(|value| (labels, value))));
+            Answer::Vector(kept.filter_map(Result::transpose).collect::<Result<_, Refusal>>()?)
+        }
+        (Answer::Vector(values), Answer::Vector(others)) => {
+            let others: BTreeMap<_, f64> = others.into_iter().collect();
+            let kept = values.into_iter().filter_map(|(labels, one)| {
+                let other = *others.get(&labels)?;
+                Some(both(one, other).transpose()?.map(|value| (labels, value)))
+            });
+            Answer::Vector(kept.collect::<Result<_, Refusal>>()?)
+        }
+    })
+}
+
+/// `None`: a comparison that does not hold leaves nothing.
+fn operate(operator: TokenType, one: f64, other: f64) -> Result<Option<f64>, Refusal> {
+    let holds = |holds: bool| Ok(holds.then_some(one));
+    #[expect(clippy::float_cmp, reason = "PromQL compares so")]
+    match operator.id() {
+        T_ADD => Ok(Some(one + other)),
+        T_SUB => Ok(Some(one - other)),
+        T_MUL => Ok(Some(one * other)),
+        T_DIV => Ok(Some(one / other)),
+        T_GTR => holds(one > other),
+        T_GTE => holds(one >= other),
+        T_LSS => holds(one < other),
+        T_LTE => holds(one <= other),
+        T_EQLC => holds(one == other),
+        T_NEQ => holds(one != other),
+        _ => Err(unknown(&format!("{operator}"))),
+    }
+}

@@ -1,0 +1,84 @@
+//! The simulated cloud's socket holds what a socket must hold: half requests, slow clients, many connections, bodies in
+//! pieces, and an end that does not wait for any of them.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use crate::support::{Desk, SCENARIO, Served};
+
+fn address(served: &Served) -> SocketAddr {
+    served.url.trim_start_matches("http://").parse().unwrap()
+}
+
+fn ask(stream: &mut TcpStream, request: &str) -> String {
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer);
+    answer
+}
+
+const GET: &str = "GET /_sim/clock HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+
+#[test]
+fn nonsense_gets_an_answer_or_a_closed_socket_and_hurts_nobody() {
+    let desk = Desk::new();
+    let served = Served::start(&desk, SCENARIO, "max");
+    for nonsense in [
+        "\r\n\r\n\r\n",
+        "GET\r\n\r\n",
+        "\u{16}\u{3}\u{1}\u{0}",
+        "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        "POST /v2/entries:list HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+        &format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(1 << 20)),
+        &format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "x: y\r\n".repeat(10_000)),
+    ] {
+        let mut stream = TcpStream::connect(address(&served)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        // A client that is cut off while it writes is told so by the write.
+        let _ = stream.write_all(nonsense.as_bytes());
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(!answer.contains("200 OK"), "{nonsense:.40}: {answer}");
+    }
+    assert!(ask(&mut TcpStream::connect(address(&served)).unwrap(), GET).contains("200 OK"));
+}
+
+#[test]
+fn hundreds_of_idle_connections_keep_nobody_out() {
+    let desk = Desk::new();
+    let served = Served::start(&desk, SCENARIO, "max");
+    let idle: Vec<TcpStream> = (0..500)
+        .map(|_| {
+            let mut stream = TcpStream::connect(address(&served)).unwrap();
+            stream.write_all(b"GET / HT").unwrap();
+            stream
+        })
+        .collect();
+    assert!(ask(&mut TcpStream::connect(address(&served)).unwrap(), GET).contains("200 OK"));
+    drop(idle);
+}
+
+#[test]
+fn ctrl_c_ends_it_whatever_is_open() {
+    let desk = Desk::new();
+    let port = desk.path("port");
+    let mut process =
+        desk.spawn(&["simulate", SCENARIO, "--port-file", &port.display().to_string(), "--listen", "127.0.0.1:0"]);
+    crate::support::until("the port", || port.exists());
+    let port: u16 = std::fs::read_to_string(&port).unwrap().parse().unwrap();
+    let mut half = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    half.write_all(b"POST /v2/entries:list HTTP/1.1\r\nContent-Length: 10\r\n\r\n{").unwrap();
+    let _idle = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    process.signal("INT");
+    assert_eq!(process.0.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn others_reach_it_only_if_they_shall() {
+    let desk = Desk::new();
+    let done = desk.rectify(&["simulate", SCENARIO, "--listen", "0.0.0.0:0"]).code(2);
+    done.complains("loopback addresses only").complains("--allow-remote");
+}
