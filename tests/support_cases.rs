@@ -64,8 +64,8 @@ async fn a_case_is_opened_found_changed_escalated_and_closed() {
     assert_eq!((&case.state, &case.priority, case.test_case), (&State::New, &Priority::P2, true));
     assert_eq!(case.classification.as_ref().unwrap().display_name, "Technical Issue > Compute > Cloud Run");
     let name = case.name.clone();
-    assert_eq!(desk.found("\"rectify 7f3a\"").await.unwrap(), [name.clone()], "by the marker in its name");
-    assert_eq!(desk.found("state=OPEN AND (priority=P1 OR priority=P2)").await.unwrap(), [name.clone()]);
+    assert_eq!(desk.found("\"rectify 7f3a\"").await.unwrap(), [name.as_str()], "by the marker in its name");
+    assert_eq!(desk.found("state=OPEN AND (priority=P1 OR priority=P2)").await.unwrap(), [name.as_str()]);
     assert!(desk.found("\"rectify 0000\"").await.unwrap().is_empty());
     assert!(desk.found("state=CLOSED").await.unwrap().is_empty());
 
@@ -80,7 +80,7 @@ async fn a_case_is_opened_found_changed_escalated_and_closed() {
     let escalated = desk.client.escalate_case().set_name(&name).set_escalation(escalation).send().await.unwrap();
     assert!(escalated.escalated);
     assert_eq!(desk.client.close_case().set_name(&name).send().await.unwrap().state, State::Closed);
-    assert_eq!(desk.found("state=CLOSED").await.unwrap(), [name.clone()]);
+    assert_eq!(desk.found("state=CLOSED").await.unwrap(), [name.as_str()]);
     let again = desk.client.close_case().set_name(&name).send().await.unwrap_err();
     assert_eq!(code(&again), Some(Code::FailedPrecondition));
 }
