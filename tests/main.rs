@@ -13,6 +13,7 @@
 mod support;
 
 mod architecture;
+mod bad_input;
 mod chat;
 mod check;
 mod check_command;

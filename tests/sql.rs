@@ -10,7 +10,7 @@ use google_cloud_sql_v1::model::settings::SqlActivationPolicy;
 use google_cloud_sql_v1::model::{DatabaseFlags, DatabaseInstance, Operation, Settings};
 use google_cloud_wkt::Int64Value;
 use jiff::SignedDuration;
-use rectify::sim::scenario;
+use rectify::sim::{World, scenario};
 use serde_json::{Value, json};
 
 use crate::support::SCENARIO;
@@ -233,6 +233,65 @@ async fn an_operation_that_fails_on_request_leaves_the_database_up_and_as_it_was
         (&json!("DONE"), &json!("An internal error occurred"))
     );
     assert_eq!(cloud.get(INSTANCE).await["settings"]["settingsVersion"], "1");
+}
+
+/// The third shipped scenario, with so few instances that all is well.
+fn quiet_shop() -> World {
+    let shop = "runbooks/sql-connections.sim.toml";
+    let text = std::fs::read_to_string(shop).unwrap().replace("instances = 20", "instances = 2");
+    scenario::parse(shop, &text).unwrap()
+}
+
+async fn health(cloud: &Cloud, service: &str) -> u16 {
+    let request = cloud.http.get(cloud.url("/health")).header("host", format!("{service}.shop.example"));
+    request.send().await.unwrap().status().as_u16()
+}
+
+const SHOP: &str = "/sql/v1beta4/projects/shop-staging/instances/shop-postgres";
+
+fn more_connections() -> Option<Value> {
+    Some(json!({ "settings": { "databaseFlags": [{ "name": "max_connections", "value": "200" }] } }))
+}
+
+#[tokio::test]
+async fn while_the_database_restarts_nobody_is_served() {
+    let cloud = Cloud::open(quiet_shop());
+    assert_eq!(health(&cloud, "orders").await, 200);
+    cloud.send("PATCH", SHOP, more_connections()).await.unwrap();
+    cloud.sleep(SignedDuration::from_secs(29)).await;
+    assert_eq!(health(&cloud, "orders").await, 200, "it is not down yet");
+    cloud.sleep(SignedDuration::from_secs(10)).await;
+    for service in ["orders", "payments", "catalog"] {
+        assert_eq!(health(&cloud, service).await, 503, "every connection is broken: {service}");
+    }
+    let state = cloud.get("/_sim/state").await["databases"]["shop-postgres"]["connections"].clone();
+    assert_eq!(state, json!({ "accepted": false, "wanted": 60, "allowed": 77 }));
+    // It is up again a minute and a half after the request, and the services some seconds later.
+    cloud.sleep(SignedDuration::from_mins(2)).await;
+    for service in ["orders", "payments", "catalog"] {
+        assert_eq!(health(&cloud, service).await, 200, "{service}");
+    }
+    let state = cloud.get("/_sim/state").await["databases"]["shop-postgres"]["connections"].clone();
+    assert_eq!(state, json!({ "accepted": true, "wanted": 60, "allowed": 177 }));
+}
+
+#[tokio::test]
+async fn a_cloud_that_was_saved_amid_a_restart_goes_on_with_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("cloud.json");
+    let cloud = Cloud::open(quiet_shop());
+    let begun = cloud.send("PATCH", SHOP, more_connections()).await.unwrap().json;
+    cloud.sleep(SignedDuration::from_secs(40)).await;
+    assert_eq!(cloud.get(SHOP).await["state"], "MAINTENANCE");
+    cloud.simulator.save_to(path.clone()).unwrap();
+    drop(cloud);
+    let cloud = Cloud::open(World::reopen(&path).unwrap());
+    let operation = format!("/sql/v1/projects/shop-staging/operations/{}", begun["name"].as_str().unwrap());
+    assert_eq!(cloud.get(&operation).await["status"], "RUNNING");
+    assert_eq!(cloud.get(SHOP).await["state"], "MAINTENANCE");
+    cloud.sleep(SignedDuration::from_secs(50)).await;
+    assert_eq!(cloud.get(&operation).await["status"], "DONE");
+    assert_eq!(cloud.get(SHOP).await["settings"]["databaseFlags"][0]["value"], "200");
 }
 
 #[test]

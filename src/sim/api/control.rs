@@ -59,6 +59,19 @@ async fn state(State(shared): State<Arc<Shared>>) -> Answered {
             (short, shown)
         })
         .collect();
+    let databases: BTreeMap<&String, Value> = world
+        .sql
+        .instances
+        .iter()
+        .map(|(name, found)| {
+            let mut shown = found.wire(&world, name);
+            let (wanted, allowed) = (world.wanted_of_database(name), found.connections_for_services());
+            shown["connections"] = json!({
+                "accepted": found.accepts_connections(), "wanted": wanted, "allowed": allowed,
+            });
+            (name, shown)
+        })
+        .collect();
     let location = world.location();
     let operations: Vec<Value> = world.operations.values().map(|operation| operation.wire(&location)).collect();
     let hosts: Vec<&String> = world.services.values().flat_map(|service| &service.figures.hosts).collect();
@@ -70,6 +83,7 @@ async fn state(State(shared): State<Arc<Shared>>) -> Answered {
         "hosts": hosts,
         "connectors": connectors,
         "services": services,
+        "databases": databases,
         "operations": operations,
     })))
 }

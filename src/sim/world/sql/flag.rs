@@ -37,18 +37,24 @@ const fn boolean(name: &'static str) -> Flag {
 }
 
 /// The flags that the simulated cloud knows.
-pub const FLAGS: [Flag; 12] = [
+pub const FLAGS: [Flag; 18] = [
     integer("autovacuum_naptime", 1, 2_147_483, false),
     integer("deadlock_timeout", 1, INT, false),
     integer("idle_in_transaction_session_timeout", 0, INT, false),
+    integer("lock_timeout", 0, INT, false),
+    boolean("log_checkpoints"),
     boolean("log_connections"),
     boolean("log_disconnections"),
+    boolean("log_lock_waits"),
     integer("log_min_duration_statement", -1, INT, false),
+    integer("log_temp_files", -1, INT, false),
     Flag { name: "log_statement", takes: Takes::OneOf(&["none", "ddl", "mod", "all"]), requires_restart: false },
     integer("max_connections", 14, 262_143, true),
     integer("max_locks_per_transaction", 10, INT, true),
     integer("max_prepared_transactions", 0, 262_143, true),
     integer("statement_timeout", 0, INT, false),
+    integer("tcp_keepalives_idle", 0, INT, false),
+    integer("temp_file_limit", -1, INT, false),
     integer("work_mem", 64, INT, false),
 ];
 
