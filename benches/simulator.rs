@@ -3,6 +3,8 @@
 //!
 //! `cargo bench --bench simulator`
 
+#![expect(clippy::expect_used, reason = "a bench that cannot measure must say so")]
+
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
@@ -42,10 +44,8 @@ fn with_services(count: usize) -> String {
     let mut text = format!("{head}[services.netra-auth-staging]{service}");
     for number in 0..count {
         let another = service.replace("netra-auth-staging", &format!("s{number}"));
-        text += &format!(
-            "\n[services.s{number}]{}",
-            another.replace("auth.staging.netrasystems.ai", &format!("s{number}.example"))
-        );
+        let another = another.replace("auth.staging.netrasystems.ai", &format!("s{number}.example"));
+        text.extend(["\n[services.s", &number.to_string(), "]", &another]);
     }
     text
 }
