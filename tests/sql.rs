@@ -164,6 +164,20 @@ async fn an_instance_read_whole_can_be_put_back_whole() {
     assert_eq!(unguarded.http_status_code(), Some(400), "a PUT must say which version it replaces");
 }
 
+/// A trap of the client: it leaves an empty list out, so its PATCH cannot take the last flag away. A PUT can.
+#[tokio::test]
+async fn the_last_flag_goes_with_a_put_only() {
+    let sql = Sql::open().await;
+    let patch = sql.patch(flags(&[])).await.unwrap();
+    sql.done(&patch.name).await;
+    let mut whole = sql.get().await;
+    assert_eq!(names(whole.settings.as_ref().unwrap()), ["log_min_duration_statement"], "it is still there");
+    whole.settings.as_mut().unwrap().database_flags.clear();
+    let put = sql.instances.update().set_project(P).set_instance(I).set_body(whole).send().await.unwrap();
+    sql.done(&put.name).await;
+    assert!(names(&sql.get().await.settings.unwrap()).is_empty());
+}
+
 #[tokio::test]
 async fn the_flags_say_what_needs_a_restart() {
     let cloud = Cloud::of(SCENARIO, DATABASE);
@@ -249,15 +263,15 @@ async fn health(cloud: &Cloud, service: &str) -> u16 {
 
 const SHOP: &str = "/sql/v1beta4/projects/shop-staging/instances/shop-postgres";
 
-fn more_connections() -> Option<Value> {
-    Some(json!({ "settings": { "databaseFlags": [{ "name": "max_connections", "value": "200" }] } }))
+fn more_connections() -> Value {
+    json!({ "settings": { "databaseFlags": [{ "name": "max_connections", "value": "200" }] } })
 }
 
 #[tokio::test]
 async fn while_the_database_restarts_nobody_is_served() {
     let cloud = Cloud::open(quiet_shop());
     assert_eq!(health(&cloud, "orders").await, 200);
-    cloud.send("PATCH", SHOP, more_connections()).await.unwrap();
+    cloud.send("PATCH", SHOP, Some(more_connections())).await.unwrap();
     cloud.sleep(SignedDuration::from_secs(29)).await;
     assert_eq!(health(&cloud, "orders").await, 200, "it is not down yet");
     cloud.sleep(SignedDuration::from_secs(10)).await;
@@ -280,7 +294,7 @@ async fn a_cloud_that_was_saved_amid_a_restart_goes_on_with_it() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("cloud.json");
     let cloud = Cloud::open(quiet_shop());
-    let begun = cloud.send("PATCH", SHOP, more_connections()).await.unwrap().json;
+    let begun = cloud.send("PATCH", SHOP, Some(more_connections())).await.unwrap().json;
     cloud.sleep(SignedDuration::from_secs(40)).await;
     assert_eq!(cloud.get(SHOP).await["state"], "MAINTENANCE");
     cloud.simulator.save_to(path.clone()).unwrap();
