@@ -40,3 +40,18 @@ fn a_recovered_cloud_leaves_nothing_to_change() {
     let cloud = desk.cloud();
     assert_eq!(cloud["connectors"]["staging-connector"]["max_instances"], 10);
 }
+
+/// What `check` cannot know, because it depends on the cloud as it is.
+#[test]
+fn a_plan_keeps_to_the_limits_of_its_runbook() {
+    let desk = Desk::new();
+    let narrow = desk.flagship(&[("traffic_shift = 60 ", "instances_added = 3\ntraffic_shift = 40 ")]);
+    let done = desk.rectify(&["check", &narrow]).code(2).says("this moves 50 % at once; at most 40 % are allowed");
+    assert!(!done.stdout.contains("instances"), "{}", done.stdout);
+    let edits = [("traffic_shift = 60 ", "instances_added = 3\ntraffic_shift = 40 "), ("[10, 50, 100]", "[10, 30, 60, 100]")];
+    let narrow = desk.flagship(&edits);
+    desk.rectify(&["check", &narrow]).code(0);
+    let done = desk.rectify(&["plan", &narrow, "--sim", crate::support::SCENARIO]).code(1);
+    // The connector has 3 instances at most, and half of the backend's traffic is elsewhere.
+    done.complains("this adds 7 instances to staging-connector; the limit is 3").complains("this moves 50 %");
+}

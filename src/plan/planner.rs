@@ -140,6 +140,11 @@ impl Planner<'_> {
 
     fn scale(&mut self, step: &Step, turn: &Turn, name: &str, wanted: &connector::Owned) -> Result<Part, Problem> {
         let id = id::<Connector>(&self.runbook.target, name);
+        let now: connector::Owned = self.believe(step, &id)?;
+        let added = wanted.max_instances.zip(now.max_instances).map_or(0, |(wanted, now)| wanted.saturating_sub(now));
+        if let Some(most) = self.runbook.limits.instances_added.filter(|most| added > i64::from(*most)) {
+            return Err(beyond(step, format!("this adds {added} instances to {name}; the limit is {most}")));
+        }
         let mut part = Part::of_turn(step, turn);
         self.change::<Connector>(step, id, json(step, wanted)?, &mut part)?;
         Ok(part)
@@ -242,7 +247,12 @@ impl Planner<'_> {
         part: &mut Part,
     ) -> Result<(), Problem> {
         let id = self.traffic(service);
-        let to = Split::of(shares, &self.believe(step, &id)?);
+        let before: Split = self.believe(step, &id)?;
+        let to = Split::of(shares, &before);
+        let moved = moved(&before, &to);
+        if let Some(most) = self.runbook.limits.traffic_shift.filter(|most| moved > i64::from(*most)) {
+            return Err(beyond(step, format!("this moves {moved} % of {service}'s traffic at once; the limit is {most}")));
+        }
         self.change::<Traffic>(step, id, json(step, &to)?, part)
     }
 
@@ -340,6 +350,17 @@ fn not_yet(step: &Step, what: &str) -> Problem {
     Problem { step: step.name.clone(), why, help: Some("take it out; it would not be carried out".to_owned()) }
 }
 
+/// What `[limits]` does not allow, seen only now that the cloud was looked at.
+fn beyond(step: &Step, why: String) -> Problem {
+    let help = "do it in smaller steps, or raise [limits] in a review of its own";
+    Problem { step: step.name.clone(), why, help: Some(help.to_owned()) }
+}
+
+/// How much of the traffic goes elsewhere than before, in percent.
+fn moved(before: &Split, after: &Split) -> i64 {
+    after.shares().map(|(name, percent)| (percent - before.share(name)).max(0)).sum()
+}
+
 /// The split that gives the new revision its share and leaves the rest to the others, in proportion.
 fn shifted(others: &Split, revision: &str, share: Percent) -> Vec<(String, i64)> {
     let rest = 100 - i64::from(share);
@@ -397,6 +418,19 @@ mod tests {
         }
         let at_ten = shifted(&others, "new", Percent::try_from(10).unwrap());
         assert_eq!(at_ten[1..], [("a".to_owned(), 45), ("b".to_owned(), 27), ("c".to_owned(), 18)]);
+    }
+
+    #[test]
+    fn what_is_moved_is_what_goes_elsewhere() {
+        let before = split(&[("a", 50), ("b", 50)]);
+        for (after, percent) in [
+            (split(&[("a", 50), ("b", 50)]), 0),
+            (split(&[("a", 100)]), 50),
+            (split(&[("c", 100)]), 100),
+            (split(&[("a", 40), ("b", 40), ("c", 20)]), 20),
+        ] {
+            assert_eq!(moved(&before, &after), percent);
+        }
     }
 
     #[test]

@@ -31,8 +31,8 @@ pub const ACTIONS: &[ActionFormat] = &[
                 Key::new("connector", Is::Text, "The connector's short name.")
                     .needed()
                     .such_as("\"staging-connector\""),
-                Key::new("min_instances", Is::Integer, "Fewest instances, 2 to 9.").such_as("3"),
-                Key::new("max_instances", Is::Integer, "Most instances, 3 to 10.").such_as("10"),
+                Key::new("min_instances", Is::Integer, "Fewest instances.").such_as("3"),
+                Key::new("max_instances", Is::Integer, "Most instances.").such_as("10"),
                 Key::new("machine_type", Is::Text, "Machine type of its instances.").such_as("\"e2-standard-4\""),
             ],
         },
