@@ -213,3 +213,11 @@ async fn halves_and_revisions_are_shown_and_the_region_is_in_the_host() {
         assert_eq!(request.send().await.unwrap().status(), status, "{host}");
     }
 }
+
+/// Found by the property above: v2 keeps a message that says nothing, and v1 has no words for it.
+#[tokio::test]
+async fn what_one_face_has_no_words_for_survives_the_other() {
+    let cloud = Cloud::of(SCENARIO, "");
+    carry_out(&cloud, &Deed::Scale { v1: false, most: 0 }).await;
+    carry_out(&cloud, &Deed::Unchanged { v1: true }).await;
+}

@@ -48,7 +48,8 @@ fn a_plan_keeps_to_the_limits_of_its_runbook() {
     let narrow = desk.flagship(&[("traffic_shift = 60 ", "instances_added = 3\ntraffic_shift = 40 ")]);
     let done = desk.rectify(&["check", &narrow]).code(2).says("this moves 50 % at once; at most 40 % are allowed");
     assert!(!done.stdout.contains("instances"), "{}", done.stdout);
-    let edits = [("traffic_shift = 60 ", "instances_added = 3\ntraffic_shift = 40 "), ("[10, 50, 100]", "[10, 30, 60, 100]")];
+    let edits =
+        [("traffic_shift = 60 ", "instances_added = 3\ntraffic_shift = 40 "), ("[10, 50, 100]", "[10, 30, 60, 100]")];
     let narrow = desk.flagship(&edits);
     desk.rectify(&["check", &narrow]).code(0);
     let done = desk.rectify(&["plan", &narrow, "--sim", crate::support::SCENARIO]).code(1);

@@ -251,7 +251,10 @@ impl Planner<'_> {
         let to = Split::of(shares, &before);
         let moved = moved(&before, &to);
         if let Some(most) = self.runbook.limits.traffic_shift.filter(|most| moved > i64::from(*most)) {
-            return Err(beyond(step, format!("this moves {moved} % of {service}'s traffic at once; the limit is {most}")));
+            return Err(beyond(
+                step,
+                format!("this moves {moved} % of {service}'s traffic at once; the limit is {most}"),
+            ));
         }
         self.change::<Traffic>(step, id, json(step, &to)?, part)
     }

@@ -458,14 +458,18 @@ fn template_of(v1: &Map<String, Value>, mut v2: Map<String, Value>) -> Result<Ma
     let mut scaling = plain(&v2, "scaling").clone();
     take_counts(&mut annotations, "autoscaling.knative.dev", &mut scaling)?;
     let some = |object: Map<String, Value>| (!object.is_empty()).then_some(Value::Object(object));
-    set(&mut v2, "scaling", some(scaling));
+    // v1 has no words for a message that is there and says nothing: it stays if it was so before.
+    let empty = |v2: &Map<String, Value>, key: &str| v2.get(key).filter(|value| **value == json!({})).cloned();
+    let silent = empty(&v2, "scaling");
+    set(&mut v2, "scaling", some(scaling).or(silent));
     let mut access = plain(&v2, "vpcAccess").clone();
     let connector = take_text(&mut annotations, "run.googleapis.com/vpc-access-connector");
     set(&mut access, "connector", connector.map(Value::from));
     let egress = take_text(&mut annotations, "run.googleapis.com/vpc-access-egress");
     let egress = egress.map(|word| word_of(&EGRESS, &word, "run.googleapis.com/vpc-access-egress")).transpose()?;
     set(&mut access, "egress", egress.map(Value::from));
-    set(&mut v2, "vpcAccess", some(access));
+    let silent = empty(&v2, "vpcAccess");
+    set(&mut v2, "vpcAccess", some(access).or(silent));
     let environment = take_text(&mut annotations, "run.googleapis.com/execution-environment");
     let environment = environment.map(|word| word_of(&ENVIRONMENT, &word, "execution-environment")).transpose()?;
     set(&mut v2, "executionEnvironment", environment.map(Value::from));
