@@ -33,6 +33,7 @@ async fn a_refusal_has_googles_shape_and_is_used_up() {
     assert_eq!(refused.headers["retry-after"], "2");
     let details = refused.json["error"]["details"].as_array().unwrap();
     assert!(details.iter().any(|detail| detail["retryDelay"] == "1.5s"), "{details:?}");
+    assert!(details.iter().any(|detail| detail["violations"].is_array()), "{details:?}");
     assert_eq!(state(&cloud).await, "READY");
     assert_eq!(cloud.send("PATCH", GROW, Some(size())).await.unwrap().status, 200);
     let requests = cloud.get("/_sim/requests").await;
@@ -173,4 +174,26 @@ async fn it_speaks_https_with_certificates_of_its_own() {
     assert_eq!(answer.status(), 503, "the incident's own answer, over TLS");
     let refused = client(reqwest::Client::builder()).get(&url).send().await;
     assert!(refused.is_err(), "nobody trusts it by accident");
+}
+
+/// A certificate that ran out is refused by whoever looks at its date.
+#[tokio::test]
+async fn a_scenario_says_when_a_certificate_runs_out() {
+    let certificate = r#"
+[certificates.auth]
+type = "self_managed"
+domains = ["auth.staging.netrasystems.ai"]
+expires = "2025-09-20T00:00:00Z"
+"#;
+    let cloud = Cloud::of(SCENARIO, certificate);
+    let pem = cloud.get("/_sim/ca.pem").await;
+    let trusted = reqwest::Certificate::from_pem(pem.as_str().unwrap().as_bytes()).unwrap();
+    let ask = |host: &'static str| {
+        let builder = reqwest::Client::builder().no_proxy().add_root_certificate(trusted.clone());
+        let client = builder.resolve(host, cloud.simulator.addr()).build().unwrap();
+        client.get(format!("https://{host}:{}/health", cloud.simulator.addr().port())).send()
+    };
+    assert!(ask("api.staging.netrasystems.ai").await.is_ok());
+    let refused = ask("auth.staging.netrasystems.ai").await.unwrap_err();
+    assert!(format!("{refused:?}").contains("Expired"), "{refused:?}");
 }

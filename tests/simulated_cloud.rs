@@ -587,6 +587,44 @@ async fn no_remedy_alone_heals_the_connector() {
     assert_eq!(pinned.visit(API_HOST, "/").await.0, 503);
 }
 
+/// What the documents would have done: both at once, and the connector as it is.
+#[tokio::test]
+async fn deploying_auth_and_backend_at_once_fails_both() {
+    let cloud = incident().await;
+    let auth = cloud.deploy(AUTH, NEW_AUTH).await.unwrap();
+    let backend = cloud.deploy(BACKEND, NEW_BACKEND).await.unwrap();
+    for operation in [auth, backend] {
+        let done = cloud.done(&operation.name).await;
+        assert!(matches!(done.result, Some(Outcome::Error(ref error)) if error.code == 9), "{done:?}");
+    }
+    cloud.sleep(SignedDuration::from_hours(1)).await;
+    for host in [AUTH_HOST, API_HOST] {
+        assert_eq!(cloud.health(host).await, 503, "{host}");
+    }
+}
+
+/// A scenario may have connectors slow down along a curve, and services wait only so long.
+#[tokio::test]
+async fn a_connector_over_its_capacity_slows_down_until_nobody_waits_any_longer() {
+    let curve =
+        "\n[[connection_set_up]]\nload = 1.0\ntakes = \"0s\"\n[[connection_set_up]]\nload = 3.0\ntakes = \"40s\"\n";
+    let patient = INCIDENT.replace("instances = 20\n", "instances = 20\nconnect_timeout = \"30s\"\n") + curve;
+    let cloud = opened(scenario::parse("curve.sim.toml", &patient).unwrap(), None).await;
+    // 640 connections wanted, 120 carried: 40 s for each, and the backend gives up after 30.
+    assert_eq!(cloud.visit(API_HOST, "/").await.0, 503);
+    // One revision less: 340 of 120 is a load of 2.83, which is 36.7 s; still too long.
+    cloud.pinned(GOOD).await;
+    assert_eq!(cloud.visit(API_HOST, "/").await.0, 503);
+    // Four instances carry 160: a load of 2.125 is 22.5 s. It comes up, and is slow.
+    cloud.enlarge(3, 4).await;
+    cloud.sleep(SignedDuration::from_mins(6)).await;
+    let began = cloud.clock.now();
+    assert_eq!(cloud.visit(API_HOST, "/").await.0, 200);
+    assert_eq!(cloud.clock.now().duration_since(began), SignedDuration::from_millis(22_580));
+    let falling = patient.replace("load = 3.0", "load = 0.5");
+    assert!(scenario::parse("curve.sim.toml", &falling).unwrap_err().to_string().contains("rise"));
+}
+
 #[tokio::test]
 async fn a_deployment_onto_an_exhausted_connector_fails_and_the_old_revision_goes_on() {
     let cloud = incident().await;

@@ -86,7 +86,7 @@ fn decide(
     let illness = world.illness(service, &revision);
     let timeout = found.revisions.get(&revision).map(|revision| template::request_timeout(&revision.template));
     let timeout = timeout.unwrap_or(SignedDuration::MAX);
-    let after = world.latency(service, illness.as_ref());
+    let after = world.latency(service, &revision, illness.as_ref());
     if after > timeout {
         let response = (StatusCode::GATEWAY_TIMEOUT, "upstream request timeout").into_response();
         return (Decided::Answer(response), timeout);

@@ -110,7 +110,7 @@ impl Simulator {
         let addr = listener.local_addr().map_err(refused)?;
         let listener = tokio::net::TcpListener::from_std(listener).map_err(refused)?;
         let (stopped, stop) = watch::channel(false);
-        let authority = Arc::new(tls::Authority::new().map_err(StartError::Certificates)?);
+        let authority = Arc::new(tls::Authority::new(world.expiries()).map_err(StartError::Certificates)?);
         let shared = Arc::new(Shared {
             clock,
             faults: Mutex::new(world.faults().to_vec()),

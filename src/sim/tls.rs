@@ -6,7 +6,9 @@ use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use time::OffsetDateTime;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
@@ -22,6 +24,8 @@ pub(super) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
     leaves: Mutex<BTreeMap<String, Arc<CertifiedKey>>>,
+    /// Until when the certificates of these hosts are valid, as the scenario has it; all others are, for long.
+    expiries: BTreeMap<String, Timestamp>,
 }
 
 impl fmt::Debug for Authority {
@@ -31,14 +35,14 @@ impl fmt::Debug for Authority {
 }
 
 impl Authority {
-    pub(super) fn new() -> Result<Authority, rcgen::Error> {
+    pub(super) fn new(expiries: BTreeMap<String, Timestamp>) -> Result<Authority, rcgen::Error> {
         let mut params = CertificateParams::new(Vec::new())?;
         params.distinguished_name.push(DnType::CommonName, "Simulated cloud, not to be trusted elsewhere");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
         let key = KeyPair::generate()?;
         let pem = params.self_signed(&key)?.pem();
-        Ok(Authority { issuer: Issuer::new(params, key), pem, leaves: Mutex::default() })
+        Ok(Authority { issuer: Issuer::new(params, key), pem, leaves: Mutex::default(), expiries })
     }
 
     /// Its certificate, for clients to trust.
@@ -60,7 +64,13 @@ impl Authority {
             return Some(leaf.clone());
         }
         let key = KeyPair::generate().ok()?;
-        let leaf = CertificateParams::new(vec![host.to_owned()]).ok()?.signed_by(&key, &self.issuer).ok()?;
+        let mut params = CertificateParams::new(vec![host.to_owned()]).ok()?;
+        if let Some(expires) = self.expiries.get(host) {
+            // In the scenario's time: a client that judges by the wall's must be told what time it is.
+            params.not_after = OffsetDateTime::from_unix_timestamp(expires.as_second()).ok()?;
+            params.not_before = params.not_after.checked_sub(time::Duration::days(90))?;
+        }
+        let leaf = params.signed_by(&key, &self.issuer).ok()?;
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let key = aws_lc_rs::default_provider().key_provider.load_private_key(key).ok()?;
         let leaf = Arc::new(CertifiedKey::new(vec![leaf.der().clone()], key));

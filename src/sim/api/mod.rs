@@ -313,6 +313,13 @@ impl IntoResponse for Failure {
                 "fieldViolations": [{ "field": field, "description": refusal.message }],
             }));
         }
+        if refusal.code == Code::ResourceExhausted {
+            // Which quota a real one names differs from API to API.
+            details.push(json!({
+                "@type": "type.googleapis.com/google.rpc.QuotaFailure",
+                "violations": [{ "subject": "project:simulated", "description": refusal.message }],
+            }));
+        }
         if let Some(after) = retry_after {
             details.push(json!({
                 "@type": "type.googleapis.com/google.rpc.RetryInfo",

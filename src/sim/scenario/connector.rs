@@ -8,8 +8,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::reading::{Complaint, Complaints, Named, complain, positive};
-use crate::sim::world::World;
 use crate::sim::world::connector::{self, Connector, State};
+use crate::sim::world::{SetUp, World};
 
 /// What connector instances carry, by machine type.
 pub(super) fn carried(figures: Named<u64>, complaints: &mut Complaints) -> BTreeMap<String, u64> {
@@ -69,4 +69,19 @@ impl ConnectorTable {
             update_takes: positive(self.update_takes)?,
         })
     }
+}
+
+/// The curve along which connectors slow down: more load never makes a connection faster.
+pub(super) fn curve(points: Vec<Spanned<SetUp>>, complaints: &mut Complaints) -> Vec<SetUp> {
+    let mut curve: Vec<SetUp> = Vec::new();
+    for point in points {
+        let SetUp { load, takes } = *point.as_ref();
+        if !load.is_finite() || load < 0.0 || takes.is_negative() {
+            complaints.add(point.span(), "a load and a duration cannot be negative");
+        } else if curve.last().is_some_and(|last| last.load >= load || last.takes > takes) {
+            complaints.add(point.span(), "the points of the curve rise, in load and in what a connection takes");
+        }
+        curve.push(point.into_inner());
+    }
+    curve
 }

@@ -117,6 +117,7 @@ fn world(text: &str) -> Result<World, Vec<Complaint>> {
     let certificates = reader.named("certificates");
     let service_health = reader.list("service_health");
     let support = reader.optional("support");
+    let curve = reader.list("connection_set_up");
     let faults = reader.list("faults");
     let cloud = reader.end(cloud)?;
 
@@ -128,6 +129,7 @@ fn world(text: &str) -> Result<World, Vec<Complaint>> {
         region: cloud.region,
         behaviour,
         connections_per_instance: connector::carried(figures, &mut complaints),
+        connection_set_up: connector::curve(curve, &mut complaints),
         images,
         connectors: BTreeMap::new(),
         services: BTreeMap::new(),

@@ -34,6 +34,19 @@ pub struct Certificate {
     pub kind: Kind,
 }
 
+impl World {
+    /// Until when the certificates of the load balancer's hosts are valid. One that nobody has a certificate for is served
+    /// all the same, so that a scenario need not speak of them.
+    pub fn expiries(&self) -> BTreeMap<String, Timestamp> {
+        let each = |certificate: &Certificate| {
+            let expires = certificate.expires;
+            let domains = certificate.domains.clone().into_iter();
+            domains.filter_map(move |domain| Some((domain, expires?))).collect::<Vec<_>>()
+        };
+        self.compute.certificates.values().flat_map(each).collect()
+    }
+}
+
 /// Who sees to a certificate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

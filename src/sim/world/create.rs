@@ -27,6 +27,7 @@ fn unremarkable() -> Figures {
         needs: Vec::new(),
         instances: 1,
         connections_per_instance: 0,
+        connect_timeout: None,
         database: None,
         latency: SignedDuration::from_millis(50),
         starved_latency: SignedDuration::from_secs(10),

@@ -4,8 +4,11 @@
 //!
 //! 1. A revision with any share of the traffic runs its service's `instances`, and each of them holds
 //!    `connections_per_instance` connections through the connector that the revision's template names.
-//! 2. A connector carries `connections_per_instance[machine_type] × max_instances` connections. If more are wanted,
-//!    it is *exhausted*, and every revision behind it is *starved*: a request waits for `starved_latency` and gets 503.
+//! 2. A connector carries `connections_per_instance[machine_type] × max_instances` connections. The more are wanted of
+//!    it, the longer it takes to set one up, along the scenario's curve (`[[connection_set_up]]`); without a curve, what
+//!    is over the capacity comes to nothing. An instance that waits for longer than its service's `connect_timeout` exits
+//!    and is started again: its revision is *starved*, and a request waits for `starved_latency` and gets 503. Until
+//!    then it is merely slow.
 //! 3. Those connections lead to the service's database, if it names one. It takes `max_connections`, less those that
 //!    others hold and those that are reserved. If more are wanted, or if it is down, every service behind it is *turned
 //!    away*: its instances start, are refused a connection, and exit; a request gets 503 after `starved_latency`.
@@ -134,17 +137,44 @@ impl World {
         if let Some((image, _)) = crashing {
             return Some(Illness::Crashing { image: image.to_owned() });
         }
-        self.cut_off(template::connector(&found.template)).or_else(|| self.turned_away(service))
+        self.cut_off(service, template::connector(&found.template)).or_else(|| self.turned_away(service))
+    }
+
+    /// How long it takes to set a connection up through a connector.
+    pub fn set_up_takes(&self, connector: &str) -> SignedDuration {
+        let (wanted, carried) = (self.wanted(connector), self.carried(connector));
+        #[expect(clippy::cast_precision_loss, reason = "connections are thousands at most")]
+        let load = if wanted == 0 { 0.0 } else { wanted as f64 / carried as f64 };
+        let (Some(first), Some(last)) = (self.connection_set_up.first(), self.connection_set_up.last()) else {
+            return if wanted > carried { SignedDuration::MAX } else { SignedDuration::ZERO };
+        };
+        let pairs = self.connection_set_up.iter().zip(self.connection_set_up.iter().skip(1));
+        let between = pairs.into_iter().find(|(low, high)| low.load <= load && load < high.load);
+        match between {
+            _ if load < first.load => SignedDuration::ZERO,
+            None => last.takes,
+            Some((low, high)) => {
+                let part = (load - low.load) / (high.load - low.load);
+                let more = (high.takes - low.takes).as_secs_f64() * part;
+                let more = SignedDuration::try_from_secs_f64(more).unwrap_or(SignedDuration::MAX);
+                low.takes.checked_add(more).unwrap_or(SignedDuration::MAX)
+            }
+        }
     }
 
     /// What a connector keeps from whoever uses it.
-    fn cut_off(&self, connector: Option<&str>) -> Option<Illness> {
+    fn cut_off(&self, service: &str, connector: Option<&str>) -> Option<Illness> {
         let connector = connector?;
         if !self.connectors.contains_key(connector) {
             return Some(Illness::NoConnector { connector: connector.to_owned() });
         }
         let (wanted, carried) = (self.wanted(connector), self.carried(connector));
-        (wanted > carried).then(|| Illness::Starved { connector: connector.to_owned(), wanted, carried })
+        let starved = match self.services.get(service).and_then(|service| service.figures.connect_timeout) {
+            Some(patience) => self.set_up_takes(connector) > patience,
+            // Without patience nobody waits for a connection that is slow but there.
+            None => wanted > carried,
+        };
+        starved.then(|| Illness::Starved { connector: connector.to_owned(), wanted, carried })
     }
 
     /// What a service's database keeps from it.
@@ -244,13 +274,17 @@ impl World {
         Some(name)
     }
 
-    /// How long a request takes that ends like this.
-    pub fn latency(&self, service: &str, illness: Option<&Illness>) -> SignedDuration {
+    /// How long a request to a revision takes that ends like this.
+    pub fn latency(&self, service: &str, revision: &str, illness: Option<&Illness>) -> SignedDuration {
         let Some(found) = self.services.get(service) else {
             return SignedDuration::ZERO;
         };
         match illness {
-            None | Some(Illness::Needs { .. }) => found.figures.latency,
+            None | Some(Illness::Needs { .. }) => {
+                let slow = found.connector_of(revision).filter(|_| found.figures.connect_timeout.is_some());
+                let slow = slow.map_or(SignedDuration::ZERO, |connector| self.set_up_takes(connector));
+                found.figures.latency.checked_add(slow).unwrap_or(SignedDuration::MAX)
+            }
             Some(Illness::Starved { .. } | Illness::NoConnector { .. } | Illness::TurnedAway { .. }) => {
                 found.figures.starved_latency
             }

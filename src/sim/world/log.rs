@@ -95,6 +95,10 @@ impl World {
                 let database = database.and_then(|name| self.sql.instances.get(name));
                 database.map_or("FATAL: no database", |database| database.no_slot_free())
             }
+            // Who waits for a connection in vain, and has a limit to that, exits; who has none just hangs.
+            State::Starved if self.gives_up(&visit.service) => {
+                "FATAL: no connection to the database within the time-out"
+            }
             State::Well | State::Starved | State::Starting => return Vec::new(),
         };
         let of = |log: &str, severity: &str, text: &str, what: &str| {
@@ -107,6 +111,10 @@ impl World {
             of("run.googleapis.com/stderr", "ERROR", words, "stderr"),
             of("run.googleapis.com/varlog/system", "WARNING", "Container called exit(3).", "exit"),
         ]
+    }
+
+    fn gives_up(&self, service: &str) -> bool {
+        self.services.get(service).is_some_and(|service| service.figures.connect_timeout.is_some())
     }
 
     fn audit_entry(&self, operation: &Operation) -> Value {

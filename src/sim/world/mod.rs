@@ -66,6 +66,10 @@ pub struct World {
     pub(super) behaviour: Behaviour,
     /// How many connections one connector instance of a machine type carries: a scenario's figure, not Google's.
     pub(super) connections_per_instance: BTreeMap<String, u64>,
+    /// How long it takes to set a connection up through a connector, by how much is wanted of it; in the order of the
+    /// load. Without a word about it, what is over the capacity comes to nothing.
+    #[serde(default)]
+    pub(super) connection_set_up: Vec<SetUp>,
     /// What images do and what their tags mean.
     pub(super) images: Images,
     /// Connectors by short name.
@@ -101,6 +105,16 @@ pub struct World {
     /// What becomes of the next operation, while the request that begins it is served.
     #[serde(skip)]
     pub(super) twist: Option<Twist>,
+}
+
+/// A point of the curve along which a connector slows down.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetUp {
+    /// Connections wanted, by connections carried.
+    pub load: f64,
+    /// How long it takes to set one up.
+    pub takes: SignedDuration,
 }
 
 /// What is not known of Google from outside; a scenario chooses.

@@ -71,6 +71,9 @@ pub struct Figures {
     pub instances: u64,
     /// How many connections each of them holds, through its connector and to its database.
     pub connections_per_instance: u64,
+    /// For how long an instance tries to get its first connection before it exits; none: it gets one at once or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_timeout: Option<SignedDuration>,
     /// The Cloud SQL instance that it cannot do without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
