@@ -82,3 +82,15 @@ fn others_reach_it_only_if_they_shall() {
     let done = desk.rectify(&["simulate", SCENARIO, "--listen", "0.0.0.0:0"]).code(2);
     done.complains("loopback addresses only").complains("--allow-remote");
 }
+
+#[test]
+fn a_scenario_with_mistakes_shows_them_all_at_their_lines() {
+    let desk = Desk::new();
+    let text = std::fs::read_to_string(SCENARIO).unwrap();
+    let text = text.replace("max_instances = 3", "max_instances = 15").replace("start_up = ", "startup = ");
+    let wrong = desk.write("wrong.sim.toml", &text);
+    for command in [vec!["simulate", &wrong], vec!["plan", crate::support::FLAGSHIP, "--sim", &wrong]] {
+        let done = desk.rectify(&command).code(2).complains("startup = ").complains("describes no cloud that could be");
+        assert!(done.stderr.contains("did you mean") && done.stderr.contains("mistakes in"), "{}", done.stderr);
+    }
+}

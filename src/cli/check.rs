@@ -116,6 +116,6 @@ fn environment() -> BTreeMap<String, String> {
     texts.collect()
 }
 
-fn style(console: Console) -> Style {
+pub(super) fn style(console: Console) -> Style {
     Style { colour: console.colour, width: console.width.clamp(40, 120) }
 }

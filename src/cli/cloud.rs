@@ -11,7 +11,9 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::console::Console;
 use super::exit::{Exit, Trouble};
+use super::scenario::world;
 use crate::clock::{Clock, SystemClock};
 use crate::journal::Directory;
 use crate::probe::Route;
@@ -135,15 +137,14 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Connects for the first time.
-    pub(super) async fn open(place: Where) -> Result<Connection, Trouble> {
+    pub(super) async fn open(place: Where, console: Console) -> Result<Connection, Trouble> {
         match &place {
             Where::Embedded { scenario, speed } => {
                 let text = std::fs::read_to_string(scenario).map_err(|error| {
                     Trouble::new(Exit::Usage, format!("the scenario {} cannot be read: {error}", scenario.display()))
                         .help("name one with --sim SCENARIO, or put NAME.sim.toml beside NAME.toml")
                 })?;
-                let world = sim::scenario::parse(&scenario.display().to_string(), &text)
-                    .map_err(|error| Trouble::from_error(Exit::Usage, &error))?;
+                let world = world(&scenario.display().to_string(), &text, console)?;
                 let clock = speed.clock(world.now());
                 Connection::embedded(place, world, clock, None).await
             }

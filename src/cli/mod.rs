@@ -13,6 +13,7 @@ mod resume;
 mod rollback;
 mod run;
 mod runs;
+mod scenario;
 mod schema;
 mod session;
 mod show;

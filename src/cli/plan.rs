@@ -58,7 +58,7 @@ pub(super) struct Made {
 pub(super) async fn make(source: &Source, on_failure: Option<OnFailure>, console: Console) -> Result<Made, Trouble> {
     let inputs: BTreeMap<_, _> = source.input.iter().cloned().collect();
     let checked = runbook(&source.file.display().to_string(), &file(&source.file)?, inputs.clone(), console)?;
-    let connection = Connection::open(source.cloud.place(&source.file)?).await?;
+    let connection = Connection::open(source.cloud.place(&source.file)?, console).await?;
     let observed_at = connection.clock.now();
     let observed = observe(checked.runbook(), &connection.cloud, &connection.kinds).await;
     let plan = make_plan(checked.runbook(), inputs, &observed, observed_at, &connection.words, on_failure);

@@ -8,6 +8,7 @@ use clap::Args;
 use super::cloud::Speed;
 use super::console::Console;
 use super::exit::{Exit, Trouble};
+use super::scenario::world;
 use crate::driver::Signals;
 use crate::sim;
 
@@ -38,8 +39,7 @@ pub(super) async fn simulate(arguments: &Arguments, console: Console) -> Result<
     let Arguments { scenario, listen, allow_remote, port_file, speed } = arguments;
     let text = std::fs::read_to_string(scenario)
         .map_err(|error| Trouble::new(Exit::Usage, format!("{} cannot be read: {error}", scenario.display())))?;
-    let world = sim::scenario::parse(&scenario.display().to_string(), &text)
-        .map_err(|error| Trouble::from_error(Exit::Usage, &error))?;
+    let world = world(&scenario.display().to_string(), &text, console)?;
     let mut signals = Signals::listen().map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
     let clock = speed.clock(world.now());
     let reach = if *allow_remote { sim::Reach::Anybody } else { sim::Reach::Loopback };

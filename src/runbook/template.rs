@@ -16,10 +16,17 @@ use super::mistake::{BAD_REFERENCE, CYCLE, SECRET_SHOWN};
 use super::spelling::did_you_mean;
 
 /// What the operator gives a runbook.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Inputs {
     pub(super) given: BTreeMap<String, String>,
     pub(super) environment: BTreeMap<String, String>,
+}
+
+/// Names only: a value may be a secret.
+impl fmt::Debug for Inputs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inputs").field("given", &self.given.keys()).finish_non_exhaustive()
+    }
 }
 
 impl Inputs {

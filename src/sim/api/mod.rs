@@ -1,7 +1,7 @@
 //! The routes of the simulated cloud, and what all of them have in common.
 //!
 //! One socket serves everything. A request whose host is a service's goes to the [data plane](super::data_plane);
-//! every other one is for an API: Serverless VPC Access v1, Cloud Run Admin v2, Cloud SQL Admin, or our own control under `/_sim/`.
+//! every other one is for an API, a file each, or for our own control under `/_sim/`.
 //! Refusals have the shape that all Google APIs share, `{"error": {"code", "message", "status", "details"}}`
 //! (source: AIP-193).
 

@@ -75,10 +75,15 @@ async fn delete_revision(
     Path((project, location, short, revision)): NamedWithin,
     uri: Uri,
 ) -> Answered {
-    Parameters::read(&uri, &["etag", "validateOnly"])?;
+    let validate_only = Parameters::read(&uri, &["etag", "validateOnly"])?.flag("validateOnly")?;
     let operation = shared.change(|world| {
         world.check_location(&project, &location)?;
-        Ok(world.delete_revision(&short, &revision)?.wire(&world.location()))
+        let operation = if validate_only {
+            world.clone().delete_revision(&short, &revision)?
+        } else {
+            world.delete_revision(&short, &revision)?
+        };
+        Ok(operation.wire(&world.location()))
     })?;
     Ok(Json(operation))
 }

@@ -55,6 +55,8 @@ pub struct Mistake {
     pub line: usize,
     /// The column in characters, counted from 1.
     pub column: usize,
+    /// The same place as bytes of the text.
+    pub at: std::ops::Range<usize>,
     /// What is wrong there.
     pub reason: String,
 }
@@ -87,7 +89,7 @@ fn mistake(file: &str, text: &str, Complaint { at, reason }: Complaint) -> Mista
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     // One line each: serde's messages may have several.
-    Mistake { file: file.to_owned(), line, column, reason: reason.trim_end().replace('\n', " ") }
+    Mistake { file: file.to_owned(), line, column, at, reason: reason.trim_end().replace('\n', " ") }
 }
 
 #[derive(Deserialize)]

@@ -1,0 +1,20 @@
+//! A scenario's mistakes, shown as a runbook's are.
+
+use super::check::style;
+use super::console::Console;
+use super::exit::{Exit, Trouble};
+use crate::check::{Diagnostic, render};
+use crate::sim;
+
+/// The world that a scenario describes. Its mistakes are shown on stderr, as a runbook's are.
+pub(super) fn world(name: &str, text: &str, console: Console) -> Result<sim::World, Trouble> {
+    sim::scenario::parse(name, text).map_err(|error| match error {
+        sim::ScenarioError::Wrong(mistakes) => {
+            let drawn =
+                mistakes.iter().map(|mistake| Diagnostic::error("scenario", mistake.at.clone(), &mistake.reason));
+            console.err(&render(name, text, &drawn.collect::<Vec<_>>(), style(console)));
+            Trouble::new(Exit::Usage, format!("{name} describes no cloud that could be"))
+        }
+        error => Trouble::from_error(Exit::Usage, &error),
+    })
+}
