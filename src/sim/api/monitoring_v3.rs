@@ -19,7 +19,7 @@ use super::{Answered, Parameters, Shared, page};
 use crate::sim::clock::later;
 use crate::sim::world::World;
 use crate::sim::world::filter::Filter;
-use crate::sim::world::metric::{self, DESCRIPTORS, Descriptor, SAMPLE_PERIOD};
+use crate::sim::world::metric::{self, BOUNDS, DESCRIPTORS, Descriptor, Distribution, LATENCIES, SAMPLE_PERIOD};
 use crate::sim::world::promql::{Answer, Query};
 use crate::sim::world::refusal::{Code, Refusal};
 
@@ -76,11 +76,17 @@ async fn series(State(shared): State<Arc<Shared>>, Path(project): Path<String>, 
     let start = moment("interval.startTime")?.unwrap_or_else(|| later(end, -SAMPLE_PERIOD));
     let text = parameters.get("filter").unwrap_or_default();
     let filter = Filter::parse(text)?;
+    let from = later(start, SignedDuration::from_nanos(-1));
+    if text.contains(&format!("\"{LATENCIES}\"")) {
+        let found = world.latencies(from, end);
+        let shown = found.iter().map(distribution).filter(|series| filter.fits(series));
+        return page(&shown.collect::<Vec<_>>(), "timeSeries", &parameters);
+    }
     let is_meant = |descriptor: &&Descriptor| text.contains(&format!("\"{}\"", descriptor.name));
     let descriptor = DESCRIPTORS.iter().find(is_meant).ok_or_else(|| {
         Refusal::invalid("filter", "The filter must name a metric that the simulated cloud has, as in metric.type=\"run.googleapis.com/request_count\"")
     })?;
-    let found = world.series(descriptor, later(start, SignedDuration::from_nanos(-1)), end);
+    let found = world.series(descriptor, from, end);
     let shown = found.into_iter().map(|series| shown(descriptor, &series)).filter(|series| filter.fits(series));
     page(&shown.collect::<Vec<_>>(), "timeSeries", &parameters)
 }
@@ -106,6 +112,30 @@ fn shown(descriptor: &Descriptor, series: &metric::Series) -> Value {
         "metricKind": if descriptor.counts { "DELTA" } else { "GAUGE" },
         "valueType": if descriptor.whole { "INT64" } else { "DOUBLE" },
         "points": points,
+    })
+}
+
+/// A minute of latencies as a series of its own: Google joins the minutes of one combination of labels, a client that
+/// adds them up sees no difference.
+fn distribution(minute: &Distribution) -> Value {
+    let count: u32 = minute.counts.iter().sum();
+    let mean = minute.sum / f64::from(count.max(1));
+    let counts: Vec<String> = minute.counts.iter().map(u32::to_string).collect();
+    let start = later(minute.end, -SAMPLE_PERIOD);
+    json!({
+        "metric": { "type": LATENCIES, "labels": minute.metric },
+        "resource": { "type": "cloud_run_revision", "labels": minute.resource },
+        "metricKind": "DELTA",
+        "valueType": "DISTRIBUTION",
+        "points": [{
+            "interval": { "startTime": start.to_string(), "endTime": minute.end.to_string() },
+            "value": { "distributionValue": {
+                "count": count.to_string(),
+                "mean": mean,
+                "bucketOptions": { "explicitBuckets": { "bounds": BOUNDS } },
+                "bucketCounts": counts,
+            } },
+        }],
     })
 }
 

@@ -35,7 +35,14 @@ pub struct Descriptor {
     pub about: &'static str,
 }
 
-/// Every metric that there is.
+/// How long requests took, in milliseconds: a distribution, which is not one number a point.
+pub const LATENCIES: &str = "run.googleapis.com/request_latencies";
+
+/// The upper bounds of its buckets, in milliseconds; the last one has none. Google's own are not known here.
+pub const BOUNDS: [f64; 14] =
+    [10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 640.0, 1280.0, 2560.0, 5120.0, 10240.0, 20480.0, 40960.0, 81920.0];
+
+/// Every metric whose points are numbers.
 pub const DESCRIPTORS: [Descriptor; 6] = [
     Descriptor {
         name: "run.googleapis.com/request_count",
@@ -124,7 +131,25 @@ impl Descriptor {
     }
 }
 
+/// What latencies came to in one minute, of one combination of labels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Distribution {
+    /// Labels of the metric.
+    pub metric: BTreeMap<String, String>,
+    /// Labels of what it is a metric of.
+    pub resource: BTreeMap<String, String>,
+    /// The end of the minute.
+    pub end: Timestamp,
+    /// How many requests fell into each bucket; one more than there are bounds.
+    pub counts: Vec<u32>,
+    /// All of them together, in milliseconds.
+    pub sum: f64,
+}
+
 type Labels = BTreeMap<String, String>;
+
+/// Minute, service, revision, status.
+type Of = (i64, String, String, u16);
 
 impl World {
     /// How long a point takes until it can be read.
@@ -145,6 +170,36 @@ impl World {
             }
         }
         found.into_iter().map(|((metric, resource), points)| Series { metric, resource, points }).collect()
+    }
+
+    /// How long requests took, a distribution a minute, under the same terms as [`World::series`].
+    pub fn latencies(&self, from: Timestamp, to: Timestamp) -> Vec<Distribution> {
+        let to = to.min(later(self.now, -self.metric_delay()));
+        let last = to.as_second().div_euclid(60);
+        let first = (from.as_second().div_euclid(60) + 1).max(last.saturating_sub(MOST_MINUTES));
+        let mut found: BTreeMap<Of, (Vec<u32>, f64)> = BTreeMap::new();
+        let (Ok(begins), Ok(ends)) =
+            (Timestamp::from_second((first - 1).saturating_mul(60)), Timestamp::from_second(last.saturating_mul(60)))
+        else {
+            return Vec::new();
+        };
+        for visit in self.visits(begins, ends).into_iter().filter(|visit| visit.state != State::Starting) {
+            let milliseconds = visit.latency.as_secs_f64() * 1000.0;
+            let bucket = BOUNDS.partition_point(|bound| *bound <= milliseconds);
+            let (minute, status) = (visit.at.as_second().div_euclid(60) + 1, visit.status());
+            let empty = || (vec![0; BOUNDS.len() + 1], 0.0);
+            let (counts, sum) = found.entry((minute, visit.service, visit.revision, status)).or_insert_with(empty);
+            if let Some(count) = counts.get_mut(bucket) {
+                *count += 1;
+            }
+            *sum += milliseconds;
+        }
+        let one = |((minute, service, revision, status), (counts, sum)): (Of, _)| {
+            let end = Timestamp::from_second(minute.saturating_mul(60)).ok()?;
+            let (metric, resource) = (status_labels(status), self.revision_labels(&service, &revision));
+            Some(Distribution { metric, resource, end, counts, sum })
+        };
+        found.into_iter().filter_map(one).collect()
     }
 
     fn measured(&self, descriptor: &Descriptor, end: Timestamp) -> Vec<(Labels, Labels, f64)> {
@@ -182,11 +237,7 @@ impl World {
             *counted.entry((visit.service, visit.revision, status)).or_default() += 1;
         }
         let one = |((service, revision, status), count): ((String, String, u16), u32)| {
-            let metric = labels(&[
-                ("response_code", &status.to_string()),
-                ("response_code_class", &format!("{}xx", status / 100)),
-            ]);
-            (metric, self.revision_labels(&service, &revision), f64::from(count))
+            (status_labels(status), self.revision_labels(&service, &revision), f64::from(count))
         };
         counted.into_iter().map(one).collect()
     }
@@ -221,6 +272,10 @@ impl World {
         let resource = labels(&[("project_id", &self.project), ("region", &self.region), ("database_id", &id)]);
         (Labels::new(), resource, value)
     }
+}
+
+fn status_labels(status: u16) -> Labels {
+    labels(&[("response_code", &status.to_string()), ("response_code_class", &format!("{}xx", status / 100))])
 }
 
 fn labels(pairs: &[(&str, &str)]) -> Labels {

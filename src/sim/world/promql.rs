@@ -1,5 +1,6 @@
 //! The part of PromQL that the simulated cloud answers: selectors with label matchers, `rate`, `increase`, `sum`, `avg`,
-//! `max`, `min` and `count` (also `by` and `without`), arithmetic and comparison of vectors and numbers, brackets.
+//! `max`, `min` and `count` (also `by` and `without`), `histogram_quantile`, arithmetic and comparison of vectors and
+//! numbers, brackets.
 //!
 //! The grammar is a library's; what it parses and this does not answer is refused by name. Counters are Google's DELTA
 //! metrics: a rate is what was counted in the range, divided by it, without the extrapolation of Prometheus (ours). A
@@ -16,7 +17,7 @@ use promql_parser::parser::token::{
 use promql_parser::parser::{AggregateExpr, BinaryExpr, Call, Expr, LabelModifier, VectorSelector};
 
 use super::World;
-use super::metric::{DESCRIPTORS, Descriptor};
+use super::metric::{BOUNDS, DESCRIPTORS, Descriptor};
 use super::refusal::{Code, Refusal};
 use crate::sim::clock::later;
 
@@ -123,7 +124,35 @@ fn fits(matchers: &[Matcher], labels: &BTreeMap<String, String>) -> bool {
 
 type Points = Vec<(BTreeMap<String, String>, Vec<(Timestamp, f64)>)>;
 
+/// What PromQL calls the buckets of the one distribution that there is.
+const BUCKETS: &str = "run_googleapis_com:request_latencies_bucket";
+
+/// The points of a distribution's buckets: each counts what is not above its `le`.
+fn buckets(world: &World, from: Timestamp, to: Timestamp) -> Points {
+    let mut found: BTreeMap<BTreeMap<String, String>, Vec<(Timestamp, f64)>> = BTreeMap::new();
+    for minute in world.latencies(from, to) {
+        let mut so_far = 0;
+        for (index, count) in minute.counts.iter().enumerate() {
+            so_far += count;
+            let mut labels = minute.resource.clone();
+            labels.extend(minute.metric.clone());
+            labels.insert("monitored_resource".to_owned(), "cloud_run_revision".to_owned());
+            labels.insert("le".to_owned(), BOUNDS.get(index).map_or("+Inf".to_owned(), f64::to_string));
+            found.entry(labels).or_default().push((minute.end, f64::from(so_far)));
+        }
+    }
+    found.into_iter().collect()
+}
+
+fn is_bucket(selector: &VectorSelector) -> bool {
+    selector.name.as_deref() == Some(BUCKETS)
+}
+
 fn points(world: &World, selector: &VectorSelector, from: Timestamp, to: Timestamp) -> Result<Points, Refusal> {
+    if is_bucket(selector) {
+        let found = buckets(world, from, to).into_iter();
+        return Ok(found.filter(|(labels, _)| fits(&selector.matchers.matchers, labels)).collect());
+    }
     let descriptor = metric_of(selector)?;
     let series = world.series(descriptor, from, to).into_iter().map(|series| {
         let mut labels = series.resource;
@@ -144,12 +173,13 @@ fn function(world: &World, call: &Call, at: Timestamp) -> Result<Answer, Refusal
     let per_second = match call.func.name {
         "rate" => true,
         "increase" => false,
+        "histogram_quantile" => return quantile(world, call, at),
         other => return Err(unknown(&format!("the function {other}"))),
     };
     let Some(Expr::MatrixSelector(matrix)) = call.args.args.first().map(|argument| &**argument) else {
         return Err(wrong("a rate is taken of a range, such as x[5m]"));
     };
-    if !metric_of(&matrix.vs)?.counts {
+    if !is_bucket(&matrix.vs) && !metric_of(&matrix.vs)?.counts {
         return Err(wrong("a rate is taken of a counter"));
     }
     let range = SignedDuration::try_from(matrix.range).unwrap_or(SignedDuration::MAX);
@@ -159,6 +189,31 @@ fn function(world: &World, call: &Call, at: Timestamp) -> Result<Answer, Refusal
         (labels, points.iter().map(|(_, value)| value).sum::<f64>() / seconds)
     };
     Ok(Answer::Vector(found.into_iter().map(total).collect()))
+}
+
+/// The value below which this part of what was counted lies, by straight lines within buckets, as Prometheus has it.
+fn quantile(world: &World, call: &Call, at: Timestamp) -> Result<Answer, Refusal> {
+    let [part, counted] = call.args.args.as_slice() else {
+        return Err(wrong("histogram_quantile takes two arguments"));
+    };
+    let Answer::Scalar(part) = evaluate(world, part, at)? else { return Err(wrong("a quantile is a number")) };
+    let Answer::Vector(values) = evaluate(world, counted, at)? else { return Err(wrong("buckets are a vector")) };
+    let mut groups: BTreeMap<BTreeMap<String, String>, Vec<(f64, f64)>> = BTreeMap::new();
+    for (mut labels, count) in values {
+        let bound = labels.remove("le").ok_or_else(|| wrong("buckets have a label `le`"))?;
+        let bound = if bound == "+Inf" { f64::INFINITY } else { bound.parse().unwrap_or(f64::NAN) };
+        groups.entry(labels).or_default().push((bound, count));
+    }
+    let one = |(labels, mut buckets): (_, Vec<(f64, f64)>)| {
+        buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let rank = part * buckets.last()?.1;
+        let index = buckets.iter().position(|(_, count)| *count >= rank)?;
+        let (bound, count) = *buckets.get(index)?;
+        let (below, before) = index.checked_sub(1).and_then(|index| buckets.get(index)).copied().unwrap_or((0.0, 0.0));
+        let inside = if count > before { (rank - before) / (count - before) } else { 1.0 };
+        Some((labels, if bound.is_finite() { below + (bound - below) * inside } else { below }))
+    };
+    Ok(Answer::Vector(groups.into_iter().filter_map(one).collect()))
 }
 
 fn together(world: &World, aggregate: &AggregateExpr, at: Timestamp) -> Result<Answer, Refusal> {
