@@ -94,3 +94,19 @@ fn a_scenario_with_mistakes_shows_them_all_at_their_lines() {
         assert!(done.stderr.contains("did you mean") && done.stderr.contains("mistakes in"), "{}", done.stderr);
     }
 }
+
+/// Real time is jumped over: nobody waits for half a minute here.
+#[tokio::test(start_paused = true)]
+async fn who_never_finishes_is_cut_off() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let cloud = crate::support::cloud::Cloud::of(SCENARIO, "");
+    for unfinished in ["GET /_sim/clock HTT", "POST /v2/entries:list HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{"]
+    {
+        let mut stream = tokio::net::TcpStream::connect(cloud.simulator.addr()).await.unwrap();
+        stream.write_all(unfinished.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(!answer.contains("200 OK"), "{answer}");
+    }
+}

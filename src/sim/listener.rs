@@ -9,6 +9,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -24,14 +25,16 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
+use tower_http::timeout::TimeoutBody;
 
 use super::tls::Authority;
 
 /// The first byte of a TLS record with a handshake in it (RFC 8446, section 5.1).
 const HANDSHAKE: u8 = 0x16;
 
-/// How long a client may take to send a request's head: slower ones are cut off.
-const HEAD_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
+/// How long a client may take to send a request's head, and from one piece of its body to the next: slower ones are cut
+/// off. In real time, whatever the cloud's clock does: it is about the socket.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Connections at once; more wait to be accepted.
 const MOST: usize = 4096;
@@ -88,7 +91,7 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, app: Router) {
 async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, app: Router) {
     let service = hyper::service::service_fn(move |request| answer(app.clone(), request));
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    http.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
     // How a connection ends is the client's business, or a fault that was asked for.
     let _ = http.serve_connection(TokioIo::new(stream), service).with_upgrades().await;
 }
@@ -100,7 +103,8 @@ struct Cut;
 
 fn answer(app: Router, request: Request<Incoming>) -> BoxFuture<'static, Result<Response, Cut>> {
     Box::pin(async move {
-        let response: Result<Response, Infallible> = app.oneshot(request.map(Body::new)).await;
+        let response: Result<Response, Infallible> =
+            app.oneshot(request.map(|body| Body::new(TimeoutBody::new(PATIENCE, body)))).await;
         match response {
             Ok(response) if response.extensions().get::<Broken>().is_none() => Ok(response),
             _ => Err(Cut),
