@@ -84,13 +84,33 @@ fn value(is: &Is) -> Map<String, Value> {
             "type": "object",
             "oneOf": PROBES.iter().map(|probe| table(&probe.table)).collect::<Vec<_>>(),
         } }),
-        // What it may hold is said beside it, for each action.
-        Is::Arguments => json!({ "type": "object" }),
+        Is::Arguments => arguments(),
     };
     match schema {
         Value::Object(schema) => schema,
         _ => Map::new(),
     }
+}
+
+/// What any action takes, so that an editor that does not look at `uses` has something to offer. What one action takes,
+/// and of what type it is, is said beside it.
+fn arguments() -> Value {
+    let mut properties = Map::new();
+    for (action, key) in ACTIONS.iter().flat_map(|action| action.with.keys.iter().map(move |key| (action, key))) {
+        let (mut about, mut shape) = (format!("{}: {}", action.name, key.about), value(&key.is));
+        if let Some(Value::Object(mut other)) = properties.shift_remove(key.name) {
+            if let Some(Value::String(before)) = other.shift_remove("description") {
+                about = format!("{before}\n\n{about}");
+            }
+            // Two actions may mean different things by one word.
+            if other != shape {
+                shape = Map::new();
+            }
+        }
+        shape.insert("description".to_owned(), json!(about));
+        properties.insert(key.name.to_owned(), Value::Object(shape));
+    }
+    json!({ "type": "object", "properties": properties, "additionalProperties": false })
 }
 
 fn percent() -> Value {
