@@ -58,8 +58,12 @@ pub fn later(from: Timestamp, by: Duration) -> Timestamp {
     from.saturating_add(by).unwrap_or(Timestamp::MAX)
 }
 
-/// A duration as people write it: `850ms`, `12s`, `4m 10s`.
+/// A duration as people write it: `850ms`, `12s`, `4m 10s`, `30d`.
 pub fn words(duration: Duration) -> String {
+    const DAY: Duration = Duration::from_hours(24);
+    if duration > DAY && duration.as_nanos().is_multiple_of(DAY.as_nanos()) {
+        return format!("{}d", duration.as_nanos() / DAY.as_nanos());
+    }
     let span = jiff::SignedDuration::try_from(duration).unwrap_or(jiff::SignedDuration::MAX);
     let unit = if duration < Duration::from_secs(1) { jiff::Unit::Millisecond } else { jiff::Unit::Second };
     format!("{:#}", span.round(unit).unwrap_or(span))

@@ -19,6 +19,222 @@ fn the_plan_of_the_flagship_as_json() {
 }
 
 #[test]
+fn the_plan_of_the_flagship_in_a_pull_request() {
+    let desk = Desk::new();
+    let markdown =
+        || desk.rectify(&["plan", FLAGSHIP, "--sim", "--speed", "max", "--format", "markdown"]).code(0).stdout;
+    let first = markdown();
+    assert_eq!(first, markdown(), "the same plan is the same bytes");
+    insta::assert_snapshot!(first);
+}
+
+#[test]
+fn a_plan_in_a_narrow_terminal_is_wrapped_and_its_words_are_whole() {
+    use rectify::plan::{Looks, Plan, text};
+    let desk = Desk::new();
+    let done = desk.rectify(&["plan", FLAGSHIP, "--sim", "--speed", "max", "--format", "json"]).code(0);
+    let plan: Plan = serde_json::from_str(&done.stdout).unwrap();
+    let (narrow, coloured) =
+        (text(&plan, Looks { colour: false, width: 60 }), text(&plan, Looks { colour: true, width: 60 }));
+    assert_eq!(console::strip_ansi_codes(&coloured), narrow, "colours say nothing that the words do not");
+    assert!(coloured.contains("\u{1b}[") && !narrow.contains('\u{1b}'));
+    let too_long = narrow.lines().filter(|line| line.chars().count() > 60 && line.trim().contains(' '));
+    assert_eq!(
+        too_long.filter(|line| !line.contains("sha256") && !line.contains("netra-")).collect::<Vec<_>>(),
+        [""; 0]
+    );
+    let wide = text(&plan, Looks { colour: false, width: 4000 });
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(words(&narrow), words(&wide));
+}
+
+/// The written form is a promise to programs.
+#[test]
+fn every_form_of_a_plan_fits_its_schema() {
+    let schema: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string("docs/plan.schema.json").unwrap()).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let desk = Desk::new();
+    let narrow = desk.flagship(&[("traffic_shift = 60 ", "instances_added = 3\ntraffic_shift = 60 ")]);
+    let ways: [(&[&str], i32); 3] = [
+        (&["plan", FLAGSHIP, "--sim", SCENARIO, "--speed", "max", "--format", "json"], 0),
+        (&["plan", FLAGSHIP, "--offline", "--format", "json"], 0),
+        (&["plan", &narrow, "--sim", SCENARIO, "--speed", "max", "--format", "json"], 1),
+    ];
+    for (arguments, code) in ways {
+        let plan: serde_json::Value = serde_json::from_str(&desk.rectify(arguments).code(code).stdout).unwrap();
+        let errors: Vec<String> =
+            validator.iter_errors(&plan).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        assert!(errors.is_empty(), "{arguments:?}: {errors:#?}");
+        let mut wrong = plan.clone();
+        wrong["tasks"] = serde_json::json!([{ "id": 7 }]);
+        assert!(!validator.is_valid(&wrong), "the schema says nothing");
+    }
+}
+
+#[test]
+fn a_plan_without_a_look_guesses_nothing() {
+    let desk = Desk::new();
+    let mut command = desk.command(&["plan", FLAGSHIP, "--offline"]);
+    // Whoever asks for credentials here finds none.
+    command.env("GOOGLE_APPLICATION_CREDENTIALS", desk.path("none"));
+    let done = crate::support::Process(command.spawn().unwrap()).end().code(0);
+    let done = done.says("min_instances  unknown → 3").says("what it would change is not known: nothing was looked at");
+    assert!(!done.stdout.contains("point of no return") && !done.stdout.contains("you have"), "{}", done.stdout);
+}
+
+#[test]
+fn a_snapshot_is_planned_against_without_a_cloud_and_says_the_same() {
+    let desk = Desk::new();
+    let kept = desk.path("snapshot.json").display().to_string();
+    desk.rectify(&["snapshot", FLAGSHIP, "--sim", "--speed", "max", "--out", &kept]).code(0).says("resources");
+    let from_it = desk.rectify(&["plan", FLAGSHIP, "--snapshot", &kept, "--format", "json"]).code(0).stdout;
+    let live = desk.rectify(&["plan", FLAGSHIP, "--sim", "--speed", "max", "--format", "json"]).code(0).stdout;
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    assert_eq!(json(&from_it)["tasks"], json(&live)["tasks"]);
+    assert_eq!(json(&from_it)["debts"], json(&live)["debts"]);
+    // What only the API itself could say is not claimed.
+    assert_eq!(json(&from_it)["reviews"]["one-revision"]["known"]["how"], "computed");
+    assert_eq!(json(&live)["reviews"]["one-revision"]["known"]["how"], "validated");
+    assert_eq!(json(&from_it)["access"]["missing"], serde_json::Value::Null);
+    std::fs::write(&kept, "{\"format\": 9}").unwrap();
+    desk.rectify(&["plan", FLAGSHIP, "--snapshot", &kept]).code(2).complains("is no snapshot");
+}
+
+/// A part that cannot be looked at is missing by name, and the rest is there.
+#[test]
+fn what_cannot_be_looked_at_is_said_and_not_guessed() {
+    let desk = Desk::new();
+    let cloud = Served::start(&desk, SCENARIO, "60");
+    let fault = serde_json::json!({
+        "match": { "method": "GET", "path": "*/services/netra-auth-staging" },
+        "fault": { "status": 403 }, "times": 100,
+    });
+    cloud.call(reqwest::Method::POST, "/_sim/faults", Some(fault));
+    let done = desk.rectify(&["plan", FLAGSHIP, "--sim", &cloud.url]).code(1);
+    let done = done
+        .says("not a whole plan: 1 step cannot be planned; of the others, 6 changes")
+        .says("deploy-auth   gcp.run.service");
+    done.says("image  unknown → us-central1-docker")
+        .says("× gcp.run.service/netra-staging/us-central1/netra-auth-staging cannot be read");
+    desk.rectify(&["run", FLAGSHIP, "--sim", &cloud.url, "--yes", "--acknowledge", "scale-connector"]).code(1);
+    assert_eq!(cloud.writes(), Vec::<String>::new(), "half a plan is not carried out");
+}
+
+/// Passing trouble is waited out, and costs nothing but time.
+#[test]
+fn reads_that_fail_for_a_moment_are_tried_again() {
+    let desk = Desk::new();
+    let cloud = Served::start(&desk, SCENARIO, "60");
+    for fault in [serde_json::json!({ "status": 503 }), serde_json::json!({ "status": 429, "retry_after": "1s" })] {
+        let body =
+            serde_json::json!({ "match": { "method": "GET", "path": "*/connectors/*" }, "fault": fault, "times": 1 });
+        cloud.call(reqwest::Method::POST, "/_sim/faults", Some(body));
+    }
+    desk.rectify(&["plan", FLAGSHIP, "--sim", &cloud.url]).code(0).says("7 changes");
+}
+
+#[test]
+fn a_saved_plan_is_carried_out_as_it_was_shown() {
+    let desk = Desk::new();
+    let cloud = Served::start(&desk, SCENARIO, "100");
+    let runbook = desk.flagship_before("services");
+    let kept = desk.path("plan.json").display().to_string();
+    desk.rectify(&["plan", &runbook, "--sim", &cloud.url, "--out", &kept]).code(0);
+    desk.rectify(&["run", &kept, "--input", "stable=x"])
+        .code(2)
+        .complains("a saved plan has its inputs and its cloud already");
+    desk.rectify(&["run", &kept, "--yes", "--acknowledge", "scale-connector"]).code(0).says("✓ done");
+    // Carried out once, it rests on what is not there any more.
+    desk.rectify(&["run", &kept, "--yes", "--acknowledge", "scale-connector"]).code(7).says("max_instances");
+}
+
+/// The promise of a saved plan: what moved since is shown, and nothing is done.
+#[test]
+fn a_saved_plan_is_refused_when_somebody_else_was_there() {
+    let desk = Desk::new();
+    let cloud = Served::start(&desk, SCENARIO, "100");
+    let kept = desk.path("plan.json").display().to_string();
+    desk.rectify(&["plan", FLAGSHIP, "--sim", &cloud.url, "--out", &kept]).code(0);
+    let traffic = serde_json::json!({ "traffic": [
+        { "type": "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION", "revision": "netra-backend-staging-00749-6tr", "percent": 100 },
+    ] });
+    let path = "/v2/projects/netra-staging/locations/us-central1/services/netra-backend-staging?updateMask=traffic";
+    cloud.call(reqwest::Method::PATCH, path, Some(traffic));
+    let before = cloud.writes().len();
+    let done = desk.rectify(&["run", &kept, "--yes", "--acknowledge", "scale-connector"]).code(7);
+    let done = done.complains("the cloud is not any more as this plan saw it; nothing was changed");
+    let done = done.says("then    netra-backend-staging-00749-6tr 50 %, netra-backend-staging-00750-69k 50 %");
+    done.says("now     netra-backend-staging-00749-6tr 100 %").says("wanted  netra-backend-staging-00003-nkl 100 %");
+    assert_eq!(cloud.writes().len(), before);
+}
+
+#[test]
+fn a_saved_plan_that_was_touched_is_no_promise() {
+    let desk = Desk::new();
+    let kept = desk.path("plan.json").display().to_string();
+    desk.rectify(&["plan", FLAGSHIP, "--sim", SCENARIO, "--speed", "max", "--out", &kept]).code(0);
+    let text = std::fs::read_to_string(&kept).unwrap();
+    for (from, to) in
+        [("\"max_instances\": 10", "\"max_instances\": 9"), ("on_failure  = \\\"ask\\\"", "on_failure  = \\\"stop\\\"")]
+    {
+        assert!(text.contains(from), "{from}");
+        std::fs::write(&kept, text.replace(from, to)).unwrap();
+        desk.rectify(&["run", &kept, "--yes"]).code(2).complains("it was changed after it was written");
+    }
+    std::fs::write(&kept, text.replace("\"format\": 2", "\"format\": 3")).unwrap();
+    desk.rectify(&["run", &kept, "--yes"]).code(2).complains("another version of rectify");
+    std::fs::write(&kept, "{}").unwrap();
+    desk.rectify(&["run", &kept, "--yes"]).code(2).complains("not a saved plan");
+}
+
+/// A split may name what an earlier step will deploy; the plan knows its name already.
+#[test]
+fn a_step_can_name_the_revision_that_an_earlier_one_makes() {
+    let desk = Desk::new();
+    let step = "\n[[phase.step]]\nname = \"all-to-new\"\nuses = \"gcp.run.traffic\"\n\
+        with = { service = \"netra-auth-staging\", to = { \"${steps.deploy-auth.revision}\" = 100 } }\n";
+    let runbook = desk.flagship(&[(
+        "\n[[phase.step]]\nname = \"deploy-backend\"",
+        &format!("{step}\n[[phase.step]]\nname = \"deploy-backend\""),
+    )]);
+    let done = desk.rectify(&["plan", &runbook, "--sim", SCENARIO, "--speed", "max"]).code(0);
+    done.says("LATEST 100 % → netra-auth-staging-00002-hrd 100 %");
+}
+
+#[test]
+fn inputs_come_from_a_file_and_the_command_line_goes_first() {
+    let desk = Desk::new();
+    let file = desk.write("inputs.toml", "stable = \"netra-backend-staging-00001-old\"\n");
+    let done = desk.rectify(&["plan", FLAGSHIP, "--sim", SCENARIO, "--speed", "max", "--inputs", &file]).code(1);
+    done.says("netra-backend-staging has no revision netra-backend-staging-00001-old");
+    let stable = "stable=netra-backend-staging-00750-69k";
+    desk.rectify(&["plan", FLAGSHIP, "--sim", SCENARIO, "--speed", "max", "--inputs", &file, "--input", stable])
+        .code(0);
+    let file = desk.write("inputs.toml", "stable = [1]\n");
+    desk.rectify(&["plan", FLAGSHIP, "--offline", "--inputs", &file])
+        .code(2)
+        .complains("stable is neither a text nor a number");
+}
+
+/// No step of a runbook is run by planning it: the only thing that could is a program, and none is started.
+#[test]
+fn planning_runs_no_code_of_the_runbook() {
+    let desk = Desk::new();
+    let touched = desk.path("touched");
+    let step = format!(
+        "\n[[phase.step]]\nname = \"code\"\nuses = \"shell\"\none_way = true\n\
+         with = {{ run = [\"touch\", \"{0}\"], check = [\"touch\", \"{0}\"] }}\n\n[[phase.step]]\nname = \"deploy-backend\"",
+        touched.display()
+    );
+    let runbook = desk.flagship(&[("\n[[phase.step]]\nname = \"deploy-backend\"", &step)]);
+    for flags in [&["--offline"][..], &["--sim", SCENARIO, "--speed", "max"]] {
+        let _ = desk.rectify(&[&["plan", &runbook], flags].concat());
+        assert!(!touched.exists());
+    }
+}
+
+#[test]
 fn planning_and_dry_runs_write_nothing() {
     let desk = Desk::new();
     let cloud = Served::start(&desk, SCENARIO, "60");
@@ -54,5 +270,16 @@ fn a_plan_keeps_to_the_limits_of_its_runbook() {
     desk.rectify(&["check", &narrow]).code(0);
     let done = desk.rectify(&["plan", &narrow, "--sim", crate::support::SCENARIO]).code(1);
     // The connector has 3 instances at most, and half of the backend's traffic is elsewhere.
-    done.complains("this adds 7 instances to staging-connector; the limit is 3").complains("this moves 50 %");
+    done.says("this adds 7 instances to staging-connector; the limit is 3").says("this moves 50 %");
+}
+
+/// The incident's documents, planned against their cloud: each thing that would go wrong is said, and nothing is kept.
+#[test]
+fn the_remediation_as_prescribed_is_planned_as_far_as_it_can_be_read() {
+    let desk = Desk::new();
+    let exhibit = "runbooks/connector-exhaustion.as-prescribed.toml";
+    let done = desk.rectify(&["plan", exhibit, "--sim", SCENARIO, "--speed", "max"]).code(2);
+    insta::assert_snapshot!(done.stdout);
+    let done = desk.rectify(&["run", exhibit, "--sim", SCENARIO, "--yes"]).code(2);
+    assert_eq!(done.stdout, "", "what has mistakes is not run, and no plan of it is shown as if it were");
 }

@@ -48,7 +48,7 @@ fn a_connector_is_not_asked_to_shrink() {
         &scenario.replace("min_instances = 2\nmax_instances = 3", "min_instances = 4\nmax_instances = 10"),
     );
     let refused = desk.rectify(&["plan", FLAGSHIP, "--sim", &scenario]).code(1);
-    refused.complains("min_instances is 4 and cannot become 3").complains("never shrinks");
+    refused.says("min_instances is 4 and cannot become 3").complains("never shrinks");
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_revision_that_does_not_exist_is_no_target() {
     let desk = Desk::new();
     let input = "stable=netra-backend-staging-00748-zzz";
     let refused = desk.rectify(&["plan", FLAGSHIP, "--sim", SCENARIO, "--input", input]).code(1);
-    refused.complains("netra-backend-staging has no revision netra-backend-staging-00748-zzz");
+    refused.says("netra-backend-staging has no revision netra-backend-staging-00748-zzz");
 }
 
 #[test]

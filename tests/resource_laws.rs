@@ -3,11 +3,12 @@
 //! takes effect once, and the swapped change leads back where the API allows it.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use rectify::resource::{AnyKind, Cloud, Endpoint, Kinds, Progress, WriteError, Written};
+use rectify::check::facts::{FactType, KINDS};
+use rectify::resource::connector::Connector;
+use rectify::resource::{AnyKind, Cloud, Endpoint, Kind as _, Kinds, Progress, Validity, WriteError, Writer, Written};
 use rectify::run::{Change, ResourceId, covers};
 use rectify::sim::{Busy, Clock, Simulator, scenario};
 use serde_json::{Value, json};
@@ -17,6 +18,7 @@ const CRASHING: &str = "us-central1-docker.pkg.dev/netra-staging/apps/auth@sha25
 
 struct Laboratory {
     kinds: Kinds,
+    writer: Writer,
     clock: Clock,
     _simulator: Simulator,
     _busy: Busy,
@@ -24,13 +26,16 @@ struct Laboratory {
 
 impl Laboratory {
     async fn open() -> Laboratory {
-        let world = scenario::read(Path::new(crate::support::SCENARIO)).unwrap();
+        let text = std::fs::read_to_string(crate::support::SCENARIO).unwrap();
+        let text = text + crate::sql::DATABASE + crate::compute::LOAD_BALANCER;
+        let world = scenario::parse("scenario", &text).unwrap_or_else(|error| panic!("{error}"));
         let clock = Clock::stepped(world.now());
         let busy = clock.busy();
         let here = SocketAddr::from(([127, 0, 0, 1], 0));
         let simulator = Simulator::start(world, clock.clone(), here, None).unwrap();
-        let cloud = Cloud::at(&Endpoint::Simulated(simulator.addr())).await.unwrap();
-        Laboratory { kinds: Kinds::on(&Arc::new(cloud)), clock, _simulator: simulator, _busy: busy }
+        let endpoint = Endpoint::Simulated(simulator.addr());
+        let (cloud, writer) = (Cloud::at(&endpoint).await.unwrap(), Writer::at(&endpoint).await.unwrap());
+        Laboratory { kinds: Kinds::on(&Arc::new(cloud)), writer, clock, _simulator: simulator, _busy: busy }
     }
 
     fn kind(&self, id: &ResourceId) -> &dyn AnyKind {
@@ -38,11 +43,11 @@ impl Laboratory {
     }
 
     async fn seen(&self, id: &ResourceId) -> Value {
-        self.kind(id).observe(id).await.unwrap().state
+        self.kinds.observe(id).await.unwrap().state
     }
 
     async fn begin(&self, change: &Change) -> String {
-        match self.kind(&change.resource).write(change).await.unwrap() {
+        match self.kind(&change.resource).write(&self.writer, change).await.unwrap() {
             Written::Sent(Progress::Running { operation }) => operation,
             other => panic!("{other:?}"),
         }
@@ -78,6 +83,17 @@ async fn changes(laboratory: &Laboratory) -> Vec<Change> {
             from: json!({"image": CRASHING}),
             to: json!({"image": AUTH, "revision": "netra-auth-staging-00118-bcd"}),
         },
+        Change {
+            resource: id("gcp.run.scaling", "netra-backend-staging"),
+            from: json!({"min_instances": 0, "max_instances": 0}),
+            to: json!({"min_instances": 1, "max_instances": 5}),
+        },
+        // Another flag is set, and stays; this one was not, and must be gone after the undo.
+        Change {
+            resource: id("gcp.sql", "staging-shared-postgres"),
+            from: json!({"flags": {"max_connections": null}}),
+            to: json!({"flags": {"max_connections": "200"}}),
+        },
     ]
 }
 
@@ -90,7 +106,7 @@ async fn a_write_takes_effect_once_and_is_seen_while_it_runs() {
         let seen = laboratory.kind(id).observe(id).await.unwrap();
         assert_eq!(seen.operation.as_deref(), Some(operation.as_str()), "{id}: a running operation is seen");
         // The same again, as after a lost answer: whatever is said, nothing is sent.
-        match laboratory.kind(id).write(&change).await {
+        match laboratory.kind(id).write(&laboratory.writer, &change).await {
             Ok(Written::Drifted { .. }) | Err(WriteError::Refused { .. }) => {}
             other => panic!("{id}: {other:?}"),
         }
@@ -100,7 +116,7 @@ async fn a_write_takes_effect_once_and_is_seen_while_it_runs() {
         assert!(covers(&state, &change.to), "{id}: {state}");
         assert!(covers(&laboratory.seen(id).await, &change.to), "{id}");
         assert_eq!(laboratory.kind(id).observe(id).await.unwrap().operation, None, "{id}");
-        let again = laboratory.kind(id).write(&change).await.unwrap();
+        let again = laboratory.kind(id).write(&laboratory.writer, &change).await.unwrap();
         assert!(matches!(again, Written::Drifted { .. }), "{id}: {again:?}");
     }
 }
@@ -111,7 +127,7 @@ async fn a_write_that_starts_from_something_else_is_not_sent() {
     for change in changes(&laboratory).await {
         let before = laboratory.seen(&change.resource).await;
         let stale = Change { from: change.to.clone(), to: change.from.clone(), ..change };
-        let written = laboratory.kind(&stale.resource).write(&stale).await.unwrap();
+        let written = laboratory.kind(&stale.resource).write(&laboratory.writer, &stale).await.unwrap();
         let Written::Drifted { now } = written else { panic!("{written:?}") };
         assert_eq!(now, before);
         assert_eq!(laboratory.seen(&stale.resource).await, before);
@@ -126,10 +142,11 @@ async fn the_swapped_change_leads_back_or_is_known_not_to() {
         let operation = laboratory.begin(&change).await;
         assert!(matches!(laboratory.finish(&change, &operation).await, Progress::Done(_)), "{id}");
         let undo = change.undo();
-        let reversibility = laboratory.kind(id).allowed(&change.from, &change.to).unwrap();
-        if reversibility.is_one_way() {
-            assert!(laboratory.kind(id).allowed(&undo.from, &undo.to).is_err(), "{id}: known to be refused");
-            let refused = laboratory.kind(id).write(&undo).await.unwrap_err();
+        if id.kind == "gcp.connector" {
+            let sizes = |value: &Value| serde_json::from_value(value.clone()).unwrap();
+            assert!(Connector::allowed(&sizes(&change.from), &sizes(&change.to)).unwrap().is_one_way());
+            assert!(Connector::allowed(&sizes(&undo.from), &sizes(&undo.to)).is_err(), "{id}: known to be refused");
+            let refused = laboratory.kind(id).write(&laboratory.writer, &undo).await.unwrap_err();
             assert!(matches!(refused, WriteError::Refused { .. }), "{id}: {refused:?}");
             continue;
         }
@@ -143,7 +160,7 @@ async fn the_swapped_change_leads_back_or_is_known_not_to() {
 async fn a_deploy_that_does_not_start_fails_and_says_so_also_to_who_only_looks() {
     let laboratory = Laboratory::open().await;
     // The connector is starved: nothing that needs the database starts.
-    let change = changes(&laboratory).await.pop().unwrap();
+    let change = changes(&laboratory).await.remove(2);
     let operation = laboratory.begin(&change).await;
     let Progress::Failed { why } = laboratory.finish(&change, &operation).await else { panic!("it started") };
     assert!(!why.is_empty());
@@ -156,9 +173,10 @@ async fn a_deploy_that_does_not_start_fails_and_says_so_also_to_who_only_looks()
 #[tokio::test]
 async fn what_does_not_exist_is_not_brought_to_life() {
     let laboratory = Laboratory::open().await;
-    for kind in ["gcp.connector", "gcp.run.traffic", "gcp.run.service"] {
-        let id = id(kind, "netra-typo");
-        let error = laboratory.kind(&id).observe(&id).await.unwrap_err();
+    for (kind, _) in KINDS.iter().filter(|(kind, _)| *kind != "gcp.service-health") {
+        let name = if *kind == "gcp.run.revision" { "netra-typo/netra-typo-00001-abc" } else { "netra-typo" };
+        let id = id(kind, name);
+        let error = laboratory.kinds.observe(&id).await.unwrap_err();
         assert_eq!(error.to_string(), format!("{id} does not exist"));
     }
 }
@@ -166,19 +184,45 @@ async fn what_does_not_exist_is_not_brought_to_life() {
 /// What `check` believes that a kind shows is what it shows.
 #[tokio::test]
 async fn every_fact_that_a_condition_can_name_is_there_and_of_its_type() {
-    use rectify::check::facts::{FactType, KINDS};
     let laboratory = Laboratory::open().await;
+    let revision = "netra-backend-staging/netra-backend-staging-00750-69k";
+    let names = [("gcp.run.revision", revision), ("gcp.backend-service", "api"), ("gcp.certificate", "api")];
+    let names = names.into_iter().chain([("gcp.service-health", "Cloud Run")]);
+    let shown: Vec<ResourceId> = names.map(|(kind, name)| id(kind, name)).collect();
+    let changed = changes(&laboratory).await.into_iter().map(|change| change.resource);
+    let all: Vec<ResourceId> = changed.chain(shown).collect();
     for (kind, facts) in KINDS {
-        let change = changes(&laboratory).await.into_iter().find(|change| change.resource.kind == *kind).unwrap();
-        let state = laboratory.seen(&change.resource).await;
+        let id =
+            all.iter().find(|id| id.kind == *kind).unwrap_or_else(|| panic!("nothing of kind {kind} is looked at"));
+        let state = laboratory.seen(id).await;
         for (name, wanted) in *facts {
             let is = match &state[name] {
                 Value::Bool(_) => FactType::Bool,
                 Value::Number(_) => FactType::Int,
                 Value::String(_) => FactType::Text,
+                // A flag that is not set has no value, and a condition over it is unknown.
+                Value::Null if *name == "max_connections" => continue,
                 other => panic!("{kind} shows {name} as {other}"),
             };
             assert_eq!(is, *wanted, "{kind}: {name}");
         }
     }
+}
+
+/// What the API says to a question is what it says to the write, and asking changes nothing.
+#[tokio::test]
+async fn asking_whether_a_write_would_be_taken_changes_nothing() {
+    let laboratory = Laboratory::open().await;
+    for change in changes(&laboratory).await {
+        let before = laboratory.kinds.observe(&change.resource).await.unwrap();
+        let asks = change.resource.kind.starts_with("gcp.run.");
+        let answer = laboratory.kind(&change.resource).validate(&change).await.unwrap();
+        assert_eq!(answer, if asks { Validity::Accepted } else { Validity::NotAsked }, "{}", change.resource);
+        assert_eq!(laboratory.kinds.observe(&change.resource).await.unwrap(), before);
+    }
+    let traffic = id("gcp.run.traffic", "netra-backend-staging");
+    let nowhere = json!({"targets": [{"revision": "netra-backend-staging-00001-old", "percent": 100}]});
+    let change = Change { from: laboratory.seen(&traffic).await, resource: traffic, to: nowhere };
+    let answer = laboratory.kind(&change.resource).validate(&change).await.unwrap();
+    assert!(matches!(answer, Validity::Refused { .. }), "{answer:?}");
 }

@@ -14,7 +14,7 @@ use crate::support::cloud::Cloud;
 const PARENT: &str = "projects/netra-staging/locations/global";
 
 /// The scenario begins at 03:00.
-const EVENTS: &str = r#"
+pub const EVENTS: &str = r#"
 [[service_health]]
 id = "run-us-central1"
 title = "Elevated errors of Cloud Run in us-central1"

@@ -50,25 +50,31 @@ pub const KINDS: &[(&str, Facts)] = &[
     ),
     // A split is a list, and a list is no fact.
     ("gcp.run.traffic", &[]),
+    ("gcp.run.scaling", &[("min_instances", FactType::Int), ("max_instances", FactType::Int)]),
+    ("gcp.run.revision", &[("ready", FactType::Bool), ("image", FactType::Text)]),
+    (
+        "gcp.sql",
+        &[
+            // RUNNABLE is also what an instance is that its owner stopped: `activation_policy` tells them apart.
+            ("state", FactType::Text),
+            ("activation_policy", FactType::Text),
+            ("tier", FactType::Text),
+            ("database_version", FactType::Text),
+            ("max_connections", FactType::Int),
+        ],
+    ),
+    (
+        "gcp.backend-service",
+        &[
+            ("protocol", FactType::Text),
+            ("backends", FactType::Int),
+            ("serverless", FactType::Bool),
+            ("timeout_seconds", FactType::Int),
+        ],
+    ),
+    ("gcp.certificate", &[("status", FactType::Text), ("domains", FactType::Text), ("expires", FactType::Text)]),
+    ("gcp.service-health", &[("incidents", FactType::Int), ("impacted", FactType::Bool), ("titles", FactType::Text)]),
 ];
-
-/// Kinds that the format has and this version cannot look at.
-pub(super) const LATER_KINDS: &[(&str, Facts)] = &[(
-    "gcp.sql",
-    &[
-        // RUNNABLE is also what an instance is that its owner stopped: `activation_policy` tells them apart.
-        ("state", FactType::Text),
-        ("activation_policy", FactType::Text),
-        ("tier", FactType::Text),
-        ("database_version", FactType::Text),
-        ("max_connections", FactType::Int),
-    ],
-)];
-
-/// Every kind that a probe may name.
-pub(super) fn kinds() -> impl Iterator<Item = &'static (&'static str, Facts)> + Clone {
-    KINDS.iter().chain(LATER_KINDS)
-}
 
 /// What a probe sees; `None` if it looks at a kind of resource that does not exist.
 pub fn facts_of(look: &Look) -> Option<Facts> {
@@ -84,6 +90,6 @@ pub fn facts_of(look: &Look) -> Option<Facts> {
             ("latency", FactType::Span),
         ],
         Look::Tcp { .. } | Look::Postgres { .. } | Look::Redis { .. } => LATENCY,
-        Look::Resource { kind, .. } => return kinds().find(|(known, _)| known == kind).map(|(_, facts)| *facts),
+        Look::Resource { kind, .. } => return KINDS.iter().find(|(known, _)| known == kind).map(|(_, facts)| *facts),
     })
 }

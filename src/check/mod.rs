@@ -122,6 +122,13 @@ pub fn check(name: &str, bytes: &[u8], inputs: &Inputs, mode: Mode) -> Outcome {
     outcome(checked, text, diagnostics)
 }
 
+/// As much of a runbook as can be read, whatever is wrong with it: to show what it would do, never to do it.
+pub fn salvage(name: &str, bytes: &[u8], inputs: &Inputs) -> Option<Runbook> {
+    let text = text_of(bytes).ok()?;
+    let document = Document::parse(name, &*text).ok()?;
+    read(&document, inputs, Mode::Check).0.salvage()
+}
+
 /// What the rules find in the blocks that could be read.
 fn findings(document: &Document, draft: &Draft) -> Vec<Diagnostic> {
     let subject = Subject { document, draft };

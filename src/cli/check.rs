@@ -9,8 +9,9 @@ use clap::{Args, ValueEnum};
 
 use super::console::Console;
 use super::exit::{Exit, Trouble};
-use crate::check::{Checked, LARGEST, Outcome, Report, Severity, Style, check as check_bytes};
+use crate::check::{Checked, LARGEST, Outcome, Report, Severity, Style, check as check_bytes, salvage};
 use crate::inert::inert;
+use crate::runbook::model::Runbook;
 use crate::runbook::{Inputs, Mode};
 
 #[derive(Args)]
@@ -98,15 +99,21 @@ pub(super) fn runbook(
     name: &str,
     bytes: &[u8],
     inputs: BTreeMap<String, String>,
+    mode: Mode,
     console: Console,
 ) -> Result<Checked, Trouble> {
-    let outcome = check_bytes(name, bytes, &Inputs::given(inputs).environment(environment()), Mode::Run);
+    let outcome = check_bytes(name, bytes, &Inputs::given(inputs).environment(environment()), mode);
     console.err(&outcome.render(style(console)));
     let errors = outcome.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
     outcome.checked.ok_or_else(|| {
         let count = if errors == 1 { "a mistake".to_owned() } else { format!("{errors} mistakes") };
         Trouble::new(Exit::Usage, format!("{name} has {count}; nothing was done"))
     })
+}
+
+/// As much of a runbook as can be read, if it has mistakes.
+pub(super) fn salvaged(name: &str, bytes: &[u8], inputs: BTreeMap<String, String>) -> Option<Runbook> {
+    salvage(name, bytes, &Inputs::given(inputs).environment(environment()))
 }
 
 /// The environment, as far as it is text: inputs that say so are taken from it.

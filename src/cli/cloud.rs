@@ -16,8 +16,9 @@ use super::exit::{Exit, Trouble};
 use super::scenario::world;
 use crate::clock::{Clock, SystemClock};
 use crate::journal::Directory;
-use crate::probe::Route;
-use crate::resource::{Cloud, Endpoint, Kinds};
+use crate::probe::{Probes, Route};
+use crate::resource::{BuildError, Cloud, Endpoint, Kinds, Writer};
+use crate::runbook::model::Runbook;
 use crate::sim;
 
 /// How fast a simulated cloud runs unless told otherwise.
@@ -35,6 +36,10 @@ pub(super) struct CloudFlags {
     /// http://127.0.0.1:PORT. Without this, the calls go to Google
     #[arg(long, value_name = "SCENARIO|URL", num_args = 0..=1, default_missing_value = "")]
     sim: Option<String>,
+
+    /// Act at Google as this service account, by its e-mail address
+    #[arg(long, value_name = "ACCOUNT", conflicts_with = "sim")]
+    impersonate: Option<String>,
 
     /// How much faster than the wall's clock the simulated cloud runs, or `max` [default: 60]
     #[arg(long, value_name = "N")]
@@ -77,7 +82,11 @@ impl Speed {
 #[serde(tag = "at", rename_all = "snake_case")]
 pub(super) enum Where {
     /// Google.
-    Google,
+    Google {
+        /// The service account to act as.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        impersonate: Option<String>,
+    },
     /// A simulated cloud that another process serves.
     Served {
         /// Its address.
@@ -93,6 +102,11 @@ pub(super) enum Where {
 }
 
 impl CloudFlags {
+    /// Whether any of them is given.
+    pub(super) fn are_given(&self) -> bool {
+        self.sim.is_some() || self.speed.is_some() || self.impersonate.is_some()
+    }
+
     /// What the flags say, for this runbook.
     pub(super) fn place(&self, runbook: &Path) -> Result<Where, Trouble> {
         let Some(sim) = &self.sim else {
@@ -103,7 +117,7 @@ impl CloudFlags {
                 )
                 .help("add --sim"));
             }
-            return Ok(Where::Google);
+            return Ok(Where::Google { impersonate: self.impersonate.clone() });
         };
         if let Some(rest) = sim.strip_prefix("http://") {
             let address =
@@ -126,6 +140,7 @@ impl CloudFlags {
 /// A cloud that can be talked to.
 pub(super) struct Connection {
     pub(super) place: Where,
+    endpoint: Endpoint,
     pub(super) cloud: Arc<Cloud>,
     pub(super) kinds: Arc<Kinds>,
     pub(super) clock: Arc<dyn Clock>,
@@ -148,7 +163,7 @@ impl Connection {
                 let clock = speed.clock(world.now());
                 Connection::embedded(place, world, clock, None).await
             }
-            Where::Google | Where::Served { .. } => Connection::outside(place).await,
+            Where::Google { .. } | Where::Served { .. } => Connection::outside(place).await,
         }
     }
 
@@ -180,9 +195,13 @@ impl Connection {
 
     async fn outside(place: Where) -> Result<Connection, Trouble> {
         let Where::Served { address } = place else {
-            let clock = Arc::new(SystemClock);
-            return Connection::to(place, &Endpoint::Google, clock, Route::Direct, "Google Cloud".to_owned(), None)
-                .await;
+            let impersonate = if let Where::Google { impersonate } = &place { impersonate.clone() } else { None };
+            let words = match &impersonate {
+                Some(account) => format!("Google Cloud as {account}"),
+                None => "Google Cloud".to_owned(),
+            };
+            let endpoint = Endpoint::Google { impersonate };
+            return Connection::to(place, endpoint, Arc::new(SystemClock), Route::Direct, words, None).await;
         };
         let Control { now, speed, hosts } = Control::ask(address).await.map_err(|error| {
             Trouble::new(
@@ -209,24 +228,33 @@ impl Connection {
     ) -> Result<Connection, Trouble> {
         let route = Route::Simulated { address, hosts };
         let clock = Arc::new(Simulated { _busy: clock.busy(), clock });
-        Connection::to(place, &Endpoint::Simulated(address), clock, route, words, simulator).await
+        Connection::to(place, Endpoint::Simulated(address), clock, route, words, simulator).await
     }
 
     async fn to(
         place: Where,
-        endpoint: &Endpoint,
+        endpoint: Endpoint,
         clock: Arc<dyn Clock>,
         route: Route,
         words: String,
         simulator: Option<sim::Simulator>,
     ) -> Result<Connection, Trouble> {
-        let cloud = Cloud::at(endpoint).await.map_err(|error| {
-            let trouble = Trouble::from_error(Exit::Failed, &error);
-            trouble.help("log in with `gcloud auth application-default login`, or try the runbook with --sim")
-        })?;
+        let cloud = Cloud::at(&endpoint).await.map_err(|error| no_client(&error))?;
         let cloud = Arc::new(cloud);
         let kinds = Arc::new(Kinds::on(&cloud));
-        Ok(Connection { place, cloud, kinds, clock, route, words, simulator })
+        Ok(Connection { place, endpoint, cloud, kinds, clock, route, words, simulator })
+    }
+
+    /// What it takes to change something. Only who carries out a run asks for it.
+    pub(super) async fn writer(&self) -> Result<Writer, Trouble> {
+        Writer::at(&self.endpoint).await.map_err(|error| no_client(&error))
+    }
+
+    /// The probes of a runbook, ready to look.
+    pub(super) fn probes(&self, runbook: &Runbook) -> Result<Probes, Trouble> {
+        let (target, kinds) = (runbook.target.clone(), self.kinds.clone());
+        let probes = Probes::new(runbook.probes.clone(), target, kinds, self.clock.clone(), self.route.clone());
+        probes.map_err(|error| Trouble::from_error(Exit::Failed, &error))
     }
 
     /// Keeps in a run's directory what it takes to connect again.
@@ -246,6 +274,11 @@ impl Connection {
         simulator.stop().await;
         saved.map_err(|error| Trouble::from_error(Exit::Failed, &error))
     }
+}
+
+fn no_client(error: &BuildError) -> Trouble {
+    let trouble = Trouble::from_error(Exit::Failed, error);
+    trouble.help("log in with `gcloud auth application-default login`, or try the runbook with --sim")
 }
 
 /// What a served cloud says of itself.

@@ -36,6 +36,11 @@ impl Console {
         Console { interactive: from && to, colour: console::colors_enabled() && capable, live: to && capable, width }
     }
 
+    /// Whether what is written to stdout is looked at on a terminal.
+    pub(super) fn is_terminal(&self) -> bool {
+        self.live
+    }
+
     #[expect(clippy::unused_self, reason = "who has no console writes nothing")]
     /// Writes text to stdout. A reader that went away is not an error.
     pub(super) fn out(&self, text: &str) {

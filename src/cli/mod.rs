@@ -4,6 +4,7 @@ mod check;
 mod cloud;
 mod completions;
 mod console;
+mod doctor;
 mod exit;
 mod explain;
 mod new;
@@ -52,6 +53,10 @@ enum Command {
     Explain(explain::Arguments),
     /// Show what a run would change; write nothing
     Plan(plan::Arguments),
+    /// Keep what the cloud looks like to a runbook, so that others can plan without credentials
+    Snapshot(plan::SnapshotArguments),
+    /// Look whether everything is there that a runbook needs: credentials, APIs, permissions, a way to call Google
+    Doctor(doctor::Arguments),
     /// Plan, ask, apply, and wait until health is proven
     Run(run::Arguments),
     /// Go on with a run that was interrupted, stopped or killed
@@ -124,6 +129,8 @@ fn dispatch(cli: Cli, console: Console) -> Result<Exit, Trouble> {
         Command::Check(arguments) => check::check(&arguments, console),
         Command::Explain(arguments) => explain::explain(&arguments, console),
         Command::Plan(arguments) => alone(plan::plan(&arguments, console)),
+        Command::Snapshot(arguments) => alone(plan::snapshot(&arguments, console)),
+        Command::Doctor(arguments) => alone(doctor::doctor(&arguments, &state()?, console)),
         Command::Run(arguments) => alone(run::run(&arguments, &state()?, console)),
         Command::Resume(arguments) => alone(resume::resume(&arguments, &state()?, console)),
         Command::Rollback(arguments) => alone(rollback::rollback(&arguments, &state()?, console)),

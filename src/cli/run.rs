@@ -1,16 +1,21 @@
 //! `rectify run`: plan, ask, apply, prove.
 
+use std::fmt::Write as _;
+
 use clap::Args;
 
 use super::Approvals;
+use super::check::file;
+use super::cloud::{Connection, Where};
 use super::console::Console;
 use super::exit::{Exit, Trouble};
-use super::plan::{Made, Source, make, refuse};
+use super::plan::{Made, Source, look, looks, make, recheck};
 use super::session::{PLAN, RUNBOOK, Session, operator};
 use crate::engine::{MACHINE, Run};
-use crate::journal::{State, digest};
-use crate::plan::{Plan, text};
-use crate::run::{Event, OnFailure, RunId, View};
+use crate::inert::inert;
+use crate::journal::State;
+use crate::plan::{Moved, Plan, Saved, text};
+use crate::run::{Event, OnFailure, RunId, View, digest};
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -34,12 +39,17 @@ fn policy(text: &str) -> Result<OnFailure, String> {
 }
 
 pub(super) async fn run(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
-    let Made { checked, connection, plan } = make(&arguments.source, arguments.on_failure, console).await?;
-    let plan = match plan {
-        Ok(plan) => plan,
-        Err(problems) => return Err(refuse(&problems)),
+    let bytes = file(&arguments.source.file)?;
+    let Made { checked, connection, plan } = if Saved::is_meant_by(&bytes) {
+        promised(arguments, &bytes, console).await?
+    } else {
+        make(&arguments.source, arguments.on_failure, console).await?
     };
-    console.out(&text(&plan));
+    console.out(&text(&plan, looks(console)));
+    if !plan.is_complete() {
+        let trouble = Trouble::new(Exit::Failed, "not everything could be planned, so nothing is done");
+        return Err(trouble.help("what is missing stands in the plan"));
+    }
     if arguments.dry_run {
         connection.close().await?;
         return Ok(Exit::Done);
@@ -74,6 +84,57 @@ pub(super) async fn run(arguments: &Arguments, state: &State, console: Console) 
     let session =
         Session { checked: &checked, connection, directory: &directory, journal, run, view, approvals, console };
     session.work(started).await
+}
+
+/// A saved plan is carried out as it was shown, or not at all: nothing that it rests on may have moved.
+async fn promised(arguments: &Arguments, bytes: &[u8], console: Console) -> Result<Made, Trouble> {
+    let name = arguments.source.file.display();
+    let saved = Saved::read(bytes).map_err(|error| {
+        Trouble::new(Exit::Usage, format!("{name}: {error}"))
+            .help("make the plan anew with `rectify plan FILE --out PLAN`")
+    })?;
+    if !arguments.source.inputs.is_empty() || arguments.source.cloud.are_given() {
+        let message = "a saved plan has its inputs and its cloud already";
+        return Err(Trouble::new(Exit::Usage, message).help("give them to `rectify plan --out`, where they are shown"));
+    }
+    let checked = recheck(&saved, console)?;
+    let place: Where = serde_json::from_value(saved.place.clone())
+        .map_err(|error| Trouble::new(Exit::Usage, format!("{name} does not say where its calls go: {error}")))?;
+    let connection = Connection::open(place, console).await?;
+    let moved = saved.plan.moved(&look(checked.runbook(), &connection).await?);
+    if !moved.is_empty() {
+        console.out(&told(&moved, &saved.plan));
+        let message = "the cloud is not any more as this plan saw it; nothing was changed";
+        return Err(Trouble::new(Exit::Refused, message).help("make the plan anew, and have it looked at again"));
+    }
+    let mut plan = saved.plan;
+    if let Some(policy) = arguments.on_failure {
+        plan.tasks.iter_mut().for_each(|task| task.on_failure = policy);
+    }
+    Ok(Made { checked, connection, plan })
+}
+
+/// What has moved: then, now, and what the plan wants.
+fn told(moved: &[Moved], plan: &Plan) -> String {
+    let mut out = String::new();
+    for one in moved {
+        let _ = writeln!(out, "{} {}", inert(&one.resource.kind), inert(&one.resource.name));
+        if let Err(why) = &one.now {
+            let _ = writeln!(out, "  now     {}", inert(why));
+        }
+        if one.only_etag {
+            out.push_str("  its etag moved: somebody changed a part of it that this plan does not show\n");
+        }
+        let mut wanted = plan.tasks.iter().filter_map(|task| task.change.as_ref());
+        let wanted = wanted.rfind(|change| change.resource == one.resource).map(|change| &change.to);
+        for (field, then, now) in one.differences() {
+            let _ = writeln!(out, "  {}\n    then    {}\n    now     {}", inert(&field), inert(&then), inert(&now));
+            if let Some(wanted) = wanted.and_then(|wanted| wanted.get(&field)) {
+                let _ = writeln!(out, "    wanted  {}", inert(&crate::run::words(wanted)));
+            }
+        }
+    }
+    out
 }
 
 /// With nobody to ask, everything must have been approved beforehand. It is better to say so now than in

@@ -13,10 +13,10 @@ use jiff::Timestamp;
 use crate::check::Checked;
 use crate::driver::{Came, Local, Rules, Signals, drive};
 use crate::engine::{MACHINE, Run};
-use crate::journal::{Directory, Found, Journal, OpenError, Read, State, digest};
+use crate::journal::{Directory, Found, Journal, OpenError, Read, State};
 use crate::plan::Plan;
-use crate::probe::Probes;
-use crate::run::{Ending, Entry, Event, Operator, View};
+use crate::run::{Ending, Entry, Event, Operator, View, digest};
+use crate::runbook::Mode;
 
 /// The files beside a run's journal.
 pub(super) const PLAN: &str = "plan.json";
@@ -131,7 +131,7 @@ impl Taken {
         let Taken { kept: Kept { directory, plan }, journal, newest, run, view } = self;
         let text = directory.kept(RUNBOOK).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
         let name = directory.file(RUNBOOK).display().to_string();
-        let checked = runbook(&name, &text, plan.inputs, console)?;
+        let checked = runbook(&name, &text, plan.inputs, Mode::Run, console)?;
         let connection = Connection::reopen(&directory, newest).await?;
         let (checked, directory) = (&checked, &directory);
         Session { checked, connection, directory, journal, run, view, approvals, console }.work(first).await
@@ -185,19 +185,13 @@ impl Session<'_> {
     pub(super) async fn work(self, first: Event) -> Result<Exit, Trouble> {
         let Session { checked, connection, directory, journal, mut run, view, approvals, console } = self;
         let failed = |error: &dyn std::error::Error| Trouble::from_error(Exit::Failed, error);
-        let runbook = checked.runbook();
-        let probes = Probes::new(
-            runbook.probes.clone(),
-            runbook.target.clone(),
-            connection.kinds.clone(),
-            connection.clock.clone(),
-            connection.route.clone(),
-        );
+        let probes = connection.probes(checked.runbook())?;
         let mut local = Local {
             journal,
             view,
             kinds: connection.kinds.clone(),
-            probes: probes.map_err(|error| failed(&error))?,
+            writer: connection.writer().await?,
+            probes,
             clock: connection.clock.clone(),
             rules: Rules {
                 yes: approvals.yes,

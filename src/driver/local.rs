@@ -3,11 +3,10 @@
 //! An entry is appended, and synced if it must last, before the engine hears of it; so the next effect
 //! never rests on something that a crash could take back.
 
-use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::{Either, FutureExt as _, join_all, select};
+use futures::future::{Either, FutureExt as _, select};
 use futures::pin_mut;
 use jiff::Timestamp;
 
@@ -19,7 +18,7 @@ use crate::engine::Effect;
 use crate::journal::Journal;
 use crate::probe::Probes;
 use crate::report::Reporter;
-use crate::resource::{Kinds, Progress, ReadError, WriteError, Written};
+use crate::resource::{Kinds, Progress, ReadError, WriteError, Writer, Written};
 use crate::run::{Change, Entry, Event, OpId, Question, Refusal, ResourceId, TaskId, View};
 
 /// How long a resource in doubt is looked at again and again before a person must.
@@ -35,6 +34,8 @@ pub struct Local {
     pub view: View,
     /// The resources.
     pub kinds: Arc<Kinds>,
+    /// What it takes to change them.
+    pub writer: Writer,
     /// The probes.
     pub probes: Probes,
     /// The time.
@@ -61,9 +62,17 @@ impl Durable for Local {
         {
             return Ok(vec![self.record(Event::StopAsked { by })?]);
         }
-        let Local { view, kinds, probes, clock, rules, asker, reporter, signals, .. } = self;
-        let mut hands =
-            Hands { view, kinds, probes, clock: &**clock, rules, asker: &mut **asker, reporter: &mut **reporter };
+        let Local { view, kinds, writer, probes, clock, rules, asker, reporter, signals, .. } = self;
+        let mut hands = Hands {
+            view,
+            kinds,
+            writer,
+            probes,
+            clock: &**clock,
+            rules,
+            asker: &mut **asker,
+            reporter: &mut **reporter,
+        };
         let mut stop: Option<String> = None;
         let events = {
             let must_end = wave.iter().any(|effect| matches!(effect, Effect::Write { .. }));
@@ -108,6 +117,7 @@ impl Local {
 struct Hands<'a> {
     view: &'a View,
     kinds: &'a Kinds,
+    writer: &'a Writer,
     probes: &'a Probes,
     clock: &'a dyn Clock,
     rules: &'a Rules,
@@ -141,14 +151,10 @@ impl Hands<'_> {
     }
 
     async fn sample(&self, samples: Vec<(TaskId, String)>) -> Vec<Event> {
-        // Each look but the last to end is beside the caller's own work.
-        let beside = RefCell::new(samples.iter().skip(1).map(|_| self.clock.beside()).collect::<Vec<_>>());
-        let looks = samples.into_iter().map(async |(task, probe)| {
-            let observation = self.probes.observe(&probe).await;
-            beside.borrow_mut().pop();
-            Event::Observed { task, probe, observation }
-        });
-        join_all(looks).await
+        let (tasks, probes): (Vec<_>, Vec<_>) = samples.into_iter().unzip();
+        let seen = self.probes.observe_all(probes).await;
+        let event = |(task, (probe, observation))| Event::Observed { task, probe, observation };
+        tasks.into_iter().zip(seen).map(event).collect()
     }
 
     async fn ask(&mut self, question: Question) -> Result<Event, CannotTell> {
@@ -164,7 +170,7 @@ impl Hands<'_> {
 
     async fn write(&self, op: OpId, change: &Change) -> Event {
         let written = match self.kinds.of(&change.resource) {
-            Ok(kind) => kind.write(change).await,
+            Ok(kind) => kind.write(self.writer, change).await,
             Err(error) => Err(WriteError::Refused { resource: change.resource.clone(), why: error.to_string() }),
         };
         match written {

@@ -226,8 +226,10 @@ impl Run {
             (Way::Apply, None) => Effect::End(Ending::Done { failed: self.passed_over.clone() }),
             (Way::Apply, Some(task)) if task.change.is_none() => Effect::Pass { task: task.id.clone() },
             (Way::Apply, Some(task)) => Effect::Ask(match &task.reversibility {
-                Reversibility::Reversible => Question::Apply { task: task.id.clone() },
                 Reversibility::OneWay { why } => Question::OneWay { task: task.id.clone(), why: why.clone() },
+                Reversibility::Reversible | Reversibility::WithLoss { .. } | Reversibility::Restarts { .. } => {
+                    Question::Apply { task: task.id.clone() }
+                }
             }),
             (Way::Undo, _) => match self.op() {
                 Some(op) => Effect::Announce { op },

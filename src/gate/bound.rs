@@ -1,6 +1,7 @@
 //! What n healthy samples prove, and how many are needed.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,12 @@ impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} samples, failure rate < {:.1} %", self.samples, self.rate() * 100.0)
     }
+}
+
+/// What a gate proves at least that is healthy for `hold`, sampled `every` so often.
+pub fn samples_in(hold: Duration, every: Duration) -> Bound {
+    let between = hold.as_nanos().checked_div(every.as_nanos()).unwrap_or_default();
+    Bound { samples: u32::try_from(between).unwrap_or(u32::MAX).max(1) }
 }
 
 /// How many healthy samples in a row bound the failure rate at `rate` (0 to 1, exclusive).

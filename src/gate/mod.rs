@@ -10,7 +10,7 @@ mod gate;
 mod observation;
 mod rule;
 
-pub use bound::{Bound, samples_needed};
+pub use bound::{Bound, samples_in, samples_needed};
 pub use gate::{Gate, Progress, Verdict};
 pub use observation::{Health, Observation};
 pub use rule::Rule;

@@ -5,8 +5,8 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::line::{self, Broken, GENESIS, Hash};
-use crate::run::{Entry, Event, RunId};
+use super::line::{self, Broken, GENESIS};
+use crate::run::{Entry, Event, Hash, RunId};
 
 const JOURNAL: &str = "journal.jsonl";
 
@@ -93,6 +93,22 @@ impl State {
     /// The state directory at this path. It is made when the first run begins.
     pub fn at(root: impl Into<PathBuf>) -> State {
         State { root: root.into() }
+    }
+
+    /// Where it is.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Tries whether a run could be kept: makes a file and removes it.
+    pub fn probe(&self) -> Result<(), OpenError> {
+        let try_it = || {
+            DirBuilder::new().recursive(true).mode(0o700).create(self.runs())?;
+            let path = self.runs().join(format!(".probe-{}", std::process::id()));
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?.sync_all()?;
+            fs::remove_file(&path)
+        };
+        try_it().map_err(|source| OpenError::Io { path: self.runs(), source })
     }
 
     /// Makes the directory of a new run.

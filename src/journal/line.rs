@@ -5,24 +5,11 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use crate::run::{Entry, Event};
-
-/// A SHA-256 digest in lower-case hex.
-pub type Hash = String;
+use crate::run::{Entry, Event, Hash, digest};
 
 /// What the first line's hash is chained to.
 pub const GENESIS: &str = "rectify journal 1";
-
-/// The SHA-256 of these bytes, in lower-case hex.
-pub fn digest(bytes: &[u8]) -> Hash {
-    use std::fmt::Write as _;
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
-}
 
 /// Why a journal cannot be trusted.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

@@ -8,4 +8,4 @@ mod directory;
 mod line;
 
 pub use directory::{Directory, Found, Journal, OpenError, Read, State, Torn};
-pub use line::{Broken, GENESIS, Hash, digest};
+pub use line::{Broken, GENESIS};

@@ -1,12 +1,18 @@
 //! A checked runbook and the live cloud → the ordered changes a run would make.
 //!
-//! Planning only reads. [`observe()`] asks every resource at once; [`plan()`] is pure and works out, step by
-//! step, what each would find and change, so that a later step builds on what an earlier one leaves. What
-//! cannot work is a [`Problem`], and then there is no plan at all.
+//! Planning only reads: it holds a [`Cloud`](crate::resource::Cloud), which has no call that changes something, and it
+//! runs no code of the runbook. [`observe()`] asks everything at once; [`plan()`] is pure and works out, step by step,
+//! what each would find and change, so that a later step builds on what an earlier one leaves; [`prove()`] asks the API
+//! what it would say to the changes. What cannot be worked out is a [`Problem`] of its step: a plan is complete, or says
+//! exactly which part is missing and why.
 
+mod access;
+mod debt;
 mod observe;
 mod planner;
+mod prove;
 mod render;
+mod saved;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,14 +22,18 @@ use jiff::fmt::serde::unsigned_duration::friendly::compact::optional as duration
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use observe::{Observed, observe};
+pub use access::{Access, Need, access, needs};
+pub use debt::Debt;
+pub use observe::{Observed, Snapshot, observe, trials};
 pub use planner::plan;
-pub use render::{gate, lines, problems, resource, text};
+pub use prove::prove;
+pub use render::{Looks, gate, lines, markdown, resource, text};
+pub use saved::{BadPlan, Moved, Saved};
 
-use crate::run::{ResourceId, Task};
+use crate::run::{ResourceId, Task, TaskId};
 
 /// Version of the plan's written form.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Everything a run will do, in order, and what that rests on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,16 +52,76 @@ pub struct Plan {
     pub protected: bool,
     /// Where the calls go, in words.
     pub cloud: String,
-    /// When the cloud was looked at.
-    pub observed_at: Timestamp,
+    /// When the cloud was looked at; `None`: it was not.
+    pub observed_at: Option<Timestamp>,
     /// The inputs that were given; the runbook has the defaults of the others.
     pub inputs: BTreeMap<String, String>,
     /// The phases, in order.
     pub phases: Vec<Phase>,
     /// The tasks, in order.
     pub tasks: Vec<Task>,
+    /// What is known of the tasks besides, for whoever judges them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reviews: BTreeMap<TaskId, Review>,
+    /// What could not be worked out; a plan that has any is not run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Problem>,
+    /// What it will leave behind.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub debts: Vec<Debt>,
+    /// What it takes to be allowed to do it.
+    #[serde(default)]
+    pub access: Access,
     /// What was seen of each resource that the plan touches.
     pub observed: BTreeMap<ResourceId, Basis>,
+}
+
+/// What is known of a task besides what it does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Review {
+    /// The tasks whose outcome it builds on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<TaskId>,
+    /// How its change is known; `None` if it changes nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<Known>,
+    /// What its change and the undoing of it need.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub permissions: Vec<String>,
+    /// What its gate says of the cloud as it is now; `None` if it has none, or nothing was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<Trial>,
+}
+
+/// How a change is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "how", rename_all = "snake_case")]
+pub enum Known {
+    /// The API says that it would take it.
+    Validated,
+    /// It was worked out from what was seen, and the API has not been asked.
+    Computed {
+        /// Why it has not.
+        why: String,
+    },
+}
+
+/// A gate, tried on the cloud as it is. One that would pass before anything is done proves nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "now", rename_all = "snake_case")]
+pub enum Trial {
+    /// It is shut, as it should be before the step.
+    Shut {
+        /// What keeps it shut.
+        why: String,
+    },
+    /// Every probe of it is healthy already.
+    Open,
+    /// It cannot be told.
+    Unknown {
+        /// Why.
+        why: String,
+    },
 }
 
 /// A phase, for people.
@@ -61,6 +131,8 @@ pub struct Phase {
     pub name: String,
     /// Its title, or its name.
     pub title: String,
+    /// Its steps, in order.
+    pub steps: Vec<String>,
     /// How long it should take at most.
     #[serde(default, with = "duration", skip_serializing_if = "Option::is_none")]
     pub budget: Option<Duration>,
@@ -74,20 +146,63 @@ pub struct Basis {
     /// Its etag, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
+    /// The operation that was changing it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
+    /// What its API reported as wrong with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
 }
 
-/// Something that makes a plan impossible.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// Something that cannot be planned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Problem {
-    /// The step that cannot be planned.
+    /// The step.
     pub step: String,
+    /// What sort of problem it is.
+    pub sort: Sort,
     /// Why.
     pub why: String,
     /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+    /// What the step is about, and what it wants of it, if that much is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<Box<Wanted>>,
+}
+
+/// What a step that cannot be planned is about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// The resource.
+    pub resource: ResourceId,
+    /// What it should be like.
+    pub to: Value,
+}
+
+/// What keeps a step from being planned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sort {
+    /// It cannot work.
+    Impossible,
+    /// What it rests on could not be looked at.
+    Unseen,
+    /// What it rests on was not looked at, because nobody asked for that.
+    Offline,
 }
 
 impl Plan {
+    /// Whether nothing is missing from it.
+    pub fn is_complete(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// Whether something is wrong with it: more than that nobody looked.
+    pub fn is_wrong(&self) -> bool {
+        self.problems.iter().any(|problem| problem.sort != Sort::Offline)
+    }
+
     /// Tasks that change something.
     pub fn changes(&self) -> usize {
         self.tasks.iter().filter(|task| task.change.is_some()).count()
@@ -97,6 +212,16 @@ impl Plan {
     pub fn one_way(&self) -> usize {
         let one_way = |task: &&Task| task.change.is_some() && task.reversibility.is_one_way();
         self.tasks.iter().filter(one_way).count()
+    }
+
+    /// The tasks of a step.
+    pub fn tasks_of_step<'a>(&'a self, step: &'a str) -> impl Iterator<Item = &'a Task> {
+        self.tasks.iter().filter(move |task| task.id.step() == step)
+    }
+
+    /// The first task from which there is no way back.
+    pub fn point_of_no_return(&self) -> Option<&Task> {
+        self.tasks.iter().find(|task| task.change.is_some() && task.reversibility.is_one_way())
     }
 
     /// The tasks of a phase.

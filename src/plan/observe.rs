@@ -1,53 +1,68 @@
-//! Ask every resource at once.
+//! Ask everything at once: the resources that steps change, the revisions that they name, and the probes of gates.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::StreamExt as _;
 use futures::stream;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Basis;
+use crate::gate::Observation;
+use crate::probe::Probes;
 use crate::resource::connector::Connector;
+use crate::resource::revision;
+use crate::resource::scaling::Scaling;
 use crate::resource::service::Service;
+use crate::resource::sql::Sql;
 use crate::resource::traffic::{LATEST, Traffic};
-use crate::resource::{Cloud, Kind, Kinds, ReadError, Seen};
+use crate::resource::{Kinds, Observable, ReadError, Seen};
 use crate::run::ResourceId;
 use crate::runbook::model::{Action, Runbook, Target};
 
 /// Reads under way at once.
-const AT_ONCE: usize = 16;
+pub(super) const AT_ONCE: usize = 64;
 
 /// What the cloud looked like: for each thing that a plan needs, what was seen or why it was not.
 #[derive(Debug, Default)]
 pub struct Observed {
+    /// When; `None`: nothing was looked at.
+    pub at: Option<Timestamp>,
     /// Resources.
     pub resources: BTreeMap<ResourceId, Result<Seen<Value>, ReadError>>,
-    /// Revisions that steps name, by service and short name: ready or not; `None` if there is none.
-    pub revisions: BTreeMap<(ResourceId, String), Result<Option<bool>, ReadError>>,
+    /// One sample of each probe that a gate looks at.
+    pub probes: BTreeMap<String, Observation>,
+}
+
+impl Observed {
+    /// Nothing at all: of a plan that needs no credentials.
+    pub fn nothing() -> Observed {
+        Observed::default()
+    }
 }
 
 /// Looks at everything that this runbook touches. Reads only.
-pub async fn observe(runbook: &Runbook, cloud: &Cloud, kinds: &Kinds) -> Observed {
-    let (resources, revisions) = touched(runbook);
-    let resources = stream::iter(resources).map(|id| async move {
-        let seen = match kinds.of(&id) {
-            Ok(kind) => kind.observe(&id).await,
-            Err(error) => Err(error),
-        };
+pub async fn observe(runbook: &Runbook, kinds: &Kinds, at: Timestamp) -> Observed {
+    let resources = stream::iter(touched(runbook)).map(|id| async move {
+        let seen = kinds.observe(&id).await;
         (id, seen)
     });
-    let revisions = stream::iter(revisions).map(|(service, revision)| async move {
-        let ready = cloud.revision_is_ready(&service, &revision).await;
-        ((service, revision), ready)
-    });
-    let (resources, revisions) = futures::join!(
-        resources.buffer_unordered(AT_ONCE).collect::<Vec<_>>(),
-        revisions.buffer_unordered(AT_ONCE).collect::<Vec<_>>()
-    );
-    Observed { resources: resources.into_iter().collect(), revisions: revisions.into_iter().collect() }
+    let resources = resources.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await;
+    Observed { at: Some(at), resources: resources.into_iter().collect(), probes: BTreeMap::new() }
+}
+
+/// Takes one sample of each probe that a gate looks at: a gate is tried before it is relied upon.
+pub async fn trials(runbook: &Runbook, probes: &Probes) -> BTreeMap<String, Observation> {
+    let turns = runbook.phases.iter().flat_map(|phase| &phase.steps).flat_map(|step| &step.turns);
+    let named: BTreeSet<String> =
+        turns.filter_map(|turn| turn.gate.as_ref()).flat_map(|gate| gate.healthy.clone()).collect();
+    let samples = probes.observe_all(named.into_iter().collect()).await;
+    samples.into_iter().collect()
 }
 
 /// The id of a resource of this kind in the runbook's project and region.
-pub(super) fn id<K: Kind>(target: &Target, name: &str) -> ResourceId {
+pub(super) fn id<K: Observable>(target: &Target, name: &str) -> ResourceId {
     ResourceId {
         kind: K::NAME.to_owned(),
         project: target.project.clone(),
@@ -56,33 +71,95 @@ pub(super) fn id<K: Kind>(target: &Target, name: &str) -> ResourceId {
     }
 }
 
-fn touched(runbook: &Runbook) -> (Vec<ResourceId>, Vec<(ResourceId, String)>) {
-    let (mut resources, mut revisions) = (BTreeSet::new(), Vec::new());
+fn touched(runbook: &Runbook) -> BTreeSet<ResourceId> {
+    let target = &runbook.target;
     let steps = runbook.phases.iter().flat_map(|phase| &phase.steps);
-    for turn in steps.flat_map(|step| &step.turns) {
-        match &turn.action {
-            Action::ConnectorScale { connector, .. } => {
-                resources.insert(id::<Connector>(&runbook.target, connector));
-            }
-            Action::RunTraffic { service, to } => {
-                resources.insert(id::<Traffic>(&runbook.target, service));
-                let named = to.iter().filter(|(revision, _)| revision != LATEST);
-                revisions
-                    .extend(named.map(|(revision, _)| (id::<Service>(&runbook.target, service), revision.clone())));
-            }
-            Action::RunDeploy { service, .. } => {
-                resources.insert(id::<Service>(&runbook.target, service));
-                resources.insert(id::<Traffic>(&runbook.target, service));
-            }
-            // `check` refuses a run of what cannot be carried out yet; what is left looks at no resource.
-            Action::RunScale { .. }
-            | Action::SqlPatch { .. }
-            | Action::Shell { .. }
-            | Action::Manual { .. }
-            | Action::Notify { .. }
-            | Action::Wait { .. }
-            | Action::Probe => {}
+    steps.flat_map(|step| &step.turns).flat_map(|turn| touched_by(&turn.action, target)).collect()
+}
+
+fn touched_by(action: &Action, target: &Target) -> Vec<ResourceId> {
+    match action {
+        Action::ConnectorScale { connector, .. } => vec![id::<Connector>(target, connector)],
+        Action::RunTraffic { service, to } => {
+            let of = id::<Service>(target, service);
+            let named = to.iter().filter(|(revision, _)| revision != LATEST && !revision.contains("${"));
+            let revisions = named.map(|(revision, _)| revision::of(&of, revision));
+            std::iter::once(id::<Traffic>(target, service)).chain(revisions).collect()
+        }
+        Action::RunDeploy { service, .. } => vec![id::<Service>(target, service), id::<Traffic>(target, service)],
+        Action::RunScale { service, .. } => vec![id::<Scaling>(target, service)],
+        Action::SqlPatch { instance, .. } => vec![id::<Sql>(target, instance)],
+        Action::Shell { .. } | Action::Manual { .. } | Action::Notify { .. } | Action::Wait { .. } | Action::Probe => {
+            Vec::new()
         }
     }
-    (resources.into_iter().collect(), revisions)
+}
+
+/// What was seen, written down, so that somebody without credentials can plan against it.
+///
+/// It has no secrets: of a resource only what changes own is kept, of a probe no body.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Version of this form: 1.
+    pub format: u32,
+    /// When the cloud was looked at.
+    pub at: Timestamp,
+    /// Where, in words.
+    pub cloud: String,
+    /// What was seen.
+    pub resources: BTreeMap<ResourceId, Basis>,
+    /// What was not there, or could not be looked at, and why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unseen: BTreeMap<ResourceId, Unseen>,
+    /// One sample of each probe that a gate looks at.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub probes: BTreeMap<String, Observation>,
+}
+
+/// Why something was not seen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Unseen {
+    /// Whether it is known not to exist.
+    pub missing: bool,
+    /// Why.
+    pub why: String,
+}
+
+impl Snapshot {
+    /// The version that this program writes.
+    pub const FORMAT: u32 = 1;
+
+    /// Of what was seen.
+    pub fn of(observed: &Observed, cloud: &str) -> Snapshot {
+        let (mut resources, mut unseen) = (BTreeMap::new(), BTreeMap::new());
+        for (id, seen) in &observed.resources {
+            match seen {
+                Ok(seen) => drop(resources.insert(id.clone(), Basis::of(seen))),
+                Err(error) => {
+                    let missing = matches!(error, ReadError::NotFound { .. });
+                    unseen.insert(id.clone(), Unseen { missing, why: error.to_string() });
+                }
+            }
+        }
+        let at = observed.at.unwrap_or_default();
+        let probes = observed.probes.clone();
+        Snapshot { format: Self::FORMAT, at, cloud: cloud.to_owned(), resources, unseen, probes }
+    }
+}
+
+impl From<Snapshot> for Observed {
+    fn from(snapshot: Snapshot) -> Observed {
+        let seen = snapshot.resources.into_iter().map(|(id, basis)| {
+            let Basis { state, etag, operation, trouble } = basis;
+            (id, Ok(Seen { state, etag, operation, trouble }))
+        });
+        let unseen = snapshot.unseen.into_iter().map(|(id, Unseen { missing, why })| {
+            let resource = id.clone();
+            let denied = false;
+            let error =
+                if missing { ReadError::NotFound { resource } } else { ReadError::Refused { resource, why, denied } };
+            (id, Err(error))
+        });
+        Observed { at: Some(snapshot.at), resources: seen.chain(unseen).collect(), probes: snapshot.probes }
+    }
 }

@@ -1,36 +1,44 @@
 //! The planner: what each step would find, and what it would change. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::debt::debts;
 use super::observe::{Observed, id};
-use super::{Basis, FORMAT, Plan, Problem};
-use crate::gate::Rule;
+use super::{Access, Basis, FORMAT, Known, Plan, Problem, Review, Sort, Trial, Wanted, access};
+use crate::gate::{Health, Rule};
 use crate::resource::connector::{self, Connector};
+use crate::resource::scaling::{self, Scaling};
 use crate::resource::service::{self, Service};
+use crate::resource::sql::{self, Sql};
 use crate::resource::traffic::{LATEST, Split, Traffic};
-use crate::resource::{Kind, ReadError};
+use crate::resource::{Kind, Observable, ReadError, Seen, needed, revision};
 use crate::run::{Change, OnFailure, ResourceId, Reversibility, Task, TaskId, covers};
 use crate::runbook::model::{Action, Phase, Runbook, Step, Turn};
 use crate::runbook::value::{Image, Percent};
 
-/// Works out the plan, or everything that stands in its way.
+/// Works out the plan, as far as that goes.
 ///
 /// `cloud` says in words where calls go; `on_failure`, if given, is what every step does when it fails.
 pub fn plan(
     runbook: &Runbook,
     inputs: BTreeMap<String, String>,
     observed: &Observed,
-    observed_at: Timestamp,
     cloud: &str,
     on_failure: Option<OnFailure>,
-) -> Result<Plan, Vec<Problem>> {
-    let mut planner =
-        Planner { runbook, observed, believed: BTreeMap::new(), on_failure, tasks: Vec::new(), problems: Vec::new() };
+) -> Plan {
+    let mut planner = Planner {
+        runbook,
+        observed,
+        believed: BTreeMap::new(),
+        given: BTreeMap::new(),
+        on_failure,
+        tasks: Vec::new(),
+        problems: Vec::new(),
+    };
     for phase in &runbook.phases {
         for step in &phase.steps {
             if let Err(problem) = planner.step(phase, step) {
@@ -38,19 +46,15 @@ pub fn plan(
             }
         }
     }
-    if !planner.problems.is_empty() {
-        return Err(planner.problems);
-    }
-    let basis = observed.resources.iter().filter_map(|(id, seen)| {
-        let seen = seen.as_ref().ok()?;
-        Some((id.clone(), Basis { state: seen.state.clone(), etag: seen.etag.clone() }))
-    });
+    let basis = observed.resources.iter().filter_map(|(id, seen)| Some((id.clone(), Basis::of(seen.as_ref().ok()?))));
     let phases = runbook.phases.iter().map(|phase| super::Phase {
         name: phase.name.clone(),
         title: phase.title.clone().unwrap_or_else(|| phase.name.clone()),
+        steps: phase.steps.iter().map(|step| step.name.clone()).collect(),
         budget: phase.budget,
     });
-    Ok(Plan {
+    let Planner { tasks, problems, .. } = planner;
+    let mut plan = Plan {
         format: FORMAT,
         runbook: runbook.about.name.clone(),
         title: runbook.about.title.clone().unwrap_or_else(|| runbook.about.name.clone()),
@@ -58,12 +62,67 @@ pub fn plan(
         region: runbook.target.region.clone(),
         protected: runbook.target.protected,
         cloud: cloud.to_owned(),
-        observed_at,
+        observed_at: observed.at,
         inputs,
         phases: phases.collect(),
-        tasks: planner.tasks,
+        reviews: reviews(&tasks, observed),
+        debts: debts(&tasks, &runbook.about.owners),
+        tasks,
+        problems,
+        access: Access::default(),
         observed: basis.collect(),
-    })
+    };
+    plan.access.needs = access::needs(&plan);
+    plan
+}
+
+impl Basis {
+    /// Of what was seen.
+    pub(super) fn of(seen: &Seen<Value>) -> Basis {
+        let Seen { state, etag, operation, trouble } = seen.clone();
+        Basis { state, etag, operation, trouble }
+    }
+}
+
+/// What is known of each task besides what it does.
+fn reviews(tasks: &[Task], observed: &Observed) -> BTreeMap<TaskId, Review> {
+    let mut touched: BTreeMap<(&str, &str), TaskId> = BTreeMap::new();
+    let mut reviews = BTreeMap::new();
+    for task in tasks {
+        let mut after = Vec::new();
+        let mut permissions = Vec::new();
+        if let Some(change) = &task.change {
+            // Everything about one service is one resource at Google: a later change rests on an earlier one.
+            let kind = change.resource.kind.as_str();
+            let family = if kind.starts_with("gcp.run.") { "gcp.run" } else { kind };
+            after.extend(touched.insert((family, change.resource.name.as_str()), task.id.clone()));
+            permissions.extend(needed(kind, true).iter().map(|permission| (*permission).to_owned()));
+        }
+        let why = if after.is_empty() { "the API was not asked" } else { "it rests on an earlier change of this plan" };
+        let known = task.change.as_ref().map(|_| Known::Computed { why: why.to_owned() });
+        let trial = task.gate.as_ref().filter(|_| observed.at.is_some()).map(|gate| trial(gate, observed));
+        reviews.insert(task.id.clone(), Review { after, known, permissions, trial });
+    }
+    reviews
+}
+
+/// What a gate says of the cloud as it is.
+fn trial(gate: &Rule, observed: &Observed) -> Trial {
+    let samples = gate.healthy.iter().map(|name| (name, observed.probes.get(name).map(|sample| &sample.health)));
+    let (mut shut, mut unknown) = (None, None);
+    for (name, health) in samples {
+        match health {
+            Some(Health::Healthy) => {}
+            Some(Health::Unhealthy { why }) => shut = shut.or_else(|| Some(format!("{name}: {why}"))),
+            Some(Health::Unknown { why }) => unknown = unknown.or_else(|| Some(format!("{name}: {why}"))),
+            None => unknown = unknown.or_else(|| Some(format!("{name} was not looked at"))),
+        }
+    }
+    match (shut, unknown) {
+        (Some(why), _) => Trial::Shut { why },
+        (None, Some(why)) => Trial::Unknown { why },
+        (None, None) => Trial::Open,
+    }
 }
 
 struct Planner<'a> {
@@ -71,6 +130,8 @@ struct Planner<'a> {
     observed: &'a Observed,
     /// What each resource will be once the steps so far are done.
     believed: BTreeMap<ResourceId, Value>,
+    /// What the steps so far bring about, by reference: `steps.deploy.revision`.
+    given: BTreeMap<String, String>,
     on_failure: Option<OnFailure>,
     tasks: Vec<Task>,
     problems: Vec<Problem>,
@@ -107,22 +168,25 @@ impl Planner<'_> {
                     max_instances: *max_instances,
                     machine_type: machine_type.clone(),
                 };
-                vec![self.scale(step, turn, connector, &wanted)?]
+                self.grow(step, turn, connector, &wanted).map(|part| vec![part])
             }
-            Action::RunTraffic { service, to } => vec![self.route(step, turn, service, to)?],
+            Action::RunTraffic { service, to } => self.route(step, turn, service, to).map(|part| vec![part]),
             Action::RunDeploy { service, image, shift, hold, candidate: None } => {
                 let hold = hold.or(gate.as_ref().map(|gate| gate.hold)).unwrap_or_default();
-                self.deploy(step, turn, service, image, shift, hold)?
+                self.deploy(step, turn, service, image, shift, hold)
             }
-            Action::Probe => vec![Part::of_turn(step, turn)],
+            Action::RunScale { service, min_instances, max_instances } => {
+                let wanted = scaling::Owned { min_instances: *min_instances, max_instances: *max_instances };
+                self.scale(step, turn, service, &wanted).map(|part| vec![part])
+            }
+            Action::SqlPatch { instance, flags } => self.flags(step, turn, instance, flags).map(|part| vec![part]),
+            Action::Probe => Ok(vec![Part::of_turn(step, turn)]),
             Action::RunDeploy { .. } => return Err(not_yet(step, "`candidate`")),
-            Action::RunScale { .. }
-            | Action::SqlPatch { .. }
-            | Action::Shell { .. }
-            | Action::Manual { .. }
-            | Action::Notify { .. }
-            | Action::Wait { .. } => return Err(not_yet(step, &format!("the action `{}`", action.uses()))),
+            Action::Shell { .. } | Action::Manual { .. } | Action::Notify { .. } | Action::Wait { .. } => {
+                return Err(not_yet(step, &format!("the action `{}`", action.uses())));
+            }
         };
+        let parts = parts.map_err(|problem| Problem { wanted: self.wanted(action).map(Box::new), ..problem })?;
         let on_failure = self.on_failure.or(step.on_failure).or(phase.on_failure);
         let on_failure = on_failure.unwrap_or(self.runbook.about.on_failure);
         self.tasks.extend(parts.into_iter().map(|part| Task {
@@ -138,20 +202,93 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn scale(&mut self, step: &Step, turn: &Turn, name: &str, wanted: &connector::Owned) -> Result<Part, Problem> {
+    /// What an action is about and wants of it, for a step that could not be planned.
+    fn wanted(&self, action: &Action) -> Option<Wanted> {
+        let target = &self.runbook.target;
+        let (resource, to) = match action {
+            Action::ConnectorScale { connector, min_instances, max_instances, machine_type } => {
+                let wanted = connector::Owned {
+                    min_instances: *min_instances,
+                    max_instances: *max_instances,
+                    machine_type: machine_type.clone(),
+                };
+                (id::<Connector>(target, connector), serde_json::to_value(wanted).ok()?)
+            }
+            Action::RunTraffic { service, to } => {
+                let shares = to.iter().map(|(revision, share)| json!({ "revision": revision, "percent": share.get() }));
+                (id::<Traffic>(target, service), json!({ "targets": shares.collect::<Vec<_>>() }))
+            }
+            Action::RunDeploy { service, image, .. } => {
+                (id::<Service>(target, service), json!({ "image": image.as_str() }))
+            }
+            Action::RunScale { service, min_instances, max_instances } => {
+                let wanted = scaling::Owned { min_instances: *min_instances, max_instances: *max_instances };
+                (id::<Scaling>(target, service), serde_json::to_value(wanted).ok()?)
+            }
+            Action::SqlPatch { instance, flags } => (id::<Sql>(target, instance), json!({ "flags": flags })),
+            Action::Shell { .. }
+            | Action::Manual { .. }
+            | Action::Notify { .. }
+            | Action::Wait { .. }
+            | Action::Probe => {
+                return None;
+            }
+        };
+        Some(Wanted { resource, to })
+    }
+
+    fn grow(&mut self, step: &Step, turn: &Turn, name: &str, wanted: &connector::Owned) -> Result<Part, Problem> {
         let id = id::<Connector>(&self.runbook.target, name);
         let now: connector::Owned = self.believe(step, &id)?;
         let added = wanted.max_instances.zip(now.max_instances).map_or(0, |(wanted, now)| wanted.saturating_sub(now));
-        if let Some(most) = self.runbook.limits.instances_added.filter(|most| added > i64::from(*most)) {
-            return Err(beyond(step, format!("this adds {added} instances to {name}; the limit is {most}")));
-        }
+        self.within_instances(step, name, added)?;
         let mut part = Part::of_turn(step, turn);
         self.change::<Connector>(step, id, json(step, wanted)?, &mut part)?;
         Ok(part)
     }
 
+    fn scale(&mut self, step: &Step, turn: &Turn, service: &str, wanted: &scaling::Owned) -> Result<Part, Problem> {
+        let id = id::<Scaling>(&self.runbook.target, service);
+        let now: scaling::Owned = self.believe(step, &id)?;
+        let added = |wanted: Option<i64>, now: Option<i64>| {
+            wanted.zip(now).map_or(0, |(wanted, now)| wanted.saturating_sub(now))
+        };
+        let more = added(wanted.max_instances, now.max_instances.filter(|now| *now > 0));
+        self.within_instances(step, service, more.max(added(wanted.min_instances, now.min_instances)))?;
+        let mut part = Part::of_turn(step, turn);
+        self.change::<Scaling>(step, id, json(step, wanted)?, &mut part)?;
+        Ok(part)
+    }
+
+    fn within_instances(&self, step: &Step, name: &str, added: i64) -> Result<(), Problem> {
+        match self.runbook.limits.instances_added.filter(|most| added > i64::from(*most)) {
+            Some(most) => Err(beyond(step, format!("this adds {added} instances to {name}; the limit is {most}"))),
+            None => Ok(()),
+        }
+    }
+
+    fn flags(
+        &mut self,
+        step: &Step,
+        turn: &Turn,
+        instance: &str,
+        flags: &BTreeMap<String, String>,
+    ) -> Result<Part, Problem> {
+        let id = id::<Sql>(&self.runbook.target, instance);
+        let state = self.believed(step, &id)?;
+        let now = |name: &str| state.get("flags").and_then(|flags| flags.get(name)).and_then(Value::as_str);
+        let from = flags.keys().map(|name| (name.clone(), now(name).map(str::to_owned))).collect();
+        let to = flags.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
+        let (from, to) = (json(step, &sql::Owned { flags: from })?, json(step, &sql::Owned { flags: to })?);
+        let mut part = Part::of_turn(step, turn);
+        self.change_from::<Sql>(step, id, from, to, &mut part)?;
+        Ok(part)
+    }
+
     fn route(&mut self, step: &Step, turn: &Turn, service: &str, to: &[(String, Percent)]) -> Result<Part, Problem> {
-        let named = to.iter().filter(|(revision, percent)| revision != LATEST && percent.get() > 0);
+        let to: Vec<(String, Percent)> = to.iter().map(|(revision, share)| (self.complete(revision), *share)).collect();
+        let new: BTreeSet<&String> = self.given.values().collect();
+        let named = to.iter().filter(|(name, share)| name != LATEST && share.get() > 0 && !new.contains(name));
         for (revision, _) in named {
             self.must_be_ready(step, service, revision)?;
         }
@@ -165,6 +302,11 @@ impl Planner<'_> {
             );
         }
         Ok(part)
+    }
+
+    /// The text with what earlier steps bring about in it.
+    fn complete(&self, text: &str) -> String {
+        self.given.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("${{{name}}}"), value))
     }
 
     fn deploy(
@@ -185,6 +327,7 @@ impl Planner<'_> {
             self.believed(step, &id)?.get("latest_ready_revision").and_then(Value::as_str) == Some(current.as_str());
         let already = now.image == image.as_str() && ready;
         let revision = if already { current } else { service::name_revision(service, generation, image.as_str()) };
+        self.given.insert(format!("steps.{}.revision", step.name), revision.clone());
 
         let mut parts = Vec::new();
         let before: Split = self.believe(step, &self.traffic(service))?;
@@ -249,7 +392,12 @@ impl Planner<'_> {
         let id = self.traffic(service);
         let before: Split = self.believe(step, &id)?;
         let to = Split::of(shares, &before);
-        let moved = moved(&before, &to);
+        let kept = to.targets.iter().filter(|target| target.percent == 0).filter_map(|target| {
+            let tag = target.tag.as_ref()?;
+            Some(format!("the tag {tag} stays on {}, with no share of the traffic", target.revision))
+        });
+        part.warnings.extend(kept);
+        let moved = moved(&self.named(service, &before), &self.named(service, &to));
         if let Some(most) = self.runbook.limits.traffic_shift.filter(|most| moved > i64::from(*most)) {
             return Err(beyond(
                 step,
@@ -257,6 +405,19 @@ impl Planner<'_> {
             ));
         }
         self.change::<Traffic>(step, id, json(step, &to)?, part)
+    }
+
+    /// The split with the revision that the newest one is in its place, if that is known.
+    fn named(&self, service: &str, split: &Split) -> Split {
+        let state = self.believed.get(&id::<Service>(&self.runbook.target, service));
+        let latest = state.and_then(|state| state.get("latest_ready_revision")).and_then(Value::as_str);
+        let mut split = split.clone();
+        for target in split.targets.iter_mut().filter(|target| target.revision == LATEST) {
+            if let Some(latest) = latest {
+                latest.clone_into(&mut target.revision);
+            }
+        }
+        split
     }
 
     fn traffic(&self, service: &str) -> ResourceId {
@@ -284,17 +445,17 @@ impl Planner<'_> {
             return Ok(());
         }
         let (before, after): (K::Owned, K::Owned) = (typed(step, &from)?, typed(step, &to)?);
-        part.reversibility = K::allowed(&before, &after).map_err(|why| Problem {
-            step: step.name.clone(),
-            why: format!("{}: {why}", id.name),
-            help: None,
-        })?;
+        part.reversibility =
+            K::allowed(&before, &after).map_err(|why| impossible(step, format!("{}: {why}", id.name)))?;
         if let Some(Ok(seen)) = self.observed.resources.get(&id) {
             if let Some(operation) = &seen.operation {
                 part.warnings.push(format!("another operation is running on it right now: {operation}"));
             }
             if let Some(trouble) = &seen.trouble {
                 part.warnings.push(format!("it is in trouble right now: {trouble}"));
+                if id.kind == Service::NAME {
+                    part.warnings.push("what undoing would bring back is what is in trouble now".to_owned());
+                }
             }
         }
         self.will_be(&id, &to);
@@ -314,49 +475,65 @@ impl Planner<'_> {
     }
 
     fn believed(&mut self, step: &Step, id: &ResourceId) -> Result<&Value, Problem> {
-        let problem = |why: String| Problem { step: step.name.clone(), why, help: None };
         if !self.believed.contains_key(id) {
             let state = match self.observed.resources.get(id) {
                 Some(Ok(seen)) => seen.state.clone(),
-                Some(Err(error)) => return Err(problem(error.to_string())),
-                None => return Err(problem(format!("{id} was not looked at"))),
+                Some(Err(error)) => return Err(unseen(step, error)),
+                None => return Err(self.not_looked_at(step, id)),
             };
             self.believed.insert(id.clone(), state);
         }
-        self.believed.get(id).ok_or_else(|| problem(format!("{id} was not looked at")))
-    }
-
-    fn must_be_ready(&self, step: &Step, service: &str, revision: &str) -> Result<(), Problem> {
-        let problem = |why: String, help: &str| {
-            Err(Problem { step: step.name.clone(), why, help: Some(help.to_owned()).filter(|help| !help.is_empty()) })
-        };
-        let key = (id::<Service>(&self.runbook.target, service), revision.to_owned());
-        match self.observed.revisions.get(&key) {
-            Some(Ok(Some(false))) => problem(
-                format!("revision {revision} of {service} is not ready: it cannot serve traffic"),
-                "choose a revision that is ready",
-            ),
-            Some(Ok(None)) => problem(
-                format!("{service} has no revision {revision}"),
-                "revisions that serve nobody are deleted in time; choose one that exists",
-            ),
-            // A revision of a service that does not exist is told once, by the service.
-            Some(Ok(Some(true)) | Err(ReadError::NotFound { .. })) | None => Ok(()),
-            Some(Err(error)) => problem(error.to_string(), ""),
+        match self.believed.get(id) {
+            Some(state) => Ok(state),
+            None => Err(self.not_looked_at(step, id)),
         }
     }
+
+    fn not_looked_at(&self, step: &Step, id: &ResourceId) -> Problem {
+        let sort = if self.observed.at.is_none() { Sort::Offline } else { Sort::Unseen };
+        Problem { sort, ..impossible(step, format!("{id} was not looked at")) }
+    }
+
+    fn must_be_ready(&self, step: &Step, service: &str, name: &str) -> Result<(), Problem> {
+        let revision = revision::of(&id::<Service>(&self.runbook.target, service), name);
+        let help = |problem: Problem, help: &str| Err(Problem { help: Some(help.to_owned()), ..problem });
+        match self.observed.resources.get(&revision) {
+            Some(Ok(seen)) if seen.state.get("ready").and_then(Value::as_bool) == Some(true) => Ok(()),
+            Some(Ok(seen)) => {
+                let why = seen.trouble.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+                let why = format!("revision {name} of {service} is not ready: it cannot serve traffic{why}");
+                help(impossible(step, why), "choose a revision that is ready")
+            }
+            Some(Err(ReadError::NotFound { .. })) => help(
+                impossible(step, format!("{service} has no revision {name}")),
+                "revisions that serve nobody are deleted in time; choose one that exists",
+            ),
+            Some(Err(error)) => Err(unseen(step, error)),
+            None => Err(self.not_looked_at(step, &revision)),
+        }
+    }
+}
+
+fn impossible(step: &Step, why: String) -> Problem {
+    Problem { step: step.name.clone(), sort: Sort::Impossible, why, help: None, wanted: None }
+}
+
+/// What does not exist will not exist when it is looked at again; anything else may.
+fn unseen(step: &Step, error: &ReadError) -> Problem {
+    let sort = if matches!(error, ReadError::NotFound { .. }) { Sort::Impossible } else { Sort::Unseen };
+    Problem { sort, ..impossible(step, error.to_string()) }
 }
 
 /// Part of the format, and not carried out. `check` says so before anything is looked at, and at its place.
 fn not_yet(step: &Step, what: &str) -> Problem {
     let why = format!("{what} is not supported by this version yet");
-    Problem { step: step.name.clone(), why, help: Some("take it out; it would not be carried out".to_owned()) }
+    Problem { help: Some("take it out; it would not be carried out".to_owned()), ..impossible(step, why) }
 }
 
 /// What `[limits]` does not allow, seen only now that the cloud was looked at.
 fn beyond(step: &Step, why: String) -> Problem {
     let help = "do it in smaller steps, or raise [limits] in a review of its own";
-    Problem { step: step.name.clone(), why, help: Some(help.to_owned()) }
+    Problem { help: Some(help.to_owned()), ..impossible(step, why) }
 }
 
 /// How much of the traffic goes elsewhere than before, in percent.
@@ -386,15 +563,12 @@ fn shifted(others: &Split, revision: &str, share: Percent) -> Vec<(String, i64)>
 }
 
 fn typed<T: DeserializeOwned>(step: &Step, value: &Value) -> Result<T, Problem> {
-    serde_json::from_value(value.clone()).map_err(|error| Problem {
-        step: step.name.clone(),
-        why: format!("what was seen makes no sense: {error}"),
-        help: None,
-    })
+    serde_json::from_value(value.clone())
+        .map_err(|error| impossible(step, format!("what was seen makes no sense: {error}")))
 }
 
 fn json<T: Serialize>(step: &Step, value: &T) -> Result<Value, Problem> {
-    serde_json::to_value(value).map_err(|error| Problem { step: step.name.clone(), why: error.to_string(), help: None })
+    serde_json::to_value(value).map_err(|error| impossible(step, error.to_string()))
 }
 
 #[cfg(test)]

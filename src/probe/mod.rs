@@ -6,8 +6,11 @@
 mod http;
 mod state;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use futures::future::join_all;
 
 pub use self::http::Route;
 use crate::clock::Clock;
@@ -48,6 +51,18 @@ impl Probes {
         route: Route,
     ) -> Result<Probes, reqwest::Error> {
         Ok(Probes { named: probes, target, kinds, clock, http: http::Client::new(route)? })
+    }
+
+    /// Looks at several things at once; the observations come in the order of the names.
+    pub async fn observe_all(&self, names: Vec<String>) -> Vec<(String, Observation)> {
+        // Each look but the last to end is beside the caller's own work.
+        let beside = RefCell::new(names.iter().skip(1).map(|_| self.clock.beside()).collect::<Vec<_>>());
+        let looks = names.into_iter().map(async |name| {
+            let observation = self.observe(&name).await;
+            beside.borrow_mut().pop();
+            (name, observation)
+        });
+        join_all(looks).await
     }
 
     /// Looks once.

@@ -10,11 +10,7 @@ use crate::run::ResourceId;
 use crate::runbook::condition::Fact;
 
 pub(super) async fn look(kinds: &Kinds, id: &ResourceId) -> Looked {
-    let kind = match kinds.of(id) {
-        Ok(kind) => kind,
-        Err(error) => return Looked::Unseen(error.to_string()),
-    };
-    match kind.observe(id).await {
+    match kinds.observe(id).await {
         Ok(seen) => Looked::Facts(facts(&seen.state)),
         Err(error @ ReadError::NotFound { .. }) => Looked::Sick(error.to_string()),
         Err(error) => Looked::Unseen(error.to_string()),

@@ -183,6 +183,9 @@ impl Narrator {
         let change = if way == Way::Undo { change.undo() } else { change.clone() };
         lines.extend(plan::lines(&change).into_iter().map(|text| line(Tone::Plain, format!("      {text}"))));
         if way == Way::Apply {
+            if let Some(caution) = task.reversibility.caution().filter(|_| !task.reversibility.is_one_way()) {
+                lines.push(line(Tone::Warn, format!("      ! {}", inert(&caution))));
+            }
             let warnings = task.warnings.iter().map(|text| line(Tone::Warn, format!("      ! {}", inert(text))));
             lines.extend(warnings);
         }
@@ -304,7 +307,7 @@ fn kept(view: &View, kept: &[TaskId]) -> Vec<Line> {
         let Some(task) = view.task(id).map(|view| &view.task) else { continue };
         let why = match &task.reversibility {
             Reversibility::OneWay { why } => format!(" ({})", inert(why)),
-            Reversibility::Reversible => String::new(),
+            _ => String::new(),
         };
         lines.push(line(Tone::Warn, format!("  kept, because it cannot be undone: {}{why}", inert(id.as_str()))));
         if let Some(change) = &task.change {

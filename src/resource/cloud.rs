@@ -1,154 +1,302 @@
-//! Clients, credentials, endpoints and retry policy: the only file that builds a client.
+//! The reading side of Google Cloud: clients, credentials, endpoints and retry policy.
 //!
-//! Where the calls go is decided once: to Google with application-default credentials, or to a simulated
-//! cloud on loopback without any. Reads are retried by the SDK; a write is sent once, because a write
-//! whose answer was lost must be looked at, not repeated.
+//! Where the calls go is decided once: to Google with application-default credentials, or to a simulated cloud on
+//! loopback without any. A [`Cloud`] has no call that changes something, so whoever holds no [`Writer`](super::Writer)
+//! cannot write: a dry run is one by construction. Its one PATCH is sent with `validateOnly`, which Google promises to
+//! have no effect (source: `google/cloud/run/v2/service.proto`). Reads are retried by the SDK.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use google_cloud_auth::credentials::{Builder as DefaultCredentials, CacheableResource, Credentials, anonymous};
-use google_cloud_gax::error::rpc::{Code, Status};
-use google_cloud_gax::exponential_backoff::{ExponentialBackoff, ExponentialBackoffBuilder};
+use google_cloud_auth::credentials::{Builder as DefaultCredentials, Credentials, anonymous, impersonated};
+use google_cloud_gax::backoff_policy::BackoffPolicy;
+use google_cloud_gax::error::Error as SdkError;
+use google_cloud_gax::exponential_backoff::ExponentialBackoffBuilder;
+use google_cloud_gax::options::RequestOptionsBuilder as _;
+use google_cloud_gax::paginator::ItemPaginator as _;
 use google_cloud_gax::retry_policy::{Aip194Strict, RetryPolicyExt as _};
 use google_cloud_longrunning::model::Operation;
 use google_cloud_run_v2::client::{Revisions, Services};
+use google_cloud_run_v2::model::{Revision, Service};
+use google_cloud_servicehealth_v1::client::ServiceHealth;
+use google_cloud_servicehealth_v1::model::Event;
+use google_cloud_sql_v1::client::{SqlInstancesService, SqlOperationsService};
+use google_cloud_sql_v1::model::{DatabaseInstance, Operation as SqlOperation};
 use google_cloud_vpcaccess_v1::client::VpcAccessService;
+use google_cloud_vpcaccess_v1::model::Connector;
+use google_cloud_wkt::FieldMask;
+use jiff::Timestamp;
+use serde_json::{Value, json};
 
-use super::error::{BuildError, ReadError, WriteError, of_http};
+use super::error::{BuildError, ReadError};
+use super::rest::{Api, Rest};
 use crate::run::ResourceId;
 
 /// How long one attempt of one call may take. It says nothing about the outcome of a write.
 pub(super) const ATTEMPT: Duration = Duration::from_secs(30);
-const READ_ATTEMPTS: u32 = 4;
+pub(super) const READ_ATTEMPTS: u32 = 4;
 
 /// Where calls go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
     /// Google's own hosts, with application-default credentials.
-    Google,
+    Google {
+        /// The service account to act as, by its e-mail address, if not as oneself.
+        impersonate: Option<String>,
+    },
     /// A simulated cloud on this machine, with no credentials at all.
     Simulated(SocketAddr),
 }
 
-/// Clients for everything this program asks of Google.
+/// What it takes to make a client of any API.
+pub(super) struct Access {
+    pub(super) instead: Option<String>,
+    pub(super) credentials: Credentials,
+    pub(super) backoff: Arc<dyn BackoffPolicy>,
+}
+
+impl Access {
+    pub(super) fn to(endpoint: &Endpoint) -> Result<Access, BuildError> {
+        let backoff = ExponentialBackoffBuilder::new()
+            .with_initial_delay(Duration::from_millis(200))
+            .with_maximum_delay(Duration::from_secs(5))
+            .build()
+            .map_err(|error| BuildError::Client(error.to_string()))?;
+        let (instead, credentials) = match endpoint {
+            Endpoint::Google { impersonate } => (None, google(impersonate.as_deref())?),
+            Endpoint::Simulated(address) => (Some(format!("http://{address}")), anonymous::Builder::new().build()),
+        };
+        Ok(Access { instead, credentials, backoff: Arc::new(backoff) })
+    }
+
+    pub(super) fn rest(&self) -> Result<Rest, BuildError> {
+        let Access { instead, credentials, backoff } = self;
+        Rest::new(instead.clone(), credentials.clone(), backoff.clone(), ATTEMPT)
+            .map_err(|error| BuildError::Client(error.to_string()))
+    }
+}
+
+fn google(impersonate: Option<&str>) -> Result<Credentials, BuildError> {
+    let own = DefaultCredentials::default().build();
+    let own = own.map_err(|error| BuildError::Credentials(error.to_string()))?;
+    let Some(account) = impersonate else { return Ok(own) };
+    let other = impersonated::Builder::from_source_credentials(own).with_target_principal(account).build();
+    other.map_err(|error| BuildError::Credentials(error.to_string()))
+}
+
+/// Makes a client of the SDK's. The builders have no type in common, only the same methods.
+macro_rules! client {
+    ($client:ty, $access:expr) => {{
+        let access: &$crate::resource::cloud::Access = $access;
+        let mut builder = <$client>::builder()
+            .with_credentials(access.credentials.clone())
+            .with_attempt_timeout(ATTEMPT)
+            .with_retry_policy(Aip194Strict.with_attempt_limit(READ_ATTEMPTS))
+            .with_backoff_policy(access.backoff.clone());
+        if let Some(instead) = &access.instead {
+            builder = builder.with_endpoint(instead);
+        }
+        builder.build().await.map_err(|error| BuildError::Client(error.to_string()))
+    }};
+}
+pub(super) use client;
+
+/// Clients for everything that this program asks of Google.
 pub struct Cloud {
-    pub(super) services: Services,
-    pub(super) vpc: VpcAccessService,
+    services: Services,
     revisions: Revisions,
+    vpc: VpcAccessService,
+    instances: SqlInstancesService,
+    jobs: SqlOperationsService,
+    health: ServiceHealth,
     rest: Rest,
+    impersonated: Option<String>,
 }
 
 impl Cloud {
     /// Makes the clients. No call is made yet.
     pub async fn at(endpoint: &Endpoint) -> Result<Cloud, BuildError> {
-        let client = |error: &dyn std::fmt::Display| BuildError::Client(error.to_string());
-        let (simulated, credentials) = match endpoint {
-            Endpoint::Google => (
-                None,
-                DefaultCredentials::default().build().map_err(|error| BuildError::Credentials(error.to_string()))?,
-            ),
-            Endpoint::Simulated(address) => (Some(format!("http://{address}")), anonymous::Builder::new().build()),
-        };
-        // The builders have no type in common, only the same methods.
-        macro_rules! build {
-            ($client:ty) => {{
-                let mut builder = <$client>::builder()
-                    .with_credentials(credentials.clone())
-                    .with_attempt_timeout(ATTEMPT)
-                    .with_retry_policy(Aip194Strict.with_attempt_limit(READ_ATTEMPTS))
-                    .with_backoff_policy(backoff().map_err(|error| client(&error))?);
-                if let Some(endpoint) = &simulated {
-                    builder = builder.with_endpoint(endpoint);
-                }
-                builder.build().await.map_err(|error| client(&error))?
-            }};
-        }
-        let mut http = reqwest::Client::builder().timeout(ATTEMPT).redirect(reqwest::redirect::Policy::none());
-        if simulated.is_some() {
-            http = http.no_proxy();
-        }
-        let endpoint = simulated.clone().unwrap_or_else(|| "https://vpcaccess.googleapis.com".to_owned());
+        let access = Access::to(endpoint)?;
         Ok(Cloud {
-            services: build!(Services),
-            vpc: build!(VpcAccessService),
-            revisions: build!(Revisions),
-            rest: Rest { http: http.build().map_err(|error| client(&error))?, endpoint, credentials },
+            services: client!(Services, &access)?,
+            revisions: client!(Revisions, &access)?,
+            vpc: client!(VpcAccessService, &access)?,
+            instances: client!(SqlInstancesService, &access)?,
+            jobs: client!(SqlOperationsService, &access)?,
+            health: client!(ServiceHealth, &access)?,
+            rest: access.rest()?,
+            impersonated: match endpoint {
+                Endpoint::Google { impersonate } => impersonate.clone(),
+                Endpoint::Simulated(_) => None,
+            },
         })
     }
 
-    /// PATCHes a connector: the one call that the SDK does not have.
-    ///
-    /// The published proto of Serverless VPC Access v1 has no update; the REST method is what gcloud uses
-    /// (`vpcaccess.projects.locations.connectors.patch`).
-    pub(super) async fn patch_connector(
-        &self,
-        id: &ResourceId,
-        mask: &str,
-        body: &serde_json::Value,
-    ) -> Result<Operation, WriteError> {
-        self.rest.patch(id, &format!("/v1/{}", super::connector::path(id)), mask, body).await
+    pub(super) async fn service(&self, name: &str) -> Result<Service, SdkError> {
+        self.services.get_service().set_name(name).send().await
     }
 
-    /// Whether a revision exists and is ready to serve. `None`: there is no such revision.
-    pub async fn revision_is_ready(&self, service: &ResourceId, revision: &str) -> Result<Option<bool>, ReadError> {
-        use google_cloud_run_v2::model::condition::State;
-        let name = format!("{}/revisions/{revision}", super::cloud_run::path(service));
-        match self.revisions.get_revision().set_name(name).send().await.map_err(|error| ReadError::of(service, &error))
-        {
-            Ok(revision) => {
-                let ready = revision.conditions.iter().find(|condition| condition.r#type == "Ready");
-                Ok(Some(ready.is_some_and(|condition| condition.state == State::ConditionSucceeded)))
+    pub(super) async fn revision(&self, name: &str) -> Result<Revision, SdkError> {
+        self.revisions.get_revision().set_name(name).send().await
+    }
+
+    /// Asks Cloud Run whether it would take a PATCH, without its taking place.
+    pub(super) async fn validate_service(&self, service: Service, mask: &str) -> Result<(), SdkError> {
+        let request = self.services.update_service().set_service(service).set_allow_missing(false);
+        let request = request.set_update_mask(FieldMask::default().set_paths([mask])).set_validate_only(true);
+        request.with_idempotency(true).send().await.map(drop)
+    }
+
+    pub(super) async fn run_operation(&self, name: &str) -> Result<Operation, SdkError> {
+        self.services.get_operation().set_name(name).send().await
+    }
+
+    /// The operations of Cloud Run in a location that have not ended.
+    pub(super) async fn run_operations(&self, location: &str) -> Result<Vec<Operation>, SdkError> {
+        let mut operations = self.services.list_operations().set_name(location).by_item();
+        let mut found = Vec::new();
+        while let Some(operation) = operations.next().await {
+            found.extend(Some(operation?).filter(|operation| !operation.done));
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn connector(&self, name: &str) -> Result<Connector, SdkError> {
+        self.vpc.get_connector().set_name(name).send().await
+    }
+
+    pub(super) async fn vpc_operation(&self, name: &str) -> Result<Operation, SdkError> {
+        self.vpc.get_operation().set_name(name).send().await
+    }
+
+    /// The operations of Serverless VPC Access in a location that have not ended.
+    pub(super) async fn vpc_operations(&self, location: &str) -> Result<Vec<Operation>, SdkError> {
+        let mut operations = self.vpc.list_operations().set_name(location).by_item();
+        let mut found = Vec::new();
+        while let Some(operation) = operations.next().await {
+            found.extend(Some(operation?).filter(|operation| !operation.done));
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn sql_instance(&self, project: &str, name: &str) -> Result<DatabaseInstance, SdkError> {
+        self.instances.get().set_project(project).set_instance(name).send().await
+    }
+
+    pub(super) async fn sql_operation(&self, project: &str, name: &str) -> Result<SqlOperation, SdkError> {
+        self.jobs.get().set_project(project).set_operation(name).send().await
+    }
+
+    /// The newest operations of an instance.
+    pub(super) async fn sql_operations(&self, project: &str, name: &str) -> Result<Vec<SqlOperation>, SdkError> {
+        let listed = self.jobs.list().set_project(project).set_instance(name).set_max_results(10_u32).send().await;
+        listed.map(|listed| listed.items)
+    }
+
+    /// The incidents that Google has told this project of and that are not over.
+    pub(super) async fn incidents(&self, project: &str) -> Result<Vec<Event>, SdkError> {
+        let parent = format!("projects/{project}/locations/global");
+        let request = self.health.list_events().set_parent(parent).set_filter("category=INCIDENT state=ACTIVE");
+        let mut events = request.by_item();
+        let mut found = Vec::new();
+        while let Some(event) = events.next().await {
+            found.push(event?);
+        }
+        Ok(found)
+    }
+
+    /// A global resource of Compute Engine, such as `backendServices/b`.
+    pub(super) async fn compute(&self, project: &str, resource: &str) -> Result<Value, SdkError> {
+        self.rest.get(Api::Compute, &format!("/compute/v1/projects/{project}/global/{resource}"), &[]).await
+    }
+
+    /// Which of these permissions the caller has in the project (source: `projects.testIamPermissions`; conditions,
+    /// deny policies and organisation policies may still refuse).
+    pub(super) async fn permitted(&self, project: &str, of: &[&str]) -> Result<Vec<String>, SdkError> {
+        let path = format!("/v3/projects/{project}:testIamPermissions");
+        let answer = self.rest.ask(Api::ResourceManager, &path, &json!({ "permissions": of })).await?;
+        Ok(texts(&answer))
+    }
+
+    /// The same for one Cloud Run service, which has permissions of its own.
+    pub(super) async fn permitted_on_service(&self, id: &ResourceId, of: &[&str]) -> Result<Vec<String>, SdkError> {
+        let name = super::cloud_run::path(id);
+        let permissions = of.iter().map(|permission| (*permission).to_owned());
+        let answer =
+            self.services.test_iam_permissions().set_resource(name).set_permissions(permissions).send().await?;
+        Ok(answer.permissions)
+    }
+
+    /// Whether an API, such as `run.googleapis.com`, is enabled in a project.
+    pub async fn api_is_enabled(&self, project: &str, api: &str) -> Result<bool, ReadError> {
+        let path = format!("/v1/projects/{project}/services/{api}");
+        let answer = self.rest.get(Api::ServiceUsage, &path, &[]).await;
+        let answer = answer.map_err(|error| ReadError::of(&whole(project), &error))?;
+        Ok(answer.get("state").and_then(Value::as_str) == Some("ENABLED"))
+    }
+
+    /// Whether the caller could open a support case: the API is enabled, and it may. Whether the support tier allows it
+    /// shows only when one is opened (facts, section 5).
+    pub async fn may_open_cases(&self, project: &str) -> Result<bool, ReadError> {
+        let had = self.permitted(project, &["cloudsupport.techCases.create"]).await;
+        let had = had.map_err(|error| ReadError::of(&whole(project), &error))?;
+        Ok(!had.is_empty() && self.api_is_enabled(project, "cloudsupport.googleapis.com").await?)
+    }
+
+    /// As whom calls are made (source: Google's OpenID Connect user info).
+    pub async fn principal(&self) -> Result<Principal, ReadError> {
+        let source = source();
+        if let Some(email) = &self.impersonated {
+            return Ok(Principal { email: Some(email.clone()), source: format!("impersonated, by {source}") });
+        }
+        match self.rest.get(Api::OpenId, "/v1/userinfo", &[]).await {
+            Ok(answer) => {
+                let email = answer.get("email").and_then(Value::as_str).map(str::to_owned);
+                Ok(Principal { email, source })
             }
-            Err(ReadError::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error),
+            // A token without the scope for it is still a token.
+            Err(error) if error.http_status_code().is_some_and(|status| status == 401 || status == 403) => {
+                Ok(Principal { email: None, source })
+            }
+            Err(error) => Err(ReadError::of(&whole("-"), &error)),
         }
+    }
+
+    /// What Google's clock says.
+    ///
+    /// # Errors
+    /// In words, if there is no answer, or none with a date.
+    pub async fn date(&self) -> Result<Timestamp, String> {
+        self.rest.date(Api::ResourceManager).await
     }
 }
 
-fn backoff() -> Result<ExponentialBackoff, google_cloud_gax::exponential_backoff::Error> {
-    ExponentialBackoffBuilder::new()
-        .with_initial_delay(Duration::from_millis(200))
-        .with_maximum_delay(Duration::from_secs(5))
-        .build()
+/// As whom calls are made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// The e-mail address of the account, if Google tells it.
+    pub email: Option<String>,
+    /// How the credentials were found.
+    pub source: String,
 }
 
-/// Plain REST with the SDK's credentials, for what the SDK cannot say.
-struct Rest {
-    http: reqwest::Client,
-    endpoint: String,
-    credentials: Credentials,
-}
-
-impl Rest {
-    async fn patch(
-        &self,
-        id: &ResourceId,
-        path: &str,
-        mask: &str,
-        body: &serde_json::Value,
-    ) -> Result<Operation, WriteError> {
-        let refused = |why: String| WriteError::Refused { resource: id.clone(), why };
-        let in_doubt = |why: String| WriteError::InDoubt { resource: id.clone(), why };
-        let headers = self.credentials.headers(http::Extensions::new()).await;
-        let headers = match headers.map_err(|error| refused(format!("no credentials: {error}")))? {
-            CacheableResource::New { data, .. } => data,
-            CacheableResource::NotModified => http::HeaderMap::new(),
-        };
-        let request = self.http.patch(format!("{}{path}", self.endpoint)).query(&[("updateMask", mask)]);
-        let answer = request.headers(headers).json(body).send().await.map_err(|error| {
-            let not_sent = error.is_connect() || error.is_builder();
-            WriteError::sort(id, None, not_sent, error.without_url().to_string())
-        })?;
-        let status = answer.status();
-        let bytes = answer.bytes().await.map_err(|error| in_doubt(error.without_url().to_string()))?;
-        if !status.is_success() {
-            let parsed = Status::try_from(&bytes).ok();
-            let code: Option<Code> = parsed.as_ref().map(|status| status.code).or_else(|| of_http(status.as_u16()));
-            let why =
-                parsed.map_or_else(|| status.to_string(), |status| format!("{}: {}", status.code, status.message));
-            return Err(WriteError::sort(id, code, false, why));
-        }
-        serde_json::from_slice(&bytes).map_err(|error| in_doubt(format!("the answer makes no sense: {error}")))
+/// Where application-default credentials come from (source: Google's documentation of them).
+#[expect(clippy::disallowed_methods, reason = "the environment is where they are looked for")]
+fn source() -> String {
+    match std::env::var_os("GOOGLE_APPLICATION_CREDENTIALS") {
+        Some(path) => format!("application-default credentials of {}", path.to_string_lossy()),
+        None => "application-default credentials".to_owned(),
     }
+}
+
+/// The project itself, where an error wants to name a resource.
+fn whole(project: &str) -> ResourceId {
+    let (kind, name) = ("gcp.project".to_owned(), project.to_owned());
+    ResourceId { kind, project: project.to_owned(), region: "global".to_owned(), name }
+}
+
+fn texts(answer: &Value) -> Vec<String> {
+    let listed = answer.get("permissions").and_then(Value::as_array).into_iter().flatten();
+    listed.filter_map(Value::as_str).map(str::to_owned).collect()
 }

@@ -4,15 +4,12 @@
 //! A Cloud Run write is accepted long before it is true. The service has come to rest when it is not
 //! reconciling; whether that is a success says its terminal condition. Source: `google/cloud/run/v2/service.proto`, the comments on `reconciling`.
 
-use google_cloud_gax::options::RequestOptionsBuilder as _;
-use google_cloud_gax::retry_policy::NeverRetry;
 use google_cloud_longrunning::model::operation::Result as Outcome;
 use google_cloud_run_v2::model::{Service, condition::State as ConditionState};
-use google_cloud_wkt::FieldMask;
 
-use super::cloud::{ATTEMPT, Cloud};
+use super::cloud::Cloud;
 use super::error::{ReadError, WriteError};
-use super::{Progress, Seen};
+use super::{Progress, Seen, Validity, Writer};
 use crate::run::ResourceId;
 
 /// Stands for an operation whose name is not known: the service itself says when it is over.
@@ -24,7 +21,7 @@ pub(super) fn path(id: &ResourceId) -> String {
 }
 
 pub(super) async fn get(cloud: &Cloud, id: &ResourceId) -> Result<Service, ReadError> {
-    cloud.services.get_service().set_name(path(id)).send().await.map_err(|error| ReadError::of(id, &error))
+    cloud.service(&path(id)).await.map_err(|error| ReadError::of(id, &error))
 }
 
 /// Reads the service, and the name of what is changing it.
@@ -40,19 +37,48 @@ pub(super) async fn observe<S>(
     Ok(Seen { state: state(&service), etag: Some(service.etag), operation, trouble })
 }
 
-/// Writes one part of the service, if it still has this etag. Sent once.
+/// Writes one part of the service, if it still has this etag.
 pub(super) async fn patch<S>(
-    cloud: &Cloud,
+    writer: &Writer,
     id: &ResourceId,
     service: Service,
     mask: &str,
 ) -> Result<Progress<S>, WriteError> {
-    let request = cloud.services.update_service().set_service(service);
-    // A mistyped service must not come to life.
-    let request = request.set_update_mask(FieldMask::default().set_paths([mask])).set_allow_missing(false);
-    let operation = request.with_retry_policy(NeverRetry).with_attempt_timeout(ATTEMPT).send().await;
-    let operation = operation.map_err(|error| WriteError::of(id, &error))?;
+    let operation = writer.patch_service(id, service, mask).await?;
     Ok(Progress::Running { operation: operation.name })
+}
+
+/// Reads the service again to change a part of it, if its etag is still this one.
+pub(super) async fn get_unmoved(cloud: &Cloud, id: &ResourceId, etag: Option<&str>) -> Result<Service, WriteError> {
+    let refused = |error: ReadError| WriteError::Refused { resource: id.clone(), why: error.to_string() };
+    let service = get(cloud, id).await.map_err(refused)?;
+    if Some(service.etag.as_str()) != etag {
+        return Err(WriteError::Conflict { resource: id.clone(), why: "its etag moved".to_owned() });
+    }
+    Ok(service)
+}
+
+/// Asks the API whether it would take a write.
+pub(super) async fn validate(
+    cloud: &Cloud,
+    id: &ResourceId,
+    wanted: Result<Service, WriteError>,
+    mask: &str,
+) -> Result<Validity, ReadError> {
+    let service = match wanted {
+        Ok(service) => service,
+        Err(error) => return Ok(Validity::Refused { why: error.to_string() }),
+    };
+    match cloud.validate_service(service, mask).await {
+        Ok(()) => Ok(Validity::Accepted),
+        Err(error) => match ReadError::of(id, &error) {
+            // What the caller may not do, and what is asked of a cloud in trouble, says nothing of the write itself.
+            error @ (ReadError::Refused { denied: false, .. } | ReadError::NotFound { .. }) => {
+                Ok(Validity::Refused { why: error.to_string() })
+            }
+            error => Err(error),
+        },
+    }
 }
 
 /// Asks how an operation stands. `done` says that it ended; the service, once at rest, says what came of it.
@@ -64,7 +90,7 @@ pub(super) async fn poll<S>(
     state: impl FnOnce(&Service) -> S,
 ) -> Result<Progress<S>, ReadError> {
     if operation != RECONCILING {
-        let answer = cloud.services.get_operation().set_name(operation).send().await;
+        let answer = cloud.run_operation(operation).await;
         let answer = answer.map_err(|error| ReadError::of(id, &error))?;
         if !answer.done {
             return Ok(Progress::Running { operation: answer.name });
@@ -111,15 +137,11 @@ pub(super) fn is_ready(service: &Service) -> bool {
 }
 
 async fn running(cloud: &Cloud, id: &ResourceId) -> Result<String, ReadError> {
-    use google_cloud_gax::paginator::ItemPaginator as _;
     let location = format!("projects/{}/locations/{}", id.project, id.region);
-    let mut operations = cloud.services.list_operations().set_name(location).by_item();
-    while let Some(operation) = operations.next().await {
-        let operation = operation.map_err(|error| ReadError::of(id, &error))?;
+    let operations = cloud.run_operations(&location).await.map_err(|error| ReadError::of(id, &error))?;
+    let ours = operations.into_iter().find(|operation| {
         let target = operation.metadata.as_ref().and_then(|any| any.to_msg::<Service>().ok());
-        if !operation.done && target.is_some_and(|service| service.name == path(id)) {
-            return Ok(operation.name);
-        }
-    }
-    Ok(RECONCILING.to_owned())
+        target.is_some_and(|service| service.name == path(id))
+    });
+    Ok(ours.map_or_else(|| RECONCILING.to_owned(), |operation| operation.name))
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cloud::Cloud;
 use super::error::{ReadError, WriteError};
-use super::{Kind, Progress, Seen};
+use super::{Kind, Observable, Progress, Seen, Writer};
 use crate::run::{ResourceId, Reversibility};
 
 /// What `min_instances` may be.
@@ -70,7 +70,7 @@ impl Connector {
     }
 
     async fn read(&self, id: &ResourceId) -> Result<(State, Option<String>), ReadError> {
-        let connector = self.cloud.vpc.get_connector().set_name(path(id)).send().await;
+        let connector = self.cloud.connector(&path(id)).await;
         let connector = connector.map_err(|error| ReadError::of(id, &error))?;
         let trouble = (connector.state == ApiState::Error).then(|| "the connector is in state ERROR".to_owned());
         let state = State {
@@ -84,29 +84,47 @@ impl Connector {
 
     /// The unfinished operation on this connector, if there is one.
     async fn running(&self, id: &ResourceId) -> Result<Option<String>, ReadError> {
-        use google_cloud_gax::paginator::ItemPaginator as _;
         let location = format!("projects/{}/locations/{}", id.project, id.region);
-        let mut operations = self.cloud.vpc.list_operations().set_name(location).by_item();
-        while let Some(operation) = operations.next().await {
-            let operation = operation.map_err(|error| ReadError::of(id, &error))?;
+        let operations = self.cloud.vpc_operations(&location).await.map_err(|error| ReadError::of(id, &error))?;
+        let ours = operations.into_iter().find(|operation| {
             let target = operation.metadata.as_ref().and_then(|any| any.to_msg::<OperationMetadata>().ok());
-            if !operation.done && target.is_some_and(|metadata| metadata.target == path(id)) {
-                return Ok(Some(operation.name));
-            }
-        }
-        Ok(None)
+            target.is_some_and(|metadata| metadata.target == path(id))
+        });
+        Ok(ours.map(|operation| operation.name))
+    }
+}
+
+impl Observable for Connector {
+    type State = State;
+
+    const NAME: &'static str = "gcp.connector";
+
+    async fn observe(&self, id: &ResourceId) -> Result<Seen<State>, ReadError> {
+        // At the same time: an operation that begins or ends between the two shows in the state.
+        let (operation, seen) = futures::join!(self.running(id), self.read(id));
+        let ((state, trouble), operation) = (seen?, operation?);
+        let operation = operation.or_else(|| (state.state == "UPDATING").then(|| UPDATING.to_owned()));
+        Ok(Seen { state, etag: None, operation, trouble })
     }
 }
 
 impl Kind for Connector {
-    type State = State;
     type Owned = Owned;
-
-    const NAME: &'static str = "gcp.connector";
 
     /// Source: gcloud's reference ("greater than or equal to the currently set …"); the Terraform provider
     /// replaces a connector that should shrink. Whether a machine type can be changed back is not documented.
     fn allowed(from: &Owned, to: &Owned) -> Result<Reversibility, String> {
+        for (name, wanted, range) in
+            [("min_instances", to.min_instances, MIN_INSTANCES), ("max_instances", to.max_instances, MAX_INSTANCES)]
+        {
+            if let Some(wanted) = wanted.filter(|wanted| !range.contains(wanted)) {
+                return Err(format!(
+                    "{name} cannot become {wanted}: a connector takes {} to {}",
+                    range.start(),
+                    range.end()
+                ));
+            }
+        }
         let shrinks = |from: Option<i64>, to: Option<i64>| matches!((from, to), (Some(from), Some(to)) if to < from);
         for (name, from, to) in [
             ("min_instances", from.min_instances, to.min_instances),
@@ -133,15 +151,13 @@ impl Kind for Connector {
         Ok(if why.is_empty() { Reversibility::Reversible } else { Reversibility::OneWay { why } })
     }
 
-    async fn observe(&self, id: &ResourceId) -> Result<Seen<State>, ReadError> {
-        // In this order: an operation that ends in between shows in the state.
-        let operation = self.running(id).await?;
-        let (state, trouble) = self.read(id).await?;
-        let operation = operation.or_else(|| (state.state == "UPDATING").then(|| UPDATING.to_owned()));
-        Ok(Seen { state, etag: None, operation, trouble })
-    }
-
-    async fn write(&self, id: &ResourceId, seen: &Seen<State>, to: &Owned) -> Result<Progress<State>, WriteError> {
+    async fn write(
+        &self,
+        writer: &Writer,
+        id: &ResourceId,
+        seen: &Seen<State>,
+        to: &Owned,
+    ) -> Result<Progress<State>, WriteError> {
         if seen.state.state != "READY" {
             let why = format!("it is {}, and only a READY connector can be changed", seen.state.state);
             return Err(WriteError::Refused { resource: id.clone(), why });
@@ -157,13 +173,13 @@ impl Kind for Connector {
             body.insert("machineType".into(), machine_type.clone().into());
             mask.push("machineType");
         }
-        let operation = self.cloud.patch_connector(id, &mask.join(","), &body.into()).await?;
+        let operation = writer.patch_connector(id, &mask.join(","), &body.into()).await?;
         Ok(Progress::Running { operation: operation.name })
     }
 
     async fn poll(&self, id: &ResourceId, operation: &str) -> Result<Progress<State>, ReadError> {
         if operation != UPDATING {
-            let answer = self.cloud.vpc.get_operation().set_name(operation).send().await;
+            let answer = self.cloud.vpc_operation(operation).await;
             let answer = answer.map_err(|error| ReadError::of(id, &error))?;
             if !answer.done {
                 return Ok(Progress::Running { operation: answer.name });

@@ -35,6 +35,8 @@ pub enum ReadError {
         resource: ResourceId,
         /// The API's words.
         why: String,
+        /// Whether it is the caller who may not.
+        denied: bool,
     },
     /// No answer, or one that promises another: worth asking again.
     #[error("{resource} cannot be read right now: {why}")]
@@ -103,8 +105,12 @@ impl ReadError {
                 | Code::DeadlineExceeded
                 | Code::Aborted,
             ) => ReadError::Unavailable { resource, why },
-            Some(_) => ReadError::Refused { resource, why },
-            None if error.is_binding() || error.is_authentication() => ReadError::Refused { resource, why },
+            Some(code) => {
+                let denied = matches!(code, Code::PermissionDenied | Code::Unauthenticated);
+                ReadError::Refused { resource, why, denied }
+            }
+            None if error.is_binding() => ReadError::Refused { resource, why, denied: false },
+            None if error.is_authentication() => ReadError::Refused { resource, why, denied: true },
             None if error.is_deserialization() => ReadError::Garbled { resource, why },
             None => ReadError::Unavailable { resource, why },
         }
@@ -146,7 +152,9 @@ impl WriteError {
 
 /// The canonical code, also where the answer was not Google-shaped (a proxy's page).
 fn code(error: &SdkError) -> Option<Code> {
-    error.status().map(|status| status.code).or_else(|| error.http_status_code().and_then(of_http))
+    // Compute Engine and Cloud SQL give no canonical code, only HTTP's.
+    let named = error.status().map(|status| status.code).filter(|code| *code != Code::Unknown);
+    named.or_else(|| error.http_status_code().and_then(of_http)).or_else(|| error.status().map(|status| status.code))
 }
 
 /// Source: the HTTP mapping in `google/rpc/code.proto`.

@@ -1,16 +1,25 @@
 //! What has state in the cloud, one file a kind.
 //!
-//! A kind knows four verbs — [`allowed`](Kind::allowed), [`observe`](Kind::observe), [`write`](Kind::write),
-//! [`poll`](Kind::poll) — and no `undo`: undoing is a write with the ends swapped. Kinds are typed inside
-//! their own file and JSON outside it ([`AnyKind`]), so that the engine and the journal never learn what a
-//! connector is.
+//! Everything can be looked at ([`Observable`]); what can be changed ([`Kind`]) has three more verbs —
+//! [`allowed`](Kind::allowed), [`write`](Kind::write), [`poll`](Kind::poll) — and no `undo`: undoing is a write with the
+//! ends swapped. Kinds are typed inside their own file and JSON outside it ([`AnyKind`]), so that the engine and the
+//! journal never learn what a connector is. Looking needs a [`Cloud`], and writing a [`Writer`] besides.
 
+mod backend_service;
+mod certificate;
 pub mod cloud;
 mod cloud_run;
 pub mod connector;
 mod error;
+mod permission;
+mod rest;
+pub mod revision;
+pub mod scaling;
 pub mod service;
+mod service_health;
+pub mod sql;
 pub mod traffic;
+mod writer;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,8 +29,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-pub use self::cloud::{Cloud, Endpoint};
+pub use self::cloud::{Cloud, Endpoint, Principal};
 pub use self::error::{BuildError, ReadError, WriteError};
+pub use self::permission::{Permission, has_of, needed, product};
+pub use self::writer::Writer;
 use crate::run::{Change, ResourceId, Reversibility, covers};
 
 /// What is there now. An unfinished operation counts: the state alone would lie about the near future.
@@ -54,27 +65,57 @@ pub enum Progress<S> {
     },
 }
 
-/// One kind of resource.
-pub trait Kind: Send + Sync + 'static {
+/// What the API said to a write that it was only asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Validity {
+    /// It would be taken.
+    Accepted,
+    /// It would be refused.
+    Refused {
+        /// The API's words.
+        why: String,
+    },
+    /// The API has no way to ask.
+    NotAsked,
+}
+
+/// Something that can be looked at.
+pub trait Observable: Send + Sync + 'static {
     /// Everything that is observed.
     type State: Serialize + Send + Sync;
-    /// The fields that a change may own. Absent fields belong to somebody else.
-    type Owned: DeserializeOwned + Send + Sync;
 
     /// Its name in resource ids, such as `gcp.connector`.
     const NAME: &'static str;
+
+    /// Looks at the state and at running operations.
+    fn observe(&self, id: &ResourceId) -> impl Future<Output = Result<Seen<Self::State>, ReadError>> + Send;
+}
+
+/// Something that can be changed.
+pub trait Kind: Observable {
+    /// The fields that a change may own. Absent fields belong to somebody else.
+    type Owned: DeserializeOwned + Send + Sync;
 
     /// May this move be made at all, and back? Pure: the planner asks before anybody says yes. An error says
     /// why the API would refuse.
     fn allowed(from: &Self::Owned, to: &Self::Owned) -> Result<Reversibility, String>;
 
-    /// Looks at the state and at running operations.
-    fn observe(&self, id: &ResourceId) -> impl Future<Output = Result<Seen<Self::State>, ReadError>> + Send;
+    /// Asks the API whether it would take the write, where it can be asked. Changes nothing.
+    fn validate(
+        &self,
+        id: &ResourceId,
+        seen: &Seen<Self::State>,
+        to: &Self::Owned,
+    ) -> impl Future<Output = Result<Validity, ReadError>> + Send {
+        let _ = (id, seen, to);
+        async { Ok(Validity::NotAsked) }
+    }
 
     /// Writes the owned fields on top of what was seen. Called only if what was seen is what the change
     /// starts from; conditional on the etag where the API has one.
     fn write(
         &self,
+        writer: &Writer,
         id: &ResourceId,
         seen: &Seen<Self::State>,
         to: &Self::Owned,
@@ -100,16 +141,30 @@ pub enum Written {
     },
 }
 
-/// A kind for those who do not care which.
-pub trait AnyKind: Send + Sync {
-    /// See [`Kind::allowed`].
-    fn allowed(&self, from: &Value, to: &Value) -> Result<Reversibility, String>;
-    /// See [`Kind::observe`].
+/// Something observable, for those who do not care what.
+pub trait AnyObservable: Send + Sync {
+    /// See [`Observable::observe`].
     fn observe<'a>(&'a self, id: &'a ResourceId) -> BoxFuture<'a, Result<Seen<Value>, ReadError>>;
+}
+
+/// A kind, for those who do not care which.
+pub trait AnyKind: AnyObservable {
+    /// See [`Kind::validate`].
+    fn validate<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, Result<Validity, ReadError>>;
     /// Looks, compares with `from`, and writes only if nothing moved.
-    fn write<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, Result<Written, WriteError>>;
+    fn write<'a>(&'a self, writer: &'a Writer, change: &'a Change) -> BoxFuture<'a, Result<Written, WriteError>>;
     /// See [`Kind::poll`].
     fn poll<'a>(&'a self, id: &'a ResourceId, operation: &'a str) -> BoxFuture<'a, Result<Progress<Value>, ReadError>>;
+}
+
+impl<O: Observable> AnyObservable for O {
+    fn observe<'a>(&'a self, id: &'a ResourceId) -> BoxFuture<'a, Result<Seen<Value>, ReadError>> {
+        Box::pin(async move {
+            let seen = Observable::observe(self, id).await?;
+            let state = untyped(id, &seen.state)?;
+            Ok(Seen { state, etag: seen.etag, operation: seen.operation, trouble: seen.trouble })
+        })
+    }
 }
 
 /// How often a write is tried again when somebody changed *another* field between the look and the write.
@@ -117,26 +172,23 @@ const CONFLICTS: u32 = 3;
 
 /// The only place that knows both worlds.
 impl<K: Kind> AnyKind for K {
-    fn allowed(&self, from: &Value, to: &Value) -> Result<Reversibility, String> {
-        K::allowed(&typed(from)?, &typed(to)?)
-    }
-
-    fn observe<'a>(&'a self, id: &'a ResourceId) -> BoxFuture<'a, Result<Seen<Value>, ReadError>> {
+    fn validate<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, Result<Validity, ReadError>> {
         Box::pin(async move {
-            let seen = Kind::observe(self, id).await?;
-            let state = untyped(id, &seen.state)?;
-            Ok(Seen { state, etag: seen.etag, operation: seen.operation, trouble: seen.trouble })
+            let id = &change.resource;
+            let to = typed(&change.to).map_err(|why| ReadError::Garbled { resource: id.clone(), why })?;
+            let seen = Observable::observe(self, id).await?;
+            Kind::validate(self, id, &seen, &to).await
         })
     }
 
-    fn write<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, Result<Written, WriteError>> {
+    fn write<'a>(&'a self, writer: &'a Writer, change: &'a Change) -> BoxFuture<'a, Result<Written, WriteError>> {
         Box::pin(async move {
             let id = &change.resource;
             let not_sent = |why: String| WriteError::Refused { resource: id.clone(), why };
             let to = typed(&change.to).map_err(not_sent)?;
             let mut conflicts = 0;
             loop {
-                let seen = Kind::observe(self, id).await.map_err(|error| not_sent(error.to_string()))?;
+                let seen = Observable::observe(self, id).await.map_err(|error| not_sent(error.to_string()))?;
                 let now = untyped(id, &seen.state).map_err(|error| not_sent(error.to_string()))?;
                 if !covers(&now, &change.from) {
                     return Ok(Written::Drifted { now });
@@ -144,7 +196,7 @@ impl<K: Kind> AnyKind for K {
                 if let Some(operation) = &seen.operation {
                     return Err(not_sent(format!("another operation is running on it: {operation}")));
                 }
-                match Kind::write(self, id, &seen, &to).await {
+                match Kind::write(self, writer, id, &seen, &to).await {
                     Err(WriteError::Conflict { .. }) if conflicts < CONFLICTS => conflicts += 1,
                     written => return Ok(Written::Sent(progress(id, written?))),
                 }
@@ -177,26 +229,49 @@ fn progress<S: Serialize>(id: &ResourceId, progress: Progress<S>) -> Progress<Va
     }
 }
 
-/// Every kind on one cloud, by name.
-pub struct Kinds(BTreeMap<&'static str, Box<dyn AnyKind>>);
+/// Everything that can be looked at on one cloud, and what of it can be changed, by name.
+pub struct Kinds {
+    observable: BTreeMap<&'static str, Arc<dyn AnyObservable>>,
+    changeable: BTreeMap<&'static str, Arc<dyn AnyKind>>,
+}
 
 impl Kinds {
     /// All kinds of resource, on this cloud.
     pub fn on(cloud: &Arc<Cloud>) -> Kinds {
-        let mut kinds = Kinds(BTreeMap::new());
-        kinds.add(connector::Connector::on(cloud));
-        kinds.add(service::Service::on(cloud));
-        kinds.add(traffic::Traffic::on(cloud));
+        let mut kinds = Kinds { observable: BTreeMap::new(), changeable: BTreeMap::new() };
+        kinds.changes(connector::Connector::on(cloud));
+        kinds.changes(service::Service::on(cloud));
+        kinds.changes(traffic::Traffic::on(cloud));
+        kinds.changes(scaling::Scaling::on(cloud));
+        kinds.changes(sql::Sql::on(cloud));
+        kinds.shows(revision::Revision::on(cloud));
+        kinds.shows(backend_service::BackendService::on(cloud));
+        kinds.shows(certificate::Certificate::on(cloud));
+        kinds.shows(service_health::Incidents::on(cloud));
         kinds
     }
 
-    fn add<K: Kind>(&mut self, kind: K) {
-        self.0.insert(K::NAME, Box::new(kind));
+    fn changes<K: Kind>(&mut self, kind: K) {
+        let kind = Arc::new(kind);
+        self.observable.insert(K::NAME, kind.clone());
+        self.changeable.insert(K::NAME, kind);
     }
 
-    /// The kind of a resource.
+    fn shows<O: Observable>(&mut self, observable: O) {
+        self.observable.insert(O::NAME, Arc::new(observable));
+    }
+
+    /// Looks at a resource of whatever kind.
+    pub async fn observe(&self, id: &ResourceId) -> Result<Seen<Value>, ReadError> {
+        match self.observable.get(id.kind.as_str()) {
+            Some(kind) => kind.observe(id).await,
+            None => Err(ReadError::NoSuchKind { resource: id.clone() }),
+        }
+    }
+
+    /// The kind of a resource that can be changed.
     pub fn of(&self, id: &ResourceId) -> Result<&dyn AnyKind, ReadError> {
-        let kind = self.0.get(id.kind.as_str()).map(AsRef::as_ref);
+        let kind = self.changeable.get(id.kind.as_str()).map(AsRef::as_ref);
         kind.ok_or_else(|| ReadError::NoSuchKind { resource: id.clone() })
     }
 }

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::cloud::Cloud;
 use super::cloud_run::{self, short};
 use super::error::{ReadError, WriteError};
-use super::{Kind, Progress, Seen};
+use super::{Kind, Observable, Progress, Seen, Validity, Writer};
 use crate::run::{ResourceId, Reversibility};
 
 /// What a service runs.
@@ -55,27 +55,12 @@ impl Service {
     }
 }
 
-impl Kind for Service {
-    type State = State;
-    type Owned = Owned;
-
-    const NAME: &'static str = "gcp.run.service";
-
-    fn allowed(_: &Owned, _: &Owned) -> Result<Reversibility, String> {
-        Ok(Reversibility::Reversible)
-    }
-
-    async fn observe(&self, id: &ResourceId) -> Result<Seen<State>, ReadError> {
-        cloud_run::observe(&self.cloud, id, cloud_run::trouble, state).await
-    }
-
-    async fn write(&self, id: &ResourceId, seen: &Seen<State>, to: &Owned) -> Result<Progress<State>, WriteError> {
+impl Service {
+    /// What is sent so that the service runs this. The template is written whole, so that what others set in it stays;
+    /// the etag guards it.
+    async fn wanted(&self, id: &ResourceId, seen: &Seen<State>, to: &Owned) -> Result<ApiService, WriteError> {
         let refused = |why: String| WriteError::Refused { resource: id.clone(), why };
-        // The template is written whole, so that what others set in it stays; the etag guards it.
-        let mut service = cloud_run::get(&self.cloud, id).await.map_err(|error| refused(error.to_string()))?;
-        if Some(&service.etag) != seen.etag.as_ref() {
-            return Err(WriteError::Conflict { resource: id.clone(), why: "its etag moved".to_owned() });
-        }
+        let mut service = cloud_run::get_unmoved(&self.cloud, id, seen.etag.as_deref()).await?;
         let mut template = service.template.take().unwrap_or_default();
         let serving = serving(&template.containers).and_then(|place| template.containers.get_mut(place));
         let Some(container) = serving else {
@@ -83,8 +68,39 @@ impl Kind for Service {
         };
         container.image.clone_from(&to.image);
         template.revision = to.revision.clone().unwrap_or_default();
-        let want = ApiService::new().set_name(path(id)).set_etag(service.etag).set_template(template);
-        cloud_run::patch(&self.cloud, id, want, "template").await
+        Ok(ApiService::new().set_name(path(id)).set_etag(service.etag).set_template(template))
+    }
+}
+
+impl Observable for Service {
+    type State = State;
+
+    const NAME: &'static str = "gcp.run.service";
+
+    async fn observe(&self, id: &ResourceId) -> Result<Seen<State>, ReadError> {
+        cloud_run::observe(&self.cloud, id, cloud_run::trouble, state).await
+    }
+}
+
+impl Kind for Service {
+    type Owned = Owned;
+
+    fn allowed(_: &Owned, _: &Owned) -> Result<Reversibility, String> {
+        Ok(Reversibility::Reversible)
+    }
+
+    async fn validate(&self, id: &ResourceId, seen: &Seen<State>, to: &Owned) -> Result<Validity, ReadError> {
+        cloud_run::validate(&self.cloud, id, self.wanted(id, seen, to).await, "template").await
+    }
+
+    async fn write(
+        &self,
+        writer: &Writer,
+        id: &ResourceId,
+        seen: &Seen<State>,
+        to: &Owned,
+    ) -> Result<Progress<State>, WriteError> {
+        cloud_run::patch(writer, id, self.wanted(id, seen, to).await?, "template").await
     }
 
     async fn poll(&self, id: &ResourceId, operation: &str) -> Result<Progress<State>, ReadError> {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::cloud::Cloud;
 use super::cloud_run::{self, short};
 use super::error::{ReadError, WriteError};
-use super::{Kind, Progress, Seen};
+use super::{Kind, Observable, Progress, Seen, Validity, Writer};
 use crate::run::{ResourceId, Reversibility};
 
 /// Stands for whichever revision became ready last.
@@ -82,39 +82,56 @@ impl Traffic {
     }
 }
 
-impl Kind for Traffic {
+impl Observable for Traffic {
     type State = Split;
-    type Owned = Split;
 
     const NAME: &'static str = "gcp.run.traffic";
+
+    async fn observe(&self, id: &ResourceId) -> Result<Seen<Split>, ReadError> {
+        cloud_run::observe(&self.cloud, id, not_routed, split).await
+    }
+}
+
+impl Kind for Traffic {
+    type Owned = Split;
 
     fn allowed(_: &Split, to: &Split) -> Result<Reversibility, String> {
         let sum: i64 = to.targets.iter().map(|target| target.percent).sum();
         if sum == 100 { Ok(Reversibility::Reversible) } else { Err(format!("the shares add up to {sum} %, not 100 %")) }
     }
 
-    async fn observe(&self, id: &ResourceId) -> Result<Seen<Split>, ReadError> {
-        cloud_run::observe(&self.cloud, id, not_routed, split).await
+    async fn validate(&self, id: &ResourceId, seen: &Seen<Split>, to: &Split) -> Result<Validity, ReadError> {
+        cloud_run::validate(&self.cloud, id, Ok(wanted(id, seen, to)), "traffic").await
     }
 
-    async fn write(&self, id: &ResourceId, seen: &Seen<Split>, to: &Split) -> Result<Progress<Split>, WriteError> {
-        let targets = to.targets.iter().map(|target| {
-            let entry = TrafficTarget::new().set_percent(i32::try_from(target.percent).unwrap_or_default());
-            let entry = entry.set_tag(target.tag.clone().unwrap_or_default());
-            if target.revision == LATEST {
-                entry.set_type(Allocation::Latest)
-            } else {
-                entry.set_type(Allocation::Revision).set_revision(target.revision.clone())
-            }
-        });
-        let want = Service::new().set_name(cloud_run::path(id)).set_traffic(targets);
-        let want = want.set_etag(seen.etag.clone().unwrap_or_default());
-        cloud_run::patch(&self.cloud, id, want, "traffic").await
+    async fn write(
+        &self,
+        writer: &Writer,
+        id: &ResourceId,
+        seen: &Seen<Split>,
+        to: &Split,
+    ) -> Result<Progress<Split>, WriteError> {
+        cloud_run::patch(writer, id, wanted(id, seen, to), "traffic").await
     }
 
     async fn poll(&self, id: &ResourceId, operation: &str) -> Result<Progress<Split>, ReadError> {
         cloud_run::poll(&self.cloud, id, operation, not_routed, split).await
     }
+}
+
+/// What is sent so that the service routes so.
+fn wanted(id: &ResourceId, seen: &Seen<Split>, to: &Split) -> Service {
+    let targets = to.targets.iter().map(|target| {
+        let entry = TrafficTarget::new().set_percent(i32::try_from(target.percent).unwrap_or_default());
+        let entry = entry.set_tag(target.tag.clone().unwrap_or_default());
+        if target.revision == LATEST {
+            entry.set_type(Allocation::Latest)
+        } else {
+            entry.set_type(Allocation::Revision).set_revision(target.revision.clone())
+        }
+    });
+    let want = Service::new().set_name(cloud_run::path(id)).set_traffic(targets);
+    want.set_etag(seen.etag.clone().unwrap_or_default())
 }
 
 /// What is wrong if the service does not route as its split says. Its terminal condition cannot tell: it

@@ -38,6 +38,16 @@ impl Change {
 pub enum Reversibility {
     /// The swap is an ordinary change.
     Reversible,
+    /// The swap is an ordinary change, and does not bring everything back.
+    WithLoss {
+        /// What is lost.
+        why: String,
+    },
+    /// The swap is an ordinary change; either way something restarts, and its connections break.
+    Restarts {
+        /// What restarts, and why.
+        why: String,
+    },
     /// The API refuses the swap. Such a change wants an acknowledgement of its own.
     OneWay {
         /// Why there is no way back, for the person who must decide.
@@ -50,15 +60,26 @@ impl Reversibility {
     pub fn is_one_way(&self) -> bool {
         matches!(self, Reversibility::OneWay { .. })
     }
+
+    /// What a person should know of it before saying yes.
+    pub fn caution(&self) -> Option<String> {
+        match self {
+            Reversibility::Reversible => None,
+            Reversibility::WithLoss { why } => Some(format!("undoing it does not bring everything back: {why}")),
+            Reversibility::Restarts { why } => Some(format!("restarts it: {why}")),
+            Reversibility::OneWay { why } => Some(format!("cannot be undone: {why}")),
+        }
+    }
 }
 
 /// Whether what was seen is what was wanted: every field that `wanted` names is there and equal.
 ///
-/// Fields that `wanted` does not name belong to somebody else and do not count.
+/// Fields that `wanted` does not name belong to somebody else and do not count; one that it names `null` must not be
+/// there.
 pub fn covers(seen: &Value, wanted: &Value) -> bool {
     match (seen, wanted) {
         (Value::Object(seen), Value::Object(wanted)) => {
-            wanted.iter().all(|(key, value)| seen.get(key).is_some_and(|there| covers(there, value)))
+            wanted.iter().all(|(key, value)| seen.get(key).map_or(value.is_null(), |there| covers(there, value)))
         }
         _ => seen == wanted,
     }

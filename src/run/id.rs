@@ -158,11 +158,10 @@ impl FromStr for ResourceId {
     type Err = BadId;
 
     fn from_str(text: &str) -> Result<ResourceId, BadId> {
-        let mut parts = text.split('/').map(str::to_owned);
-        match (parts.next(), parts.next(), parts.next(), parts.next(), parts.next()) {
-            (Some(kind), Some(project), Some(region), Some(name), None) => {
-                Ok(ResourceId { kind, project, region, name })
-            }
+        // A name may have slashes of its own: a revision's has its service's before it.
+        let mut parts = text.splitn(4, '/').map(str::to_owned);
+        match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some(kind), Some(project), Some(region), Some(name)) => Ok(ResourceId { kind, project, region, name }),
             _ => Err(BadId { text: text.to_owned(), wanted: "a resource id (`KIND/PROJECT/REGION/NAME`)" }),
         }
     }

@@ -6,6 +6,7 @@
 
 mod change;
 mod diff;
+mod digest;
 mod event;
 mod id;
 mod task;
@@ -13,6 +14,7 @@ mod view;
 
 pub use change::{Change, Reversibility, covers};
 pub use diff::{Difference, words};
+pub use digest::{Hash, digest};
 pub use event::{Choice, Ending, Entry, Event, Failure, GateOutcome, Left, Operator, Question, Refusal};
 pub use id::{OpId, ResourceId, RunId, TaskId, Way};
 pub use task::{OnFailure, Task};

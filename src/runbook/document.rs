@@ -69,6 +69,11 @@ impl Path {
         self.with(Part::Index(index))
     }
 
+    /// Whether it stands in the table or array at `other`.
+    pub fn is_within(&self, other: &Path) -> bool {
+        self.0.len() > other.0.len() && self.0.starts_with(&other.0)
+    }
+
     fn with(&self, part: Part) -> Path {
         let mut parts = self.0.clone();
         parts.push(part);

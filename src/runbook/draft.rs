@@ -140,7 +140,7 @@ impl Draft {
     /// The runbook, if everything could be read and every input that is used has a value.
     pub fn into_runbook(self) -> Option<Runbook> {
         // From here on, what could not be read is not there.
-        if !self.whole || !self.unresolved.is_empty() {
+        if !self.whole || !self.unresolved.is_subset(&self.later) {
             return None;
         }
         let probes = self.probes.into_iter().map(|(name, probe)| Some((name, probe.into_read()?)));
@@ -155,6 +155,33 @@ impl Draft {
             guards: guards.collect::<Option<_>>()?,
             escalation: self.escalation.into_read(),
             closure: self.closure.into_read().unwrap_or_default(),
+        })
+    }
+}
+
+impl Draft {
+    /// As much of the runbook as could be read, for whoever wants to see what the rest would do; never to be run.
+    pub fn salvage(self) -> Option<Runbook> {
+        let readable = |path: &Path| !self.unresolved.iter().any(|unresolved| unresolved.is_within(path));
+        let target = self.target.into_read().filter(|_| readable(&Path::root().key("target")))?;
+        let probes = self.probes.into_iter().filter(|(name, _)| readable(&Path::probe(name)));
+        let probes = probes.filter_map(|(name, probe)| Some((name, probe.into_read()?))).collect();
+        let phases = self.phases.into_iter().enumerate().filter_map(|(phase, draft)| {
+            let steps = draft.steps.into_iter().enumerate().filter(|(step, _)| readable(&Path::step(phase, *step)));
+            let steps = steps.filter_map(|(_, step)| step.into_step()).collect();
+            let PhaseDraft { name, title, budget, on_failure, .. } = draft;
+            Some(Phase { name: name?, title, budget, on_failure, steps })
+        });
+        Some(Runbook {
+            about: self.about.into_read()?,
+            target,
+            probes,
+            symptom: Vec::new(),
+            limits: self.limits.into_read().unwrap_or_default(),
+            phases: phases.collect(),
+            guards: Vec::new(),
+            escalation: None,
+            closure: Vec::new(),
         })
     }
 }

@@ -233,12 +233,20 @@ impl Served {
         })
     }
 
-    /// Writes that the cloud accepted, as `METHOD PATH`.
+    /// Writes that the cloud was sent, as `METHOD PATH`. What only asks is none.
     pub fn writes(&self) -> Vec<String> {
+        let asks = |line: &String| {
+            let ways = ["validateOnly=true", ":testIamPermissions", "/entries:list", "/prometheus/api/v1/query"];
+            line.starts_with("GET ") || ways.iter().any(|way| line.contains(way))
+        };
+        self.requests().into_iter().filter(|line| !asks(line)).collect()
+    }
+
+    /// Everything that the cloud was sent, as `METHOD PATH`.
+    pub fn requests(&self) -> Vec<String> {
         let requests = self.get("/_sim/requests");
-        let writes = requests.as_array().unwrap().iter().filter(|request| request["method"] != "GET");
-        writes
-            .map(|request| format!("{} {}", request["method"].as_str().unwrap(), request["path"].as_str().unwrap()))
-            .collect()
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let line = |request: &Value| format!("{} {}", text(&request["method"]), text(&request["path"]));
+        requests.as_array().unwrap().iter().map(line).collect()
     }
 }

@@ -39,11 +39,11 @@ fn faults(subject: &Subject<'_>, path: &Path, gate: &gate::Rule) -> Vec<Diagnost
     }
     let Some(rate) = gate.max_failure_rate else { return found };
     // Without a duration a gate asks for one sample of each probe.
-    let samples = (gate.hold.as_nanos() / gate.every.as_nanos().max(1)).max(1);
+    let samples = gate::samples_in(gate.hold, gate.every).samples;
     let percent = percent(rate);
     let place = subject.place(&path.key("max_failure_rate"));
     match gate::samples_needed(rate) {
-        Some(needed) if samples >= u128::from(needed) => {}
+        Some(needed) if samples >= needed => {}
         Some(needed) => {
             let message = format!(
                 "a sample every {every} for {hold} is {samples} samples; to show a failure rate below {percent} takes \

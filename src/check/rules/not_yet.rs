@@ -3,7 +3,6 @@
 
 use super::{Rule, Subject, argument};
 use crate::check::diagnostic::Diagnostic;
-use crate::check::facts::LATER_KINDS;
 use crate::runbook::model::{Action, Look};
 use crate::runbook::{Mode, Part, Path};
 
@@ -44,9 +43,6 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
                     later(&path.key(key), &format!("`{key}`"));
                 }
             }
-            Look::Resource { kind, .. } if LATER_KINDS.iter().any(|(later, _)| later == kind) => {
-                later(&path.key("resource"), &format!("looking at a `{kind}`"));
-            }
             Look::Resource { .. } => {}
             other => later(&path.key(other.key()), &format!("a probe by `{}`", other.key())),
         }
@@ -65,17 +61,14 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
                 later(&argument(&step, "candidate"), "`candidate`");
             }
             Some(
-                action @ (Action::RunScale { .. }
-                | Action::SqlPatch { .. }
-                | Action::Shell { .. }
-                | Action::Manual { .. }
-                | Action::Notify { .. }
-                | Action::Wait { .. }),
+                action @ (Action::Shell { .. } | Action::Manual { .. } | Action::Notify { .. } | Action::Wait { .. }),
             ) => later(&step.key("uses"), &format!("the action `{}`", action.uses())),
             _ => {}
         }
     }
-    for path in draft.known_later() {
+    // A split may name a revision that does not exist yet: the planner knows what it will be called.
+    let splits: Vec<Path> = draft.steps().map(|(step, _)| argument(&step, "to")).collect();
+    for path in draft.known_later().filter(|path| !splits.iter().any(|split| path.is_within(split))) {
         later(path, "a reference to what a step brings about");
     }
     found

@@ -7,26 +7,13 @@
 
 use super::{Rule, Subject, argument};
 use crate::check::diagnostic::Diagnostic;
+use crate::resource::sql::AT_START;
 use crate::runbook::Path;
 use crate::runbook::model::Action;
 use crate::runbook::spelling::list;
 
 pub(super) const RULE: Rule =
     Rule { code: "restart-unsaid", title: "a change that restarts a database asks the operator first (warning)", find };
-
-/// PostgreSQL settings that are read at start only, of those that an incident may make somebody change.
-const AT_START: [&str; 10] = [
-    "autovacuum_max_workers",
-    "cloudsql.logical_decoding",
-    "max_connections",
-    "max_locks_per_transaction",
-    "max_prepared_transactions",
-    "max_replication_slots",
-    "max_wal_senders",
-    "max_worker_processes",
-    "shared_buffers",
-    "superuser_reserved_connections",
-];
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();

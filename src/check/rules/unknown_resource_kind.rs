@@ -2,7 +2,7 @@
 
 use super::{Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
-use crate::check::facts::{facts_of, kinds};
+use crate::check::facts::{KINDS, facts_of};
 use crate::runbook::Path;
 use crate::runbook::model::Look;
 use crate::runbook::spelling::did_you_mean;
@@ -21,7 +21,7 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
         }
         let place = subject.document.place_inside(&path, &(0..kind.len()));
         let diagnostic = Diagnostic::error(RULE.code, place, format!("there is no kind of resource `{kind}`"));
-        let known = kinds().map(|(kind, _)| *kind);
+        let known = KINDS.iter().map(|(kind, _)| *kind);
         found.push(match did_you_mean(kind, known) {
             Some(help) => diagnostic.help(help),
             None => diagnostic,

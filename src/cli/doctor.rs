@@ -1,0 +1,203 @@
+//! `rectify doctor`: is everything there that a runbook needs, before it is needed at 3 a.m.?
+//!
+//! It looks and changes nothing, but for a file that it makes and removes in the state directory.
+
+use clap::Args;
+use jiff::SignedDuration;
+
+use super::cloud::{Connection, Where};
+use super::console::Console;
+use super::exit::{Exit, Trouble};
+use super::plan::{Made, Source, make};
+use crate::inert::inert;
+use crate::journal::State;
+use crate::plan::Plan;
+use crate::resource::{Principal, product};
+use crate::run::ResourceId;
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    source: Source,
+}
+
+/// What was found of one thing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// It is as it should be.
+    Good,
+    /// It is worth knowing.
+    Note,
+    /// It stands in the way.
+    Bad,
+}
+
+struct Findings {
+    console: Console,
+    worst: Found,
+}
+
+impl Findings {
+    fn say(&mut self, found: Found, what: &str) {
+        let (mark, style) = match found {
+            Found::Good => ("✓", console::Style::new().green()),
+            Found::Note => ("!", console::Style::new().yellow()),
+            Found::Bad => ("×", console::Style::new().red().bold()),
+        };
+        let mark = style.force_styling(self.console.colour).apply_to(mark);
+        self.console.out(&format!("{mark} {}\n", inert(what)));
+        if found == Found::Bad {
+            self.worst = Found::Bad;
+        }
+    }
+}
+
+/// More than this between the machine's clock and the API's is worth knowing: times in the journal would mislead.
+const SKEW: SignedDuration = SignedDuration::from_secs(30);
+
+pub(super) async fn doctor(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
+    let mut findings = Findings { console, worst: Found::Good };
+    // Checking is the first look: a runbook with a mistake ends here.
+    let Made { checked, connection, plan } = make(&arguments.source, None, console).await?;
+    findings.say(Found::Good, &format!("the runbook {} has no mistakes", plan.runbook));
+    principal(&mut findings, &connection).await;
+    clock(&mut findings, &connection).await;
+    apis(&mut findings, &connection, &plan).await;
+    permissions(&mut findings, &plan);
+    resources(&mut findings, &plan);
+    incidents(&mut findings, &connection, &plan).await;
+    support(&mut findings, &connection, &plan, checked.runbook().escalation.is_some()).await;
+    match state.probe() {
+        Ok(()) => findings.say(Found::Good, &format!("runs can be kept in {}", state.root().display())),
+        Err(error) => findings.say(Found::Bad, &format!("runs cannot be kept: {error}")),
+    }
+    connection.close().await?;
+    Ok(if findings.worst == Found::Bad { Exit::Failed } else { Exit::Done })
+}
+
+async fn principal(findings: &mut Findings, connection: &Connection) {
+    if !matches!(connection.place, Where::Google { .. }) {
+        findings.say(Found::Good, &format!("calls go to {}, which asks for no credentials", connection.words));
+        return;
+    }
+    match connection.cloud.principal().await {
+        Ok(Principal { email: Some(email), source }) => {
+            findings.say(Found::Good, &format!("calls are made as {email} ({source})"));
+        }
+        Ok(Principal { email: None, source }) => {
+            findings.say(Found::Note, &format!("calls are made with {source}; whose they are Google does not say"));
+        }
+        Err(error) => findings.say(Found::Bad, &format!("the credentials cannot be used: {error}")),
+    }
+}
+
+async fn clock(findings: &mut Findings, connection: &Connection) {
+    if !matches!(connection.place, Where::Google { .. }) {
+        return;
+    }
+    match connection.cloud.date().await {
+        Ok(there) => {
+            let skew = connection.clock.now().duration_since(there).abs();
+            if skew > SKEW {
+                let apart = format!("this machine's clock and Google's are {} s apart", skew.as_secs());
+                findings.say(Found::Note, &apart);
+            } else {
+                findings.say(Found::Good, "this machine's clock agrees with Google's");
+            }
+        }
+        Err(why) => findings.say(Found::Note, &format!("Google's clock could not be read: {why}")),
+    }
+}
+
+async fn apis(findings: &mut Findings, connection: &Connection, plan: &Plan) {
+    let mut apis: Vec<&str> = touched(plan).iter().filter_map(|id| Some(product(&id.kind)?.0)).collect();
+    apis.sort_unstable();
+    apis.dedup();
+    for api in apis {
+        match connection.cloud.api_is_enabled(&plan.project, api).await {
+            Ok(true) => findings.say(Found::Good, &format!("{api} is enabled")),
+            Ok(false) => findings.say(
+                Found::Bad,
+                &format!("{api} is not enabled: `gcloud services enable {api} --project {}`", plan.project),
+            ),
+            Err(error) => findings.say(Found::Note, &format!("whether {api} is enabled cannot be told: {error}")),
+        }
+    }
+}
+
+/// What the plan is about, also where it could not be looked at.
+fn touched(plan: &Plan) -> Vec<ResourceId> {
+    let wanted =
+        plan.problems.iter().filter_map(|problem| problem.wanted.as_ref()).map(|wanted| wanted.resource.clone());
+    plan.observed.keys().cloned().chain(wanted).collect()
+}
+
+fn permissions(findings: &mut Findings, plan: &Plan) {
+    let access = &plan.access;
+    match (&access.missing, &access.unknown) {
+        (Some(missing), _) if missing.is_empty() => {
+            findings.say(Found::Good, &format!("all {} permissions that the plan needs are there", access.needs.len()));
+        }
+        (Some(missing), _) => {
+            for permission in missing {
+                let need = access.needs.iter().find(|need| need.permission == *permission);
+                let tasks = need.map(|need| need.tasks.join(", ")).filter(|tasks| !tasks.is_empty());
+                let tasks = tasks.unwrap_or_else(|| "looking".to_owned());
+                // It can be granted on the account itself, where a test at the project does not see it.
+                let found = if permission == "iam.serviceAccounts.actAs" { Found::Note } else { Found::Bad };
+                findings.say(found, &format!("the permission {permission} is missing; {tasks} needs it"));
+            }
+        }
+        (None, Some(why)) => findings.say(Found::Note, &format!("permissions cannot be tested: {why}")),
+        (None, None) => {}
+    }
+}
+
+fn resources(findings: &mut Findings, plan: &Plan) {
+    if plan.is_complete() {
+        let count = plan.observed.len();
+        findings.say(Found::Good, &format!("everything could be planned; {count} resources were looked at"));
+    }
+    for problem in &plan.problems {
+        findings.say(Found::Bad, &format!("{}: {}", problem.step, problem.why));
+    }
+}
+
+async fn incidents(findings: &mut Findings, connection: &Connection, plan: &Plan) {
+    let mut products: Vec<&str> = touched(plan).iter().filter_map(|id| Some(product(&id.kind)?.1)).collect();
+    products.sort_unstable();
+    products.dedup();
+    for product in products {
+        let (project, region) = (plan.project.clone(), plan.region.clone());
+        let id = ResourceId { kind: "gcp.service-health".to_owned(), project, region, name: product.to_owned() };
+        match connection.kinds.observe(&id).await {
+            Ok(seen) => match seen.state.get("titles").and_then(serde_json::Value::as_str) {
+                Some(titles) if !titles.is_empty() => {
+                    let told = format!("Google reports an incident of {product} in {}: {titles}", plan.region);
+                    findings.say(Found::Note, &told);
+                }
+                _ => findings.say(Found::Good, &format!("Google reports no incident of {product} in {}", plan.region)),
+            },
+            Err(error) => {
+                findings.say(Found::Note, &format!("whether {product} has an incident cannot be told: {error}"));
+                break;
+            }
+        }
+    }
+}
+
+async fn support(findings: &mut Findings, connection: &Connection, plan: &Plan, needed: bool) {
+    match connection.cloud.may_open_cases(&plan.project).await {
+        Ok(true) => findings.say(Found::Good, "a support case can be opened"),
+        Ok(false) => {
+            let found = if needed { Found::Bad } else { Found::Note };
+            findings.say(
+                found,
+                "no support case can be opened: it wants cloudsupport.googleapis.com and cloudsupport.techCases.create",
+            );
+        }
+        Err(error) => {
+            findings.say(Found::Note, &format!("whether a support case can be opened cannot be told: {error}"));
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What it takes to be allowed to carry a plan out, and whether the caller is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::Plan;
+use crate::resource::{Cloud, Permission, ReadError, has_of, needed};
+use crate::run::ResourceId;
+
+/// The permissions that a plan needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// What is needed, and for what.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<Need>,
+    /// What of it the caller does not have; `None`: that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<Vec<String>>,
+    /// Why it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<String>,
+}
+
+/// A permission, and what needs it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Need {
+    /// Such as `run.services.update`.
+    pub permission: String,
+    /// The tasks whose change, or the undoing of it, needs it; none: only looking does.
+    pub tasks: Vec<String>,
+}
+
+/// What the plan needs: to look at everything it rests on, to change, and to undo.
+pub fn needs(plan: &Plan) -> Vec<Need> {
+    let mut tasks: BTreeMap<Permission, Vec<String>> = BTreeMap::new();
+    for id in plan.observed.keys() {
+        for permission in needed(&id.kind, false) {
+            tasks.entry(permission).or_default();
+        }
+    }
+    for task in &plan.tasks {
+        let Some(change) = &task.change else { continue };
+        for permission in needed(&change.resource.kind, true) {
+            tasks.entry(permission).or_default().push(task.id.to_string());
+        }
+    }
+    let need = |(permission, tasks): (Permission, Vec<String>)| Need { permission: permission.to_owned(), tasks };
+    tasks.into_iter().map(need).collect()
+}
+
+/// Asks whether the caller has what the plan needs.
+pub async fn access(plan: &Plan, cloud: &Cloud) -> Access {
+    let needs = needs(plan);
+    let kinds: BTreeSet<&str> = plan.observed.keys().map(|id| id.kind.as_str()).collect();
+    let all: BTreeSet<Permission> = kinds
+        .iter()
+        .flat_map(|kind| [needed(kind, false), needed(kind, true)].concat())
+        .filter(|permission| needs.iter().any(|need| need.permission == *permission))
+        .collect();
+    if all.is_empty() {
+        return Access { needs, missing: Some(Vec::new()), unknown: None };
+    }
+    let project = project(plan);
+    let mut names = BTreeSet::new();
+    let of_run =
+        |id: &&ResourceId| ["gcp.run.service", "gcp.run.traffic", "gcp.run.scaling"].contains(&id.kind.as_str());
+    let services: Vec<&ResourceId> =
+        plan.observed.keys().filter(of_run).filter(|id| names.insert(id.name.as_str())).collect();
+    match has_of(cloud, &project, &services, &all).await {
+        Ok(had) => {
+            let missing = all.difference(&had).map(|permission| (*permission).to_owned()).collect();
+            Access { needs, missing: Some(missing), unknown: None }
+        }
+        Err(error) => Access { needs, missing: None, unknown: Some(words(&error)) },
+    }
+}
+
+fn words(error: &ReadError) -> String {
+    match error {
+        ReadError::Refused { why, .. } | ReadError::Unavailable { why, .. } => why.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// The project itself, where an error wants to name a resource.
+fn project(plan: &Plan) -> ResourceId {
+    let (project, region) = (plan.project.clone(), plan.region.clone());
+    ResourceId { kind: "gcp.project".to_owned(), name: project.clone(), project, region }
+}

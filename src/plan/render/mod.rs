@@ -1,0 +1,9 @@
+//! A plan for people: on a terminal, and in a pull request.
+
+mod markdown;
+mod text;
+mod words;
+
+pub use markdown::markdown;
+pub use text::{Looks, text};
+pub use words::{gate, lines, resource};

@@ -1,0 +1,181 @@
+//! A plan on a terminal, or in a log.
+
+use console::Style;
+
+use super::words::{access, gate, lines, resource, summary};
+use crate::clock::words;
+use crate::inert::inert;
+use crate::plan::{Known, Plan, Problem, Sort, Trial};
+use crate::run::Task;
+
+/// How a text may look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Looks {
+    /// Whether colours may be used. It says the same without.
+    pub colour: bool,
+    /// How many columns there are.
+    pub width: usize,
+}
+
+/// The plan as text.
+pub fn text(plan: &Plan, looks: Looks) -> String {
+    let mut page = Page { out: String::new(), looks };
+    let at = plan.observed_at.map(|at| format!(", as it was at {}", at.strftime("%Y-%m-%d %H:%M:%SZ")));
+    let place = format!("{} in {}, on {}", inert(&plan.project), inert(&plan.region), inert(&plan.cloud));
+    page.line(Tone::Head, 0, &inert(&plan.title));
+    page.line(Tone::Plain, 0, &format!("{place}{}", at.unwrap_or_default()));
+    let no_return = plan.point_of_no_return().map(|task| task.id.clone());
+    for (place, phase) in plan.phases.iter().enumerate() {
+        let budget = phase.budget.map(|budget| format!(", within {}", words(budget))).unwrap_or_default();
+        let head = format!("phase {} of {}: {}{budget}", place + 1, plan.phases.len(), inert(&phase.title));
+        page.gap();
+        page.line(Tone::Head, 0, &head);
+        for step in &phase.steps {
+            for task in plan.tasks_of_step(step) {
+                page.gap();
+                if no_return.as_ref() == Some(&task.id) {
+                    page.line(Tone::Bad, 2, "──── point of no return: what follows cannot all be undone ────");
+                    page.gap();
+                }
+                page.task(plan, task);
+            }
+            let problems: Vec<&Problem> = plan.problems.iter().filter(|problem| problem.step == *step).collect();
+            page.problems(plan, step, &problems);
+        }
+    }
+    page.debts(plan);
+    if let Some(access) = access(&plan.access) {
+        let lacking = plan.access.missing.as_ref().is_some_and(|missing| !missing.is_empty());
+        page.gap();
+        page.line(if lacking { Tone::Bad } else { Tone::Plain }, 0, &format!("permissions: {access}"));
+    }
+    page.gap();
+    page.line(if plan.is_wrong() { Tone::Bad } else { Tone::Head }, 0, &summary(plan));
+    page.out
+}
+
+#[derive(Clone, Copy)]
+enum Tone {
+    Plain,
+    Head,
+    Warn,
+    Bad,
+    Dim,
+}
+
+struct Page {
+    out: String,
+    looks: Looks,
+}
+
+impl Page {
+    fn gap(&mut self) {
+        self.out.push('\n');
+    }
+
+    /// A line, indented by so many columns; if it is too long, what follows is indented further.
+    fn line(&mut self, tone: Tone, indent: usize, text: &str) {
+        let (first, rest) = (" ".repeat(indent), " ".repeat(indent + 4));
+        let options = textwrap::Options::new(self.looks.width.max(40))
+            .initial_indent(&first)
+            .subsequent_indent(&rest)
+            .break_words(false)
+            .word_splitter(textwrap::WordSplitter::NoHyphenation)
+            .word_separator(textwrap::WordSeparator::AsciiSpace);
+        let style = Style::new().force_styling(self.looks.colour);
+        let style = match tone {
+            Tone::Plain => style,
+            Tone::Head => style.bold(),
+            Tone::Warn => style.yellow(),
+            Tone::Bad => style.red().bold(),
+            Tone::Dim => style.dim(),
+        };
+        let paint = self.looks.colour && !matches!(tone, Tone::Plain);
+        for line in textwrap::wrap(text, options) {
+            let line = if paint { style.apply_to(line).to_string() } else { line.into_owned() };
+            self.out.push_str(line.trim_end());
+            self.out.push('\n');
+        }
+    }
+
+    fn task(&mut self, plan: &Plan, task: &Task) {
+        let what = match &task.change {
+            Some(change) => resource(change),
+            None if task.uses == "probe" => "changes nothing".to_owned(),
+            None => "nothing to change: it already is so".to_owned(),
+        };
+        self.line(Tone::Plain, 2, &format!("{}   {what}", inert(task.id.as_str())));
+        let review = plan.reviews.get(&task.id);
+        if let Some(change) = &task.change {
+            for line in lines(change) {
+                self.line(Tone::Plain, 6, &line);
+            }
+            if let Some(caution) = task.reversibility.caution() {
+                let tone = if task.reversibility.is_one_way() { Tone::Bad } else { Tone::Warn };
+                self.line(tone, 6, &format!("! {}", inert(&caution)));
+            }
+        }
+        for warning in &task.warnings {
+            self.line(Tone::Warn, 6, &format!("! {}", inert(warning)));
+        }
+        match review.and_then(|review| review.known.as_ref()) {
+            Some(Known::Validated) => self.line(Tone::Dim, 6, "the API says that it would take this"),
+            Some(Known::Computed { why }) => self.line(Tone::Dim, 6, &format!("worked out; {}", inert(why))),
+            None => {}
+        }
+        if let Some(rule) = &task.gate {
+            self.line(Tone::Plain, 6, &format!("then: {}", gate(rule)));
+        }
+        match review.and_then(|review| review.trial.as_ref()) {
+            Some(Trial::Open) => self.line(
+                Tone::Warn,
+                6,
+                "! this gate would pass now, before anything is done: its yes says little about the step",
+            ),
+            Some(Trial::Shut { why }) => self.line(Tone::Dim, 6, &format!("shut now: {}", inert(why))),
+            Some(Trial::Unknown { why }) => {
+                self.line(Tone::Warn, 6, &format!("! how it stands now cannot be told: {}", inert(why)));
+            }
+            None => {}
+        }
+    }
+
+    fn problems(&mut self, plan: &Plan, step: &str, problems: &[&Problem]) {
+        let Some(first) = problems.first() else { return };
+        self.gap();
+        let about = first.wanted.as_ref().map(|wanted| &wanted.resource);
+        let about = about.map(|id| format!("   {} {}", inert(&id.kind), inert(&id.name)));
+        self.line(Tone::Plain, 2, &format!("{}{}", inert(step), about.unwrap_or_default()));
+        if let Some(wanted) = &first.wanted {
+            let seen = plan.observed.get(&wanted.resource);
+            for (field, value) in wanted.to.as_object().into_iter().flatten() {
+                let before = seen.and_then(|basis| basis.state.get(field)).map(crate::run::words);
+                let before = before.map_or_else(|| "unknown".to_owned(), |before| inert(&before));
+                let value = inert(&crate::run::words(value));
+                self.line(Tone::Plain, 6, &format!("{}  {before} → {value}", inert(field)));
+            }
+        }
+        for problem in problems {
+            let (tone, mark) = if problem.sort == Sort::Offline { (Tone::Dim, "?") } else { (Tone::Bad, "×") };
+            self.line(tone, 6, &format!("{mark} {}", inert(&problem.why)));
+            if let Some(help) = &problem.help {
+                self.line(Tone::Plain, 8, &format!("help: {}", inert(help)));
+            }
+        }
+    }
+
+    fn debts(&mut self, plan: &Plan) {
+        if plan.debts.is_empty() {
+            return;
+        }
+        self.gap();
+        self.line(Tone::Head, 0, "what it leaves behind");
+        for debt in &plan.debts {
+            let owners = debt.owners.iter().map(|owner| inert(owner)).collect::<Vec<_>>().join(", ");
+            let owed = format!("  {}: {}", inert(&debt.resource.name), inert(&debt.what));
+            self.line(Tone::Warn, 0, &owed);
+            self.line(Tone::Plain, 6, &format!("to be paid within {} by {owners}", words(debt.within)));
+            self.line(Tone::Plain, 6, &format!("how: {}", inert(&debt.payment)));
+        }
+    }
+}

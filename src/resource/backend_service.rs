@@ -1,0 +1,69 @@
+//! A backend service of the global load balancer. Only looked at.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::cloud::Cloud;
+use super::error::ReadError;
+use super::{Observable, Seen, typed};
+use crate::run::ResourceId;
+
+/// What a backend service is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct State {
+    /// Such as `HTTPS`.
+    pub protocol: String,
+    /// How many groups stand behind it.
+    pub backends: usize,
+    /// Whether they are serverless, so that no time-out and no health check can be set (facts, section 6).
+    pub serverless: bool,
+    /// The time-out in seconds; without meaning for serverless backends.
+    pub timeout_seconds: i64,
+}
+
+/// As the API has it (source: `backendServices.get` of Compute Engine v1).
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[derive(Default)]
+struct Wire {
+    protocol: String,
+    backends: Vec<Backend>,
+    timeout_sec: i64,
+    fingerprint: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Backend {
+    group: String,
+}
+
+/// `gcp.backend-service`.
+pub(super) struct BackendService {
+    cloud: Arc<Cloud>,
+}
+
+impl BackendService {
+    /// The backend services of this cloud.
+    pub(super) fn on(cloud: &Arc<Cloud>) -> BackendService {
+        BackendService { cloud: Arc::clone(cloud) }
+    }
+}
+
+impl Observable for BackendService {
+    type State = State;
+
+    const NAME: &'static str = "gcp.backend-service";
+
+    async fn observe(&self, id: &ResourceId) -> Result<Seen<State>, ReadError> {
+        let found = self.cloud.compute(&id.project, &format!("backendServices/{}", id.name)).await;
+        let found = found.map_err(|error| ReadError::of(id, &error))?;
+        let Wire { protocol, backends, timeout_sec, fingerprint } =
+            typed(&found).map_err(|why| ReadError::Garbled { resource: id.clone(), why })?;
+        let serverless =
+            !backends.is_empty() && backends.iter().all(|backend| backend.group.contains("/networkEndpointGroups/"));
+        let state = State { protocol, backends: backends.len(), serverless, timeout_seconds: timeout_sec };
+        Ok(Seen { state, etag: fingerprint, operation: None, trouble: None })
+    }
+}

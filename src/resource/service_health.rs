@@ -1,0 +1,65 @@
+//! What Google itself says is wrong: Personalized Service Health. Only looked at.
+//!
+//! The name in an id is that of a product, such as `Cloud Run`, or `*` for all. An incident is reported later than it
+//! is felt: none does not mean that there is none (facts, section 5).
+
+use std::sync::Arc;
+
+use google_cloud_servicehealth_v1::model::Event;
+use google_cloud_servicehealth_v1::model::event::Relevance;
+use serde::Serialize;
+
+use super::cloud::Cloud;
+use super::error::ReadError;
+use super::{Observable, Seen};
+use crate::run::ResourceId;
+
+/// What is known of incidents of a product in the region.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct State {
+    /// How many are under way.
+    pub incidents: usize,
+    /// Whether Google says that one of them touches this project.
+    pub impacted: bool,
+    /// What they are called, with `; ` between.
+    pub titles: String,
+}
+
+/// `gcp.service-health`.
+pub(super) struct Incidents {
+    cloud: Arc<Cloud>,
+}
+
+impl Incidents {
+    /// The incidents of this cloud.
+    pub(super) fn on(cloud: &Arc<Cloud>) -> Incidents {
+        Incidents { cloud: Arc::clone(cloud) }
+    }
+}
+
+impl Observable for Incidents {
+    type State = State;
+
+    const NAME: &'static str = "gcp.service-health";
+
+    async fn observe(&self, id: &ResourceId) -> Result<Seen<State>, ReadError> {
+        let events = self.cloud.incidents(&id.project).await.map_err(|error| ReadError::of(id, &error))?;
+        let here: Vec<&Event> = events.iter().filter(|event| touches(event, id)).collect();
+        let impacted = here.iter().any(|event| {
+            matches!(event.relevance, Relevance::Related | Relevance::Impacted | Relevance::PartiallyRelated)
+        });
+        let titles: Vec<&str> = here.iter().map(|event| event.title.as_str()).collect();
+        let trouble = impacted.then(|| titles.join("; "));
+        let state = State { incidents: here.len(), impacted, titles: titles.join("; ") };
+        Ok(Seen { state, etag: None, operation: None, trouble })
+    }
+}
+
+/// Whether an incident is about the product in the region, or everywhere.
+fn touches(event: &Event, id: &ResourceId) -> bool {
+    event.event_impacts.iter().any(|impact| {
+        let product = impact.product.as_ref().map(|product| product.product_name.as_str()).unwrap_or_default();
+        let place = impact.location.as_ref().map(|place| place.location_name.as_str()).unwrap_or_default();
+        (id.name == "*" || product == id.name) && (place == id.region || place == "global")
+    })
+}
