@@ -216,13 +216,14 @@ async fn asking_whether_a_write_would_be_taken_changes_nothing() {
     for change in changes(&laboratory).await {
         let before = laboratory.kinds.observe(&change.resource).await.unwrap();
         let asks = change.resource.kind.starts_with("gcp.run.");
-        let answer = laboratory.kind(&change.resource).validate(&change).await.unwrap();
+        let answer = laboratory.kind(&change.resource).validate(&change, before.etag.as_deref()).await.unwrap();
         assert_eq!(answer, if asks { Validity::Accepted } else { Validity::NotAsked }, "{}", change.resource);
         assert_eq!(laboratory.kinds.observe(&change.resource).await.unwrap(), before);
     }
     let traffic = id("gcp.run.traffic", "netra-backend-staging");
     let nowhere = json!({"targets": [{"revision": "netra-backend-staging-00001-old", "percent": 100}]});
-    let change = Change { from: laboratory.seen(&traffic).await, resource: traffic, to: nowhere };
-    let answer = laboratory.kind(&change.resource).validate(&change).await.unwrap();
+    let seen = laboratory.kinds.observe(&traffic).await.unwrap();
+    let change = Change { from: seen.state, resource: traffic, to: nowhere };
+    let answer = laboratory.kind(&change.resource).validate(&change, seen.etag.as_deref()).await.unwrap();
     assert!(matches!(answer, Validity::Refused { .. }), "{answer:?}");
 }

@@ -12,6 +12,7 @@ use super::cloud::{CloudFlags, Connection};
 use super::console::Console;
 use super::exit::{Exit, Trouble};
 use crate::check::Checked;
+use crate::gate::Observation;
 use crate::plan::{
     Looks, Observed, Plan, Saved, Snapshot, access, markdown, observe, plan as make_plan, prove, text, trials,
 };
@@ -141,17 +142,26 @@ pub(super) fn recheck(saved: &Saved, console: Console) -> Result<Checked, Troubl
     runbook(&saved.file, saved.text.as_bytes(), saved.plan.inputs.clone(), Mode::Run, console)
 }
 
-/// Looks at everything that the runbook touches, and tries its gates.
-pub(super) async fn look(runbook: &Runbook, connection: &Connection) -> Result<Observed, Trouble> {
+/// Looks at everything that the runbook touches, does something with that, and meanwhile tries its gates.
+async fn look<T>(
+    runbook: &Runbook,
+    connection: &Connection,
+    then: impl AsyncFnOnce(Observed) -> T,
+) -> Result<(T, BTreeMap<String, Observation>), Trouble> {
     let probes = connection.probes(runbook)?;
     let beside = connection.clock.beside();
-    let resources = async {
-        let seen = observe(runbook, &connection.kinds, connection.clock.now()).await;
+    let looked = async {
+        let observed = observe(runbook, &connection.kinds, connection.clock.now()).await;
+        let done = then(observed).await;
         drop(beside);
-        seen
+        done
     };
-    let (observed, samples) = futures::join!(resources, trials(runbook, &probes));
-    Ok(Observed { probes: samples, ..observed })
+    Ok(futures::join!(looked, trials(runbook, &probes)))
+}
+
+/// Looks at everything that a saved plan rests on.
+pub(super) async fn look_again(checked: &Checked, connection: &Connection) -> Observed {
+    observe(checked.runbook(), &connection.kinds, connection.clock.now()).await
 }
 
 /// Checks the runbook, looks at the cloud and works out the plan.
@@ -168,11 +178,14 @@ async fn planned(
     connection: &Connection,
     on_failure: Option<OnFailure>,
 ) -> Result<Plan, Trouble> {
-    let observed = look(runbook, connection).await?;
-    let mut plan = make_plan(runbook, inputs, &observed, &connection.words, on_failure);
-    let before = plan.clone();
-    let ((), access) = futures::join!(prove(&mut plan, &connection.kinds), access(&before, &connection.cloud));
-    plan.access = access;
+    let work = async |observed: Observed| {
+        let mut plan = make_plan(runbook, inputs, &observed, &connection.words, on_failure);
+        let before = plan.clone();
+        let ((), access) = futures::join!(prove(&mut plan, &connection.kinds), access(&before, &connection.cloud));
+        Plan { access, ..plan }
+    };
+    let (mut plan, samples) = look(runbook, connection, work).await?;
+    plan.try_gates(&samples);
     Ok(plan)
 }
 
@@ -245,14 +258,17 @@ fn unconnected(arguments: &Arguments, console: Console) -> Result<Plan, Trouble>
         return Err(trouble(format!("its format is {}, this is {}", snapshot.format, Snapshot::FORMAT)));
     }
     let words = format!("{}, from a snapshot", snapshot.cloud);
-    Ok(make_plan(checked.runbook(), inputs, &snapshot.into(), &words, None))
+    let samples = snapshot.probes.clone();
+    let mut plan = make_plan(checked.runbook(), inputs, &snapshot.into(), &words, None);
+    plan.try_gates(&samples);
+    Ok(plan)
 }
 
 pub(super) async fn snapshot(arguments: &SnapshotArguments, console: Console) -> Result<Exit, Trouble> {
     let (checked, _) = checked(&arguments.source, console)?;
     let connection = Connection::open(arguments.source.cloud.place(&arguments.source.file)?, console).await?;
-    let observed = look(checked.runbook(), &connection).await?;
-    let snapshot = Snapshot::of(&observed, &connection.words);
+    let (observed, samples) = look(checked.runbook(), &connection, async |observed| observed).await?;
+    let snapshot = Snapshot::of(&observed, samples, &connection.words);
     connection.close().await?;
     keep(&arguments.out, &snapshot)?;
     let (seen, unseen) = (snapshot.resources.len(), snapshot.unseen.len());

@@ -9,7 +9,7 @@ use super::check::file;
 use super::cloud::{Connection, Where};
 use super::console::Console;
 use super::exit::{Exit, Trouble};
-use super::plan::{Made, Source, look, looks, make, recheck};
+use super::plan::{Made, Source, look_again, looks, make, recheck};
 use super::session::{PLAN, RUNBOOK, Session, operator};
 use crate::engine::{MACHINE, Run};
 use crate::inert::inert;
@@ -101,7 +101,7 @@ async fn promised(arguments: &Arguments, bytes: &[u8], console: Console) -> Resu
     let place: Where = serde_json::from_value(saved.place.clone())
         .map_err(|error| Trouble::new(Exit::Usage, format!("{name} does not say where its calls go: {error}")))?;
     let connection = Connection::open(place, console).await?;
-    let moved = saved.plan.moved(&look(checked.runbook(), &connection).await?);
+    let moved = saved.plan.moved(&look_again(&checked, &connection).await);
     if !moved.is_empty() {
         console.out(&told(&moved, &saved.plan));
         let message = "the cloud is not any more as this plan saw it; nothing was changed";

@@ -31,8 +31,6 @@ pub struct Observed {
     pub at: Option<Timestamp>,
     /// Resources.
     pub resources: BTreeMap<ResourceId, Result<Seen<Value>, ReadError>>,
-    /// One sample of each probe that a gate looks at.
-    pub probes: BTreeMap<String, Observation>,
 }
 
 impl Observed {
@@ -49,7 +47,7 @@ pub async fn observe(runbook: &Runbook, kinds: &Kinds, at: Timestamp) -> Observe
         (id, seen)
     });
     let resources = resources.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await;
-    Observed { at: Some(at), resources: resources.into_iter().collect(), probes: BTreeMap::new() }
+    Observed { at: Some(at), resources: resources.into_iter().collect() }
 }
 
 /// Takes one sample of each probe that a gate looks at: a gate is tried before it is relied upon.
@@ -130,7 +128,7 @@ impl Snapshot {
     pub const FORMAT: u32 = 1;
 
     /// Of what was seen.
-    pub fn of(observed: &Observed, cloud: &str) -> Snapshot {
+    pub fn of(observed: &Observed, probes: BTreeMap<String, Observation>, cloud: &str) -> Snapshot {
         let (mut resources, mut unseen) = (BTreeMap::new(), BTreeMap::new());
         for (id, seen) in &observed.resources {
             match seen {
@@ -142,7 +140,6 @@ impl Snapshot {
             }
         }
         let at = observed.at.unwrap_or_default();
-        let probes = observed.probes.clone();
         Snapshot { format: Self::FORMAT, at, cloud: cloud.to_owned(), resources, unseen, probes }
     }
 }
@@ -160,6 +157,6 @@ impl From<Snapshot> for Observed {
                 if missing { ReadError::NotFound { resource } } else { ReadError::Refused { resource, why, denied } };
             (id, Err(error))
         });
-        Observed { at: Some(snapshot.at), resources: seen.chain(unseen).collect(), probes: snapshot.probes }
+        Observed { at: Some(snapshot.at), resources: seen.chain(unseen).collect() }
     }
 }

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::debt::debts;
 use super::observe::{Observed, id};
-use super::{Access, Basis, FORMAT, Known, Plan, Problem, Review, Sort, Trial, Wanted, access};
-use crate::gate::{Health, Rule};
+use super::{Access, Basis, FORMAT, Known, Plan, Problem, Review, Sort, Wanted, access};
+use crate::gate::Rule;
 use crate::resource::connector::{self, Connector};
 use crate::resource::scaling::{self, Scaling};
 use crate::resource::service::{self, Service};
@@ -65,7 +65,7 @@ pub fn plan(
         observed_at: observed.at,
         inputs,
         phases: phases.collect(),
-        reviews: reviews(&tasks, observed),
+        reviews: reviews(&tasks),
         debts: debts(&tasks, &runbook.about.owners),
         tasks,
         problems,
@@ -85,7 +85,7 @@ impl Basis {
 }
 
 /// What is known of each task besides what it does.
-fn reviews(tasks: &[Task], observed: &Observed) -> BTreeMap<TaskId, Review> {
+fn reviews(tasks: &[Task]) -> BTreeMap<TaskId, Review> {
     let mut touched: BTreeMap<(&str, &str), TaskId> = BTreeMap::new();
     let mut reviews = BTreeMap::new();
     for task in tasks {
@@ -100,29 +100,9 @@ fn reviews(tasks: &[Task], observed: &Observed) -> BTreeMap<TaskId, Review> {
         }
         let why = if after.is_empty() { "the API was not asked" } else { "it rests on an earlier change of this plan" };
         let known = task.change.as_ref().map(|_| Known::Computed { why: why.to_owned() });
-        let trial = task.gate.as_ref().filter(|_| observed.at.is_some()).map(|gate| trial(gate, observed));
-        reviews.insert(task.id.clone(), Review { after, known, permissions, trial });
+        reviews.insert(task.id.clone(), Review { after, known, permissions, trial: None });
     }
     reviews
-}
-
-/// What a gate says of the cloud as it is.
-fn trial(gate: &Rule, observed: &Observed) -> Trial {
-    let samples = gate.healthy.iter().map(|name| (name, observed.probes.get(name).map(|sample| &sample.health)));
-    let (mut shut, mut unknown) = (None, None);
-    for (name, health) in samples {
-        match health {
-            Some(Health::Healthy) => {}
-            Some(Health::Unhealthy { why }) => shut = shut.or_else(|| Some(format!("{name}: {why}"))),
-            Some(Health::Unknown { why }) => unknown = unknown.or_else(|| Some(format!("{name}: {why}"))),
-            None => unknown = unknown.or_else(|| Some(format!("{name} was not looked at"))),
-        }
-    }
-    match (shut, unknown) {
-        (Some(why), _) => Trial::Shut { why },
-        (None, Some(why)) => Trial::Unknown { why },
-        (None, None) => Trial::Open,
-    }
 }
 
 struct Planner<'a> {

@@ -9,18 +9,53 @@ use futures::stream;
 use serde_json::Value;
 
 use super::observe::AT_ONCE;
-use super::{Known, Plan, Problem, Sort};
+use super::{Known, Plan, Problem, Sort, Trial};
+use crate::gate::{Health, Observation, Rule};
 use crate::resource::traffic::{LATEST, Split, Traffic};
 use crate::resource::{Kinds, Observable, ReadError, Seen, Validity, revision};
 use crate::run::{ResourceId, Task, TaskId};
 
+impl Plan {
+    /// Takes what the probes of its gates say of the cloud as it is: a gate that passes before anything is done proves
+    /// nothing.
+    pub fn try_gates(&mut self, samples: &BTreeMap<String, Observation>) {
+        for task in &self.tasks {
+            if let (Some(gate), Some(review)) = (&task.gate, self.reviews.get_mut(&task.id)) {
+                review.trial = Some(trial(gate, samples));
+            }
+        }
+    }
+}
+
+/// What a gate says of the cloud as it is.
+fn trial(gate: &Rule, samples: &BTreeMap<String, Observation>) -> Trial {
+    let (mut shut, mut unknown) = (None, None);
+    for name in &gate.healthy {
+        match samples.get(name).map(|sample| &sample.health) {
+            Some(Health::Healthy) => {}
+            Some(Health::Unhealthy { why }) => shut = shut.or_else(|| Some(format!("{name}: {why}"))),
+            Some(Health::Unknown { why }) => unknown = unknown.or_else(|| Some(format!("{name}: {why}"))),
+            None => unknown = unknown.or_else(|| Some(format!("{name} was not looked at"))),
+        }
+    }
+    match (shut, unknown) {
+        (Some(why), _) => Trial::Shut { why },
+        (None, Some(why)) => Trial::Unknown { why },
+        (None, None) => Trial::Open,
+    }
+}
+
 /// Asks the API about the changes, as far as it can be asked, and looks at what they would be undone to.
 pub async fn prove(plan: &mut Plan, kinds: &Kinds) {
     let asked = first_changes(&plan.tasks);
+    let observed = &plan.observed;
     let answers = stream::iter(asked).map(|task| async move {
         let answer = match &task.change {
             Some(change) => match kinds.of(&change.resource) {
-                Ok(kind) => kind.validate(change).await,
+                Ok(kind) => {
+                    let etag = observed.get(&change.resource).and_then(|basis| basis.etag.as_deref());
+                    kind.validate(change, etag).await
+                }
                 Err(error) => Err(error),
             },
             None => Ok(Validity::NotAsked),

@@ -5,8 +5,9 @@
 //! cannot write: a dry run is one by construction. Its one PATCH is sent with `validateOnly`, which Google promises to
 //! have no effect (source: `google/cloud/run/v2/service.proto`). Reads are retried by the SDK.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use google_cloud_auth::credentials::{Builder as DefaultCredentials, Credentials, anonymous, impersonated};
@@ -111,6 +112,8 @@ pub struct Cloud {
     jobs: SqlOperationsService,
     health: ServiceHealth,
     rest: Rest,
+    /// The services that were read, newest look only: a write is worked out from what was looked at.
+    read: Mutex<BTreeMap<String, Service>>,
     impersonated: Option<String>,
 }
 
@@ -126,6 +129,7 @@ impl Cloud {
             jobs: client!(SqlOperationsService, &access)?,
             health: client!(ServiceHealth, &access)?,
             rest: access.rest()?,
+            read: Mutex::default(),
             impersonated: match endpoint {
                 Endpoint::Google { impersonate } => impersonate.clone(),
                 Endpoint::Simulated(_) => None,
@@ -134,7 +138,15 @@ impl Cloud {
     }
 
     pub(super) async fn service(&self, name: &str) -> Result<Service, SdkError> {
-        self.services.get_service().set_name(name).send().await
+        let service = self.services.get_service().set_name(name).send().await?;
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), service.clone());
+        Ok(service)
+    }
+
+    /// A service as it was last read, if it had this etag then.
+    pub(super) fn service_with(&self, name: &str, etag: &str) -> Option<Service> {
+        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.get(name).filter(|service| service.etag == etag).cloned()
     }
 
     pub(super) async fn revision(&self, name: &str) -> Result<Revision, SdkError> {

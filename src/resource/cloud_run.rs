@@ -48,9 +48,13 @@ pub(super) async fn patch<S>(
     Ok(Progress::Running { operation: operation.name })
 }
 
-/// Reads the service again to change a part of it, if its etag is still this one.
+/// The service as it was when it had this etag, to change a part of it. What is sent has the etag, so that the API
+/// refuses it if somebody was there since.
 pub(super) async fn get_unmoved(cloud: &Cloud, id: &ResourceId, etag: Option<&str>) -> Result<Service, WriteError> {
     let refused = |error: ReadError| WriteError::Refused { resource: id.clone(), why: error.to_string() };
+    if let Some(service) = etag.and_then(|etag| cloud.service_with(&path(id), etag)) {
+        return Ok(service);
+    }
     let service = get(cloud, id).await.map_err(refused)?;
     if Some(service.etag.as_str()) != etag {
         return Err(WriteError::Conflict { resource: id.clone(), why: "its etag moved".to_owned() });

@@ -101,13 +101,15 @@ pub trait Kind: Observable {
     fn allowed(from: &Self::Owned, to: &Self::Owned) -> Result<Reversibility, String>;
 
     /// Asks the API whether it would take the write, where it can be asked. Changes nothing.
+    ///
+    /// `etag` is that of the look that the change was worked out from.
     fn validate(
         &self,
         id: &ResourceId,
-        seen: &Seen<Self::State>,
+        etag: Option<&str>,
         to: &Self::Owned,
     ) -> impl Future<Output = Result<Validity, ReadError>> + Send {
-        let _ = (id, seen, to);
+        let _ = (id, etag, to);
         async { Ok(Validity::NotAsked) }
     }
 
@@ -150,7 +152,7 @@ pub trait AnyObservable: Send + Sync {
 /// A kind, for those who do not care which.
 pub trait AnyKind: AnyObservable {
     /// See [`Kind::validate`].
-    fn validate<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, Result<Validity, ReadError>>;
+    fn validate<'a>(&'a self, change: &'a Change, etag: Option<&'a str>) -> BoxFuture<'a, Result<Validity, ReadError>>;
     /// Looks, compares with `from`, and writes only if nothing moved.
     fn write<'a>(&'a self, writer: &'a Writer, change: &'a Change) -> BoxFuture<'a, Result<Written, WriteError>>;
     /// See [`Kind::poll`].
@@ -172,12 +174,11 @@ const CONFLICTS: u32 = 3;
 
 /// The only place that knows both worlds.
 impl<K: Kind> AnyKind for K {
-    fn validate<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, Result<Validity, ReadError>> {
+    fn validate<'a>(&'a self, change: &'a Change, etag: Option<&'a str>) -> BoxFuture<'a, Result<Validity, ReadError>> {
         Box::pin(async move {
             let id = &change.resource;
             let to = typed(&change.to).map_err(|why| ReadError::Garbled { resource: id.clone(), why })?;
-            let seen = Observable::observe(self, id).await?;
-            Kind::validate(self, id, &seen, &to).await
+            Kind::validate(self, id, etag, &to).await
         })
     }
 

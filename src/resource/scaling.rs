@@ -49,8 +49,8 @@ impl Scaling {
 impl Scaling {
     /// What is sent so that the service has these bounds. The message is written whole, so that what others set in it
     /// (its mode, a manual count) stays; the etag guards it.
-    async fn wanted(&self, id: &ResourceId, seen: &Seen<State>, to: &Owned) -> Result<Service, WriteError> {
-        let service = cloud_run::get_unmoved(&self.cloud, id, seen.etag.as_deref()).await?;
+    async fn wanted(&self, id: &ResourceId, etag: Option<&str>, to: &Owned) -> Result<Service, WriteError> {
+        let service = cloud_run::get_unmoved(&self.cloud, id, etag).await?;
         let count = |wanted: i64| i32::try_from(wanted).unwrap_or(i32::MAX);
         let mut scaling = service.scaling.unwrap_or_default();
         if let Some(min) = to.min_instances {
@@ -85,8 +85,8 @@ impl Kind for Scaling {
         }
     }
 
-    async fn validate(&self, id: &ResourceId, seen: &Seen<State>, to: &Owned) -> Result<Validity, ReadError> {
-        cloud_run::validate(&self.cloud, id, self.wanted(id, seen, to).await, "scaling").await
+    async fn validate(&self, id: &ResourceId, etag: Option<&str>, to: &Owned) -> Result<Validity, ReadError> {
+        cloud_run::validate(&self.cloud, id, self.wanted(id, etag, to).await, "scaling").await
     }
 
     async fn write(
@@ -96,7 +96,7 @@ impl Kind for Scaling {
         seen: &Seen<State>,
         to: &Owned,
     ) -> Result<Progress<State>, WriteError> {
-        cloud_run::patch(writer, id, self.wanted(id, seen, to).await?, "scaling").await
+        cloud_run::patch(writer, id, self.wanted(id, seen.etag.as_deref(), to).await?, "scaling").await
     }
 
     async fn poll(&self, id: &ResourceId, operation: &str) -> Result<Progress<State>, ReadError> {

@@ -58,9 +58,9 @@ impl Service {
 impl Service {
     /// What is sent so that the service runs this. The template is written whole, so that what others set in it stays;
     /// the etag guards it.
-    async fn wanted(&self, id: &ResourceId, seen: &Seen<State>, to: &Owned) -> Result<ApiService, WriteError> {
+    async fn wanted(&self, id: &ResourceId, etag: Option<&str>, to: &Owned) -> Result<ApiService, WriteError> {
         let refused = |why: String| WriteError::Refused { resource: id.clone(), why };
-        let mut service = cloud_run::get_unmoved(&self.cloud, id, seen.etag.as_deref()).await?;
+        let mut service = cloud_run::get_unmoved(&self.cloud, id, etag).await?;
         let mut template = service.template.take().unwrap_or_default();
         let serving = serving(&template.containers).and_then(|place| template.containers.get_mut(place));
         let Some(container) = serving else {
@@ -89,8 +89,8 @@ impl Kind for Service {
         Ok(Reversibility::Reversible)
     }
 
-    async fn validate(&self, id: &ResourceId, seen: &Seen<State>, to: &Owned) -> Result<Validity, ReadError> {
-        cloud_run::validate(&self.cloud, id, self.wanted(id, seen, to).await, "template").await
+    async fn validate(&self, id: &ResourceId, etag: Option<&str>, to: &Owned) -> Result<Validity, ReadError> {
+        cloud_run::validate(&self.cloud, id, self.wanted(id, etag, to).await, "template").await
     }
 
     async fn write(
@@ -100,7 +100,7 @@ impl Kind for Service {
         seen: &Seen<State>,
         to: &Owned,
     ) -> Result<Progress<State>, WriteError> {
-        cloud_run::patch(writer, id, self.wanted(id, seen, to).await?, "template").await
+        cloud_run::patch(writer, id, self.wanted(id, seen.etag.as_deref(), to).await?, "template").await
     }
 
     async fn poll(&self, id: &ResourceId, operation: &str) -> Result<Progress<State>, ReadError> {

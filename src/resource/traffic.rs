@@ -100,8 +100,8 @@ impl Kind for Traffic {
         if sum == 100 { Ok(Reversibility::Reversible) } else { Err(format!("the shares add up to {sum} %, not 100 %")) }
     }
 
-    async fn validate(&self, id: &ResourceId, seen: &Seen<Split>, to: &Split) -> Result<Validity, ReadError> {
-        cloud_run::validate(&self.cloud, id, Ok(wanted(id, seen, to)), "traffic").await
+    async fn validate(&self, id: &ResourceId, etag: Option<&str>, to: &Split) -> Result<Validity, ReadError> {
+        cloud_run::validate(&self.cloud, id, Ok(wanted(id, etag, to)), "traffic").await
     }
 
     async fn write(
@@ -111,7 +111,7 @@ impl Kind for Traffic {
         seen: &Seen<Split>,
         to: &Split,
     ) -> Result<Progress<Split>, WriteError> {
-        cloud_run::patch(writer, id, wanted(id, seen, to), "traffic").await
+        cloud_run::patch(writer, id, wanted(id, seen.etag.as_deref(), to), "traffic").await
     }
 
     async fn poll(&self, id: &ResourceId, operation: &str) -> Result<Progress<Split>, ReadError> {
@@ -120,7 +120,7 @@ impl Kind for Traffic {
 }
 
 /// What is sent so that the service routes so.
-fn wanted(id: &ResourceId, seen: &Seen<Split>, to: &Split) -> Service {
+fn wanted(id: &ResourceId, etag: Option<&str>, to: &Split) -> Service {
     let targets = to.targets.iter().map(|target| {
         let entry = TrafficTarget::new().set_percent(i32::try_from(target.percent).unwrap_or_default());
         let entry = entry.set_tag(target.tag.clone().unwrap_or_default());
@@ -131,7 +131,7 @@ fn wanted(id: &ResourceId, seen: &Seen<Split>, to: &Split) -> Service {
         }
     });
     let want = Service::new().set_name(cloud_run::path(id)).set_traffic(targets);
-    want.set_etag(seen.etag.clone().unwrap_or_default())
+    want.set_etag(etag.unwrap_or_default())
 }
 
 /// What is wrong if the service does not route as its split says. Its terminal condition cannot tell: it
