@@ -38,6 +38,7 @@
 //! Begin with [`engine`]'s machine: its head is a table of everything that can happen. Then follow one change
 //! through [`driver`]. Which room may import which is in `tests/architecture.rs`.
 
+pub mod action;
 pub mod check;
 pub mod cli;
 pub mod clock;

@@ -13,17 +13,18 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("engine", &["gate", "run"]),
     ("resource", &["run"]),
     ("probe", &["gate", "resource", "run", "runbook"]),
+    ("action", &["resource", "run", "runbook"]),
     ("check", &["gate", "resource", "run", "runbook"]),
-    ("plan", &["check", "gate", "probe", "resource", "run", "runbook"]),
+    ("plan", &["action", "check", "gate", "probe", "resource", "run", "runbook"]),
     ("journal", &["run"]),
     ("report", &["gate", "plan", "run"]),
-    ("driver", &["engine", "gate", "journal", "plan", "probe", "report", "resource", "run"]),
+    ("driver", &["action", "engine", "gate", "journal", "plan", "probe", "report", "resource", "run"]),
     ("sim", &[]),
     (
         "cli",
         &[
-            "check", "driver", "engine", "gate", "journal", "plan", "probe", "report", "resource", "run", "runbook",
-            "sim",
+            "action", "check", "driver", "engine", "gate", "journal", "plan", "probe", "report", "resource", "run",
+            "runbook", "sim",
         ],
     ),
 ];

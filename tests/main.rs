@@ -26,6 +26,7 @@ mod gcloud;
 mod knative;
 mod logs;
 mod metrics;
+mod operator;
 mod pages;
 mod plan;
 mod recovery;

@@ -20,7 +20,7 @@ fn yes_does_not_cover_what_cannot_be_undone() {
     let sim = ["--sim", SCENARIO, "--yes"];
     let refused = desk.rectify(&[&["run", FLAGSHIP], &sim[..]].concat()).code(7);
     refused
-        .complains("nobody acknowledged what cannot be undone: scale-connector")
+        .complains("nobody acknowledged what cannot be undone or wants a word: scale-connector")
         .complains("--acknowledge scale-connector");
 }
 

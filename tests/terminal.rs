@@ -34,8 +34,7 @@ fn a_one_way_change_wants_its_name_typed_and_no_is_an_answer() {
     at.send_line("scale-connector").unwrap();
     at.exp_string("proven healthy").unwrap();
     at.exp_string("Apply this change?").unwrap();
-    at.send("n").unwrap();
-    at.flush().unwrap();
+    at.send_line("n").unwrap();
     at.exp_string("one-revision was declined").unwrap();
     at.exp_string("applied and still in force: scale-connector").unwrap();
     at.exp_string("goes on from here").unwrap();
@@ -76,8 +75,7 @@ fn ctrl_c_in_a_gate_parks_the_run_and_it_can_be_resumed_and_rolled_back() {
     at.exp_string("resumed by ops").unwrap();
     at.exp_string("proving: connector healthy for 1m").unwrap();
     at.exp_string("Apply this change?").unwrap();
-    at.send("y").unwrap();
-    at.flush().unwrap();
+    at.send_line("y").unwrap();
     at.exp_string("done in").unwrap();
     at.exp_eof().unwrap();
     assert_eq!(code(&at), 0);

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::console::Console;
 use super::exit::{Exit, Trouble};
 use super::scenario::world;
+use crate::action::{ByHand, Programs};
 use crate::clock::{Clock, SystemClock};
 use crate::journal::Directory;
 use crate::probe::{Probes, Route};
@@ -40,6 +41,10 @@ pub(super) struct CloudFlags {
     /// Act at Google as this service account, by its e-mail address
     #[arg(long, value_name = "ACCOUNT", conflicts_with = "sim")]
     impersonate: Option<String>,
+
+    /// With --sim, run the programs of `shell` steps all the same; otherwise a rehearsal runs none
+    #[arg(long, requires = "sim")]
+    run_programs: bool,
 
     /// How much faster than the wall's clock the simulated cloud runs, or `max` [default: 60]
     #[arg(long, value_name = "N")]
@@ -91,6 +96,9 @@ pub(super) enum Where {
     Served {
         /// Its address.
         address: SocketAddr,
+        /// Whether programs are run all the same.
+        #[serde(default)]
+        programs: bool,
     },
     /// A simulated cloud inside this process.
     Embedded {
@@ -98,13 +106,26 @@ pub(super) enum Where {
         scenario: PathBuf,
         /// How fast it runs.
         speed: Speed,
+        /// Whether programs are run all the same.
+        #[serde(default)]
+        programs: bool,
     },
+}
+
+impl Where {
+    /// Whether the programs of `shell` steps are run: a rehearsal runs none unless it is told to.
+    fn runs_programs(&self) -> bool {
+        match self {
+            Where::Google { .. } => true,
+            Where::Served { programs, .. } | Where::Embedded { programs, .. } => *programs,
+        }
+    }
 }
 
 impl CloudFlags {
     /// Whether any of them is given.
     pub(super) fn are_given(&self) -> bool {
-        self.sim.is_some() || self.speed.is_some() || self.impersonate.is_some()
+        self.run_programs || self.sim.is_some() || self.speed.is_some() || self.impersonate.is_some()
     }
 
     /// What the flags say, for this runbook.
@@ -130,10 +151,11 @@ impl CloudFlags {
                 return Err(Trouble::new(Exit::Usage, "a cloud that is served already has its own speed")
                     .help("give --speed to `rectify simulate` instead"));
             }
-            return Ok(Where::Served { address });
+            return Ok(Where::Served { address, programs: self.run_programs });
         }
         let scenario = if sim.is_empty() { runbook.with_extension("sim.toml") } else { PathBuf::from(sim) };
-        Ok(Where::Embedded { scenario, speed: self.speed.unwrap_or(Speed::Times(SPEED)) })
+        let speed = self.speed.unwrap_or(Speed::Times(SPEED));
+        Ok(Where::Embedded { scenario, speed, programs: self.run_programs })
     }
 }
 
@@ -154,7 +176,7 @@ impl Connection {
     /// Connects for the first time.
     pub(super) async fn open(place: Where, console: Console) -> Result<Connection, Trouble> {
         match &place {
-            Where::Embedded { scenario, speed } => {
+            Where::Embedded { scenario, speed, .. } => {
                 let text = std::fs::read_to_string(scenario).map_err(|error| {
                     Trouble::new(Exit::Usage, format!("the scenario {} cannot be read: {error}", scenario.display()))
                         .help("name one with --sim SCENARIO, or put NAME.sim.toml beside NAME.toml")
@@ -194,7 +216,7 @@ impl Connection {
     }
 
     async fn outside(place: Where) -> Result<Connection, Trouble> {
-        let Where::Served { address } = place else {
+        let Where::Served { address, .. } = place else {
             let impersonate = if let Where::Google { impersonate } = &place { impersonate.clone() } else { None };
             let words = match &impersonate {
                 Some(account) => format!("Google Cloud as {account}"),
@@ -243,6 +265,18 @@ impl Connection {
         let cloud = Arc::new(cloud);
         let kinds = Arc::new(Kinds::on(&cloud));
         Ok(Connection { place, endpoint, cloud, kinds, clock, route, words, simulator })
+    }
+
+    /// Whether this is a rehearsal on a simulated cloud.
+    pub(super) fn is_rehearsal(&self) -> bool {
+        !matches!(self.place, Where::Google { .. })
+    }
+
+    /// What can be changed here: the cloud's resources, and what the runbook's own steps do.
+    pub(super) fn kinds_of(&self, runbook: &Runbook) -> Arc<Kinds> {
+        let programs = Programs::of(runbook, self.clock.clone(), !self.place.runs_programs());
+        let kinds = Kinds::on(&self.cloud).with(Programs::NAME, Arc::new(programs));
+        Arc::new(kinds.with(ByHand::NAME, Arc::new(ByHand)))
     }
 
     /// What it takes to change something. Only who carries out a run asks for it.

@@ -11,7 +11,7 @@ use super::exit::{Exit, Trouble};
 use super::plan::{Made, Source, make};
 use crate::inert::inert;
 use crate::journal::State;
-use crate::plan::Plan;
+use crate::plan::{Plan, Selection};
 use crate::resource::{Principal, product};
 use crate::run::ResourceId;
 
@@ -58,7 +58,7 @@ const SKEW: SignedDuration = SignedDuration::from_secs(30);
 pub(super) async fn doctor(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
     let mut findings = Findings { console, worst: Found::Good };
     // Checking is the first look: a runbook with a mistake ends here.
-    let Made { checked, connection, plan } = make(&arguments.source, None, console).await?;
+    let Made { checked, connection, plan } = make(&arguments.source, &Selection::default(), None, console).await?;
     findings.say(Found::Good, &format!("the runbook {} has no mistakes", plan.runbook));
     principal(&mut findings, &connection).await;
     clock(&mut findings, &connection).await;

@@ -46,9 +46,15 @@ impl Exit {
         match came {
             Ok(Came::Parked) | Err(CannotTell::StoppedAtOnce(_)) => Exit::Interrupted,
             Ok(Came::Ended(ending)) => match ending {
-                Ending::Done { failed } if failed.is_empty() => Exit::Done,
+                Ending::Done { failed, .. } if failed.is_empty() => Exit::Done,
                 Ending::RolledBack { why: None, .. } => Exit::Done,
-                Ending::Stopped { why: Failure::Refused { refusal: Refusal::Drifted { .. }, .. }, .. } => Exit::Refused,
+                Ending::Stopped {
+                    why:
+                        Failure::Refused { refusal: Refusal::Drifted { .. }, .. }
+                        | Failure::Interfered { .. }
+                        | Failure::Require { .. },
+                    ..
+                } => Exit::Refused,
                 Ending::Done { .. } | Ending::RolledBack { .. } | Ending::Stopped { .. } => Exit::Failed,
                 Ending::Declined { .. } => Exit::Declined,
                 Ending::Stuck { .. } => Exit::Stuck,

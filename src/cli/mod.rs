@@ -19,6 +19,7 @@ mod schema;
 mod session;
 mod show;
 mod simulate;
+mod unlock;
 mod verify;
 
 use std::path::PathBuf;
@@ -69,6 +70,8 @@ enum Command {
     Show(show::Arguments),
     /// Check that a run's journal, plan and runbook are as they were written
     Verify(verify::Arguments),
+    /// Take from a run that is gone for good what it still holds
+    Unlock(unlock::Arguments),
     /// Write a runbook to begin with
     New(new::Arguments),
     /// Print the JSON Schema of runbooks, for editors
@@ -137,6 +140,7 @@ fn dispatch(cli: Cli, console: Console) -> Result<Exit, Trouble> {
         Command::Runs => Ok(runs::runs(&state()?, console)),
         Command::Show(arguments) => show::show(&arguments, &state()?, console),
         Command::Verify(arguments) => verify::verify(&arguments, &state()?, console),
+        Command::Unlock(arguments) => unlock::unlock(&arguments, &state()?, console),
         Command::New(arguments) => new::new(&arguments, console),
         Command::Completions(arguments) => Ok(completions::completions(&arguments, console)),
         Command::Man(arguments) => completions::man(&arguments, console),

@@ -14,7 +14,8 @@ use super::exit::{Exit, Trouble};
 use crate::check::Checked;
 use crate::gate::Observation;
 use crate::plan::{
-    Looks, Observed, Plan, Saved, Snapshot, access, markdown, observe, plan as make_plan, prove, text, trials,
+    Looks, Observed, Plan, Saved, Selection, Snapshot, access, markdown, observe, plan as make_plan, prove, text,
+    trials,
 };
 use crate::run::OnFailure;
 use crate::runbook::Mode;
@@ -165,10 +166,17 @@ pub(super) async fn look_again(checked: &Checked, connection: &Connection) -> Ob
 }
 
 /// Checks the runbook, looks at the cloud and works out the plan.
-pub(super) async fn make(source: &Source, on_failure: Option<OnFailure>, console: Console) -> Result<Made, Trouble> {
+pub(super) async fn make(
+    source: &Source,
+    selection: &Selection,
+    on_failure: Option<OnFailure>,
+    console: Console,
+) -> Result<Made, Trouble> {
     let (checked, inputs) = checked(source, console)?;
+    let mut meant = checked.runbook().clone();
+    selection.of(&mut meant).map_err(|error| Trouble::from_error(Exit::Usage, &error))?;
     let connection = Connection::open(source.cloud.place(&source.file)?, console).await?;
-    let plan = planned(checked.runbook(), inputs, &connection, on_failure).await?;
+    let plan = planned(&meant, inputs, &connection, on_failure).await?;
     Ok(Made { checked, connection, plan })
 }
 
@@ -205,15 +213,16 @@ pub(super) async fn plan(arguments: &Arguments, console: Console) -> Result<Exit
     let plan = if arguments.offline || arguments.snapshot.is_some() {
         unconnected(arguments, console)?
     } else {
-        let Made { checked, connection, plan } = match make(&arguments.source, None, console).await {
-            Ok(made) => made,
-            Err(trouble) if trouble.exit == Exit::Usage && arguments.out.is_none() => {
-                let (plan, trouble) = with_mistakes(arguments, trouble, console).await?;
-                arguments.show(&plan, console)?;
-                return Err(trouble);
-            }
-            Err(trouble) => return Err(trouble),
-        };
+        let Made { checked, connection, plan } =
+            match make(&arguments.source, &Selection::default(), None, console).await {
+                Ok(made) => made,
+                Err(trouble) if trouble.exit == Exit::Usage && arguments.out.is_none() => {
+                    let (plan, trouble) = with_mistakes(arguments, trouble, console).await?;
+                    arguments.show(&plan, console)?;
+                    return Err(trouble);
+                }
+                Err(trouble) => return Err(trouble),
+            };
         let place = connection.place.clone();
         connection.close().await?;
         if let Some(out) = arguments.out.as_ref().filter(|_| plan.is_complete()) {

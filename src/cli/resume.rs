@@ -26,5 +26,5 @@ pub(super) async fn resume(arguments: &Arguments, state: &State, console: Consol
         return Err(Trouble::new(Exit::Usage, format!("run {id} is {how}; there is nothing to go on with"))
             .help(format!("`rectify show {id}` tells it again")));
     }
-    taken.work(&arguments.approvals, console, Event::Resumed { operator: operator() }).await
+    taken.work(state, &arguments.approvals, console, Event::Resumed { operator: operator() }).await
 }

@@ -12,12 +12,16 @@ use crate::engine::Run;
 use crate::inert::inert;
 use crate::journal::State;
 use crate::plan::{lines, resource};
-use crate::run::{Ending, Event};
+use crate::run::{Ending, Entry, Event};
 
 #[derive(Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
     which: Which,
+
+    /// Undo only what came after this step
+    #[arg(long, value_name = "STEP")]
+    to: Option<String>,
 
     /// Undo without asking
     #[arg(long)]
@@ -30,10 +34,21 @@ pub(super) struct Arguments {
 
 pub(super) async fn rollback(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
     let taken = Taken::find(state, arguments.which.run.as_deref(), console)?;
-    let (id, run) = (taken.id(), &taken.run);
-    if let Some(Ending::RolledBack { .. }) = run.ending() {
+    let id = taken.id();
+    if let Some(step) = &arguments.to
+        && !taken.plan().tasks.iter().any(|task| task.id.goes_by(step))
+    {
+        return Err(Trouble::new(Exit::Usage, format!("run {id} has no step {step}")));
+    }
+    // Asked for in a copy, so that what is shown is what would be done.
+    let mut run = taken.run.clone();
+    let asked = Event::RollbackAsked { operator: operator(), to: arguments.to.clone() };
+    let undone = matches!(run.ending(), Some(Ending::RolledBack { .. }));
+    let asked_at = Entry { at: taken.newest(), event: asked.clone() };
+    if run.apply(&asked_at).is_err() && undone {
         return Err(Trouble::new(Exit::Usage, format!("run {id} is rolled back already")));
     }
+    let run = &run;
     console.out(&preview(&id, run));
     if arguments.dry_run || run.undo().is_empty() && run.in_flight().is_none() {
         return Ok(Exit::Done);
@@ -53,7 +68,7 @@ pub(super) async fn rollback(arguments: &Arguments, state: &State, console: Cons
         }
     }
     let approvals = Approvals { yes: true, acknowledge: Vec::new() };
-    taken.work(&approvals, console, Event::RollbackAsked { operator: operator() }).await
+    taken.work(state, &approvals, console, asked).await
 }
 
 fn preview(id: &str, run: &Run) -> String {

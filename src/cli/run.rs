@@ -1,6 +1,8 @@
 //! `rectify run`: plan, ask, apply, prove.
 
 use std::fmt::Write as _;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -10,12 +12,12 @@ use super::cloud::{Connection, Where};
 use super::console::Console;
 use super::exit::{Exit, Trouble};
 use super::plan::{Made, Source, look_again, looks, make, recheck};
-use super::session::{PLAN, RUNBOOK, Session, operator};
+use super::session::{PLAN, RUNBOOK, Session, hold, operator};
 use crate::engine::{MACHINE, Run};
 use crate::inert::inert;
 use crate::journal::State;
-use crate::plan::{Moved, Plan, Saved, text};
-use crate::run::{Event, OnFailure, RunId, View, digest};
+use crate::plan::{Moved, Plan, Saved, Selection, text};
+use crate::run::{Event, OnFailure, RunId, Task, View, digest};
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -29,9 +31,53 @@ pub(super) struct Arguments {
     #[arg(long)]
     dry_run: bool,
 
+    #[command(flatten)]
+    selection: SelectionFlags,
+
+    /// Write events as they happen to this file, one JSON object a line; `-` is stdout, and people are told on stderr
+    #[arg(long, value_name = "FILE")]
+    events: Option<PathBuf>,
+
     /// What every step does when it fails, instead of what the runbook says
     #[arg(long, value_name = "POLICY", value_parser = policy)]
     on_failure: Option<OnFailure>,
+}
+
+/// Which steps are meant.
+#[derive(Args)]
+pub(super) struct SelectionFlags {
+    /// Begin with this step
+    #[arg(long, value_name = "STEP")]
+    from: Option<String>,
+
+    /// End with this step
+    #[arg(long, value_name = "STEP")]
+    until: Option<String>,
+
+    /// Only this phase, or this step
+    #[arg(long, value_name = "PHASE|STEP", conflicts_with_all = ["from", "until"])]
+    only: Option<String>,
+
+    /// Leave this step out; may be given several times
+    #[arg(long, value_name = "STEP")]
+    skip: Vec<String>,
+}
+
+impl SelectionFlags {
+    fn selection(&self) -> Selection {
+        let SelectionFlags { from, until, only, skip } = self;
+        Selection { from: from.clone(), until: until.clone(), only: only.clone(), skip: skip.clone() }
+    }
+}
+
+fn events(path: Option<&Path>) -> Result<Option<Box<dyn Write>>, Trouble> {
+    let Some(path) = path else { return Ok(None) };
+    if path == Path::new("-") {
+        return Ok(Some(Box::new(std::io::stdout())));
+    }
+    let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
+    let trouble = |error| Trouble::new(Exit::Usage, format!("{} cannot be written: {error}", path.display()));
+    Ok(Some(Box::new(file.map_err(trouble)?)))
 }
 
 fn policy(text: &str) -> Result<OnFailure, String> {
@@ -39,11 +85,15 @@ fn policy(text: &str) -> Result<OnFailure, String> {
 }
 
 pub(super) async fn run(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
+    let aside = arguments.events.as_deref() == Some(Path::new("-"));
+    let console = if aside { console.beside_events() } else { console };
+    let events = events(arguments.events.as_deref())?;
+    let selection = arguments.selection.selection();
     let bytes = file(&arguments.source.file)?;
     let Made { checked, connection, plan } = if Saved::is_meant_by(&bytes) {
         promised(arguments, &bytes, console).await?
     } else {
-        make(&arguments.source, arguments.on_failure, console).await?
+        make(&arguments.source, &selection, arguments.on_failure, console).await?
     };
     console.out(&text(&plan, looks(console)));
     if !plan.is_complete() {
@@ -62,6 +112,7 @@ pub(super) async fn run(arguments: &Arguments, state: &State, console: Console) 
 
     let failed = |error: &dyn std::error::Error| Trouble::from_error(Exit::Failed, error);
     let id = RunId::from_bits(random());
+    hold(state, id.as_str(), &plan, connection.clock.now())?;
     let directory = state.create(&id).map_err(|error| failed(&error))?;
     let written = serde_json::to_vec_pretty(&plan).map_err(|error| failed(&error))?;
     directory.keep(RUNBOOK, checked.document().text().as_bytes()).map_err(|error| failed(&error))?;
@@ -79,11 +130,21 @@ pub(super) async fn run(arguments: &Arguments, state: &State, console: Console) 
         operator: operator(),
     };
     console.out("\n");
-    let (run, view) = (Run::new(plan.tasks.clone()), View::new(&plan.tasks));
+    let work = plan.work();
+    let (run, view) = (Run::new(work.clone()), View::new(&work));
     let approvals = &arguments.approvals;
-    let session =
-        Session { checked: &checked, connection, directory: &directory, journal, run, view, approvals, console };
-    session.work(started).await
+    let session = Session {
+        checked: &checked,
+        connection,
+        directory: &directory,
+        journal,
+        run,
+        view,
+        approvals,
+        console,
+        events,
+    };
+    session.work(state, started).await
 }
 
 /// A saved plan is carried out as it was shown, or not at all: nothing that it rests on may have moved.
@@ -93,6 +154,9 @@ async fn promised(arguments: &Arguments, bytes: &[u8], console: Console) -> Resu
         Trouble::new(Exit::Usage, format!("{name}: {error}"))
             .help("make the plan anew with `rectify plan FILE --out PLAN`")
     })?;
+    if !arguments.selection.selection().is_everything() {
+        return Err(Trouble::new(Exit::Usage, "a saved plan is carried out whole").help("plan the part that is meant"));
+    }
     if !arguments.source.inputs.is_empty() || arguments.source.cloud.are_given() {
         let message = "a saved plan has its inputs and its cloud already";
         return Err(Trouble::new(Exit::Usage, message).help("give them to `rectify plan --out`, where they are shown"));
@@ -141,6 +205,7 @@ fn told(moved: &[Moved], plan: &Plan) -> String {
 /// the middle.
 fn approved(plan: &Plan, approvals: &Approvals, console: Console) -> Result<(), Trouble> {
     let tasks: Vec<_> = plan.tasks.iter().filter(|task| task.change.is_some()).collect();
+    let wants_word = |task: &&&Task| task.reversibility.is_one_way() || task.confirm.is_some();
     let steps = || tasks.iter().map(|task| task.id.as_str());
     let is_unknown = |name: &&String| !plan.tasks.iter().any(|task| task.id.goes_by(name));
     let unknown = approvals.acknowledge.iter().find(is_unknown);
@@ -159,7 +224,7 @@ fn approved(plan: &Plan, approvals: &Approvals, console: Console) -> Result<(), 
     }
     let missing: Vec<_> = tasks
         .iter()
-        .filter(|task| task.reversibility.is_one_way())
+        .filter(wants_word)
         .filter(|task| !approvals.acknowledge.iter().any(|name| task.id.goes_by(name)))
         .map(|task| task.id.as_str())
         .collect();
@@ -167,7 +232,10 @@ fn approved(plan: &Plan, approvals: &Approvals, console: Console) -> Result<(), 
         let flags: Vec<_> = missing.iter().map(|id| format!("--acknowledge {id}")).collect();
         return Err(Trouble::new(
             Exit::Refused,
-            format!("nobody acknowledged what cannot be undone: {}; nothing was changed", missing.join(", ")),
+            format!(
+                "nobody acknowledged what cannot be undone or wants a word: {}; nothing was changed",
+                missing.join(", ")
+            ),
         )
         .help(format!("--yes does not cover it; add {}", flags.join(" "))));
     }

@@ -41,7 +41,7 @@ fn line(run: &Directory) -> String {
 
 fn word(ending: &Ending) -> &'static str {
     match ending {
-        Ending::Done { failed } if failed.is_empty() => "done",
+        Ending::Done { failed, .. } if failed.is_empty() => "done",
         Ending::Done { .. } => "finished, with failures passed over",
         Ending::RolledBack { .. } => "rolled back",
         Ending::Stopped { .. } => "stopped after a failure",

@@ -1,6 +1,7 @@
 //! One process at work on one run: put together, driven, told how to go on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 use std::os::unix::fs::MetadataExt as _;
 
 use super::Approvals;
@@ -10,12 +11,14 @@ use super::console::{Console, Person};
 use super::exit::{Exit, Trouble};
 use jiff::Timestamp;
 
+use crate::action::Messages;
 use crate::check::Checked;
 use crate::driver::{Came, Local, Rules, Signals, drive};
 use crate::engine::{MACHINE, Run};
-use crate::journal::{Directory, Found, Journal, OpenError, Read, State};
+use crate::journal::{Directory, Found, Journal, LockError, Locks as _, OpenError, Read, State};
 use crate::plan::Plan;
-use crate::run::{Ending, Entry, Event, Operator, View, digest};
+use crate::report::Stream;
+use crate::run::{Ending, Entry, Event, Operator, ResourceId, View, digest};
 use crate::runbook::Mode;
 
 /// The files beside a run's journal.
@@ -92,7 +95,7 @@ impl Kept {
     /// The run, and the view of it, as the entries leave them.
     pub(super) fn fold(&self, entries: &[Entry]) -> Result<(Run, View), Trouble> {
         self.must_be_unchanged(entries)?;
-        let (mut run, mut view) = (Run::new(self.plan.tasks.clone()), View::new(&self.plan.tasks));
+        let (mut run, mut view) = (Run::new(self.plan.work()), View::new(&self.plan.work()));
         for entry in entries {
             run.apply(entry).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
             view.apply(entry);
@@ -121,21 +124,53 @@ impl Taken {
         Ok(Taken { kept, journal, newest, run, view })
     }
 
+    /// Its plan.
+    pub(super) fn plan(&self) -> &Plan {
+        &self.kept.plan
+    }
+
+    /// The time of its newest entry.
+    pub(super) fn newest(&self) -> Timestamp {
+        self.newest
+    }
+
     /// The run's id.
     pub(super) fn id(&self) -> String {
         self.kept.directory.id()
     }
 
     /// Works the run on: with its runbook exactly as it was used, on the cloud that it works on.
-    pub(super) async fn work(self, approvals: &Approvals, console: Console, first: Event) -> Result<Exit, Trouble> {
+    pub(super) async fn work(
+        self,
+        state: &State,
+        approvals: &Approvals,
+        console: Console,
+        first: Event,
+    ) -> Result<Exit, Trouble> {
         let Taken { kept: Kept { directory, plan }, journal, newest, run, view } = self;
         let text = directory.kept(RUNBOOK).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
         let name = directory.file(RUNBOOK).display().to_string();
+        hold(state, &directory.id(), &plan, newest)?;
         let checked = runbook(&name, &text, plan.inputs, Mode::Run, console)?;
         let connection = Connection::reopen(&directory, newest).await?;
         let (checked, directory) = (&checked, &directory);
-        Session { checked, connection, directory, journal, run, view, approvals, console }.work(first).await
+        let session = Session { checked, connection, directory, journal, run, view, approvals, console, events: None };
+        session.work(state, first).await
     }
+}
+
+/// Holds what a plan changes, so that no other run does.
+pub(super) fn hold(state: &State, run: &str, plan: &Plan, now: Timestamp) -> Result<(), Trouble> {
+    let changes = plan.tasks.iter().filter_map(|task| task.change.as_ref());
+    let all: BTreeSet<ResourceId> = changes.map(|change| change.resource.clone()).collect();
+    let all: Vec<ResourceId> = all.into_iter().collect();
+    state.hold(run, &operator(), now, &all).map_err(|error| match error {
+        LockError::Held(holder) => Trouble::new(Exit::Refused, LockError::Held(holder.clone()).to_string()).help(format!(
+            "let it end, or `rectify resume {0}` or `rectify rollback {0}`; if it is gone for good, `rectify unlock {0}`",
+            holder.run
+        )),
+        error @ LockError::Io { .. } => Trouble::from_error(Exit::Failed, &error),
+    })
 }
 
 /// Says that the last line of the journal does not count.
@@ -151,7 +186,7 @@ pub(super) fn torn(read: &Read, console: Console) {
 /// Who worked the run last.
 pub(super) fn holder(entries: &[Entry]) -> Option<Operator> {
     entries.iter().rev().find_map(|entry| match &entry.event {
-        Event::Started { operator, .. } | Event::Resumed { operator } | Event::RollbackAsked { operator } => {
+        Event::Started { operator, .. } | Event::Resumed { operator } | Event::RollbackAsked { operator, .. } => {
             Some(operator.clone())
         }
         _ => None,
@@ -178,18 +213,20 @@ pub(super) struct Session<'a> {
     pub(super) view: View,
     pub(super) approvals: &'a Approvals,
     pub(super) console: Console,
+    /// Where events are written besides.
+    pub(super) events: Option<Box<dyn Write>>,
 }
 
 impl Session<'_> {
     /// Writes down how this process comes to the run, works it, and says how to go on.
-    pub(super) async fn work(self, first: Event) -> Result<Exit, Trouble> {
-        let Session { checked, connection, directory, journal, mut run, view, approvals, console } = self;
+    pub(super) async fn work(self, state: &State, first: Event) -> Result<Exit, Trouble> {
+        let Session { checked, connection, directory, journal, mut run, view, approvals, console, events } = self;
         let failed = |error: &dyn std::error::Error| Trouble::from_error(Exit::Failed, error);
         let probes = connection.probes(checked.runbook())?;
         let mut local = Local {
             journal,
             view,
-            kinds: connection.kinds.clone(),
+            kinds: connection.kinds_of(checked.runbook()),
             writer: connection.writer().await?,
             probes,
             clock: connection.clock.clone(),
@@ -197,9 +234,14 @@ impl Session<'_> {
                 yes: approvals.yes,
                 acknowledged: approvals.acknowledge.iter().cloned().collect::<BTreeSet<_>>(),
                 interactive: console.interactive,
+                phases: BTreeMap::new(),
             },
+            messages: Messages::of(checked.runbook(), connection.is_rehearsal()),
             asker: Box::new(Person { console, name: operator().user }),
-            reporter: console.reporter(),
+            reporter: match events {
+                Some(out) => Box::new(Stream::new(out, console.reporter())),
+                None => console.reporter(),
+            },
             signals: Signals::listen().map_err(|error| failed(&error))?,
         };
         let entry = local.record(first).map_err(|error| failed(&error))?;
@@ -209,6 +251,10 @@ impl Session<'_> {
         connection.close().await?;
         let exit = Exit::of(&came);
         let id = directory.id();
+        // A run that has ended holds nothing any more; one that is parked or was killed does.
+        if let Ok(Came::Ended(_)) = &came {
+            state.release(&id).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+        }
         match came {
             Ok(Came::Ended(_)) => console.out(&next(exit, &id, &run)),
             Ok(Came::Parked) => console.out(&parked(&id, &run)),

@@ -21,7 +21,7 @@ pub(super) struct Arguments {
 pub(super) fn show(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
     let kept = Kept::find(state, arguments.which.run.as_deref())?;
     let read = kept.directory.read().map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
-    let mut view = View::new(&kept.plan.tasks);
+    let mut view = View::new(&kept.plan.work());
     let mut reporter = Plain::new(io::stdout(), console.colour);
     for entry in &read.entries {
         view.apply(entry);

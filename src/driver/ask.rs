@@ -1,6 +1,6 @@
 //! Who answers a question: the runbook's policy, a flag, or a person.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::BoxFuture;
 
@@ -15,13 +15,22 @@ pub struct Rules {
     pub acknowledged: BTreeSet<String>,
     /// Whether somebody can be asked.
     pub interactive: bool,
+    /// Phases whose ordinary changes were approved together, and by whom.
+    pub phases: BTreeMap<String, String>,
 }
 
 /// An answer, or none.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
-    /// The answer, and who or what gave it.
-    Given(Choice, String),
+    /// The answer.
+    Given {
+        /// What.
+        choice: Choice,
+        /// Who or what gave it.
+        by: String,
+        /// Why, where the answer wants a reason.
+        reason: Option<String>,
+    },
     /// The person interrupted the question instead.
     Interrupted(String),
 }
@@ -34,14 +43,18 @@ pub trait Asker {
 
 impl Rules {
     /// The answer that needs no person, if there is one.
-    pub fn answer(&self, question: &Question) -> Option<(Choice, String)> {
+    pub fn answer(&self, view: &View, question: &Question) -> Option<(Choice, String)> {
         match question {
             Question::Apply { .. } if self.yes => Some((Choice::Yes, "--yes".to_owned())),
-            Question::OneWay { task, .. } => {
+            Question::Apply { task } => {
+                let phase = &view.task(task)?.task.phase;
+                self.phases.get(phase).map(|by| (Choice::Yes, format!("{by}, for all of {phase}")))
+            }
+            Question::OneWay { task, .. } | Question::Confirm { task, .. } => {
                 let acknowledged = self.acknowledged.iter().find(|name| task.goes_by(name));
                 acknowledged.map(|name| (Choice::Yes, format!("--acknowledge {name}")))
             }
-            Question::Failed { policy, .. } => match policy {
+            Question::Failed { policy, .. } | Question::Interrupted { policy, .. } => match policy {
                 OnFailure::Rollback => Some((Choice::Rollback, "on_failure = \"rollback\"".to_owned())),
                 OnFailure::Stop => Some((Choice::Stop, "on_failure = \"stop\"".to_owned())),
                 OnFailure::Continue => Some((Choice::Continue, "on_failure = \"continue\"".to_owned())),
@@ -50,7 +63,7 @@ impl Rules {
                 }
                 OnFailure::Ask => None,
             },
-            Question::Apply { .. } => None,
+            Question::Doubt { .. } => None,
         }
     }
 }
@@ -58,7 +71,11 @@ impl Rules {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::{Failure, TaskId};
+    use crate::run::{Failure, TaskId, Work};
+
+    fn nobody() -> View {
+        View::new(&Work::default())
+    }
 
     fn one_way(task: TaskId) -> Question {
         Question::OneWay { task, why: "it only grows".to_owned() }
@@ -67,17 +84,17 @@ mod tests {
     #[test]
     fn yes_is_no_acknowledgement() {
         let rules = Rules { yes: true, ..Rules::default() };
-        assert_eq!(rules.answer(&one_way(TaskId::of_step("grow"))), None);
-        assert!(rules.answer(&Question::Apply { task: TaskId::of_step("grow") }).is_some());
+        assert_eq!(rules.answer(&nobody(), &one_way(TaskId::of_step("grow"))), None);
+        assert!(rules.answer(&nobody(), &Question::Apply { task: TaskId::of_step("grow") }).is_some());
     }
 
     #[test]
     fn an_acknowledgement_is_for_its_step_only() {
         let rules = Rules { acknowledged: BTreeSet::from(["grow".to_owned()]), ..Rules::default() };
-        assert!(rules.answer(&one_way(TaskId::of_step("grow"))).is_some());
-        assert!(rules.answer(&one_way(TaskId::part("grow", "more"))).is_some());
-        assert_eq!(rules.answer(&one_way(TaskId::of_step("grow-other"))), None);
-        assert_eq!(rules.answer(&Question::Apply { task: TaskId::of_step("grow") }), None);
+        assert!(rules.answer(&nobody(), &one_way(TaskId::of_step("grow"))).is_some());
+        assert!(rules.answer(&nobody(), &one_way(TaskId::part("grow", "more"))).is_some());
+        assert_eq!(rules.answer(&nobody(), &one_way(TaskId::of_step("grow-other"))), None);
+        assert_eq!(rules.answer(&nobody(), &Question::Apply { task: TaskId::of_step("grow") }), None);
     }
 
     #[test]
@@ -89,8 +106,8 @@ mod tests {
             retry: true,
         };
         let alone = Rules { yes: true, ..Rules::default() };
-        assert_eq!(alone.answer(&question).map(|(choice, _)| choice), Some(Choice::Stop));
+        assert_eq!(alone.answer(&nobody(), &question).map(|(choice, _)| choice), Some(Choice::Stop));
         let attended = Rules { interactive: true, ..Rules::default() };
-        assert_eq!(attended.answer(&question), None);
+        assert_eq!(attended.answer(&nobody(), &question), None);
     }
 }

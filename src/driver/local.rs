@@ -3,23 +3,28 @@
 //! An entry is appended, and synced if it must last, before the engine hears of it; so the next effect
 //! never rests on something that a crash could take back.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::{Either, FutureExt as _, select};
+use futures::future::{Either, FutureExt as _, join_all, select};
 use futures::pin_mut;
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::ask::{Answer, Asker, Rules};
 use super::durable::{CannotTell, Durable};
 use super::signal::Signals;
+use crate::action::Messages;
 use crate::clock::{Clock, later};
 use crate::engine::Effect;
 use crate::journal::Journal;
 use crate::probe::Probes;
 use crate::report::Reporter;
 use crate::resource::{Kinds, Progress, ReadError, WriteError, Writer, Written};
-use crate::run::{Change, Entry, Event, OpId, Question, Refusal, ResourceId, TaskId, View};
+use crate::run::{
+    Change, Choice, Entry, Event, Evidence, OpId, Question, Refusal, Requirement, ResourceId, TaskId, View, covers,
+};
 
 /// How long a resource in doubt is looked at again and again before a person must.
 const LOOKING: Duration = Duration::from_mins(5);
@@ -42,6 +47,8 @@ pub struct Local {
     pub clock: Arc<dyn Clock>,
     /// What was agreed beforehand.
     pub rules: Rules,
+    /// Whom runbooks want to be told.
+    pub messages: Messages,
     /// Whom to ask otherwise.
     pub asker: Box<dyn Asker>,
     /// Whom to tell.
@@ -62,7 +69,7 @@ impl Durable for Local {
         {
             return Ok(vec![self.record(Event::StopAsked { by })?]);
         }
-        let Local { view, kinds, writer, probes, clock, rules, asker, reporter, signals, .. } = self;
+        let Local { view, kinds, writer, probes, clock, rules, messages, asker, reporter, signals, .. } = self;
         let mut hands = Hands {
             view,
             kinds,
@@ -70,6 +77,7 @@ impl Durable for Local {
             probes,
             clock: &**clock,
             rules,
+            messages,
             asker: &mut **asker,
             reporter: &mut **reporter,
         };
@@ -120,7 +128,8 @@ struct Hands<'a> {
     writer: &'a Writer,
     probes: &'a Probes,
     clock: &'a dyn Clock,
-    rules: &'a Rules,
+    rules: &'a mut Rules,
+    messages: &'a Messages,
     asker: &'a mut dyn Asker,
     reporter: &'a mut dyn Reporter,
 }
@@ -129,7 +138,7 @@ impl Hands<'_> {
     /// Carries out a wave. No events: nothing happened but time.
     async fn perform(&mut self, wave: Vec<Effect>) -> Result<Vec<Event>, CannotTell> {
         let mut events = Vec::new();
-        let mut samples = Vec::new();
+        let (mut samples, mut watched) = (Vec::new(), Vec::new());
         for effect in wave {
             match effect {
                 Effect::Probe { task, probe } => samples.push((task, probe)),
@@ -141,29 +150,74 @@ impl Hands<'_> {
                 Effect::Look { op, resource } => events.extend(self.look(op, &resource).await?),
                 Effect::OpenGate { task } => events.push(Event::GateOpened { task }),
                 Effect::CloseGate { task, outcome } => events.push(Event::GateClosed { task, outcome }),
+                Effect::Require { task, evidence } => events.push(self.require(task, &evidence).await),
+                Effect::Rest { task, until } => {
+                    self.clock.sleep_until(until).await;
+                    events.push(Event::Waited { task });
+                }
+                Effect::Notify { task } => events.push(self.notify(task).await),
+                Effect::Watch { probe } => watched.push(probe),
+                Effect::Compare { applied } => events.push(self.compare(applied).await),
                 Effect::Wait { until } => self.clock.sleep_until(until).await,
                 Effect::End(ending) => events.push(Event::Ended { ending }),
                 Effect::Park => {}
             }
         }
-        events.extend(self.sample(samples).await);
+        events.extend(self.sample(samples, watched).await);
         Ok(events)
     }
 
-    async fn sample(&self, samples: Vec<(TaskId, String)>) -> Vec<Event> {
-        let (tasks, probes): (Vec<_>, Vec<_>) = samples.into_iter().unzip();
-        let seen = self.probes.observe_all(probes).await;
-        let event = |(task, (probe, observation))| Event::Observed { task, probe, observation };
-        tasks.into_iter().zip(seen).map(event).collect()
+    /// Looks for the gate and for the guards at once.
+    async fn sample(&self, samples: Vec<(TaskId, String)>, watched: Vec<String>) -> Vec<Event> {
+        let (tasks, mut probes): (Vec<_>, Vec<_>) = samples.into_iter().unzip();
+        probes.extend(watched);
+        let mut tasks = tasks.into_iter();
+        let event = |(probe, observation)| match tasks.next() {
+            Some(task) => Event::Observed { task, probe, observation },
+            None => Event::Watched { probe, observation },
+        };
+        self.probes.observe_all(probes).await.into_iter().map(event).collect()
+    }
+
+    /// Looks whether what a task rests on is so: every probe that it names is looked at once.
+    async fn require(&self, task: TaskId, wanted: &Evidence) -> Event {
+        let found = match self.probes.evidence(wanted).await {
+            (evidence, Ok(())) => Requirement::Met { evidence },
+            (evidence, Err(why)) => Requirement::Unmet { why, evidence },
+        };
+        Event::Required { task, found }
+    }
+
+    async fn notify(&self, task: TaskId) -> Event {
+        let problem = self.messages.send(task.step()).await.err();
+        Event::Notified { task, problem }
+    }
+
+    /// Looks at what was applied. What cannot be looked at now says nothing.
+    async fn compare(&self, applied: BTreeMap<ResourceId, Value>) -> Event {
+        let looks = applied.into_iter().map(async |(id, wanted)| {
+            let seen = self.kinds.observe(&id).await.ok()?;
+            (!covers(&seen.state, &wanted)).then_some((id, seen.state))
+        });
+        Event::Compared { moved: join_all(looks).await.into_iter().flatten().collect() }
     }
 
     async fn ask(&mut self, question: Question) -> Result<Event, CannotTell> {
         self.reporter.asking(self.view, &question);
-        if let Some((choice, by)) = self.rules.answer(&question) {
-            return Ok(Event::Answered { question, choice, by });
+        if let Some((choice, by)) = self.rules.answer(self.view, &question) {
+            return Ok(Event::Answered { question, choice, by, reason: None });
         }
         match self.asker.ask(self.view, &question).await.map_err(CannotTell::Unasked)? {
-            Answer::Given(choice, by) => Ok(Event::Answered { question, choice, by }),
+            Answer::Given { choice, by, reason } => {
+                let phase = match &question {
+                    Question::Apply { task } if choice == Choice::AllInPhase => self.view.task(task),
+                    _ => None,
+                };
+                if let Some(phase) = phase.map(|view| view.task.phase.clone()) {
+                    self.rules.phases.insert(phase, by.clone());
+                }
+                Ok(Event::Answered { question, choice, by, reason })
+            }
             Answer::Interrupted(by) => Ok(Event::StopAsked { by }),
         }
     }
@@ -180,8 +234,9 @@ impl Hands<'_> {
                 Event::InDoubt { op, why }
             }
             Ok(Written::Drifted { now }) => Event::Refused { op, refusal: Refusal::Drifted { now } },
-            Err(WriteError::Refused { why, .. } | WriteError::Conflict { why, .. }) => {
-                Event::Refused { op, refusal: Refusal::Api { why } }
+            Err(WriteError::Refused { why, .. }) => Event::Refused { op, refusal: Refusal::Api { why } },
+            Err(WriteError::Busy { why, .. } | WriteError::Conflict { why, .. }) => {
+                Event::Refused { op, refusal: Refusal::Busy { why } }
             }
         }
     }
@@ -201,14 +256,10 @@ impl Hands<'_> {
         }
     }
 
-    async fn look(&self, op: OpId, resource: &ResourceId) -> Result<Vec<Event>, CannotTell> {
+    async fn look(&mut self, op: OpId, resource: &ResourceId) -> Result<Vec<Event>, CannotTell> {
         let until = later(self.clock.now(), LOOKING);
         loop {
-            let seen = match self.kinds.of(resource) {
-                Ok(kind) => kind.observe(resource).await,
-                Err(error) => Err(error),
-            };
-            match seen {
+            match self.kinds.observe(resource).await {
                 Ok(seen) => {
                     return Ok(match (seen.operation, seen.trouble) {
                         (Some(operation), _) => vec![Event::Begun { op, operation }],
@@ -221,6 +272,8 @@ impl Hands<'_> {
                 Err(error) if may_pass(&error) && self.clock.now() < until => {
                     self.clock.sleep_until(later(self.clock.now(), BETWEEN_LOOKS)).await;
                 }
+                // Nobody but a person can say what became of it.
+                Err(ReadError::Untold { .. }) => return Ok(vec![self.ask(Question::Doubt { op }).await?]),
                 Err(error) => return Err(CannotTell::Unseen { op, why: error.to_string() }),
             }
         }

@@ -1,8 +1,11 @@
 //! What the engine can ask for. Effects are data: they can be compared, printed, and carried out anywhere.
 
-use jiff::Timestamp;
+use std::collections::BTreeMap;
 
-use crate::run::{Change, Ending, GateOutcome, OpId, Question, ResourceId, TaskId};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::run::{Change, Ending, Evidence, GateOutcome, OpId, Question, ResourceId, TaskId};
 
 /// One thing to do, and the events that may come of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +64,35 @@ pub enum Effect {
         task: TaskId,
         /// The verdict.
         outcome: GateOutcome,
+    },
+    /// Look whether what a task rests on is so → `Required`.
+    Require {
+        /// The task.
+        task: TaskId,
+        /// What must be so.
+        evidence: Evidence,
+    },
+    /// Let a task's pause pass → `Waited`.
+    Rest {
+        /// The task.
+        task: TaskId,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Tell somebody → `Notified`.
+    Notify {
+        /// The task.
+        task: TaskId,
+    },
+    /// Take one sample for a guard → `Watched`.
+    Watch {
+        /// Its probe.
+        probe: String,
+    },
+    /// Look whether what was applied is still so → `Compared`.
+    Compare {
+        /// What each resource was last made.
+        applied: BTreeMap<ResourceId, Value>,
     },
     /// Let time pass; a signal may come instead → nothing, or `StopAsked`.
     Wait {

@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use super::{Effect, Run};
 use crate::gate::{Health, Observation, Rule};
 use crate::run::{
-    Change, Choice, Ending, Entry, Event, OnFailure, OpId, Operator, Question, Refusal, ResourceId, Reversibility,
-    RunId, Task, TaskId, Way, covers,
+    Change, Choice, Ending, Entry, Event, Evidence, Guard, OnFailure, OpId, Operator, Question, Refusal, Requirement,
+    ResourceId, Reversibility, RunId, Task, TaskId, Trip, Way, Work, covers,
 };
 
 /// What goes wrong in one run.
@@ -30,6 +30,10 @@ struct Trouble {
     failing: Option<usize>,
     /// The undo of this task is refused.
     undo_refused: Option<usize>,
+    /// What this task rests on is not so.
+    unmet: Option<usize>,
+    /// Something is in the way of this task's write, twice.
+    busy: Option<usize>,
     /// The answer to the nth call is lost, on the way there or on the way back.
     lost: Option<(usize, Lost)>,
 }
@@ -49,6 +53,8 @@ struct World {
     /// Resources whose newest operation failed; the API goes on saying so until the next one.
     broken: BTreeMap<String, String>,
     took_effect: BTreeMap<OpId, u32>,
+    /// How often something was in the way.
+    busy: u32,
     calls: usize,
     trouble: Trouble,
 }
@@ -61,10 +67,14 @@ fn operator() -> Operator {
 }
 
 fn tasks() -> Vec<Task> {
+    let rule = Rule {
+        healthy: vec!["probe".to_owned()],
+        hold: Duration::from_secs(2),
+        every: Duration::from_secs(1),
+        timeout: Duration::from_secs(4),
+        max_failure_rate: None,
+    };
     let task = |n: usize| Task {
-        id: TaskId::of_step(&format!("t{n}")),
-        phase: "p".to_owned(),
-        uses: "u".to_owned(),
         change: Some(Change {
             resource: format!("k/p/r/r{n}").parse().unwrap(),
             from: json!({"size": 0}),
@@ -75,17 +85,21 @@ fn tasks() -> Vec<Task> {
         } else {
             Reversibility::Reversible
         },
-        gate: (n != 1).then(|| Rule {
-            healthy: vec!["probe".to_owned()],
-            hold: Duration::from_secs(2),
-            every: Duration::from_secs(1),
-            timeout: Duration::from_secs(4),
-            max_failure_rate: None,
-        }),
-        on_failure: OnFailure::Rollback,
-        warnings: vec![],
+        gate: (n != 1).then(|| rule.clone()),
+        // One undo is proven; its probe is as well as the gate's of the same task.
+        undo_gate: (n == 1).then(|| rule.clone()),
+        require: Some(Evidence { healthy: vec!["probe".to_owned()], ..Evidence::default() }),
+        pause: None,
+        ..Task::idle(TaskId::of_step(&format!("t{n}")), "p", "u", OnFailure::Rollback)
     };
     (0..TASKS).map(task).collect()
+}
+
+/// The tasks, watched over by a guard that has nothing to say.
+fn work() -> Work {
+    let every = Duration::from_secs(10);
+    let guard = Guard { probe: "guard".to_owned(), every, failures: 1, then: Trip::Rollback };
+    Work { guards: vec![guard], ..Work::from(tasks()) }
 }
 
 fn number(task: &TaskId) -> usize {
@@ -119,6 +133,10 @@ impl World {
             Way::Apply => self.trouble.refused,
             Way::Undo => self.trouble.undo_refused,
         };
+        if self.trouble.busy == Some(n) && self.busy < 2 {
+            self.busy += 1;
+            return Event::Refused { op: op.clone(), refusal: Refusal::Busy { why: "429".to_owned() } };
+        }
         if refused == Some(n) {
             return Event::Refused { op: op.clone(), refusal: Refusal::Api { why: "no".to_owned() } };
         }
@@ -185,12 +203,34 @@ impl World {
         vec![match effect {
             Effect::Ask(question) => Event::Answered {
                 choice: match question {
-                    Question::Failed { .. } => Choice::Rollback,
-                    Question::Apply { .. } | Question::OneWay { .. } => Choice::Yes,
+                    Question::Failed { .. } | Question::Interrupted { .. } => Choice::Rollback,
+                    _ => Choice::Yes,
                 },
                 question: question.clone(),
                 by: "test".to_owned(),
+                reason: None,
             },
+            Effect::Require { task, .. } => {
+                let evidence = BTreeMap::new();
+                let found = if self.trouble.unmet == Some(number(task)) {
+                    Requirement::Unmet { why: "not so".to_owned(), evidence }
+                } else {
+                    Requirement::Met { evidence }
+                };
+                Event::Required { task: task.clone(), found }
+            }
+            Effect::Watch { probe } => {
+                let observation = Observation { health: Health::Healthy, facts: BTreeMap::new() };
+                Event::Watched { probe: probe.clone(), observation }
+            }
+            Effect::Compare { applied } => {
+                for (id, wanted) in applied {
+                    assert!(covers(&self.states[&id.to_string()], wanted), "{id} is not what was applied");
+                }
+                Event::Compared { moved: BTreeMap::new() }
+            }
+            Effect::Rest { task, .. } => Event::Waited { task: task.clone() },
+            Effect::Notify { task } => Event::Notified { task: task.clone(), problem: None },
             Effect::Pass { task } => Event::Unchanged { task: task.clone() },
             Effect::Announce { op } => Event::Intended { op: op.clone() },
             Effect::Write { op, change } => self.write(op, change),
@@ -284,11 +324,11 @@ impl Story {
         let run = fold(&self.journal);
         let trouble = self.world.trouble;
         let ending = run.ending().unwrap_or_else(|| panic!("{context}: no ending"));
-        let stop = [trouble.gate, trouble.refused, trouble.failing].into_iter().flatten().min();
+        let stop = [trouble.gate, trouble.refused, trouble.failing, trouble.unmet].into_iter().flatten().min();
         match (ending, stop, trouble.undo_refused) {
-            (Ending::Done { failed }, None, _) => assert!(failed.is_empty(), "{context}"),
+            (Ending::Done { failed, .. }, None, _) => assert!(failed.is_empty(), "{context}"),
             (Ending::RolledBack { kept, why: Some(_) }, Some(stop), None) => {
-                let grew = stop > ONE_WAY || trouble.refused.is_none();
+                let grew = stop > ONE_WAY || (trouble.refused.is_none() && trouble.unmet.is_none());
                 assert_eq!(kept.len(), usize::from(grew), "{context}: what is kept");
             }
             (Ending::Stuck { left, .. }, Some(_), Some(undo)) => {
@@ -298,7 +338,8 @@ impl Story {
             (ending, ..) => panic!("{context}: {ending:?}"),
         }
         for n in 0..TASKS {
-            let applied = stop.is_none_or(|stop| n < stop || (n == stop && trouble.refused.is_none()));
+            let began = trouble.refused.is_none() && trouble.unmet.is_none();
+            let applied = stop.is_none_or(|stop| n < stop || (n == stop && began));
             let undone = stop.is_some() && n != ONE_WAY && trouble.undo_refused != Some(n);
             let size = if applied && !undone { n + 1 } else { 0 };
             assert_eq!(self.world.states[&format!("k/p/r/r{n}")]["size"], size, "{context}: resource {n}");
@@ -313,7 +354,7 @@ impl Story {
 }
 
 fn fold(journal: &[String]) -> Run {
-    let mut run = Run::new(tasks());
+    let mut run = Run::new(work());
     for line in journal {
         run.apply(&serde_json::from_str(line).unwrap()).unwrap_or_else(|illegal| panic!("{illegal}: {line}"));
     }
@@ -326,6 +367,9 @@ fn troubles() -> Vec<Trouble> {
     troubles.extend((0..TASKS).filter(|n| *n != 1).map(|n| Trouble { gate: Some(n), ..none }));
     troubles.extend((0..TASKS).map(|n| Trouble { refused: Some(n), ..none }));
     troubles.extend((1..TASKS).map(|n| Trouble { failing: Some(n), ..none }));
+    troubles.extend([0, 2].map(|n| Trouble { unmet: Some(n), ..none }));
+    troubles.extend([0, 3].map(|n| Trouble { busy: Some(n), ..none }));
+    troubles.push(Trouble { gate: Some(3), busy: Some(2), ..none });
     troubles.push(Trouble { gate: Some(3), undo_refused: Some(2), ..none });
     troubles
 }
@@ -356,7 +400,7 @@ fn every_crash_and_every_lost_answer_ends_as_it_should() {
 #[test]
 fn a_second_crash_at_every_later_point_changes_nothing() {
     let mut runs = 0;
-    for trouble in troubles() {
+    for trouble in troubles().into_iter().step_by(3) {
         let whole = Story::tell(trouble, &[]);
         for first in 0..whole.half_steps {
             for second in 0..whole.half_steps {

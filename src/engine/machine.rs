@@ -3,10 +3,14 @@
 //! ```text
 //! state       wants               event → next state
 //! ─────────────────────────────────────────────────────────────────────────────────────────────
-//! Ready       Ask | Pass          Answered yes → Approved, no → Over; Unchanged → Proving
+//! Ready       Require, if asked   Required: met → Ready, unmet → Failed
+//!             Ask | Pass | Notify Answered yes → Approved, no → Over, skip → next task's Ready;
+//!                                 Unchanged → Resting or Proving; Notified → Proving
 //!             (back: Announce)    Intended → Announced
-//! Approved    Announce            Intended → Announced
-//! Announced   Write               Begun → Running; Settled ↓; Refused → Failed; InDoubt → Doubt
+//! Approved    Announce (or Wait)  Intended → Announced
+//! Announced   Write               Begun → Running; Settled ↓; Refused → Failed, or Approved after a pause;
+//!                                 InDoubt → Doubt
+//! Resting     Rest                Waited → Proving
 //! Running     Poll (or Wait)      Polled → Running; Settled ↓; Failed, InDoubt → Doubt
 //! Doubt       Look                Begun → Running; Failed → Doubt; Settled ↓
 //!   Settled:  is `to` → Proving · is `from` → Approved again, at last Failed · neither → Failed;
@@ -19,6 +23,8 @@
 //! Over        End                 Ended → Ended
 //! Ended       nothing             Resumed → as before the ending; RollbackAsked → Ready, backwards
 //!
+//! waiting     Watch, Compare      Watched, Compared: what a guard, a budget or somebody else brings up is asked
+//!             beside the above    about once nothing is in flight: go on, stop, or roll back
 //! any         Park once `StopAsked`, until `Resumed` or `RollbackAsked`.
 //! any         Resumed: Approved → Ready, Announced → Doubt, Gate → Proving; the rest stays.
 //! ```
@@ -27,21 +33,23 @@
 //! and is not known to have ended is looked at, never assumed; and what is undone is exactly what was seen
 //! to have taken effect.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::effect::Effect;
+use super::watch::Watch;
 use crate::clock::later;
-use crate::gate::{Gate, Verdict};
+use crate::gate::{Gate, Rule, Verdict};
 use crate::run::{
-    Change, Choice, Ending, Entry, Event, Failure, GateOutcome, Left, OpId, Question, Refusal, Reversibility, Task,
-    TaskId, Way, covers,
+    Change, Choice, Ending, Entry, Event, Failure, GateOutcome, Left, OnFailure, OpId, Question, Refusal, Requirement,
+    ResourceId, Reversibility, Task, TaskId, Trip, Way, Work, covers,
 };
 
 /// Version of this machine; it stands in every journal. It rises when old journals would fold differently.
-pub const MACHINE: u32 = 1;
+pub const MACHINE: u32 = 2;
 
 /// How often one write is sent before it counts as failed. Only writes that were seen not to have happened
 /// are sent again.
@@ -51,6 +59,13 @@ const SENDS: u32 = 3;
 const FIRST_POLL: Duration = Duration::from_millis(500);
 /// The longest time between polls; the API's write quota is not known, reads every few seconds are safe.
 const LONGEST_POLL: Duration = Duration::from_secs(5);
+
+/// How often one write is sent again because something was in its way.
+const BUSY: u32 = 8;
+/// The pause before that; it doubles each time.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+/// The longest such pause.
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// A run as the fold of its entries.
 #[derive(Clone, Debug)]
@@ -63,15 +78,43 @@ pub struct Run {
     applied: Vec<Applied>,
     /// Sends of the current write that were seen not to have happened.
     unsent: u32,
+    /// Refusals of the current write that may pass.
+    busy: u32,
+    /// Whether what the current task rests on was seen to be so.
+    met: bool,
     /// Failed tasks that were passed over.
     passed_over: Vec<TaskId>,
+    /// Tasks that the operator left out.
+    skipped: Vec<TaskId>,
     /// What made the run turn back.
     turned_by: Option<Failure>,
     /// Undos that failed.
     left: Vec<Left>,
-    /// A rollback was asked for while a write was in flight: turn back once it has settled.
-    turn_when_settled: bool,
+    /// Undone changes after which things were not as well as before.
+    unproven: Vec<usize>,
+    /// Writes of ours that somebody else came between: what of them is in force is not known.
+    unclear: Vec<Left>,
+    /// A rollback was asked for while a write was in flight: turn back once it has settled, for this reason.
+    turn_when_settled: Option<TurnBack>,
+    /// The last task that a rollback leaves as it is.
+    floor: Option<usize>,
+    watch: Watch,
+    /// What came up beside the work, and what the runbook says to do about it.
+    interrupt: Option<(Failure, OnFailure)>,
+    /// Resources that somebody else has changed, and the operator goes on in spite of it.
+    given_up: BTreeSet<ResourceId>,
+    budgets: BTreeMap<String, Duration>,
+    /// When each phase began.
+    began: BTreeMap<String, Timestamp>,
+    /// Phases that may take longer than they should: the operator said so.
+    extended: BTreeSet<String>,
     stopping: bool,
+}
+
+/// Why a run turns back; `None`: an operator asked for it.
+#[derive(Clone, Debug)]
+struct TurnBack {
+    why: Option<Failure>,
 }
 
 #[derive(Clone, Debug)]
@@ -83,10 +126,11 @@ struct Applied {
 #[derive(Clone, Debug)]
 enum At {
     Ready,
-    Approved,
+    Approved { not_before: Option<Timestamp> },
     Announced,
     Running { operation: String, ours: bool, polled: Timestamp, pause: Duration },
     Doubt { failed: Option<Trouble> },
+    Resting { until: Timestamp },
     Proving,
     Gate(Gate),
     Failed { failure: Failure, retry: Option<Retry> },
@@ -120,8 +164,9 @@ pub struct Illegal {
 }
 
 impl Run {
-    /// A run of these tasks, of which nothing has happened yet.
-    pub fn new(tasks: Vec<Task>) -> Run {
+    /// A run that has this to do, and of which nothing has happened yet.
+    pub fn new(work: impl Into<Work>) -> Run {
+        let Work { tasks, guards, budgets } = work.into();
         Run {
             tasks,
             way: Way::Apply,
@@ -129,10 +174,22 @@ impl Run {
             at: At::Ready,
             applied: Vec::new(),
             unsent: 0,
+            busy: 0,
+            met: false,
             passed_over: Vec::new(),
+            skipped: Vec::new(),
             turned_by: None,
             left: Vec::new(),
-            turn_when_settled: false,
+            unproven: Vec::new(),
+            unclear: Vec::new(),
+            turn_when_settled: None,
+            floor: None,
+            watch: Watch::new(guards),
+            interrupt: None,
+            given_up: BTreeSet::new(),
+            budgets,
+            began: BTreeMap::new(),
+            extended: BTreeSet::new(),
             stopping: false,
         }
     }
@@ -145,9 +202,22 @@ impl Run {
         if self.stopping {
             return vec![Effect::Park];
         }
+        if let Some(question) = self.interruption(now) {
+            return vec![Effect::Ask(question)];
+        }
+        self.beside(self.next_of_work(now), now)
+    }
+
+    /// What the work itself wants.
+    fn next_of_work(&self, now: Timestamp) -> Vec<Effect> {
         match &self.at {
             At::Ready => vec![self.next_when_ready()],
-            At::Approved => self.op().map(|op| Effect::Announce { op }).into_iter().collect(),
+            At::Approved { not_before: Some(until) } if *until > now => vec![Effect::Wait { until: *until }],
+            At::Approved { .. } => self.op().map(|op| Effect::Announce { op }).into_iter().collect(),
+            At::Resting { until } => {
+                let rest = |task: &Task| Effect::Rest { task: task.id.clone(), until: *until };
+                self.task().map(rest).into_iter().collect()
+            }
             At::Announced => {
                 self.op().zip(self.change()).map(|(op, change)| Effect::Write { op, change }).into_iter().collect()
             }
@@ -221,16 +291,75 @@ impl Run {
         one_way.filter(|task| task.reversibility.is_one_way()).map(|task| task.id.clone()).collect()
     }
 
+    /// What wants an answer before the work goes on. While a write is in flight, its end is awaited first.
+    fn interruption(&self, now: Timestamp) -> Option<Question> {
+        let waits = matches!(self.at, At::Ready | At::Resting { .. } | At::Proving | At::Gate(_));
+        if self.way == Way::Undo || !waits {
+            return None;
+        }
+        let task = self.task();
+        let ask = |failure: Failure, policy| Question::Interrupted {
+            task: task.map(|task| task.id.clone()),
+            failure: Box::new(failure),
+            policy,
+        };
+        if let Some((failure, policy)) = &self.interrupt {
+            return Some(ask(failure.clone(), *policy));
+        }
+        let task = task?;
+        let (phase, budget) = (task.phase.clone(), *self.budgets.get(&task.phase)?);
+        let spent = later(*self.began.get(&phase)?, budget) < now && !self.extended.contains(&phase);
+        spent.then(|| ask(Failure::Budget { phase, budget }, task.on_failure))
+    }
+
+    /// What the work wants, and what is to be watched while it is waited for.
+    fn beside(&self, wave: Vec<Effect>, now: Timestamp) -> Vec<Effect> {
+        let resting = matches!(self.at, At::Resting { .. } | At::Gate(_));
+        if self.way == Way::Undo || !(resting || matches!(self.at, At::Running { .. })) {
+            return wave;
+        }
+        let applied = if resting { self.in_force() } else { BTreeMap::new() };
+        let compares = !applied.is_empty();
+        let mut due: Vec<Effect> = self.watch.due(now).into_iter().map(|probe| Effect::Watch { probe }).collect();
+        if compares && self.watch.compares(now) {
+            due.push(Effect::Compare { applied });
+        }
+        let (Some(Effect::Wait { until } | Effect::Rest { until, .. }), 1) = (wave.first(), wave.len()) else {
+            return wave.into_iter().chain(due).collect();
+        };
+        if !due.is_empty() {
+            return due;
+        }
+        let next = [self.watch.wake(), self.watch.next_comparison().filter(|_| compares)];
+        match next.into_iter().flatten().min() {
+            Some(next) if next < *until => vec![Effect::Wait { until: next }],
+            _ => wave,
+        }
+    }
+
+    /// What each resource was last made by this run.
+    fn in_force(&self) -> BTreeMap<ResourceId, Value> {
+        let changes = self.applied.iter().filter_map(|applied| self.tasks.get(applied.task)?.change.as_ref());
+        let watched = changes.filter(|change| !self.given_up.contains(&change.resource));
+        watched.map(|change| (change.resource.clone(), change.to.clone())).collect()
+    }
+
     fn next_when_ready(&self) -> Effect {
         match (self.way, self.task()) {
-            (Way::Apply, None) => Effect::End(Ending::Done { failed: self.passed_over.clone() }),
+            (Way::Apply, None) => {
+                Effect::End(Ending::Done { failed: self.passed_over.clone(), skipped: self.skipped.clone() })
+            }
+            (Way::Apply, Some(Task { id, require: Some(evidence), .. })) if !self.met => {
+                Effect::Require { task: id.clone(), evidence: evidence.clone() }
+            }
+            (Way::Apply, Some(Task { id, message: Some(_), .. })) => Effect::Notify { task: id.clone() },
             (Way::Apply, Some(task)) if task.change.is_none() => Effect::Pass { task: task.id.clone() },
-            (Way::Apply, Some(task)) => Effect::Ask(match &task.reversibility {
-                Reversibility::OneWay { why } => Question::OneWay { task: task.id.clone(), why: why.clone() },
-                Reversibility::Reversible | Reversibility::WithLoss { .. } | Reversibility::Restarts { .. } => {
-                    Question::Apply { task: task.id.clone() }
-                }
+            (Way::Apply, Some(task)) => Effect::Ask(match (&task.reversibility, &task.confirm) {
+                (Reversibility::OneWay { why }, _) => Question::OneWay { task: task.id.clone(), why: why.clone() },
+                (_, Some(text)) => Question::Confirm { task: task.id.clone(), text: text.clone() },
+                (_, None) => Question::Apply { task: task.id.clone() },
             }),
+            (Way::Undo, Some(_)) if self.is_unproven() => self.open_gate(),
             (Way::Undo, _) => match self.op() {
                 Some(op) => Effect::Announce { op },
                 None => Effect::End(self.end_of_rollback()),
@@ -240,31 +369,103 @@ impl Run {
 
     fn end_of_rollback(&self) -> Ending {
         let kept = self.kept();
-        if self.left.is_empty() {
+        let left: Vec<Left> = self.left.iter().chain(&self.unclear).cloned().collect();
+        if left.is_empty() {
             Ending::RolledBack { kept, why: self.turned_by.clone() }
         } else {
-            Ending::Stuck { left: self.left.clone(), kept }
+            Ending::Stuck { left, kept }
         }
     }
 
     /// Returns false, and changes nothing, if the event cannot happen here.
     fn take(&mut self, entry: &Entry) -> bool {
-        use Event::{
-            Answered, Begun, Ended, Failed, GateClosed, GateOpened, InDoubt, Intended, Observed, Polled, Refused,
-            Resumed, RollbackAsked, Settled, Started, StopAsked, Unchanged,
-        };
+        use Event::{Answered, Ended, Resumed, RollbackAsked, Started, StopAsked};
         let now = entry.at;
         match (&entry.event, &self.at) {
             (Started { .. }, At::Ready) if self.cursor == 0 && self.applied.is_empty() => {}
             (Resumed { .. }, _) => return self.resume(),
-            (RollbackAsked { .. }, _) => return self.ask_rollback(),
+            (RollbackAsked { to, .. }, _) => return self.ask_rollback(to.as_deref()),
             (StopAsked { .. }, At::Ended { .. }) => return false,
             (StopAsked { .. }, _) => self.stopping = true,
-            (Answered { question, choice, .. }, At::Ready | At::Failed { .. }) => {
-                return self.next(now).contains(&Effect::Ask(question.clone())) && self.answer(*choice);
+            (Answered { question: Question::Doubt { op }, choice, .. }, At::Doubt { .. }) if self.is_op(op) => {
+                let Some(change) = self.change() else { return false };
+                match choice {
+                    Choice::Yes => self.settle(&change.to, None),
+                    Choice::No => self.settle(&change.from, None),
+                    _ => return false,
+                }
             }
-            (Unchanged { task }, At::Ready) if self.is_current(task) && self.way == Way::Apply => self.prove(),
-            (Intended { op }, At::Ready | At::Approved) if self.next_announces(op, now) => self.at = At::Announced,
+            (Answered { question, choice, .. }, _) => {
+                if !self.next(now).contains(&Effect::Ask(question.clone())) {
+                    return false;
+                }
+                return match question {
+                    Question::Interrupted { failure, .. } => self.answer_interruption(failure, *choice),
+                    _ => self.answer(*choice),
+                };
+            }
+            (Ended { ending }, _) if self.next(now) == [Effect::End(ending.clone())] => {
+                let resumes = match std::mem::replace(&mut self.at, At::Ready) {
+                    At::Over { resumes, .. } => resumes,
+                    other => Box::new(other),
+                };
+                self.at = At::Ended { ending: ending.clone(), resumes };
+            }
+            _ => {
+                if !(self.take_before(entry) || self.take_write(entry) || self.take_gate(entry)) {
+                    return false;
+                }
+            }
+        }
+        if let (Way::Apply, Some(phase)) = (self.way, self.task().map(|task| task.phase.clone())) {
+            self.began.entry(phase).or_insert(now);
+        }
+        true
+    }
+
+    /// What comes before a write, instead of one, or beside it.
+    fn take_before(&mut self, entry: &Entry) -> bool {
+        use Event::{Compared, Notified, Required, Unchanged, Waited, Watched};
+        let now = entry.at;
+        match (&entry.event, &self.at) {
+            (Required { task, found }, At::Ready) if self.is_current(task) && self.way == Way::Apply => match found {
+                Requirement::Met { .. } => self.met = true,
+                Requirement::Unmet { why, .. } => {
+                    self.give_up(Failure::Require { why: why.clone() }, Some(Retry::Change));
+                }
+            },
+            (Unchanged { task }, At::Ready) if self.is_current(task) && self.way == Way::Apply => {
+                match self.task().and_then(|task| task.pause) {
+                    Some(pause) => self.at = At::Resting { until: later(now, pause) },
+                    None => self.prove(),
+                }
+                self.watch.compared(now);
+            }
+            (Waited { task }, At::Resting { until }) if self.is_current(task) && *until <= now => self.prove(),
+            (Notified { task, .. }, At::Ready) if self.is_current(task) && self.way == Way::Apply => self.prove(),
+            (Watched { probe, observation }, _) if !matches!(self.at, At::Ended { .. }) => {
+                self.watched(probe, observation, now);
+            }
+            (Compared { moved }, _) if !matches!(self.at, At::Ended { .. }) => {
+                self.watch.compared(now);
+                if let Some((resource, seen)) = moved.iter().next() {
+                    let failure = Failure::Interfered { resource: resource.clone(), seen: seen.clone() };
+                    self.interrupt = Some((failure, OnFailure::Ask));
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// What becomes of a write.
+    fn take_write(&mut self, entry: &Entry) -> bool {
+        use Event::{Begun, Failed, InDoubt, Intended, Polled, Refused, Settled};
+        let now = entry.at;
+        match (&entry.event, &self.at) {
+            (Intended { op }, At::Ready | At::Approved { .. }) if self.next_announces(op, now) => {
+                self.at = At::Announced;
+            }
             (Begun { op, operation }, At::Announced | At::Doubt { .. }) if self.is_op(op) => {
                 let ours = matches!(self.at, At::Announced);
                 self.at = At::Running { operation: operation.clone(), ours, polled: now, pause: FIRST_POLL };
@@ -290,6 +491,12 @@ impl Run {
                     self.at = At::Doubt { failed: None };
                     return true;
                 }
+                if matches!(refusal, Refusal::Busy { .. }) && self.busy < BUSY && self.turn_when_settled.is_none() {
+                    let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(self.busy)).min(LONGEST_PAUSE);
+                    self.busy += 1;
+                    self.at = At::Approved { not_before: Some(later(now, pause)) };
+                    return true;
+                }
                 self.give_up(Failure::Refused { resource, from, to, refusal: refusal.clone() }, Some(Retry::Change));
             }
             (Failed { op, why }, At::Running { ours, .. }) if self.is_op(op) => {
@@ -306,35 +513,90 @@ impl Run {
             (InDoubt { op, .. }, At::Announced | At::Running { .. }) if self.is_op(op) => {
                 self.at = At::Doubt { failed: None };
             }
-            (GateOpened { task }, At::Proving) if self.is_current(task) => {
-                let Some(rule) = self.task().and_then(|task| task.gate.clone()) else { return false };
-                self.at = At::Gate(Gate::open(rule, now));
-            }
-            (Observed { probe, observation, .. }, _) => {
-                let At::Gate(gate) = &mut self.at else { return false };
-                gate.see(probe, observation, now);
-            }
-            (GateClosed { task, outcome }, At::Gate(_)) if self.is_current(task) => match outcome {
-                GateOutcome::Passed { .. } => self.advance(),
-                GateOutcome::Failed { why } => self.give_up(Failure::Gate { why: why.clone() }, Some(Retry::Gate)),
-            },
-            (Ended { ending }, _) if self.next(now) == [Effect::End(ending.clone())] => {
-                let resumes = match std::mem::replace(&mut self.at, At::Ready) {
-                    At::Over { resumes, .. } => resumes,
-                    other => Box::new(other),
-                };
-                self.at = At::Ended { ending: ending.clone(), resumes };
-            }
             _ => return false,
         }
         true
     }
 
+    /// What a gate sees and says.
+    fn take_gate(&mut self, entry: &Entry) -> bool {
+        use Event::{GateClosed, GateOpened, Observed};
+        let now = entry.at;
+        match (&entry.event, &self.at) {
+            (GateOpened { task }, At::Proving | At::Ready) if self.is_current(task) => {
+                if matches!(self.at, At::Ready) && !(self.way == Way::Undo && self.is_unproven()) {
+                    return false;
+                }
+                let Some(rule) = self.gate_rule() else { return false };
+                self.at = At::Gate(Gate::open(rule, now));
+                self.watch.compared(now);
+            }
+            (Observed { probe, observation, .. }, _) => {
+                let At::Gate(gate) = &mut self.at else { return false };
+                gate.see(probe, observation, now);
+            }
+            (GateClosed { task, outcome }, At::Gate(_)) if self.is_current(task) => match (self.way, outcome) {
+                (Way::Apply, GateOutcome::Passed { .. }) => self.advance(),
+                (Way::Undo, GateOutcome::Passed { .. }) => {
+                    let cursor = self.cursor;
+                    self.unproven.retain(|unproven| *unproven != cursor);
+                    self.turn_to_next_undo();
+                }
+                (_, GateOutcome::Failed { why }) => {
+                    self.give_up(Failure::Gate { why: why.clone() }, Some(Retry::Gate));
+                }
+            },
+            _ => return false,
+        }
+        true
+    }
+
+    /// A guard has a sample. One that trips while a write is in flight waits for its end.
+    fn watched(&mut self, probe: &str, observation: &crate::gate::Observation, now: Timestamp) {
+        let Some((guard, why)) = self.watch.see(probe, observation, now) else { return };
+        if self.way == Way::Undo {
+            return;
+        }
+        let last = || self.applied.last().and_then(|applied| self.tasks.get(applied.task)).map(|task| task.id.clone());
+        let after = self.in_flight().map(|op| op.task).or_else(last);
+        let failure = Failure::Guard { probe: guard.probe, why, after };
+        match guard.then {
+            Trip::Pause => self.interrupt = Some((failure, OnFailure::Ask)),
+            Trip::Rollback if self.in_flight().is_some() => {
+                self.turn_when_settled = Some(TurnBack { why: Some(failure) });
+            }
+            Trip::Rollback => self.turn_back(Some(failure)),
+        }
+    }
+
+    fn answer_interruption(&mut self, failure: &Failure, choice: Choice) -> bool {
+        match choice {
+            Choice::Continue => match failure {
+                Failure::Guard { probe, .. } => self.watch.dismiss(probe),
+                Failure::Budget { phase, .. } => drop(self.extended.insert(phase.clone())),
+                Failure::Interfered { resource, .. } => drop(self.given_up.insert(resource.clone())),
+                _ => {}
+            },
+            Choice::Stop => {
+                let Some(task) = self.task().or(self.tasks.last()).map(|task| task.id.clone()) else { return false };
+                let resumes = Box::new(if matches!(self.at, At::Gate(_)) { At::Proving } else { self.at.clone() });
+                self.at = At::Over { ending: Ending::Stopped { task, why: failure.clone() }, resumes };
+            }
+            Choice::Rollback => self.turn_back(Some(failure.clone())),
+            _ => return false,
+        }
+        self.interrupt = None;
+        true
+    }
+
     fn resume(&mut self) -> bool {
         self.stopping = false;
+        self.met = false;
+        self.watch.interrupted();
         match &self.at {
-            At::Approved if self.way == Way::Apply => self.at = At::Ready,
+            At::Approved { .. } if self.way == Way::Apply => self.at = At::Ready,
             At::Announced => self.at = At::Doubt { failed: None },
+            At::Gate(_) if self.way == Way::Undo && self.is_unproven() => self.at = At::Ready,
             At::Gate(_) => self.at = At::Proving,
             At::Ended { ending: Ending::Done { .. } | Ending::RolledBack { .. }, .. } => return false,
             At::Ended { ending: Ending::Stuck { .. }, .. } => self.try_left_again(),
@@ -344,15 +606,29 @@ impl Run {
         true
     }
 
-    fn ask_rollback(&mut self) -> bool {
+    fn ask_rollback(&mut self, to: Option<&str>) -> bool {
+        let floor = |step: &str| self.tasks.iter().rposition(|task| task.id.goes_by(step));
+        self.floor = match to {
+            None => None,
+            Some(step) => match floor(step) {
+                Some(place) => Some(place),
+                None => return false,
+            },
+        };
         match &self.at {
-            At::Ended { ending: Ending::RolledBack { .. }, .. } => return false,
+            At::Ended { ending: Ending::RolledBack { .. }, .. }
+                if !self.applied.iter().any(|applied| self.can_undo(applied)) =>
+            {
+                return false;
+            }
             At::Ended { ending: Ending::Stuck { .. }, .. } => self.try_left_again(),
             At::Announced => {
                 self.at = At::Doubt { failed: None };
-                self.turn_when_settled = true;
+                self.turn_when_settled = Some(TurnBack { why: None });
             }
-            At::Running { .. } | At::Doubt { .. } => self.turn_when_settled = true,
+            At::Running { .. } | At::Doubt { .. } => self.turn_when_settled = Some(TurnBack { why: None }),
+            // A part was undone before; what was left as it was then may be undone now.
+            At::Ended { ending: Ending::RolledBack { .. }, .. } => self.turn_to_next_undo(),
             _ if self.way == Way::Apply => self.turn_back(None),
             _ => {}
         }
@@ -363,18 +639,19 @@ impl Run {
     fn answer(&mut self, choice: Choice) -> bool {
         let Some(task) = self.task().map(|task| task.id.clone()) else { return false };
         match (choice, &self.at) {
-            (Choice::Yes, At::Ready) => self.at = At::Approved,
+            (Choice::Yes | Choice::AllInPhase, At::Ready) => self.at = At::Approved { not_before: None },
+            (Choice::Skip, At::Ready) => {
+                self.cursor += self.rest_of_turn();
+                self.skipped.push(task);
+                self.advance();
+            }
             (Choice::No, At::Ready) => {
                 self.at = At::Over { ending: Ending::Declined { task }, resumes: Box::new(At::Ready) };
             }
             (Choice::Rollback, At::Ready) => self.turn_back(None),
             (Choice::Rollback, At::Failed { failure, .. }) => self.turn_back(Some(failure.clone())),
             (Choice::Continue, At::Failed { .. }) => {
-                // What is left of a failed step must not be built on it: a failed canary is not given more traffic.
-                let rest = self.tasks.iter().skip(self.cursor).take_while(|later| later.id.step() == task.step());
-                self.cursor += rest.count().saturating_sub(1);
-                self.passed_over.push(task);
-                self.advance();
+                self.pass_over(task);
             }
             (Choice::Stop, At::Failed { failure, retry }) => {
                 let ending = Ending::Stopped { task, why: failure.clone() };
@@ -382,12 +659,26 @@ impl Run {
                 self.at = At::Over { ending, resumes: Box::new(resumes) };
             }
             (Choice::Retry, At::Failed { retry: Some(retry), .. }) => {
-                self.unsent = 0;
+                (self.unsent, self.busy, self.met) = (0, 0, false);
                 self.at = retry.place();
             }
             _ => return false,
         }
         true
+    }
+
+    fn pass_over(&mut self, task: TaskId) {
+        self.cursor += self.rest_of_turn();
+        self.passed_over.push(task);
+        self.advance();
+    }
+
+    /// How many tasks come after the current one in the same turn of its step. What is left of a failed step must not be
+    /// built on it: a failed canary is not given more traffic.
+    fn rest_of_turn(&self) -> usize {
+        let Some(task) = self.task() else { return 0 };
+        let same = |later: &&Task| later.id.step() == task.id.step() && later.turn == task.turn;
+        self.tasks.iter().skip(self.cursor + 1).take_while(same).count()
     }
 
     /// A write has come to rest: what is there decides what it was worth.
@@ -406,15 +697,21 @@ impl Run {
             (_, None) if reached => self.happened(seen),
             (_, None) if untouched => {
                 self.unsent += 1;
-                if self.turn_when_settled && self.way == Way::Apply {
-                    self.turn_back(None);
+                if let (Way::Apply, Some(TurnBack { why })) = (self.way, self.turn_when_settled.clone()) {
+                    self.turn_back(why);
                 } else if self.unsent < SENDS {
-                    self.at = At::Approved;
+                    self.at = At::Approved { not_before: None };
                 } else {
                     self.give_up(Failure::Lost { resource }, Some(Retry::Change));
                 }
             }
-            (_, None) => self.give_up(Failure::Interfered { resource, seen }, None),
+            (_, None) => {
+                let why = Failure::Interfered { resource, seen };
+                if let (Way::Apply, Some(task)) = (self.way, self.task().map(|task| task.id.clone())) {
+                    self.unclear.push(Left { task, why: why.clone() });
+                }
+                self.give_up(why, None);
+            }
             (Way::Apply, Some(why)) => {
                 let took_effect = !untouched;
                 if took_effect {
@@ -433,31 +730,64 @@ impl Run {
         match self.way {
             Way::Apply => {
                 self.applied.push(Applied { task: self.cursor, seen });
-                if self.turn_when_settled { self.turn_back(None) } else { self.prove() }
+                match self.turn_when_settled.clone() {
+                    Some(TurnBack { why }) => self.turn_back(why),
+                    None => self.prove(),
+                }
             }
             Way::Undo => {
-                self.applied.retain(|applied| applied.task != self.cursor);
-                self.turn_to_next_undo();
+                let cursor = self.cursor;
+                self.applied.retain(|applied| applied.task != cursor);
+                if self.gate_rule().is_some() {
+                    self.unproven.push(cursor);
+                    self.at = At::Ready;
+                } else {
+                    self.turn_to_next_undo();
+                }
             }
         }
     }
 
     fn prove(&mut self) {
-        match self.task().map(|task| task.gate.is_some()) {
-            Some(true) => self.at = At::Proving,
-            _ => self.advance(),
+        match self.gate_rule() {
+            Some(_) => self.at = At::Proving,
+            None => self.advance(),
         }
+    }
+
+    /// What proves that the current task, or its undo, did well.
+    fn gate_rule(&self) -> Option<Rule> {
+        let task = self.task()?;
+        match self.way {
+            Way::Apply => task.gate.clone(),
+            Way::Undo => task.undo_gate.clone(),
+        }
+    }
+
+    /// Whether the current task was undone, and it is still to be shown that nothing is worse for it.
+    fn is_unproven(&self) -> bool {
+        self.unproven.contains(&self.cursor)
+    }
+
+    fn open_gate(&self) -> Effect {
+        let task = self.task().map_or_else(|| TaskId::of_step(""), |task| task.id.clone());
+        Effect::OpenGate { task }
     }
 
     fn advance(&mut self) {
         self.cursor += 1;
-        self.unsent = 0;
+        (self.unsent, self.busy, self.met) = (0, 0, false);
         self.at = At::Ready;
     }
 
     fn give_up(&mut self, failure: Failure, retry: Option<Retry>) {
         match self.way {
-            Way::Apply if self.turn_when_settled => self.turn_back(Some(failure)),
+            Way::Apply if self.turn_when_settled.is_some() => self.turn_back(Some(failure)),
+            Way::Apply if self.can_spare(&failure) => {
+                if let Some(task) = self.task().map(|task| task.id.clone()) {
+                    self.pass_over(task);
+                }
+            }
             Way::Apply => self.at = At::Failed { failure, retry },
             Way::Undo => {
                 if let Some(task) = self.task().map(|task| task.id.clone()) {
@@ -468,10 +798,20 @@ impl Run {
         }
     }
 
+    /// Whether this turn of a step may fail without the step's failing. One that somebody came between, or whose write
+    /// is not accounted for, may not.
+    fn can_spare(&self, failure: &Failure) -> bool {
+        let Some(task) = self.task() else { return false };
+        let failed = self.passed_over.iter().filter(|passed| passed.step() == task.id.step()).count();
+        let clear = matches!(failure, Failure::Gate { .. } | Failure::Refused { .. } | Failure::Operation { .. });
+        clear && u32::try_from(failed).is_ok_and(|failed| failed < task.spare)
+    }
+
     fn turn_back(&mut self, why: Option<Failure>) {
         self.way = Way::Undo;
         self.turned_by = why;
-        self.turn_when_settled = false;
+        self.turn_when_settled = None;
+        self.interrupt = None;
         self.turn_to_next_undo();
     }
 
@@ -481,10 +821,16 @@ impl Run {
     }
 
     fn turn_to_next_undo(&mut self) {
-        self.unsent = 0;
+        (self.unsent, self.busy) = (0, 0);
         self.at = At::Ready;
-        let next = self.applied.iter().rev().find(|applied| self.can_undo(applied));
-        self.cursor = next.map_or(self.tasks.len(), |applied| applied.task);
+        let next = self.applied.iter().rev().find(|applied| self.can_undo(applied)).map(|applied| applied.task);
+        let is_left = |task: usize| self.tasks.get(task).is_some_and(|task| self.is_left(task));
+        let unproven = || self.unproven.iter().rev().copied().find(|task| !is_left(*task));
+        self.cursor = next.or_else(unproven).unwrap_or(self.tasks.len());
+    }
+
+    fn is_left(&self, task: &Task) -> bool {
+        self.left.iter().any(|left| left.task == task.id)
     }
 
     fn is_reversible(&self, applied: &Applied) -> bool {
@@ -492,8 +838,8 @@ impl Run {
     }
 
     fn can_undo(&self, applied: &Applied) -> bool {
-        let is_left = |task: &Task| self.left.iter().any(|left| left.task == task.id);
-        self.is_reversible(applied) && self.tasks.get(applied.task).is_some_and(|task| !is_left(task))
+        let above = self.floor.is_none_or(|floor| applied.task > floor);
+        above && self.is_reversible(applied) && self.tasks.get(applied.task).is_some_and(|task| !self.is_left(task))
     }
 
     fn undo_of(&self, applied: &Applied) -> Option<Change> {
@@ -542,7 +888,8 @@ impl Run {
         let event = serde_json::to_value(event).ok().and_then(|event| Some(event.get("is")?.as_str()?.to_owned()));
         let place = match self.at {
             At::Ready => "before a task",
-            At::Approved => "after an approval",
+            At::Approved { .. } => "after an approval",
+            At::Resting { .. } => "in a pause",
             At::Announced => "after a write was announced",
             At::Running { .. } => "while an operation runs",
             At::Doubt { .. } => "while a write is in doubt",

@@ -6,6 +6,7 @@
 
 mod effect;
 mod machine;
+mod watch;
 
 pub use effect::Effect;
 pub use machine::{Illegal, MACHINE, Run};

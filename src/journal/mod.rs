@@ -6,6 +6,8 @@
 
 mod directory;
 mod line;
+mod lock;
 
 pub use directory::{Directory, Found, Journal, OpenError, Read, State, Torn};
 pub use line::{Broken, GENESIS};
+pub use lock::{Holder, LockError, Locks};

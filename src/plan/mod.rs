@@ -13,6 +13,7 @@ mod planner;
 mod prove;
 mod render;
 mod saved;
+mod selection;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,8 +30,9 @@ pub use planner::plan;
 pub use prove::prove;
 pub use render::{Looks, gate, lines, markdown, resource, text};
 pub use saved::{BadPlan, Moved, Saved};
+pub use selection::{Selection, Unknown};
 
-use crate::run::{ResourceId, Task, TaskId};
+use crate::run::{Guard, ResourceId, Task, TaskId, Work};
 
 /// Version of the plan's written form.
 pub const FORMAT: u32 = 2;
@@ -60,6 +62,9 @@ pub struct Plan {
     pub phases: Vec<Phase>,
     /// The tasks, in order.
     pub tasks: Vec<Task>,
+    /// What is watched meanwhile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guards: Vec<Guard>,
     /// What is known of the tasks besides, for whoever judges them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reviews: BTreeMap<TaskId, Review>,
@@ -193,6 +198,12 @@ pub enum Sort {
 }
 
 impl Plan {
+    /// What a run of it has to do.
+    pub fn work(&self) -> Work {
+        let budgets = self.phases.iter().filter_map(|phase| Some((phase.name.clone(), phase.budget?)));
+        Work { tasks: self.tasks.clone(), guards: self.guards.clone(), budgets: budgets.collect() }
+    }
+
     /// Whether nothing is missing from it.
     pub fn is_complete(&self) -> bool {
         self.problems.is_empty()

@@ -1,6 +1,7 @@
 //! The planner: what each step would find, and what it would change. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 use super::debt::debts;
 use super::observe::{Observed, id};
 use super::{Access, Basis, FORMAT, Known, Plan, Problem, Review, Sort, Wanted, access};
+use crate::action::{self, ByHand, Doing, Programs};
 use crate::gate::Rule;
 use crate::resource::connector::{self, Connector};
 use crate::resource::scaling::{self, Scaling};
@@ -16,8 +18,8 @@ use crate::resource::service::{self, Service};
 use crate::resource::sql::{self, Sql};
 use crate::resource::traffic::{LATEST, Split, Traffic};
 use crate::resource::{Kind, Observable, ReadError, Seen, needed, revision};
-use crate::run::{Change, OnFailure, ResourceId, Reversibility, Task, TaskId, covers};
-use crate::runbook::model::{Action, Phase, Runbook, Step, Turn};
+use crate::run::{Change, Evidence, Guard, OnFailure, ResourceId, Reversibility, Task, TaskId, Trip, covers};
+use crate::runbook::model::{self, Action, Command, Phase, Runbook, Step, Turn};
 use crate::runbook::value::{Image, Percent};
 
 /// Works out the plan, as far as that goes.
@@ -41,9 +43,7 @@ pub fn plan(
     };
     for phase in &runbook.phases {
         for step in &phase.steps {
-            if let Err(problem) = planner.step(phase, step) {
-                planner.problems.push(problem);
-            }
+            planner.step(phase, step);
         }
     }
     let basis = observed.resources.iter().filter_map(|(id, seen)| Some((id.clone(), Basis::of(seen.as_ref().ok()?))));
@@ -53,7 +53,17 @@ pub fn plan(
         steps: phase.steps.iter().map(|step| step.name.clone()).collect(),
         budget: phase.budget,
     });
+    planner.symptom();
     let Planner { tasks, problems, .. } = planner;
+    let guards = runbook.guards.iter().map(|guard| Guard {
+        probe: guard.probe.clone(),
+        every: guard.every,
+        failures: guard.failures,
+        then: match guard.then {
+            model::Trip::Pause => Trip::Pause,
+            model::Trip::Rollback => Trip::Rollback,
+        },
+    });
     let mut plan = Plan {
         format: FORMAT,
         runbook: runbook.about.name.clone(),
@@ -68,6 +78,7 @@ pub fn plan(
         reviews: reviews(&tasks),
         debts: debts(&tasks, &runbook.about.owners),
         tasks,
+        guards: guards.collect(),
         problems,
         access: Access::default(),
         observed: basis.collect(),
@@ -105,6 +116,9 @@ fn reviews(tasks: &[Task]) -> BTreeMap<TaskId, Review> {
     reviews
 }
 
+/// How long after the last step the symptom may still be there.
+const CURED_WITHIN: Duration = Duration::from_mins(10);
+
 struct Planner<'a> {
     runbook: &'a Runbook,
     observed: &'a Observed,
@@ -124,62 +138,158 @@ struct Part {
     reversibility: Reversibility,
     gate: Option<Rule>,
     warnings: Vec<String>,
+    confirm: Option<String>,
+    pause: Option<Duration>,
+    message: Option<String>,
 }
 
 impl Part {
     fn of(id: TaskId) -> Part {
-        Part { id, change: None, reversibility: Reversibility::Reversible, gate: None, warnings: Vec::new() }
-    }
-
-    /// The only task of a step.
-    fn of_turn(step: &Step, turn: &Turn) -> Part {
-        Part { gate: turn.gate.clone(), ..Part::of(TaskId::of_step(&step.name)) }
+        Part {
+            id,
+            change: None,
+            reversibility: Reversibility::Reversible,
+            gate: None,
+            warnings: Vec::new(),
+            confirm: None,
+            pause: None,
+            message: None,
+        }
     }
 }
 
 impl Planner<'_> {
-    fn step(&mut self, phase: &Phase, step: &Step) -> Result<(), Problem> {
-        let [turn] = step.turns.as_slice() else { return Err(not_yet(step, "`for_each`")) };
+    fn step(&mut self, phase: &Phase, step: &Step) {
+        for (place, turn) in step.turns.iter().enumerate() {
+            let item = step.fan_out.as_ref().and_then(|fan_out| fan_out.items.get(place));
+            match self.turn(step, item, turn) {
+                Ok(parts) => self.add(phase, step, item, turn, parts),
+                Err(problem) => {
+                    let wanted = self.wanted(&turn.action).map(Box::new);
+                    self.problems.push(Problem { wanted, ..problem });
+                }
+            }
+        }
+    }
+
+    /// What one turn of a step does.
+    fn turn(&mut self, step: &Step, item: Option<&String>, turn: &Turn) -> Result<Vec<Part>, Problem> {
+        let name = item.map_or_else(|| step.name.clone(), |item| format!("{}/{item}", step.name));
+        let whole = Part { gate: turn.gate.clone(), ..Part::of(TaskId::of_step(&name)) };
         let Turn { action, gate } = turn;
-        let parts = match action {
+        Ok(match action {
             Action::ConnectorScale { connector, min_instances, max_instances, machine_type } => {
                 let wanted = connector::Owned {
                     min_instances: *min_instances,
                     max_instances: *max_instances,
                     machine_type: machine_type.clone(),
                 };
-                self.grow(step, turn, connector, &wanted).map(|part| vec![part])
+                vec![self.grow(step, whole, connector, &wanted)?]
             }
-            Action::RunTraffic { service, to } => self.route(step, turn, service, to).map(|part| vec![part]),
+            Action::RunTraffic { service, to } => vec![self.route(step, whole, service, to)?],
             Action::RunDeploy { service, image, shift, hold, candidate: None } => {
                 let hold = hold.or(gate.as_ref().map(|gate| gate.hold)).unwrap_or_default();
-                self.deploy(step, turn, service, image, shift, hold)
+                self.deploy(step, &whole, service, image, shift, hold)?
             }
+            Action::RunDeploy { .. } => return Err(not_yet(step, "`candidate`")),
             Action::RunScale { service, min_instances, max_instances } => {
                 let wanted = scaling::Owned { min_instances: *min_instances, max_instances: *max_instances };
-                self.scale(step, turn, service, &wanted).map(|part| vec![part])
+                vec![self.scale(step, whole, service, &wanted)?]
             }
-            Action::SqlPatch { instance, flags } => self.flags(step, turn, instance, flags).map(|part| vec![part]),
-            Action::Probe => Ok(vec![Part::of_turn(step, turn)]),
-            Action::RunDeploy { .. } => return Err(not_yet(step, "`candidate`")),
-            Action::Shell { .. } | Action::Manual { .. } | Action::Notify { .. } | Action::Wait { .. } => {
-                return Err(not_yet(step, &format!("the action `{}`", action.uses())));
+            Action::SqlPatch { instance, flags } => vec![self.flags(step, whole, instance, flags)?],
+            Action::Shell { run, check, undo, .. } => vec![self.program(whole, run, check.as_ref(), undo.as_ref())],
+            Action::Manual { instructions, undo, verify } => {
+                vec![self.by_hand(whole, instructions, undo.as_ref(), verify.as_ref())]
             }
-        };
-        let parts = parts.map_err(|problem| Problem { wanted: self.wanted(action).map(Box::new), ..problem })?;
+            Action::Notify { text, .. } => vec![Part { message: Some(text.clone()), ..whole }],
+            Action::Wait { pause } => vec![Part { pause: Some(*pause), ..whole }],
+            Action::Probe => vec![whole],
+        })
+    }
+
+    /// Puts what a turn does into the plan.
+    fn add(&mut self, phase: &Phase, step: &Step, item: Option<&String>, turn: &Turn, parts: Vec<Part>) {
         let on_failure = self.on_failure.or(step.on_failure).or(phase.on_failure);
         let on_failure = on_failure.unwrap_or(self.runbook.about.on_failure);
-        self.tasks.extend(parts.into_iter().map(|part| Task {
-            id: part.id,
-            phase: phase.name.clone(),
-            uses: action.uses().to_owned(),
-            change: part.change,
-            reversibility: part.reversibility,
-            gate: part.gate,
-            on_failure,
-            warnings: part.warnings,
-        }));
-        Ok(())
+        let changes = |part: &Part| part.change.is_some();
+        // What is asked besides, and the evidence, come before the first change of the step, or what stands for it.
+        let first = parts.iter().position(changes).unwrap_or(0);
+        let idle = !parts.iter().any(changes) && !matches!(turn.action, Action::Probe | Action::Notify { .. });
+        for (place, part) in parts.into_iter().enumerate() {
+            let is_first = place == first && !idle;
+            let require = step.require.as_ref().filter(|_| is_first).map(|require| Evidence {
+                healthy: require.healthy.clone(),
+                unhealthy: require.unhealthy.clone(),
+                condition: require.condition.as_ref().map(ToString::to_string),
+            });
+            let confirm = step.confirm.clone().filter(|_| is_first).or(part.confirm);
+            self.tasks.push(Task {
+                change: part.change,
+                reversibility: part.reversibility,
+                gate: part.gate,
+                warnings: part.warnings,
+                confirm,
+                require,
+                pause: part.pause,
+                message: part.message,
+                turn: item.cloned(),
+                spare: step.fan_out.as_ref().map_or(0, |fan_out| fan_out.max_failures),
+                ..Task::idle(part.id, &phase.name, turn.action.uses(), on_failure)
+            });
+        }
+    }
+
+    fn program(&self, part: Part, run: &Command, check: Option<&Command>, undo: Option<&Command>) -> Part {
+        let (mut warnings, target) = (vec![format!("runs {run}")], &self.runbook.target);
+        warnings.extend(check.map(|check| format!("whether it is done already tells {check}")));
+        if check.is_none() {
+            warnings.push("nothing can look whether it is done: if its end is not seen, you are asked".to_owned());
+        }
+        let reversibility = match undo {
+            Some(undo) => Reversibility::WithLoss { why: format!("only what {undo} takes back is taken back") },
+            None => Reversibility::OneWay { why: "nothing says how to undo it".to_owned() },
+        };
+        let resource = action::id(Programs::NAME, target, part.id.as_str());
+        let (from, to) = (json!(Doing { done: false }), json!(Doing { done: true }));
+        Part { change: Some(Change { resource, from, to }), reversibility, warnings, ..part }
+    }
+
+    fn by_hand(&self, part: Part, instructions: &str, undo: Option<&String>, verify: Option<&String>) -> Part {
+        let reversibility = match undo {
+            Some(undo) => Reversibility::WithLoss { why: format!("a person must undo it: {undo}") },
+            None => Reversibility::WithLoss { why: "a person did it, and nothing says how to undo it".to_owned() },
+        };
+        let verified = verify.map(|probe| Rule {
+            healthy: vec![probe.clone()],
+            hold: Duration::ZERO,
+            every: Duration::from_secs(10),
+            timeout: Duration::from_mins(20),
+            max_failure_rate: None,
+        });
+        let resource = action::id(ByHand::NAME, &self.runbook.target, part.id.as_str());
+        let (from, to) = (json!(Doing { done: false }), json!(Doing { done: true }));
+        let confirm = Some(format!("{instructions} — done?"));
+        let gate = part.gate.clone().or(verified);
+        Part { change: Some(Change { resource, from, to }), reversibility, confirm, gate, ..part }
+    }
+
+    /// The patient is shown to be sick before the first change, and well after the last.
+    fn symptom(&mut self) {
+        let (symptom, last) = (&self.runbook.symptom, self.runbook.phases.last());
+        let first = self.tasks.iter_mut().find(|task| task.change.is_some());
+        let (false, Some(first), Some(last)) = (symptom.is_empty(), first, last) else { return };
+        first.require.get_or_insert_default().unhealthy.extend(symptom.iter().cloned());
+        let on_failure = first.on_failure;
+        self.tasks.push(Task {
+            gate: Some(Rule {
+                healthy: symptom.clone(),
+                hold: Duration::ZERO,
+                every: Duration::from_secs(5),
+                timeout: CURED_WITHIN,
+                max_failure_rate: None,
+            }),
+            ..Task::idle(TaskId::of_step("symptom"), &last.name, "probe", on_failure)
+        });
     }
 
     /// What an action is about and wants of it, for a step that could not be planned.
@@ -217,17 +327,16 @@ impl Planner<'_> {
         Some(Wanted { resource, to })
     }
 
-    fn grow(&mut self, step: &Step, turn: &Turn, name: &str, wanted: &connector::Owned) -> Result<Part, Problem> {
+    fn grow(&mut self, step: &Step, mut part: Part, name: &str, wanted: &connector::Owned) -> Result<Part, Problem> {
         let id = id::<Connector>(&self.runbook.target, name);
         let now: connector::Owned = self.believe(step, &id)?;
         let added = wanted.max_instances.zip(now.max_instances).map_or(0, |(wanted, now)| wanted.saturating_sub(now));
         self.within_instances(step, name, added)?;
-        let mut part = Part::of_turn(step, turn);
         self.change::<Connector>(step, id, json(step, wanted)?, &mut part)?;
         Ok(part)
     }
 
-    fn scale(&mut self, step: &Step, turn: &Turn, service: &str, wanted: &scaling::Owned) -> Result<Part, Problem> {
+    fn scale(&mut self, step: &Step, mut part: Part, service: &str, wanted: &scaling::Owned) -> Result<Part, Problem> {
         let id = id::<Scaling>(&self.runbook.target, service);
         let now: scaling::Owned = self.believe(step, &id)?;
         let added = |wanted: Option<i64>, now: Option<i64>| {
@@ -235,7 +344,6 @@ impl Planner<'_> {
         };
         let more = added(wanted.max_instances, now.max_instances.filter(|now| *now > 0));
         self.within_instances(step, service, more.max(added(wanted.min_instances, now.min_instances)))?;
-        let mut part = Part::of_turn(step, turn);
         self.change::<Scaling>(step, id, json(step, wanted)?, &mut part)?;
         Ok(part)
     }
@@ -250,7 +358,7 @@ impl Planner<'_> {
     fn flags(
         &mut self,
         step: &Step,
-        turn: &Turn,
+        mut part: Part,
         instance: &str,
         flags: &BTreeMap<String, String>,
     ) -> Result<Part, Problem> {
@@ -260,19 +368,17 @@ impl Planner<'_> {
         let from = flags.keys().map(|name| (name.clone(), now(name).map(str::to_owned))).collect();
         let to = flags.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
         let (from, to) = (json(step, &sql::Owned { flags: from })?, json(step, &sql::Owned { flags: to })?);
-        let mut part = Part::of_turn(step, turn);
         self.change_from::<Sql>(step, id, from, to, &mut part)?;
         Ok(part)
     }
 
-    fn route(&mut self, step: &Step, turn: &Turn, service: &str, to: &[(String, Percent)]) -> Result<Part, Problem> {
+    fn route(&mut self, step: &Step, mut part: Part, service: &str, to: &[(String, Percent)]) -> Result<Part, Problem> {
         let to: Vec<(String, Percent)> = to.iter().map(|(revision, share)| (self.complete(revision), *share)).collect();
         let new: BTreeSet<&String> = self.given.values().collect();
         let named = to.iter().filter(|(name, share)| name != LATEST && share.get() > 0 && !new.contains(name));
         for (revision, _) in named {
             self.must_be_ready(step, service, revision)?;
         }
-        let mut part = Part::of_turn(step, turn);
         let shares = to.iter().map(|(revision, percent)| (revision.clone(), i64::from(*percent)));
         self.split(step, service, shares.collect(), &mut part)?;
         if !to.iter().any(|(revision, percent)| revision == LATEST && percent.get() > 0) {
@@ -292,11 +398,11 @@ impl Planner<'_> {
     fn deploy(
         &mut self,
         step: &Step,
-        turn: &Turn,
+        whole: &Part,
         service: &str,
         image: &Image,
         shift: &[Percent],
-        hold: std::time::Duration,
+        hold: Duration,
     ) -> Result<Vec<Part>, Problem> {
         let id = id::<Service>(&self.runbook.target, service);
         let now: service::Owned = self.believe(step, &id)?;
@@ -322,15 +428,15 @@ impl Planner<'_> {
             let shares = before
                 .shares()
                 .map(|(name, percent)| (if name == LATEST { ready.clone() } else { name.to_owned() }, percent));
-            let mut part = Part::of(TaskId::part(&step.name, "hold-traffic"));
+            let mut part = Part::of(TaskId::part(whole.id.as_str(), "hold-traffic"));
             self.split(step, service, shares.collect(), &mut part)?;
             parts.push(part);
         }
 
-        let task = if shift.is_empty() { TaskId::of_step(&step.name) } else { TaskId::part(&step.name, "revision") };
+        let task = if shift.is_empty() { whole.id.clone() } else { TaskId::part(whole.id.as_str(), "revision") };
         let mut part = Part::of(task);
         if shift.is_empty() {
-            part.gate.clone_from(&turn.gate);
+            part.gate.clone_from(&whole.gate);
             if before.share(LATEST) == 0 {
                 part.warnings
                     .push("traffic is pinned to named revisions: the new revision will serve nobody".to_owned());
@@ -350,9 +456,9 @@ impl Planner<'_> {
         let others: Split = self.believe(step, &self.traffic(service))?;
         for (place, share) in shift.iter().enumerate() {
             let last = place + 1 == shift.len();
-            let mut part = Part::of(TaskId::part(&step.name, &format!("shift-{}", share.get())));
+            let mut part = Part::of(TaskId::part(whole.id.as_str(), &format!("shift-{}", share.get())));
             part.gate =
-                turn.gate.clone().map(|gate| if last { gate } else { Rule { hold, max_failure_rate: None, ..gate } });
+                whole.gate.clone().map(|gate| if last { gate } else { Rule { hold, max_failure_rate: None, ..gate } });
             self.split(step, service, shifted(&others, &revision, *share), &mut part)?;
             if last {
                 part.warnings.push("traffic stays pinned to the new revision: a later deploy serves nobody until traffic is moved to it".to_owned());

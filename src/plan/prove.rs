@@ -3,6 +3,7 @@
 //! Only the first change of a service can be asked about: a later one rests on what the first will have brought about.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream;
@@ -15,11 +16,25 @@ use crate::resource::traffic::{LATEST, Split, Traffic};
 use crate::resource::{Kinds, Observable, ReadError, Seen, Validity, revision};
 use crate::run::{ResourceId, Task, TaskId};
 
+/// An undo is quicker to be believed than a change: it leads to where things were.
+const UNDONE_FOR: Duration = Duration::from_secs(30);
+const UNDONE_WITHIN: Duration = Duration::from_mins(5);
+
 impl Plan {
     /// Takes what the probes of its gates say of the cloud as it is: a gate that passes before anything is done proves
     /// nothing.
+    ///
+    /// What is healthy now must be healthy again after an undo, and what is not need not be.
     pub fn try_gates(&mut self, samples: &BTreeMap<String, Observation>) {
-        for task in &self.tasks {
+        let is_well = |name: &String| samples.get(name).is_some_and(|sample| sample.health == Health::Healthy);
+        for task in &mut self.tasks {
+            let undoable = task.change.is_some() && !task.reversibility.is_one_way();
+            task.undo_gate = task.gate.as_ref().filter(|_| undoable).and_then(|gate| {
+                let healthy: Vec<String> = gate.healthy.iter().filter(|name| is_well(name)).cloned().collect();
+                let (hold, timeout) = (gate.hold.min(UNDONE_FOR), gate.timeout.min(UNDONE_WITHIN));
+                let rule = Rule { healthy, hold, timeout, max_failure_rate: None, ..gate.clone() };
+                (!rule.healthy.is_empty()).then_some(rule)
+            });
             if let (Some(gate), Some(review)) = (&task.gate, self.reviews.get_mut(&task.id)) {
                 review.trial = Some(trial(gate, samples));
             }

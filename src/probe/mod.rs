@@ -3,6 +3,7 @@
 //! A probe looks once and says what it saw, as facts by name; the runbook's condition judges them. A probe
 //! that could not run, or whose answer cannot be judged, is *unknown*, and unknown opens no gate.
 
+mod evidence;
 mod http;
 mod state;
 
@@ -29,6 +30,9 @@ pub struct Probes {
     http: http::Client,
 }
 
+/// What was seen, as it is kept and as conditions read it.
+type Sample = (Observation, BTreeMap<String, Fact>);
+
 /// What a look brought: facts, or the reason why there are none.
 enum Looked {
     Facts(BTreeMap<String, Fact>),
@@ -53,24 +57,33 @@ impl Probes {
         Ok(Probes { named: probes, target, kinds, clock, http: http::Client::new(route)? })
     }
 
+    /// Looks once.
+    pub async fn observe(&self, name: &str) -> Observation {
+        self.look(name).await.0
+    }
+
     /// Looks at several things at once; the observations come in the order of the names.
     pub async fn observe_all(&self, names: Vec<String>) -> Vec<(String, Observation)> {
+        let seen = self.look_at_all(names).await.into_iter();
+        seen.map(|(name, (observation, _))| (name, observation)).collect()
+    }
+
+    async fn look_at_all(&self, names: Vec<String>) -> Vec<(String, Sample)> {
         // Each look but the last to end is beside the caller's own work.
         let beside = RefCell::new(names.iter().skip(1).map(|_| self.clock.beside()).collect::<Vec<_>>());
         let looks = names.into_iter().map(async |name| {
-            let observation = self.observe(&name).await;
+            let sample = self.look(&name).await;
             beside.borrow_mut().pop();
-            (name, observation)
+            (name, sample)
         });
         join_all(looks).await
     }
 
-    /// Looks once.
-    pub async fn observe(&self, name: &str) -> Observation {
+    async fn look(&self, name: &str) -> Sample {
         let Some(probe) = self.named.get(name) else {
-            return Observation::unknown(format!("there is no probe `{name}`"));
+            return (Observation::unknown(format!("there is no probe `{name}`")), BTreeMap::new());
         };
-        let looked = match &probe.look {
+        let outcome = match &probe.look {
             Look::Http { url, timeout, .. } => self.http.look(url, *timeout, &*self.clock).await,
             Look::Resource { kind, name } => {
                 let Target { project, region, .. } = self.target.clone();
@@ -78,10 +91,12 @@ impl Probes {
             }
             other => Looked::Unseen(format!("probes by `{}` are not supported by this version yet", other.key())),
         };
-        match looked {
-            Looked::Facts(facts) => judge(probe, &facts),
-            Looked::Sick(why) => Observation { health: Health::Unhealthy { why }, facts: BTreeMap::new() },
-            Looked::Unseen(why) => Observation::unknown(why),
+        match outcome {
+            Looked::Facts(facts) => (judge(probe, &facts), facts),
+            Looked::Sick(why) => {
+                (Observation { health: Health::Unhealthy { why }, facts: BTreeMap::new() }, BTreeMap::new())
+            }
+            Looked::Unseen(why) => (Observation::unknown(why), BTreeMap::new()),
         }
     }
 }

@@ -6,10 +6,12 @@
 mod live;
 mod narrate;
 mod plain;
+mod stream;
 
 pub use live::Live;
 pub use narrate::{Line, Narrator, Tone, ending, failure, status};
 pub use plain::Plain;
+pub use stream::Stream;
 
 use crate::run::{Entry, Question, View};
 

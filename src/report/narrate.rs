@@ -9,8 +9,8 @@ use crate::gate::{Bound, Health, Verdict};
 use crate::inert::inert;
 use crate::plan;
 use crate::run::{
-    Choice, Ending, Entry, Event, Failure, GateOutcome, OpId, Question, Refusal, Reversibility, Standing, TaskId,
-    TaskView, View, Way, covers,
+    Choice, Ending, Entry, Event, Failure, GateOutcome, OpId, Question, Refusal, Requirement, Reversibility, Standing,
+    TaskId, TaskView, View, Way, covers,
 };
 
 /// How a line is meant; a colour may say it too, but never alone.
@@ -46,6 +46,7 @@ pub struct Narrator {
     task: Option<(TaskId, Way)>,
     asked: bool,
     health: BTreeMap<String, &'static str>,
+    guards: BTreeMap<String, &'static str>,
     began: Option<Timestamp>,
     /// The write whose failure was told; what is there afterwards is no success.
     failed: Option<OpId>,
@@ -61,16 +62,33 @@ impl Narrator {
             Question::OneWay { task, why } => {
                 self.change(view, task, Way::Apply, &mut lines);
                 lines.push(line(Tone::Warn, format!("      ! this cannot be undone: {}", inert(why))));
+                if let Some(text) = view.task(task).and_then(|view| view.task.confirm.as_ref()) {
+                    lines.push(line(Tone::Warn, format!("      ? {}", inert(text))));
+                }
+            }
+            Question::Confirm { task, text } => {
+                self.change(view, task, Way::Apply, &mut lines);
+                lines.push(line(Tone::Warn, format!("      ? {}", inert(text))));
             }
             Question::Failed { task, failure: why, .. } => {
                 lines.push(line(Tone::Bad, format!("  ✗ {} failed", inert(task.as_str()))));
                 lines.extend(failure(why).into_iter().map(|text| line(Tone::Bad, format!("      {text}"))));
+            }
+            Question::Interrupted { failure: why, .. } => {
+                lines.push(line(Tone::Bad, "  ‖ paused".to_owned()));
+                lines.extend(failure(why).into_iter().map(|text| line(Tone::Bad, format!("      {text}"))));
+            }
+            Question::Doubt { op } => {
+                let text =
+                    format!("  ? whether {} happened is not known, and cannot be looked at", inert(&op.to_string()));
+                lines.push(line(Tone::Warn, text));
             }
         }
         lines
     }
 
     /// What to say of an entry. The view already knows of it.
+    #[expect(clippy::too_many_lines, reason = "one line or two for each word of the vocabulary")]
     pub fn entry(&mut self, view: &View, entry: &Entry) -> Vec<Line> {
         let mut lines = Vec::new();
         match &entry.event {
@@ -83,23 +101,48 @@ impl Narrator {
                 let text = format!("{} resumed by {}", clock(entry.at), inert(&operator.to_string()));
                 lines.push(line(Tone::Head, text));
             }
-            Event::RollbackAsked { operator } => {
-                let text = format!("{} rolling back, asked by {}", clock(entry.at), inert(&operator.to_string()));
+            Event::RollbackAsked { operator, to } => {
+                let to = to.as_ref().map(|to| format!(" to {}", inert(to))).unwrap_or_default();
+                let text = format!("{} rolling back{to}, asked by {}", clock(entry.at), inert(&operator.to_string()));
                 lines.push(line(Tone::Head, text));
             }
             Event::StopAsked { by } => {
                 lines.push(line(Tone::Warn, format!("{} asked to stop by {}", clock(entry.at), inert(by))));
             }
-            Event::Answered { question, choice, by } => {
+            Event::Answered { question, choice, by, reason } => {
                 if !self.asked {
                     lines.extend(self.question(view, question));
                 }
                 self.asked = false;
-                lines.push(self.say(entry, Tone::Dim, &format!("{}, says {}", answer(*choice), inert(by))));
+                let reason = reason.as_ref().map(|reason| format!(": {}", inert(reason))).unwrap_or_default();
+                lines.push(self.say(entry, Tone::Dim, &format!("{}, says {}{reason}", answer(*choice), inert(by))));
             }
+            Event::Required { task, found } => {
+                self.head(view, task, Way::Apply, &mut lines);
+                lines.extend(self.required(entry, found));
+            }
+            Event::Waited { .. } => lines.push(self.say(entry, Tone::Plain, "the pause is over")),
+            Event::Notified { task, problem } => {
+                self.head(view, task, Way::Apply, &mut lines);
+                lines.push(match problem {
+                    None => self.say(entry, Tone::Good, "✓ told"),
+                    Some(why) => self.say(entry, Tone::Warn, &format!("! nobody was told: {}", inert(why))),
+                });
+            }
+            Event::Watched { probe, observation } => {
+                lines.extend(self.watched(entry, probe, &observation.health));
+            }
+            Event::Compared { moved } => lines.extend(moved.iter().map(|(id, seen)| {
+                let text =
+                    format!("! somebody changed {} {}: it is now {}", inert(&id.kind), inert(&id.name), state(seen));
+                self.say(entry, Tone::Bad, &text)
+            })),
             Event::Unchanged { task } => {
                 self.head(view, task, Way::Apply, &mut lines);
-                if view.task(task).is_some_and(|view| view.task.uses != "probe") {
+                let Some(task) = view.task(task).map(|view| &view.task) else { return lines };
+                if let Some(pause) = task.pause {
+                    lines.push(self.say(entry, Tone::Dim, &format!("waiting for {}", words(pause))));
+                } else if task.uses != "probe" {
                     lines.push(self.say(entry, Tone::Dim, "nothing to change: it already is so"));
                 }
             }
@@ -115,6 +158,9 @@ impl Narrator {
             }
             Event::Polled { .. } => {}
             Event::Settled { op, seen } => lines.push(self.settled(view, entry, op, seen)),
+            Event::Refused { refusal: Refusal::Busy { why }, .. } => {
+                lines.push(self.say(entry, Tone::Warn, &format!("! not now, trying again: {}", inert(why))));
+            }
             Event::Refused { op, refusal } if op.way == Way::Undo => {
                 lines.push(self.say(entry, Tone::Bad, &format!("✗ could not be undone: {}", refusal_words(refusal))));
             }
@@ -138,8 +184,11 @@ impl Narrator {
             }
             Event::GateOpened { task } => {
                 self.health.clear();
-                self.head(view, task, Way::Apply, &mut lines);
-                if let Some(rule) = view.task(task).and_then(|view| view.task.gate.as_ref()) {
+                let undo = view.task(task).is_some_and(|view| matches!(view.standing, Standing::ProvingUndo(_)));
+                self.head(view, task, if undo { Way::Undo } else { Way::Apply }, &mut lines);
+                let rule = view.task(task).map(|view| &view.task);
+                let rule = rule.and_then(|task| if undo { task.undo_gate.as_ref() } else { task.gate.as_ref() });
+                if let Some(rule) = rule {
                     lines.push(self.say(entry, Tone::Plain, &format!("proving: {}", plan::gate(rule))));
                 }
             }
@@ -219,6 +268,36 @@ impl Narrator {
         (before != Some(word)).then(|| self.say(entry, tone, &format!("{} {text}", inert(probe))))
     }
 
+    /// A guard speaks up when it trips; before that, only a change of its health is worth a line.
+    fn watched(&mut self, entry: &Entry, probe: &str, health: &Health) -> Option<Line> {
+        let (word, tone, text) = match health {
+            Health::Healthy => ("healthy", Tone::Dim, "is healthy".to_owned()),
+            Health::Unhealthy { why } => ("unhealthy", Tone::Warn, format!("is unhealthy: {}", inert(why))),
+            Health::Unknown { why } => ("unknown", Tone::Dim, format!("is unknown: {}", inert(why))),
+        };
+        let before = self.guards.insert(probe.to_owned(), word);
+        (before != Some(word)).then(|| self.say(entry, tone, &format!("guard: {} {text}", inert(probe))))
+    }
+
+    fn required(&self, entry: &Entry, found: &Requirement) -> Vec<Line> {
+        let evidence = match found {
+            Requirement::Met { evidence } | Requirement::Unmet { evidence, .. } => evidence,
+        };
+        let seen = evidence.iter().map(|(probe, observation)| {
+            let health = match &observation.health {
+                Health::Healthy => "healthy".to_owned(),
+                Health::Unhealthy { why } => format!("unhealthy: {}", inert(why)),
+                Health::Unknown { why } => format!("unknown: {}", inert(why)),
+            };
+            self.say(entry, Tone::Dim, &format!("evidence: {} is {health}", inert(probe)))
+        });
+        let verdict = match found {
+            Requirement::Met { .. } => self.say(entry, Tone::Good, "✓ what it rests on is so"),
+            Requirement::Unmet { why, .. } => self.say(entry, Tone::Bad, &format!("✗ {}", inert(why))),
+        };
+        seen.chain([verdict]).collect()
+    }
+
     #[expect(clippy::unused_self, reason = "every line of an entry is made here")]
     fn say(&self, entry: &Entry, tone: Tone, text: &str) -> Line {
         line(tone, format!("      {}  {text}", clock(entry.at)))
@@ -230,18 +309,25 @@ pub fn status(view: &View) -> Option<String> {
     if view.ending.is_some() || view.stopped_by.is_some() {
         return None;
     }
+    let spent = |phase: &str| {
+        let began = view.tasks.iter().filter(|task| task.task.phase == phase).filter_map(|task| task.since).min()?;
+        Some(words(between(began, view.now)))
+    };
     view.tasks.iter().find_map(|task| {
+        let phase = view.budgets.get(&task.task.phase).zip(spent(&task.task.phase));
+        let phase = phase.map(|(budget, spent)| format!(" · phase {spent} of {}", words(*budget))).unwrap_or_default();
         let since = task.since.map(|since| words(between(since, view.now))).unwrap_or_default();
         let id = inert(task.task.id.as_str());
         match &task.standing {
-            Standing::Writing { way: Way::Apply, .. } => Some(format!("{id}: changing, {since}")),
+            Standing::Writing { way: Way::Apply, .. } => Some(format!("{id}: changing, {since}{phase}")),
+            Standing::Resting => Some(format!("{id}: waiting, {since}{phase}")),
             Standing::Writing { way: Way::Undo, .. } => Some(format!("{id}: changing back, {since}")),
             Standing::InDoubt { .. } => Some(format!("{id}: outcome not known, looking, {since}")),
-            Standing::Proving(gate) => Some(match gate.verdict(view.now) {
+            Standing::Proving(gate) | Standing::ProvingUndo(gate) => Some(match gate.verdict(view.now) {
                 Verdict::Open(progress) => {
                     let trouble = progress.trouble.map(|(probe, why)| format!("; {probe}: {why}"));
                     format!(
-                        "{id}: healthy for {} of {}, {}{}",
+                        "{id}: healthy for {} of {}, {}{}{phase}",
                         words(progress.healthy_for),
                         words(progress.needed),
                         Bound { samples: progress.samples },
@@ -260,11 +346,15 @@ pub fn ending(view: &View, ending: &Ending) -> Vec<Line> {
     let mut lines = Vec::new();
     let took = view.started.map(|started| words(between(started, view.now))).unwrap_or_default();
     match ending {
-        Ending::Done { failed } if failed.is_empty() => {
-            lines.push(line(Tone::Good, format!("✓ done in {took}")));
-        }
-        Ending::Done { failed } => {
-            lines.push(line(Tone::Bad, format!("✗ finished in {took}, but passed over what failed: {}", list(failed))));
+        Ending::Done { failed, skipped } => {
+            lines.push(if failed.is_empty() {
+                line(Tone::Good, format!("✓ done in {took}"))
+            } else {
+                line(Tone::Bad, format!("✗ finished in {took}, but passed over what failed: {}", list(failed)))
+            });
+            if !skipped.is_empty() {
+                lines.push(line(Tone::Warn, format!("  left out by the operator: {}", list(skipped))));
+            }
         }
         Ending::RolledBack { kept, why } => {
             let head = if why.is_some() { "✗ failed and rolled back" } else { "✓ rolled back" };
@@ -288,8 +378,13 @@ pub fn ending(view: &View, ending: &Ending) -> Vec<Line> {
         Ending::Stuck { left, kept } => {
             lines.push(line(Tone::Bad, format!("✗ stuck after {took}: a person must act")));
             for left in left {
-                lines.push(line(Tone::Bad, format!("  {} could not be undone:", inert(left.task.as_str()))));
+                let gated = matches!(left.why, Failure::Gate { .. });
+                let what = if gated { "was undone, and is not well:" } else { "could not be undone:" };
+                lines.push(line(Tone::Bad, format!("  {} {what}", inert(left.task.as_str()))));
                 lines.extend(failure(&left.why).into_iter().map(|text| line(Tone::Bad, format!("    {text}"))));
+                if gated {
+                    continue;
+                }
                 let change = view.task(&left.task).and_then(|view| view.task.change.as_ref());
                 for text in change.map(|change| plan::lines(&change.undo())).unwrap_or_default() {
                     lines.push(line(Tone::Plain, format!("    by hand: {text}")));
@@ -348,7 +443,7 @@ pub fn failure(failure: &Failure) -> Vec<String> {
             }
             lines
         }
-        Failure::Refused { resource, refusal: Refusal::Api { why }, .. } => {
+        Failure::Refused { resource, refusal: Refusal::Api { why } | Refusal::Busy { why }, .. } => {
             vec![format!("{} {}: {}", inert(&resource.kind), inert(&resource.name), inert(why))]
         }
         Failure::Operation { resource, why, seen, took_effect } => {
@@ -368,6 +463,15 @@ pub fn failure(failure: &Failure) -> Vec<String> {
             inert(&resource.name)
         )],
         Failure::Gate { why } => vec![inert(why)],
+        Failure::Require { why } => vec![format!("what it rests on is not so: {}", inert(why))],
+        Failure::Guard { probe, why, after } => {
+            let after = after.as_ref().map(|after| format!("the last change before it was {}", inert(after.as_str())));
+            let head = format!("the guard {} tripped: {}", inert(probe), inert(why));
+            std::iter::once(head).chain(after).collect()
+        }
+        Failure::Budget { phase, budget } => {
+            vec![format!("phase {} has taken longer than its {}", inert(phase), words(*budget))]
+        }
     }
 }
 
@@ -381,7 +485,7 @@ fn state(seen: &serde_json::Value) -> String {
 fn refusal_words(refusal: &Refusal) -> String {
     match refusal {
         Refusal::Drifted { .. } => "it is no longer what the plan saw".to_owned(),
-        Refusal::Api { why } => inert(why),
+        Refusal::Api { why } | Refusal::Busy { why } => inert(why),
     }
 }
 
@@ -393,6 +497,8 @@ fn answer(choice: Choice) -> &'static str {
         Choice::Continue => "go on without it",
         Choice::Stop => "stop here",
         Choice::Rollback => "roll back",
+        Choice::Skip => "leave it out",
+        Choice::AllInPhase => "yes, and to all of this phase",
     }
 }
 

@@ -54,6 +54,12 @@ pub enum ReadError {
         /// What is wrong with it.
         why: String,
     },
+    /// Something that has no state to look at: only who did it knows whether it was done.
+    #[error("{resource} cannot be looked at: only a person can tell")]
+    Untold {
+        /// The resource.
+        resource: ResourceId,
+    },
     /// A kind that this version does not know.
     #[error("{resource} is of a kind that this version of rectify does not know")]
     NoSuchKind {
@@ -71,6 +77,14 @@ pub enum WriteError {
         /// The resource.
         resource: ResourceId,
         /// Why.
+        why: String,
+    },
+    /// It did not happen, and may in a moment: too many requests, a read that failed, another operation.
+    #[error("{resource} was not changed now: {why}")]
+    Busy {
+        /// The resource.
+        resource: ResourceId,
+        /// What is in the way.
         why: String,
     },
     /// It did not happen because the resource moved between the look and the write.
@@ -134,6 +148,7 @@ impl WriteError {
         let resource = resource.clone();
         match code {
             Some(Code::Aborted) => WriteError::Conflict { resource, why },
+            Some(Code::ResourceExhausted) => WriteError::Busy { resource, why },
             // The server may have begun before it failed.
             Some(
                 Code::Unavailable

@@ -189,13 +189,18 @@ impl<K: Kind> AnyKind for K {
             let to = typed(&change.to).map_err(not_sent)?;
             let mut conflicts = 0;
             loop {
-                let seen = Observable::observe(self, id).await.map_err(|error| not_sent(error.to_string()))?;
+                let seen = Observable::observe(self, id).await.map_err(|error| {
+                    let (resource, why) = (id.clone(), error.to_string());
+                    let passes = error.is_passing();
+                    if passes { WriteError::Busy { resource, why } } else { WriteError::Refused { resource, why } }
+                })?;
                 let now = untyped(id, &seen.state).map_err(|error| not_sent(error.to_string()))?;
                 if !covers(&now, &change.from) {
                     return Ok(Written::Drifted { now });
                 }
                 if let Some(operation) = &seen.operation {
-                    return Err(not_sent(format!("another operation is running on it: {operation}")));
+                    let why = format!("another operation is running on it: {operation}");
+                    return Err(WriteError::Busy { resource: id.clone(), why });
                 }
                 match Kind::write(self, writer, id, &seen, &to).await {
                     Err(WriteError::Conflict { .. }) if conflicts < CONFLICTS => conflicts += 1,
@@ -250,6 +255,14 @@ impl Kinds {
         kinds.shows(certificate::Certificate::on(cloud));
         kinds.shows(service_health::Incidents::on(cloud));
         kinds
+    }
+
+    /// The same and one more, which is no resource of the cloud's.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, kind: Arc<dyn AnyKind>) -> Kinds {
+        self.observable.insert(name, kind.clone());
+        self.changeable.insert(name, kind);
+        self
     }
 
     fn changes<K: Kind>(&mut self, kind: K) {

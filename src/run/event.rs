@@ -3,7 +3,9 @@
 //! Events are owned, plain and small. They are a promise: a journal that was written once must stay
 //! readable, so a variant or a field is never renamed, and a new one gets a default.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -71,6 +73,9 @@ pub enum Event {
     RollbackAsked {
         /// Who.
         operator: Operator,
+        /// The step after which everything is undone; `None`: everything.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<String>,
     },
     /// Somebody wants the run to pause: Ctrl-C, SIGTERM, a closed terminal.
     StopAsked {
@@ -85,6 +90,42 @@ pub enum Event {
         choice: Choice,
         /// Who or what answered.
         by: String,
+        /// Why, where the answer wants a reason.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// Whether what a task rests on is so.
+    Required {
+        /// The task.
+        task: TaskId,
+        /// What was found.
+        found: Requirement,
+    },
+    /// A pause has passed.
+    Waited {
+        /// The task.
+        task: TaskId,
+    },
+    /// Somebody was told something, or could not be told. Neither decides anything.
+    Notified {
+        /// The task.
+        task: TaskId,
+        /// What went wrong.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        problem: Option<String>,
+    },
+    /// One sample of a guard's probe.
+    Watched {
+        /// The guard's probe.
+        probe: String,
+        /// What was seen.
+        observation: Observation,
+    },
+    /// What was applied was looked at again, while something else was awaited.
+    Compared {
+        /// What somebody else has changed meanwhile: what it is now.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        moved: BTreeMap<ResourceId, Value>,
     },
     /// The task has nothing to change: the resource already is as wanted, or the task only proves health.
     Unchanged {
@@ -168,7 +209,11 @@ impl Event {
     /// Whether nothing may rely on the event before it is on the disk. Samples and polls can be repeated;
     /// everything else decides something.
     pub fn must_last(&self) -> bool {
-        !matches!(self, Event::Observed { .. } | Event::Polled { .. })
+        match self {
+            Event::Observed { .. } | Event::Polled { .. } | Event::Watched { .. } => false,
+            Event::Compared { moved } => !moved.is_empty(),
+            _ => true,
+        }
     }
 }
 
@@ -186,7 +231,33 @@ pub enum Refusal {
         /// Its words.
         why: String,
     },
+    /// Not now: too many requests, a read that failed, another operation. It may be different in a moment.
+    Busy {
+        /// What is in the way.
+        why: String,
+    },
 }
+
+/// Whether what a task rests on is so.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Requirement {
+    /// It is.
+    Met {
+        /// What shows it.
+        evidence: Findings,
+    },
+    /// It is not, or cannot be told.
+    Unmet {
+        /// Why.
+        why: String,
+        /// What was seen.
+        evidence: Findings,
+    },
+}
+
+/// What was seen, by probe.
+pub type Findings = BTreeMap<String, Observation>;
 
 /// How a gate ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -247,6 +318,29 @@ pub enum Failure {
         /// Why.
         why: String,
     },
+    /// What the task rests on is not so.
+    Require {
+        /// Why.
+        why: String,
+    },
+    /// A guard tripped.
+    Guard {
+        /// Its probe.
+        probe: String,
+        /// What was seen.
+        why: String,
+        /// The task that changed something just before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<TaskId>,
+    },
+    /// A phase has taken longer than it may.
+    Budget {
+        /// The phase.
+        phase: String,
+        /// How long it may take.
+        #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+        budget: Duration,
+    },
 }
 
 /// Something only a person, a flag or a policy can decide.
@@ -276,6 +370,27 @@ pub enum Question {
         /// Whether trying again makes sense.
         retry: bool,
     },
+    /// Shall this change be applied, which the runbook wants to be asked about in its own words?
+    Confirm {
+        /// The task.
+        task: TaskId,
+        /// The words.
+        text: String,
+    },
+    /// Something happened beside the work: go on all the same?
+    Interrupted {
+        /// The task whose turn it is, if there is one.
+        task: Option<TaskId>,
+        /// What.
+        failure: Box<Failure>,
+        /// What the runbook says to do.
+        policy: OnFailure,
+    },
+    /// A write may have happened, and what it changes cannot be looked at: has it?
+    Doubt {
+        /// The write.
+        op: OpId,
+    },
 }
 
 /// An answer.
@@ -294,6 +409,10 @@ pub enum Choice {
     Stop,
     /// Undo what was applied.
     Rollback,
+    /// Leave this step out, and go on with the next.
+    Skip,
+    /// Apply it, and every ordinary change of this phase after it.
+    AllInPhase,
 }
 
 /// How a run ends.
@@ -304,6 +423,9 @@ pub enum Ending {
     Done {
         /// Tasks that failed and were passed over.
         failed: Vec<TaskId>,
+        /// Tasks that the operator left out.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        skipped: Vec<TaskId>,
     },
     /// What could be undone was undone.
     RolledBack {

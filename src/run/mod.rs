@@ -15,7 +15,9 @@ mod view;
 pub use change::{Change, Reversibility, covers};
 pub use diff::{Difference, words};
 pub use digest::{Hash, digest};
-pub use event::{Choice, Ending, Entry, Event, Failure, GateOutcome, Left, Operator, Question, Refusal};
+pub use event::{
+    Choice, Ending, Entry, Event, Failure, Findings, GateOutcome, Left, Operator, Question, Refusal, Requirement,
+};
 pub use id::{OpId, ResourceId, RunId, TaskId, Way};
-pub use task::{OnFailure, Task};
+pub use task::{Evidence, Guard, OnFailure, Task, Trip, Work};
 pub use view::{Standing, TaskView, View};

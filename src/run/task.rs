@@ -1,5 +1,9 @@
 //! One unit of a plan's work: at most one change, at most one gate.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::fmt::serde::unsigned_duration::friendly::compact::optional as duration;
 use serde::{Deserialize, Serialize};
 
 use super::change::{Change, Reversibility};
@@ -43,4 +47,109 @@ pub struct Task {
     /// What a person should know before saying yes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// What the runbook wants the operator to be asked besides, in its own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<String>,
+    /// What must be so before it may begin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub require: Option<Evidence>,
+    /// What proves that undoing it left things no worse than they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo_gate: Option<Rule>,
+    /// How long it lets pass.
+    #[serde(default, with = "duration", skip_serializing_if = "Option::is_none")]
+    pub pause: Option<Duration>,
+    /// What it tells somebody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The item that this turn of its step is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<String>,
+    /// How many turns of its step may fail before the step has.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub spare: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+impl Task {
+    /// A task of this id that does nothing and proves nothing.
+    pub fn idle(id: TaskId, phase: &str, uses: &str, on_failure: OnFailure) -> Task {
+        Task {
+            id,
+            phase: phase.to_owned(),
+            uses: uses.to_owned(),
+            change: None,
+            reversibility: Reversibility::Reversible,
+            gate: None,
+            on_failure,
+            warnings: Vec::new(),
+            confirm: None,
+            require: None,
+            undo_gate: None,
+            pause: None,
+            message: None,
+            turn: None,
+            spare: 0,
+        }
+    }
+}
+
+/// What must be so before a task may begin: proof that it is the right one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Probes that must be healthy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub healthy: Vec<String>,
+    /// Probes that must be unhealthy. One that cannot be looked at is not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unhealthy: Vec<String>,
+    /// What must hold of what the probes see, in CEL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
+}
+
+/// A probe that is watched while a run goes forward.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guard {
+    /// The probe.
+    pub probe: String,
+    /// How often it is looked at.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub every: Duration,
+    /// How many unhealthy samples in a row trip it, at least 1.
+    pub failures: u32,
+    /// What happens then.
+    pub then: Trip,
+}
+
+/// What a guard does when it trips.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trip {
+    /// Begin nothing more, and ask.
+    #[default]
+    Pause,
+    /// Undo what was done.
+    Rollback,
+}
+
+/// Everything that a run works through and keeps to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Work {
+    /// The tasks, in order.
+    pub tasks: Vec<Task>,
+    /// What is watched meanwhile.
+    pub guards: Vec<Guard>,
+    /// How long each phase may take, by name.
+    pub budgets: BTreeMap<String, Duration>,
+}
+
+impl From<Vec<Task>> for Work {
+    fn from(tasks: Vec<Task>) -> Work {
+        Work { tasks, ..Work::default() }
+    }
 }

@@ -1,11 +1,14 @@
 //! Where a run stands, for people: the fold of its entries that every report is made of.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::event::{Ending, Entry, Event, GateOutcome, Question};
+use super::event::{Choice, Ending, Entry, Event, GateOutcome, Question, Requirement};
 use super::id::{OpId, RunId, TaskId, Way};
-use super::task::Task;
+use super::task::{Task, Work};
 use crate::gate::Gate;
 
 /// A run as people look at it.
@@ -23,6 +26,8 @@ pub struct View {
     pub now: Timestamp,
     /// Every task of the plan, in order.
     pub tasks: Vec<TaskView>,
+    /// How long each phase may take, by name.
+    pub budgets: BTreeMap<String, Duration>,
     /// How the run ended, if it has and nobody took it up again.
     pub ending: Option<Ending>,
     /// Who asked the run to stop, until somebody resumes it.
@@ -61,8 +66,14 @@ pub enum Standing {
     },
     /// Its change is in force; nothing was proven yet.
     Applied,
+    /// It lets time pass.
+    Resting,
     /// Its gate is open.
     Proving(Gate),
+    /// The operator left it out.
+    Skipped,
+    /// Undone, and its gate is open to show that nothing is worse for it.
+    ProvingUndo(Gate),
     /// Done, with what its gate proved, if it has one.
     Done {
         /// The gate's verdict.
@@ -77,9 +88,9 @@ pub enum Standing {
 }
 
 impl View {
-    /// A run of these tasks, of which nothing is known yet.
-    pub fn new(tasks: &[Task]) -> View {
-        let tasks = tasks.iter().map(|task| TaskView {
+    /// A run that has this to do, and of which nothing is known yet.
+    pub fn new(work: &Work) -> View {
+        let tasks = work.tasks.iter().map(|task| TaskView {
             task: task.clone(),
             standing: Standing::Waiting,
             since: None,
@@ -92,6 +103,7 @@ impl View {
             started: None,
             now: Timestamp::UNIX_EPOCH,
             tasks: tasks.collect(),
+            budgets: work.budgets.clone(),
             ending: None,
             stopped_by: None,
         }
@@ -118,11 +130,16 @@ impl View {
             }
             Event::StopAsked { by } => self.stopped_by = Some(by.clone()),
             Event::Ended { ending } => self.end(ending),
-            Event::Answered { question, .. } => self.answered(question),
-            Event::Unchanged { task } => self.stand(task, Standing::Applied),
+            Event::Answered { question, choice, .. } => self.answered(question, *choice),
+            Event::Unchanged { task } => {
+                let rests = self.task(task).is_some_and(|view| view.task.pause.is_some());
+                self.stand(task, if rests { Standing::Resting } else { Standing::Applied });
+            }
+            Event::Waited { task } | Event::Notified { task, .. } => self.stand(task, Standing::Applied),
+            Event::Required { task, found: Requirement::Unmet { .. } } => self.stand(task, Standing::Failed),
+            Event::Required { .. } | Event::Watched { .. } | Event::Compared { .. } | Event::Polled { .. } => {}
             Event::Intended { op } => self.writing(op, None),
             Event::Begun { op, operation } => self.writing(op, Some(operation.clone())),
-            Event::Polled { .. } => {}
             Event::Settled { op, seen } => self.settled(op, seen),
             Event::Refused { op, .. } => {
                 self.stand(&op.task, if op.way == Way::Undo { Standing::Left } else { Standing::Failed });
@@ -131,18 +148,25 @@ impl View {
                 self.stand(&op.task, Standing::InDoubt { way: op.way });
             }
             Event::GateOpened { task } => {
-                let rule = self.task(task).and_then(|view| view.task.gate.clone());
-                if let Some(rule) = rule {
-                    self.stand(task, Standing::Proving(Gate::open(rule, entry.at)));
+                let Some(view) = self.task(task) else { return };
+                let undone = matches!(view.standing, Standing::Undone | Standing::Left);
+                let rule = if undone { view.task.undo_gate.clone() } else { view.task.gate.clone() };
+                if let Some(gate) = rule.map(|rule| Gate::open(rule, entry.at)) {
+                    self.stand(task, if undone { Standing::ProvingUndo(gate) } else { Standing::Proving(gate) });
                 }
             }
             Event::Observed { task, probe, observation } => {
-                if let Some(TaskView { standing: Standing::Proving(gate), .. }) = self.find(task) {
+                if let Some(TaskView { standing: Standing::Proving(gate) | Standing::ProvingUndo(gate), .. }) =
+                    self.find(task)
+                {
                     gate.see(probe, observation, entry.at);
                 }
             }
             Event::GateClosed { task, outcome } => {
+                let undone = self.task(task).is_some_and(|view| matches!(view.standing, Standing::ProvingUndo(_)));
                 let standing = match outcome {
+                    GateOutcome::Passed { .. } if undone => Standing::Undone,
+                    GateOutcome::Failed { .. } if undone => Standing::Left,
                     GateOutcome::Passed { .. } => Standing::Done { proof: Some(outcome.clone()) },
                     GateOutcome::Failed { .. } => Standing::Failed,
                 };
@@ -180,9 +204,15 @@ impl View {
     }
 
     /// A settled write is only known to be worth nothing once the machine asks what to do about it.
-    fn answered(&mut self, question: &Question) {
-        if let Question::Failed { task, .. } = question {
-            self.stand(task, Standing::Failed);
+    fn answered(&mut self, question: &Question, choice: Choice) {
+        match question {
+            Question::Failed { task, .. } => self.stand(task, Standing::Failed),
+            Question::Apply { task } | Question::OneWay { task, .. } | Question::Confirm { task, .. }
+                if choice == Choice::Skip =>
+            {
+                self.stand(task, Standing::Skipped);
+            }
+            _ => {}
         }
     }
 

@@ -57,6 +57,8 @@ pub enum Fact {
     Text(String),
     /// A length of time.
     Span(Duration),
+    /// Facts by name.
+    Table(BTreeMap<String, Fact>),
 }
 
 impl Fact {
@@ -68,6 +70,7 @@ impl Fact {
             Fact::Number(number) => (*number).into(),
             Fact::Text(text) => text.clone().into(),
             Fact::Span(span) => friendly(*span).into(),
+            Fact::Table(facts) => facts.iter().map(|(name, fact)| (name.clone(), fact.to_json())).collect(),
         }
     }
 
@@ -80,6 +83,10 @@ impl Fact {
             Fact::Span(span) => {
                 let nanoseconds = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
                 cel_duration(&format!("{nanoseconds}ns")).unwrap_or(Value::Null)
+            }
+            Fact::Table(facts) => {
+                let entries = facts.iter().map(|(name, fact)| (name.as_str().into(), fact.to_cel()));
+                Value::Map(cel::objects::Map { map: Arc::new(entries.collect()) })
             }
         }
     }

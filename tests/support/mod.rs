@@ -63,6 +63,10 @@ impl Desk {
         let phases: Vec<_> = text.split("[[phase]]").collect();
         let kept = phases.iter().take_while(|part| !part.contains(&format!("name   = \"{phase}\"")));
         let text = kept.copied().collect::<Vec<_>>().join("[[phase]]");
+        // Half a recovery cures nothing, and has nothing to stand guard over.
+        let (before, rest) = text.split_once("[symptom]").unwrap();
+        let (_, after) = rest.split_once("[limits]").unwrap();
+        let text = format!("{before}[limits]{after}");
         // What only later phases use would be told as unused; that is a warning and does no harm.
         self.write("runbook.toml", &text)
     }

@@ -25,8 +25,6 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     };
     let root = Path::root();
     let tables = [
-        ("symptom", !matches!(draft.symptom, Part::Absent)),
-        ("guard", !draft.guards.is_empty()),
         ("escalation", !matches!(draft.escalation, Part::Absent)),
         ("closure", !matches!(draft.closure, Part::Absent)),
     ];
@@ -48,22 +46,10 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
         }
     }
     for (step, draft) in draft.steps() {
-        let keys = [
-            ("for_each", !matches!(draft.fan_out, Part::Absent)),
-            ("require", !matches!(draft.require, Part::Absent)),
-            ("confirm", draft.confirm.is_some()),
-        ];
-        for (key, _) in keys.iter().filter(|(_, there)| *there) {
-            later(&step.key(key), &format!("`{key}`"));
-        }
-        match draft.turns.first().and_then(|turn| turn.action.read()) {
-            Some(Action::RunDeploy { candidate: Some(_), .. }) => {
-                later(&argument(&step, "candidate"), "`candidate`");
-            }
-            Some(
-                action @ (Action::Shell { .. } | Action::Manual { .. } | Action::Notify { .. } | Action::Wait { .. }),
-            ) => later(&step.key("uses"), &format!("the action `{}`", action.uses())),
-            _ => {}
+        if let Some(Action::RunDeploy { candidate: Some(_), .. }) =
+            draft.turns.first().and_then(|turn| turn.action.read())
+        {
+            later(&argument(&step, "candidate"), "`candidate`");
         }
     }
     // A split may name a revision that does not exist yet: the planner knows what it will be called.

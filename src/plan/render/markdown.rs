@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use super::words::{access, gate, proof, summary};
+use super::words::{access, evidence, gate, guard, idle, proof, summary};
 use crate::clock::words;
 use crate::inert::inert;
 use crate::plan::{Known, Plan, Sort, Trial};
@@ -26,6 +26,7 @@ pub fn markdown(plan: &Plan) -> String {
     one_way(&mut page, plan);
     changes(&mut page, plan);
     gates(&mut page, plan);
+    guards(&mut page, plan);
     debts(&mut page, plan);
     permissions(&mut page, plan);
     details(&mut page, plan);
@@ -144,6 +145,11 @@ fn gates(page: &mut Page, plan: &Plan) {
     page.table("Gates", &["after", "must hold", "what it proves", "on the cloud as it is"], rows.collect::<Vec<_>>());
 }
 
+fn guards(page: &mut Page, plan: &Plan) {
+    let rows = plan.guards.iter().map(|one| vec![code(&one.probe), prose(&guard(one))]);
+    page.table("Watched meanwhile", &["probe", "trips when"], rows.collect::<Vec<_>>());
+}
+
 fn debts(page: &mut Page, plan: &Plan) {
     let rows = plan.debts.iter().map(|debt| {
         let owners = debt.owners.iter().map(|owner| code(owner)).collect::<Vec<_>>().join(", ");
@@ -171,14 +177,17 @@ fn details(page: &mut Page, plan: &Plan) {
 }
 
 fn detail(body: &mut String, plan: &Plan, task: &Task) {
-    let mut lines: Vec<String> = task.reversibility.caution().filter(|_| task.change.is_some()).into_iter().collect();
+    let wanted = task.require.as_ref().map(|wanted| format!("only if: {}", evidence(wanted)));
+    let asked = task.confirm.as_ref().map(|text| format!("asks: {text}"));
+    let mut lines: Vec<String> = wanted.into_iter().chain(asked).collect();
+    lines.extend(task.reversibility.caution().filter(|_| task.change.is_some()));
     lines.extend(task.warnings.iter().cloned());
     let review = plan.reviews.get(&task.id);
     if let Some(Known::Computed { why }) = review.and_then(|review| review.known.as_ref()) {
         lines.push(format!("worked out; {why}"));
     }
     let lines: Vec<String> = lines.iter().map(|line| format!("  - {}", prose(line))).collect();
-    let what = if task.change.is_some() { "" } else { " changes nothing" };
+    let what = if task.change.is_some() { String::new() } else { format!(" {}", prose(&idle(task))) };
     let _ = writeln!(body, "- {}{what}", code(task.id.as_str()));
     if let Some(after) = review.map(|review| &review.after).filter(|after| !after.is_empty()) {
         let after = after.iter().map(|task| code(task.as_str())).collect::<Vec<_>>().join(", ");

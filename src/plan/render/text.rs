@@ -2,7 +2,7 @@
 
 use console::Style;
 
-use super::words::{access, gate, lines, resource, summary};
+use super::words::{access, evidence, gate, guard, idle, lines, resource, summary};
 use crate::clock::words;
 use crate::inert::inert;
 use crate::plan::{Known, Plan, Problem, Sort, Trial};
@@ -41,6 +41,13 @@ pub fn text(plan: &Plan, looks: Looks) -> String {
             }
             let problems: Vec<&Problem> = plan.problems.iter().filter(|problem| problem.step == *step).collect();
             page.problems(plan, step, &problems);
+        }
+    }
+    if !plan.guards.is_empty() {
+        page.gap();
+        page.line(Tone::Head, 0, "watched meanwhile, from the first time that it is healthy");
+        for one in &plan.guards {
+            page.line(Tone::Plain, 2, &guard(one));
         }
     }
     page.debts(plan);
@@ -101,11 +108,13 @@ impl Page {
     fn task(&mut self, plan: &Plan, task: &Task) {
         let what = match &task.change {
             Some(change) => resource(change),
-            None if task.uses == "probe" => "changes nothing".to_owned(),
-            None => "nothing to change: it already is so".to_owned(),
+            None => idle(task),
         };
         self.line(Tone::Plain, 2, &format!("{}   {what}", inert(task.id.as_str())));
         let review = plan.reviews.get(&task.id);
+        if let Some(wanted) = &task.require {
+            self.line(Tone::Plain, 6, &format!("only if: {}", evidence(wanted)));
+        }
         if let Some(change) = &task.change {
             for line in lines(change) {
                 self.line(Tone::Plain, 6, &line);
@@ -117,6 +126,9 @@ impl Page {
         }
         for warning in &task.warnings {
             self.line(Tone::Warn, 6, &format!("! {}", inert(warning)));
+        }
+        if let Some(text) = &task.confirm {
+            self.line(Tone::Warn, 6, &format!("? {}", inert(text)));
         }
         match review.and_then(|review| review.known.as_ref()) {
             Some(Known::Validated) => self.line(Tone::Dim, 6, "the API says that it would take this"),

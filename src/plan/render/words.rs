@@ -4,7 +4,7 @@ use crate::clock;
 use crate::gate::{Rule, samples_in};
 use crate::inert::inert;
 use crate::plan::{Access, Plan};
-use crate::run::Change;
+use crate::run::{Change, Evidence, Guard, Task, Trip};
 
 /// What a change changes, in words.
 pub fn resource(change: &Change) -> String {
@@ -43,6 +43,40 @@ pub fn gate(rule: &Rule) -> String {
         clock::words(rule.timeout),
         rate.unwrap_or_default()
     )
+}
+
+/// What must be so before a task begins, in words.
+pub(super) fn evidence(evidence: &Evidence) -> String {
+    let names = |names: &[String]| names.iter().map(|name| inert(name)).collect::<Vec<_>>().join(", ");
+    let mut parts = Vec::new();
+    if !evidence.unhealthy.is_empty() {
+        parts.push(format!("{} unhealthy", names(&evidence.unhealthy)));
+    }
+    if !evidence.healthy.is_empty() {
+        parts.push(format!("{} healthy", names(&evidence.healthy)));
+    }
+    parts.extend(evidence.condition.as_ref().map(|condition| inert(condition)));
+    parts.join(", and ")
+}
+
+/// What a task does that changes no resource, in words.
+pub(super) fn idle(task: &Task) -> String {
+    match (&task.pause, &task.message) {
+        (Some(pause), _) => format!("waits for {}", clock::words(*pause)),
+        (_, Some(text)) => format!("tells: {}", inert(text)),
+        _ if task.uses == "probe" => "changes nothing".to_owned(),
+        _ => "nothing to change: it already is so".to_owned(),
+    }
+}
+
+/// A guard in words.
+pub(super) fn guard(guard: &Guard) -> String {
+    let then = match guard.then {
+        Trip::Pause => "the run pauses and asks",
+        Trip::Rollback => "the run rolls back",
+    };
+    let times = if guard.failures == 1 { "once".to_owned() } else { format!("{} times in a row", guard.failures) };
+    format!("{} unhealthy {times}, looked at every {}: {then}", inert(&guard.probe), clock::words(guard.every))
 }
 
 /// What a gate's yes is worth.

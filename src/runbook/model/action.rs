@@ -1,6 +1,7 @@
 //! What steps do.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use crate::runbook::value::{Image, Percent, Private};
@@ -101,6 +102,18 @@ pub enum Command {
     Program(Vec<String>),
     /// A script for `bash`, as it stands in the file: no value was ever put into it.
     Bash(String),
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Command::Program(words) => {
+                let quoted = shlex::try_join(words.iter().map(String::as_str));
+                f.write_str(&quoted.unwrap_or_else(|_| words.join(" ")))
+            }
+            Command::Bash(script) => write!(f, "bash: {}", script.trim()),
+        }
+    }
 }
 
 impl Action {

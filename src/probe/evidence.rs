@@ -1,0 +1,67 @@
+//! Whether what a step rests on is so: several probes looked at once, and a condition over what they saw.
+//!
+//! What is not known is no evidence.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Probes, Sample};
+use crate::gate::Health;
+use crate::run::{Evidence, Findings};
+use crate::runbook::condition::{Condition, Fact};
+
+impl Probes {
+    /// Looks once at everything that some evidence names; what was seen, and whether it is so.
+    ///
+    /// # Errors
+    /// Beside what was seen: why it is not so, in words.
+    pub async fn evidence(&self, wanted: &Evidence) -> (Findings, Result<(), String>) {
+        let condition = wanted.condition.as_ref().map(|text| Condition::compile(text)).transpose();
+        let condition = match condition {
+            Ok(condition) => condition,
+            Err(error) => return (Findings::new(), Err(error.to_string())),
+        };
+        let asked = condition.iter().flat_map(Condition::paths).filter_map(|path| match path {
+            [first, probe, ..] if first == "probes" => Some(probe.clone()),
+            _ => None,
+        });
+        let names: BTreeSet<String> = wanted.healthy.iter().chain(&wanted.unhealthy).cloned().chain(asked).collect();
+        let seen: BTreeMap<String, Sample> = self.look_at_all(names.into_iter().collect()).await.into_iter().collect();
+        let verdict = is_so(wanted, condition.as_ref(), &seen);
+        (seen.into_iter().map(|(name, (observation, _))| (name, observation)).collect(), verdict)
+    }
+}
+
+fn is_so(wanted: &Evidence, condition: Option<&Condition>, seen: &BTreeMap<String, Sample>) -> Result<(), String> {
+    let health = |name: &String| seen.get(name).map(|(observation, _)| &observation.health);
+    for (names, word, is_meant) in [
+        (&wanted.healthy, "healthy", (|health| matches!(health, Health::Healthy)) as fn(&Health) -> bool),
+        (&wanted.unhealthy, "unhealthy", |health| matches!(health, Health::Unhealthy { .. })),
+    ] {
+        if let Some(other) = names.iter().find(|name| !health(name).is_some_and(is_meant)) {
+            let is = match health(other) {
+                Some(Health::Healthy) => "it is healthy".to_owned(),
+                Some(Health::Unhealthy { why }) => format!("it is not: {why}"),
+                Some(Health::Unknown { why }) => format!("it cannot be told: {why}"),
+                None => "it was not looked at".to_owned(),
+            };
+            return Err(format!("{other} must be {word}, and {is}"));
+        }
+    }
+    let Some(condition) = condition else { return Ok(()) };
+    let facts = seen.iter().map(|(name, (observation, facts))| {
+        let is = |meant: bool| Fact::Bool(meant);
+        let table = BTreeMap::from([
+            ("healthy".to_owned(), is(matches!(observation.health, Health::Healthy))),
+            ("unhealthy".to_owned(), is(matches!(observation.health, Health::Unhealthy { .. }))),
+            ("unknown".to_owned(), is(matches!(observation.health, Health::Unknown { .. }))),
+            ("observation".to_owned(), Fact::Table(facts.clone())),
+        ]);
+        (name.clone(), Fact::Table(table))
+    });
+    let facts = BTreeMap::from([("probes".to_owned(), Fact::Table(facts.collect()))]);
+    match condition.holds(&facts) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(format!("{condition} does not hold")),
+        Err(why) => Err(format!("{condition} cannot be judged: {why}")),
+    }
+}

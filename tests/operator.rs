@@ -1,0 +1,335 @@
+//! What a run does besides changing: it asks for evidence, watches, waits, tells, runs programs, and can be worked in parts.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+
+use crate::support::{Desk, FLAGSHIP, SCENARIO, Served};
+
+const CRASHING: &str = "runbooks/connector-exhaustion.crashing-image.sim.toml";
+
+/// A runbook of these steps against the incident's cloud.
+fn runbook(desk: &Desk, rest: &str) -> String {
+    let head = "[runbook]\nname = \"parts\"\nowners = [\"ops\"]\non_failure = \"stop\"\n\
+        [target]\nproject = \"netra-staging\"\nregion = \"us-central1\"\n\
+        [probes.connector]\nresource = \"gcp.connector/staging-connector\"\nexpect = 'state == \"READY\"'\n\
+        [probes.auth]\nhttp = \"https://auth.staging.netrasystems.ai/health\"\nexpect = 'status == 200'\n\
+        [probes.backend]\nhttp = \"https://api.staging.netrasystems.ai/health\"\nexpect = 'status == 200'\n\
+        [[phase]]\nname = \"all\"\nbudget = \"4h\"\n";
+    desk.write("parts.toml", &format!("{head}{rest}"))
+}
+
+const SIM: [&str; 4] = ["--sim", SCENARIO, "--speed", "max"];
+
+fn run(desk: &Desk, file: &str, flags: &[&str]) -> crate::support::Done {
+    desk.rectify(&[&["run", file], &SIM[..], flags].concat())
+}
+
+#[test]
+fn a_healthy_patient_is_not_operated_on() {
+    let desk = Desk::new();
+    let text = std::fs::read_to_string(FLAGSHIP).unwrap();
+    let well = desk.write(
+        "well.toml",
+        &text.replace(
+            "expect = 'status == 200 && latency < duration(\"2s\")'",
+            "expect = 'status == 503 || status == 200'",
+        ),
+    );
+    let done = run(&desk, &well, &["--yes", "--acknowledge", "scale-connector"]).code(7);
+    done.says("what it rests on is not so: auth must be unhealthy, and it is healthy").says("nothing was changed");
+}
+
+#[test]
+fn the_symptom_must_be_gone_at_the_end() {
+    let desk = Desk::new();
+    let done = desk
+        .rectify(&["run", FLAGSHIP, "--sim", "--speed", "max", "--yes", "--acknowledge", "scale-connector"])
+        .code(0);
+    done.says("✓ what it rests on is so").says("  symptom\n").says("✓ done");
+}
+
+#[test]
+fn evidence_can_be_a_condition_over_what_probes_see() {
+    let desk = Desk::new();
+    let step = |condition: &str| {
+        format!(
+            "[[phase.step]]\nname = \"pin\"\nuses = \"gcp.run.traffic\"\n\
+         with = {{ service = \"netra-backend-staging\", to = {{ netra-backend-staging-00750-69k = 100 }} }}\n\
+         require = {{ condition = '{condition}' }}\n"
+        )
+    };
+    let file = runbook(&desk, &step("probes.connector.observation.max_instances < 10 && probes.auth.unhealthy"));
+    run(&desk, &file, &["--yes"]).code(0).says("evidence: connector is healthy").says("✓ applied");
+    let desk = Desk::new();
+    let file = runbook(&desk, &step("probes.connector.observation.max_instances > 9"));
+    run(&desk, &file, &["--yes"]).code(7).says("probes.connector.observation.max_instances > 9 does not hold");
+}
+
+/// A guard that is armed by health trips when it is lost, and says what was changed last.
+#[test]
+fn a_guard_trips_on_a_turn_for_the_worse() {
+    for (then, code, says) in [("pause", 1, "‖ paused"), ("rollback", 1, "✗ failed and rolled back")] {
+        let desk = Desk::new();
+        let file = runbook(
+            &desk,
+            &format!(
+                "[[phase.step]]\nname = \"pin\"\nuses = \"gcp.run.traffic\"\n\
+             with = {{ service = \"netra-backend-staging\", to = {{ netra-backend-staging-00750-69k = 100 }} }}\n\
+             [[phase.step]]\nname = \"grow\"\nuses = \"gcp.connector.scale\"\none_way = true\n\
+             with = {{ connector = \"staging-connector\", min_instances = 2, max_instances = 10 }}\n\
+             [[guard]]\nprobe = \"connector\"\nevery = \"5s\"\nfailures = 3\nthen = \"{then}\"\n\
+             [[phase]]\nname = \"after\"\n[[phase.step]]\nname = \"wait\"\nuses = \"wait\"\nwith = {{ for = \"10m\" }}\n"
+            ),
+        );
+        // A connector that is being enlarged is not READY: the guard sees it after it was armed by the first look.
+        let done = run(&desk, &file, &["--yes", "--acknowledge", "grow"]).code(code);
+        done.says(says).says("the guard connector tripped").says("the last change before it was grow");
+    }
+}
+
+#[test]
+fn a_pause_passes_and_a_phase_over_its_budget_is_put_to_somebody() {
+    let desk = Desk::new();
+    let wait = "[[phase.step]]\nname = \"breathe\"\nuses = \"wait\"\nwith = { for = \"10m\" }\n";
+    let file = runbook(&desk, wait);
+    run(&desk, &file, &[]).code(0).says("waiting for 10m").says("the pause is over").says("✓ done in 10m");
+    let desk = Desk::new();
+    let text = std::fs::read_to_string(runbook(&desk, &format!("{wait}{}", wait.replace("breathe", "again")))).unwrap();
+    let file = desk.write("short.toml", &text.replace("budget = \"4h\"", "budget = \"5m\""));
+    run(&desk, &file, &[]).code(1).says("phase all has taken longer than its 5m");
+    run(&desk, &file, &["--on-failure", "continue"]).code(0).says("go on without it").says("✓ done");
+}
+
+#[test]
+fn part_of_a_runbook_can_be_meant() {
+    let desk = Desk::new();
+    let text = |flags: &[&str]| desk.rectify(&[&["run", FLAGSHIP, "--dry-run"], &SIM[..], flags].concat());
+    let only = text(&["--only", "validate"]).code(0).stdout;
+    assert!(only.contains("soak") && !only.contains("scale-connector"), "{only}");
+    let only = text(&["--only", "one-revision"]).code(0).stdout;
+    assert!(only.contains("one-revision") && !only.contains("deploy-auth"), "{only}");
+    let rest = text(&["--from", "one-revision", "--until", "deploy-auth"]).code(0).stdout;
+    assert!(rest.contains("deploy-auth") && !rest.contains("scale-connector") && !rest.contains("soak"), "{rest}");
+    let rest = text(&["--skip", "scale-connector"]).code(0).stdout;
+    assert!(!rest.contains("scale-connector") && rest.contains("soak"), "{rest}");
+    text(&["--skip", "scale-conector"]).code(2).complains("there is no step `scale-conector`");
+    text(&["--only", "nothing"]).code(2).complains("capacity, services, validate");
+}
+
+#[test]
+fn events_come_as_they_happen_and_stdout_is_theirs() {
+    let desk = Desk::new();
+    let file = desk.flagship_before("services");
+    let done = run(&desk, &file, &["--yes", "--acknowledge", "scale-connector", "--events", "-"]).code(0);
+    let events: Vec<serde_json::Value> = done.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(events.first().unwrap()["event"]["is"], "started");
+    assert_eq!(events.last().unwrap()["event"]["ending"]["ending"], "done");
+    let kept: Vec<serde_json::Value> = desk.journal().into_iter().map(|line| line["event"].clone()).collect();
+    assert_eq!(events.iter().map(|line| line["event"].clone()).collect::<Vec<_>>(), kept);
+    assert!(done.stderr.contains("✓ done"), "people are told on stderr");
+}
+
+/// Two runs on one target: the second is refused, by name, until the first has ended or is given up.
+#[test]
+fn one_run_at_a_time_works_on_the_same_resources() {
+    let desk = Desk::new();
+    let cloud = Served::start(&desk, SCENARIO, "1");
+    let file = desk.flagship_before("services");
+    let flags = ["--sim", &cloud.url, "--yes", "--acknowledge", "scale-connector"];
+    let first = desk.spawn(&[&["run", file.as_str()], &flags[..]].concat());
+    crate::support::until("the first run's write", || desk.journal_has("begun"));
+    let second = desk.rectify(&[&["run", file.as_str()], &flags[..]].concat()).code(7);
+    let id = desk.run_directory().file_name().unwrap().to_string_lossy().into_owned();
+    let second = second.complains("gcp.connector/netra-staging/us-central1/staging-connector is held by run");
+    second.complains(&format!("rectify unlock {id}"));
+    desk.rectify(&["unlock", &id]).code(7).complains("is being worked right now by ops@");
+    drop(first);
+    crate::support::until("the first run's end", || desk.rectify(&["unlock", &id]).code == 0);
+    desk.rectify(&["unlock", &id]).code(0).says("holds nothing");
+}
+
+#[test]
+fn a_part_of_a_run_can_be_undone() {
+    let desk = Desk::new();
+    let flags = ["--sim", SCENARIO, "--speed", "max", "--yes", "--acknowledge", "scale-connector"];
+    let file = desk.flagship(&[("[symptom]", "[limits.none]")]);
+    let _ = file;
+    desk.rectify(&[&["run", FLAGSHIP], &flags[..]].concat()).code(0);
+    let part = desk.rectify(&["rollback", "--to", "deploy-auth", "--dry-run"]).code(0).stdout;
+    assert!(part.contains("undo deploy-backend/shift-100") && !part.contains("undo deploy-auth"), "{part}");
+    desk.rectify(&["rollback", "--to", "nothing"]).code(2).complains("has no step nothing");
+    desk.rectify(&["rollback", "--to", "deploy-auth", "--yes"])
+        .code(0)
+        .says("rolling back to deploy-auth")
+        .says("✓ rolled back");
+    assert_eq!(
+        desk.cloud()["services"]["netra-backend-staging"]["traffic"][0]["revision"],
+        "netra-backend-staging-00750-69k"
+    );
+    // What was left as it was can be undone later.
+    let rest = desk.rectify(&["rollback", "--dry-run"]).code(0).stdout;
+    assert!(rest.contains("undo deploy-auth"), "{rest}");
+}
+
+/// What somebody else changes while a gate is open is noticed, and asked about.
+#[test]
+fn a_change_by_somebody_else_while_waiting_pauses_the_run() {
+    let desk = Desk::new();
+    let cloud = Served::start(&desk, SCENARIO, "60");
+    let file = runbook(
+        &desk,
+        "[[phase.step]]\nname = \"pin\"\nuses = \"gcp.run.traffic\"\n\
+        with = { service = \"netra-backend-staging\", to = { netra-backend-staging-00750-69k = 100 } }\n\
+        [[phase.step]]\nname = \"breathe\"\nuses = \"wait\"\nwith = { for = \"1h\" }\n",
+    );
+    let process = desk.spawn(&["run", &file, "--sim", &cloud.url, "--yes"]);
+    crate::support::until("the pause", || desk.journal_has("unchanged"));
+    let traffic = serde_json::json!({ "traffic": [
+        { "type": "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION", "revision": "netra-backend-staging-00749-6tr", "percent": 100 },
+    ] });
+    let path = "/v2/projects/netra-staging/locations/us-central1/services/netra-backend-staging?updateMask=traffic";
+    cloud.call(reqwest::Method::PATCH, path, Some(traffic));
+    let done = process.end().code(7);
+    done.says("! somebody changed gcp.run.traffic netra-backend-staging").says("applied and still in force: pin");
+}
+
+#[test]
+fn too_many_requests_are_waited_out_and_the_write_is_sent_again() {
+    let desk = Desk::new();
+    let cloud = Served::start(&desk, SCENARIO, "100");
+    let body = serde_json::json!({
+        "match": { "method": "PATCH", "path": "*/connectors/*" }, "fault": { "status": 429 }, "times": 2,
+    });
+    cloud.call(reqwest::Method::POST, "/_sim/faults", Some(body));
+    let file = desk.flagship_before("services");
+    let flags = ["--sim", &cloud.url, "--yes", "--acknowledge", "scale-connector"];
+    let done = desk.rectify(&[&["run", file.as_str()], &flags[..]].concat()).code(0);
+    assert_eq!(done.stdout.matches("! not now, trying again").count(), 2, "{}", done.stdout);
+}
+
+const PROGRAM: &str = "[[phase.step]]\nname = \"mark\"\nuses = \"shell\"\n";
+
+#[test]
+fn a_program_is_run_with_its_arguments_as_they_are_and_undone_by_its_own() {
+    let desk = Desk::new();
+    let mark = desk.path("a b$(x)").display().to_string();
+    let with = format!(
+        "with = {{ run = [\"touch\", '{mark}'], check = [\"test\", \"-e\", '{mark}'], undo = [\"rm\", '{mark}'] }}\n"
+    );
+    let fail =
+        "[[phase.step]]\nname = \"never\"\nuses = \"probe\"\ngate = { healthy = [\"backend\"], timeout = \"30s\" }\n";
+    let file = runbook(&desk, &format!("{PROGRAM}{with}{fail}"));
+    // A rehearsal runs nothing.
+    run(&desk, &file, &["--yes"]).code(1);
+    assert!(!std::path::Path::new(&mark).exists());
+    let done = run(&desk, &file, &["--yes", "--run-programs"]).code(1);
+    done.says("✓ applied").says("applied and still in force: mark");
+    assert!(std::path::Path::new(&mark).exists());
+    desk.rectify(&["rollback", "--yes"]).code(0).says("✓ undone");
+    assert!(!std::path::Path::new(&mark).exists());
+}
+
+#[test]
+fn a_program_that_fails_says_why_and_keeps_its_secrets() {
+    let desk = Desk::new();
+    let with = "with = { run = ''' echo \"the key is $KEY\" >&2; exit 3 ''', shell = \"bash\", env = { KEY = \"${inputs.key}\" } }\none_way = true\n";
+    let file = runbook(&desk, &format!("{PROGRAM}{with}[inputs]\nkey = {{ secret = true, env = \"THE_KEY\" }}\n"));
+    let arguments = [&["run", file.as_str()], &SIM[..], &["--yes", "--acknowledge", "mark", "--run-programs"]].concat();
+    let mut command = desk.command(&arguments);
+    command.env("THE_KEY", "hunter2-and-more");
+    let done = crate::support::Process(command.spawn().unwrap()).end().code(1);
+    let done = done.says("it ended with 3; it said: the key is ${inputs.key}");
+    assert!(!done.stdout.contains("hunter2") && !done.stderr.contains("hunter2"));
+    let journal = std::fs::read_to_string(desk.run_directory().join("journal.jsonl")).unwrap();
+    assert!(!journal.contains("hunter2"));
+}
+
+#[test]
+fn a_program_that_takes_too_long_is_killed_with_all_that_it_began() {
+    let desk = Desk::new();
+    let pid = desk.path("pid").display().to_string();
+    let with = format!(
+        "with = {{ run = '''sleep 600 & echo $! > {pid}; wait''', shell = \"bash\", timeout = \"1s\", check = \"false\" }}\none_way = true\n"
+    );
+    let file = runbook(&desk, &format!("{PROGRAM}{with}"));
+    let done = desk
+        .rectify(&["run", &file, "--sim", SCENARIO, "--speed", "1", "--yes", "--acknowledge", "mark", "--run-programs"])
+        .code(1);
+    done.says("it had not ended after 1s, and was killed");
+    let pid = std::fs::read_to_string(&pid).unwrap();
+    let alive =
+        || std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).is_ok_and(|stat| !stat.contains(") Z "));
+    crate::support::until("the program's child to be gone", || !alive());
+}
+
+#[test]
+fn what_a_person_does_wants_a_word_and_yes_is_not_theirs() {
+    let desk = Desk::new();
+    let step = "[[phase.step]]\nname = \"call\"\nuses = \"manual\"\nwith = { instructions = \"Call the network team\", undo = \"Call them again\" }\n";
+    let file = runbook(&desk, step);
+    run(&desk, &file, &["--yes"]).code(7).complains("add --acknowledge call");
+    let done = run(&desk, &file, &["--yes", "--acknowledge", "call"]).code(0);
+    done.says("? Call the network team — done?").says("✓ done");
+    desk.rectify(&["rollback", "--yes"]).code(6).says("what a person did, a person must undo");
+}
+
+/// A webhook that is really asked, and one that is not there: neither stops anything.
+#[test]
+fn a_message_is_sent_in_earnest_only_and_its_failure_stops_nothing() {
+    use rectify::action::Messages;
+    use rectify::check::check;
+    use rectify::runbook::{Inputs, Mode};
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    let served = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let (mut request, mut piece) = (Vec::new(), [0; 1024]);
+        while !String::from_utf8_lossy(&request).contains("\"text\"") {
+            let count = stream.read(&mut piece).unwrap();
+            request.extend_from_slice(&piece[..count]);
+        }
+        stream.write_all(b"HTTP/1.1 204 No Content\r\ncontent-length: 0\r\n\r\n").unwrap();
+        String::from_utf8(request).unwrap()
+    });
+    let desk = Desk::new();
+    let step = format!(
+        "[[phase.step]]\nname = \"tell\"\nuses = \"notify\"\nwith = {{ webhook = \"{url}\", text = \"done\" }}\n"
+    );
+    let file = runbook(&desk, &step);
+    run(&desk, &file, &[]).code(0).says("! nobody was told: this is a rehearsal").says("✓ done");
+    let checked = check(&file, &std::fs::read(&file).unwrap(), &Inputs::none(), Mode::Run).checked.unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(Messages::of(checked.runbook(), false).send("tell")).unwrap();
+    let request = served.join().unwrap();
+    assert!(request.starts_with("POST /hook HTTP/1.1") && request.ends_with("{\"text\":\"done\"}"), "{request}");
+    let gone = runtime.block_on(Messages::of(checked.runbook(), false).send("tell")).unwrap_err();
+    assert!(!gone.contains("/hook"), "the address of a webhook is a secret: {gone}");
+}
+
+#[test]
+fn a_step_for_each_item_goes_on_past_as_many_failures_as_it_may() {
+    let desk = Desk::new();
+    let step = |most: u32| {
+        format!(
+            "[[phase.step]]\nname = \"bounds\"\nuses = \"gcp.run.scale\"\n\
+         with = {{ service = \"${{item}}\", min_instances = 1 }}\n\
+         for_each = {{ items = [\"netra-auth-staging\", \"netra-backend-staging\"], max_failures = {most} }}\n\
+         gate = {{ healthy = [\"auth\"], timeout = \"20s\", every = \"5s\" }}\n"
+        )
+    };
+    let file = runbook(&desk, &step(2));
+    let done = run(&desk, &file, &["--yes"]).code(1);
+    done.says("passed over what failed: bounds/netra-auth-staging, bounds/netra-backend-staging");
+    let desk = Desk::new();
+    let file = runbook(&desk, &step(0));
+    run(&desk, &file, &["--yes"]).code(1).says("bounds/netra-auth-staging failed").says("stopped after");
+}
+
+/// The other incident: the same pages are red, and enlarging the connector would not help.
+#[test]
+fn evidence_of_another_cause_stops_the_run_before_the_one_way_change() {
+    let desk = Desk::new();
+    let flags = ["--sim", CRASHING, "--speed", "max", "--yes", "--acknowledge", "scale-connector"];
+    let done = desk.rectify(&[&["run", FLAGSHIP], &flags[..]].concat()).code(7);
+    done.says("auth must be unhealthy, and it is healthy").says("nothing was changed");
+}
