@@ -29,6 +29,7 @@ mod metrics;
 mod operator;
 mod pages;
 mod plan;
+mod probes;
 mod recovery;
 mod refusal;
 mod resource_laws;

@@ -27,16 +27,9 @@ fn run(desk: &Desk, file: &str, flags: &[&str]) -> crate::support::Done {
 #[test]
 fn a_healthy_patient_is_not_operated_on() {
     let desk = Desk::new();
-    let text = std::fs::read_to_string(FLAGSHIP).unwrap();
-    let well = desk.write(
-        "well.toml",
-        &text.replace(
-            "expect = 'status == 200 && latency < duration(\"2s\")'",
-            "expect = 'status == 503 || status == 200'",
-        ),
-    );
-    let done = run(&desk, &well, &["--yes", "--acknowledge", "scale-connector"]).code(7);
-    done.says("what it rests on is not so: auth must be unhealthy, and it is healthy").says("nothing was changed");
+    let file = desk.flagship(&[("[symptom]                                # proven before the first change, and gone after the last\nunhealthy = [\"backend\"]", "[symptom]\nunhealthy = [\"connector\"]")]);
+    let done = run(&desk, &file, &["--yes", "--acknowledge", "scale-connector"]).code(7);
+    done.says("what it rests on is not so: connector must be unhealthy, and it is healthy").says("nothing was changed");
 }
 
 #[test]
@@ -331,5 +324,61 @@ fn evidence_of_another_cause_stops_the_run_before_the_one_way_change() {
     let desk = Desk::new();
     let flags = ["--sim", CRASHING, "--speed", "max", "--yes", "--acknowledge", "scale-connector"];
     let done = desk.rectify(&[&["run", FLAGSHIP], &flags[..]].concat()).code(7);
-    done.says("auth must be unhealthy, and it is healthy").says("nothing was changed");
+    done.says("saturation must be unhealthy, and it is healthy").says("nothing was changed");
+}
+
+/// The third incident: fewer instances, then a restart, each with its evidence.
+#[test]
+fn the_database_recovers_when_less_is_asked_of_it() {
+    let desk = Desk::new();
+    let text = std::fs::read_to_string("runbooks/sql-connections.toml").unwrap();
+    let file = desk.write("sql.toml", &text.replace("protected = true ", "protected = false"));
+    let flags = ["--sim", "runbooks/sql-connections.sim.toml", "--speed", "max", "--yes"];
+    desk.rectify(&[&["run", file.as_str()], &flags[..]].concat())
+        .code(7)
+        .complains("add --acknowledge raise-max-connections");
+    let all = [&["run", file.as_str()], &flags[..], &["--acknowledge", "raise-max-connections"]].concat();
+    let done = desk.rectify(&all).code(0);
+    let done = done
+        .says("evidence: connections is unhealthy: value 97")
+        .says("flags  max_connections 100 → max_connections 200");
+    done.says("! restarts it: max_connections").says("✓ done");
+}
+
+/// If the program dies, a person goes on with what lies in the run's directory.
+#[test]
+fn the_commands_to_finish_or_undo_by_hand_lie_ready() {
+    let desk = Desk::new();
+    let cloud = Served::start(&desk, SCENARIO, "1");
+    let file = desk.flagship_before("services");
+    let process = desk.spawn(&["run", &file, "--sim", &cloud.url, "--yes", "--acknowledge", "scale-connector"]);
+    crate::support::until("the write", || desk.journal_has("begun"));
+    drop(process);
+    let kept = |name: &str| std::fs::read_to_string(desk.run_directory().join(name)).unwrap();
+    let remaining = desk.rectify(&["export", "--as", "gcloud"]).code(0).stdout;
+    assert_eq!(kept("remaining.sh"), remaining);
+    assert!(remaining.contains("(an operation is running: projects/netra-staging/"), "{remaining}");
+    let line = "gcloud compute networks vpc-access connectors update staging-connector --min-instances=3 \
+        --max-instances=10 --machine-type=e2-standard-4 --region=us-central1 --project=netra-staging\n";
+    assert!(remaining.contains(line), "{remaining}");
+    assert!(remaining.contains("update-traffic netra-backend-staging --to-revisions="), "{remaining}");
+    let undo = desk.rectify(&["export", "--undo"]).code(0).stdout;
+    assert_eq!(kept("undo.sh"), undo);
+    assert!(undo.contains("# it cannot be undone") && !undo.contains("update-traffic"), "{undo}");
+}
+
+#[test]
+fn what_runs_leave_behind_is_owed_until_it_is_paid() {
+    let desk = Desk::new();
+    desk.rectify(&["debts"]).code(0).says("no run has left anything behind");
+    let file = desk.flagship_before("services");
+    run(&desk, &file, &["--yes", "--acknowledge", "scale-connector"]).code(0);
+    let done = desk.rectify(&["debts"]).code(0);
+    let done =
+        done.says("stands  gcp.connector staging-connector").says("stands  gcp.run.traffic netra-backend-staging");
+    done.says("due 2025-09-17").says("2 stand, none is overdue");
+    desk.rectify(&["rollback", "--yes"]).code(0);
+    // The pin is undone; the connector never shrinks.
+    let done = desk.rectify(&["debts"]).code(0).stdout;
+    assert!(done.contains("stands  gcp.connector") && !done.contains("gcp.run.traffic"), "{done}");
 }

@@ -81,7 +81,14 @@ pub fn facts_of(look: &Look) -> Option<Facts> {
     Some(match look {
         Look::Http { .. } => &[("status", FactType::Int), ("latency", FactType::Span), ("body", FactType::Text)],
         Look::Websocket { .. } => &[("complete", FactType::Bool), ("latency", FactType::Span)],
-        Look::Logs { .. } => &[("count", FactType::Int), ("truncated", FactType::Bool)],
+        Look::Logs { .. } => &[
+            ("count", FactType::Int),
+            ("truncated", FactType::Bool),
+            ("crashed", FactType::Int),
+            ("not_ready", FactType::Int),
+            ("no_instance", FactType::Int),
+            ("timed_out", FactType::Int),
+        ],
         Look::Metric { .. } => &[("value", FactType::Number)],
         Look::Tls { .. } => &[
             ("trusted", FactType::Bool),

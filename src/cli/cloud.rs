@@ -170,6 +170,8 @@ pub(super) struct Connection {
     /// Where calls go, in words.
     pub(super) words: String,
     simulator: Option<sim::Simulator>,
+    /// Whether an embedded cloud is left as it was found.
+    only_looks: bool,
 }
 
 impl Connection {
@@ -199,6 +201,13 @@ impl Connection {
         let world = sim::World::reopen(&saved).map_err(|error| trouble(&error))?;
         let clock = speed.clock(world.now().max(not_before));
         Connection::embedded(place, world, clock, Some(saved)).await
+    }
+
+    /// Connects to the cloud of a run that is over, only to look.
+    pub(super) async fn look_back(directory: &Directory, since: Timestamp) -> Result<Connection, Trouble> {
+        let mut connection = Connection::reopen(directory, since).await?;
+        connection.only_looks = true;
+        Ok(connection)
     }
 
     async fn embedded(
@@ -264,7 +273,7 @@ impl Connection {
         let cloud = Cloud::at(&endpoint).await.map_err(|error| no_client(&error))?;
         let cloud = Arc::new(cloud);
         let kinds = Arc::new(Kinds::on(&cloud));
-        Ok(Connection { place, endpoint, cloud, kinds, clock, route, words, simulator })
+        Ok(Connection { place, endpoint, cloud, kinds, clock, route, words, simulator, only_looks: false })
     }
 
     /// Whether this is a rehearsal on a simulated cloud.
@@ -287,7 +296,14 @@ impl Connection {
     /// The probes of a runbook, ready to look.
     pub(super) fn probes(&self, runbook: &Runbook) -> Result<Probes, Trouble> {
         let (target, kinds) = (runbook.target.clone(), self.kinds.clone());
-        let probes = Probes::new(runbook.probes.clone(), target, kinds, self.clock.clone(), self.route.clone());
+        let probes = Probes::new(
+            runbook.probes.clone(),
+            target,
+            kinds,
+            self.cloud.clone(),
+            self.clock.clone(),
+            self.route.clone(),
+        );
         probes.map_err(|error| Trouble::from_error(Exit::Failed, &error))
     }
 
@@ -304,7 +320,7 @@ impl Connection {
     /// Leaves the embedded cloud, if there is one, as it is now.
     pub(super) async fn close(self) -> Result<(), Trouble> {
         let Some(simulator) = self.simulator else { return Ok(()) };
-        let saved = simulator.save();
+        let saved = if self.only_looks { Ok(()) } else { simulator.save() };
         simulator.stop().await;
         saved.map_err(|error| Trouble::from_error(Exit::Failed, &error))
     }

@@ -4,9 +4,11 @@ mod check;
 mod cloud;
 mod completions;
 mod console;
+mod debts;
 mod doctor;
 mod exit;
 mod explain;
+mod export;
 mod new;
 mod plan;
 mod proxy;
@@ -70,6 +72,10 @@ enum Command {
     Show(show::Arguments),
     /// Check that a run's journal, plan and runbook are as they were written
     Verify(verify::Arguments),
+    /// Print the commands by which a person can finish or undo a run without this program
+    Export(export::Arguments),
+    /// List what runs left behind; exits with 1 while any of it is overdue
+    Debts(debts::Arguments),
     /// Take from a run that is gone for good what it still holds
     Unlock(unlock::Arguments),
     /// Write a runbook to begin with
@@ -140,6 +146,8 @@ fn dispatch(cli: Cli, console: Console) -> Result<Exit, Trouble> {
         Command::Runs => Ok(runs::runs(&state()?, console)),
         Command::Show(arguments) => show::show(&arguments, &state()?, console),
         Command::Verify(arguments) => verify::verify(&arguments, &state()?, console),
+        Command::Export(arguments) => export::export(&arguments, &state()?, console),
+        Command::Debts(arguments) => alone(debts::debts(&arguments, &state()?, console)),
         Command::Unlock(arguments) => unlock::unlock(&arguments, &state()?, console),
         Command::New(arguments) => new::new(&arguments, console),
         Command::Completions(arguments) => Ok(completions::completions(&arguments, console)),

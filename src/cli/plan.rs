@@ -189,7 +189,8 @@ async fn planned(
     let work = async |observed: Observed| {
         let mut plan = make_plan(runbook, inputs, &observed, &connection.words, on_failure);
         let before = plan.clone();
-        let ((), access) = futures::join!(prove(&mut plan, &connection.kinds), access(&before, &connection.cloud));
+        let ((), access) =
+            futures::join!(prove(&mut plan, &connection.kinds, &connection.cloud), access(&before, &connection.cloud));
         Plan { access, ..plan }
     };
     let (mut plan, samples) = look(runbook, connection, work).await?;

@@ -224,6 +224,7 @@ impl Session<'_> {
         let failed = |error: &dyn std::error::Error| Trouble::from_error(Exit::Failed, error);
         let probes = connection.probes(checked.runbook())?;
         let mut local = Local {
+            directory: directory.clone(),
             journal,
             view,
             kinds: connection.kinds_of(checked.runbook()),

@@ -18,9 +18,9 @@ use super::signal::Signals;
 use crate::action::Messages;
 use crate::clock::{Clock, later};
 use crate::engine::Effect;
-use crate::journal::Journal;
+use crate::journal::{Directory, Journal};
 use crate::probe::Probes;
-use crate::report::Reporter;
+use crate::report::{Reporter, Towards, export};
 use crate::resource::{Kinds, Progress, ReadError, WriteError, Writer, Written};
 use crate::run::{
     Change, Choice, Entry, Event, Evidence, OpId, Question, Refusal, Requirement, ResourceId, TaskId, View, covers,
@@ -33,6 +33,8 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
 
 /// Everything a run needs of this machine.
 pub struct Local {
+    /// Where the run is kept.
+    pub directory: Directory,
     /// Where entries go.
     pub journal: Journal,
     /// The run as people look at it.
@@ -116,8 +118,21 @@ impl Local {
         let entry = Entry { at: self.clock.now(), event };
         self.journal.append(&entry)?;
         self.view.apply(&entry);
+        if entry.event.is_of_write() {
+            self.by_hand();
+        }
         self.reporter.entry(&self.view, &entry);
         Ok(entry)
+    }
+}
+
+impl Local {
+    /// Keeps what a person would need if this were the last that was heard of the run. Its failure stops nothing: the
+    /// journal is what counts.
+    fn by_hand(&self) {
+        for (name, towards) in [("remaining.sh", Towards::TheEnd), ("undo.sh", Towards::TheBeginning)] {
+            let _ = self.directory.replace(name, export(&self.view, towards).as_bytes());
+        }
     }
 }
 

@@ -181,6 +181,18 @@ impl Directory {
         keep().map_err(|source| OpenError::Io { path: path.clone(), source })
     }
 
+    /// Keeps a file beside the journal in the place of an older one; a reader sees either, whole. Not synced: it can be
+    /// made anew from the journal.
+    pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), OpenError> {
+        let (path, fresh) = (self.file(name), self.file(&format!(".{name}.new")));
+        let replace = || {
+            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+            file.write_all(bytes)?;
+            fs::rename(&fresh, &path)
+        };
+        replace().map_err(|source| OpenError::Io { path: path.clone(), source })
+    }
+
     /// A file kept beside the journal.
     pub fn kept(&self, name: &str) -> Result<Vec<u8>, OpenError> {
         let path = self.file(name);

@@ -214,15 +214,17 @@ impl Planner<'_> {
         let changes = |part: &Part| part.change.is_some();
         // What is asked besides, and the evidence, come before the first change of the step, or what stands for it.
         let first = parts.iter().position(changes).unwrap_or(0);
+        // Once for the whole step: what its first turn changes may well take the evidence away.
+        let is_begun = self.tasks.iter().any(|task| task.id.step() == step.name);
         let idle = !parts.iter().any(changes) && !matches!(turn.action, Action::Probe | Action::Notify { .. });
         for (place, part) in parts.into_iter().enumerate() {
             let is_first = place == first && !idle;
-            let require = step.require.as_ref().filter(|_| is_first).map(|require| Evidence {
+            let require = step.require.as_ref().filter(|_| is_first && !is_begun).map(|require| Evidence {
                 healthy: require.healthy.clone(),
                 unhealthy: require.unhealthy.clone(),
                 condition: require.condition.as_ref().map(ToString::to_string),
             });
-            let confirm = step.confirm.clone().filter(|_| is_first).or(part.confirm);
+            let confirm = step.confirm.clone().filter(|_| is_first && !is_begun).or(part.confirm);
             self.tasks.push(Task {
                 change: part.change,
                 reversibility: part.reversibility,

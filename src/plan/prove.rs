@@ -13,8 +13,11 @@ use super::observe::AT_ONCE;
 use super::{Known, Plan, Problem, Sort, Trial};
 use crate::gate::{Health, Observation, Rule};
 use crate::resource::traffic::{LATEST, Split, Traffic};
-use crate::resource::{Kinds, Observable, ReadError, Seen, Validity, revision};
+use crate::resource::{Cloud, Kinds, Observable, ReadError, Seen, Validity, revision};
 use crate::run::{ResourceId, Task, TaskId};
+
+/// How far back errors of a revision that is to serve are looked for.
+const RECENTLY: Duration = Duration::from_mins(5);
 
 /// An undo is quicker to be believed than a change: it leads to where things were.
 const UNDONE_FOR: Duration = Duration::from_secs(30);
@@ -61,7 +64,7 @@ fn trial(gate: &Rule, samples: &BTreeMap<String, Observation>) -> Trial {
 }
 
 /// Asks the API about the changes, as far as it can be asked, and looks at what they would be undone to.
-pub async fn prove(plan: &mut Plan, kinds: &Kinds) {
+pub async fn prove(plan: &mut Plan, kinds: &Kinds, cloud: &Cloud) {
     let asked = first_changes(&plan.tasks);
     let observed = &plan.observed;
     let answers = stream::iter(asked).map(|task| async move {
@@ -81,9 +84,20 @@ pub async fn prove(plan: &mut Plan, kinds: &Kinds) {
         let seen = kinds.observe(&id).await;
         (id, seen)
     });
-    let (answers, targets) = futures::join!(
+    let since = plan.observed_at.and_then(|at| at.checked_sub(RECENTLY).ok());
+    let project = &plan.project;
+    let recent = stream::iter(since.into_iter().flat_map(|since| {
+        chosen(&plan.tasks).into_iter().map(move |revision| async move {
+            let filter = format!(
+                "resource.type=\"cloud_run_revision\" AND resource.labels.revision_name=\"{revision}\" AND httpRequest.status=503"
+            );
+            (revision, cloud.log(project, &filter, since, 1).await)
+        })
+    }));
+    let (answers, targets, recent) = futures::join!(
         answers.buffer_unordered(AT_ONCE).collect::<BTreeMap<_, _>>(),
-        targets.buffer_unordered(AT_ONCE).collect::<BTreeMap<_, _>>()
+        targets.buffer_unordered(AT_ONCE).collect::<BTreeMap<_, _>>(),
+        recent.buffer_unordered(AT_ONCE).collect::<BTreeMap<_, _>>()
     );
     for (task, answer) in answers {
         take(plan, &task, answer);
@@ -91,7 +105,33 @@ pub async fn prove(plan: &mut Plan, kinds: &Kinds) {
     for task in &mut plan.tasks {
         let gone: Vec<String> = revisions_before(task).filter_map(|id| no_way_back(&id, targets.get(&id)?)).collect();
         task.warnings.extend(gone);
+        let failing = chosen(std::slice::from_ref(task)).into_iter().filter_map(|revision| {
+            let failed = !recent.get(&revision)?.as_ref().ok()?.is_empty();
+            failed.then(|| format!("{revision} answered 503 in the last {}", crate::clock::words(RECENTLY)))
+        });
+        task.warnings.extend(failing.collect::<Vec<_>>());
     }
+}
+
+/// The revisions that exist and that these tasks give more traffic to.
+fn chosen(tasks: &[Task]) -> BTreeSet<String> {
+    let new = new_revisions(tasks);
+    let changes = tasks.iter().filter_map(|task| task.change.as_ref());
+    let splits = changes.filter(|change| change.resource.kind == Traffic::NAME).filter_map(|change| {
+        let of = |value: &Value| serde_json::from_value::<Split>(value.clone()).ok();
+        Some((of(&change.from)?, of(&change.to)?))
+    });
+    let names = splits.flat_map(|(before, after)| {
+        let more = after.shares().filter(|(name, share)| *share > before.share(name));
+        more.map(|(name, _)| name.to_owned()).collect::<Vec<_>>()
+    });
+    // What stands in a filter is a name and nothing more.
+    let is_name = |name: &String| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    names.filter(|name| name != LATEST && is_name(name) && !new.contains(name.as_str())).collect()
+}
+
+fn new_revisions(tasks: &[Task]) -> BTreeSet<&str> {
+    tasks.iter().filter_map(|task| task.change.as_ref()?.to.get("revision").and_then(Value::as_str)).collect()
 }
 
 /// The first change of each service, connector or instance.
@@ -130,8 +170,7 @@ fn take(plan: &mut Plan, task: &TaskId, answer: Result<Validity, ReadError>) {
 
 /// The revisions that undoing these tasks would give traffic to.
 fn undo_targets(tasks: &[Task]) -> BTreeSet<ResourceId> {
-    let new: BTreeSet<&str> =
-        tasks.iter().filter_map(|task| task.change.as_ref()?.to.get("revision").and_then(Value::as_str)).collect();
+    let new = new_revisions(tasks);
     tasks.iter().flat_map(revisions_before).filter(|id| !new.iter().any(|new| id.name.ends_with(new))).collect()
 }
 

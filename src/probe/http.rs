@@ -1,4 +1,4 @@
-//! One GET of a URL: its status, how long the whole answer took, and its body.
+//! One request to a URL: its status, how long the whole answer took, and its body.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -6,10 +6,14 @@ use std::time::Duration;
 
 use futures::future::{Either, select};
 use futures::pin_mut;
+use reqwest::Method;
+use reqwest::header::HeaderValue;
+use secrecy::ExposeSecret as _;
 
 use super::Looked;
 use crate::clock::{Clock, between, later, words};
 use crate::runbook::condition::Fact;
+use crate::runbook::value::Private;
 
 /// How much of a body is read. Health pages are small; whatever sends more is not one.
 const BODY: usize = 64 * 1024;
@@ -28,6 +32,14 @@ pub enum Route {
     },
 }
 
+/// A request as a runbook asks for it.
+pub(super) struct Asked<'a> {
+    pub(super) url: &'a str,
+    pub(super) method: Option<&'a str>,
+    pub(super) headers: &'a BTreeMap<String, Private>,
+    pub(super) body: Option<&'a Private>,
+}
+
 pub(super) struct Client {
     http: reqwest::Client,
     route: Route,
@@ -41,8 +53,8 @@ impl Client {
         Ok(Client { http: builder.build()?, route })
     }
 
-    pub(super) async fn look(&self, url: &str, timeout: Duration, clock: &dyn Clock) -> Looked {
-        let request = match self.request(url) {
+    pub(super) async fn look(&self, asked: &Asked<'_>, timeout: Duration, clock: &dyn Clock) -> Looked {
+        let request = match self.request(asked) {
             Ok(request) => request,
             Err(why) => return Looked::Unseen(why),
         };
@@ -63,16 +75,33 @@ impl Client {
         }
     }
 
-    fn request(&self, url: &str) -> Result<reqwest::RequestBuilder, String> {
+    fn request(&self, asked: &Asked<'_>) -> Result<reqwest::RequestBuilder, String> {
+        let method = asked.method.unwrap_or("GET");
+        let method = Method::from_bytes(method.as_bytes()).map_err(|_| format!("{method} is no method"))?;
+        let mut request = self.routed(method, asked.url)?;
+        for (name, value) in asked.headers {
+            // A secret in a header is not shown by whoever shows a request.
+            let mut header = HeaderValue::from_str(value.value().expose_secret())
+                .map_err(|_| format!("the header {name} cannot be sent: {value}"))?;
+            header.set_sensitive(true);
+            request = request.header(name, header);
+        }
+        Ok(match asked.body {
+            Some(body) => request.body(body.value().expose_secret().to_owned()),
+            None => request,
+        })
+    }
+
+    fn routed(&self, method: Method, url: &str) -> Result<reqwest::RequestBuilder, String> {
         let url = reqwest::Url::parse(url).map_err(|error| format!("{url} is not a URL: {error}"))?;
-        let Route::Simulated { address, hosts } = &self.route else { return Ok(self.http.get(url)) };
+        let Route::Simulated { address, hosts } = &self.route else { return Ok(self.http.request(method, url)) };
         let host = url.host_str().unwrap_or_default().to_owned();
         if !hosts.contains(&host) {
             return Err(format!("the simulated cloud does not serve {host}"));
         }
         let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
         let there = format!("http://{address}{}{query}", url.path());
-        Ok(self.http.get(there).header(reqwest::header::HOST, host))
+        Ok(self.http.request(method, there).header(reqwest::header::HOST, host))
     }
 }
 

@@ -5,18 +5,23 @@
 
 mod evidence;
 mod http;
+mod logs;
+mod metric;
 mod state;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures::future::join_all;
+use std::time::Duration;
+
+use futures::future::{Either, join_all, select};
+use futures::pin_mut;
 
 pub use self::http::Route;
-use crate::clock::Clock;
+use crate::clock::{Clock, later};
 use crate::gate::{Health, Observation};
-use crate::resource::Kinds;
+use crate::resource::{Cloud, Kinds};
 use crate::run::ResourceId;
 use crate::runbook::condition::Fact;
 use crate::runbook::model::{Look, Probe, Target};
@@ -26,6 +31,7 @@ pub struct Probes {
     named: BTreeMap<String, Probe>,
     target: Target,
     kinds: Arc<Kinds>,
+    cloud: Arc<Cloud>,
     clock: Arc<dyn Clock>,
     http: http::Client,
 }
@@ -51,10 +57,11 @@ impl Probes {
         probes: BTreeMap<String, Probe>,
         target: Target,
         kinds: Arc<Kinds>,
+        cloud: Arc<Cloud>,
         clock: Arc<dyn Clock>,
         route: Route,
     ) -> Result<Probes, reqwest::Error> {
-        Ok(Probes { named: probes, target, kinds, clock, http: http::Client::new(route)? })
+        Ok(Probes { named: probes, target, kinds, cloud, clock, http: http::Client::new(route)? })
     }
 
     /// Looks once.
@@ -79,12 +86,33 @@ impl Probes {
         join_all(looks).await
     }
 
+    /// A look at the cloud's own APIs that takes too long brings nothing.
+    async fn within(&self, timeout: Duration, looked: impl Future<Output = Looked>) -> Looked {
+        let out_of_time = self.clock.timer(later(self.clock.now(), timeout));
+        pin_mut!(looked, out_of_time);
+        match select(looked, out_of_time).await {
+            Either::Left((looked, _)) => looked,
+            Either::Right(_) => Looked::Unseen(format!("no answer within {}", crate::clock::words(timeout))),
+        }
+    }
+
     async fn look(&self, name: &str) -> Sample {
         let Some(probe) = self.named.get(name) else {
             return (Observation::unknown(format!("there is no probe `{name}`")), BTreeMap::new());
         };
         let outcome = match &probe.look {
-            Look::Http { url, timeout, .. } => self.http.look(url, *timeout, &*self.clock).await,
+            Look::Http { url, method, headers, body, timeout } => {
+                let asked = http::Asked { url, method: method.as_deref(), headers, body: body.as_ref() };
+                self.http.look(&asked, *timeout, &*self.clock).await
+            }
+            Look::Logs { filter, window, timeout } => {
+                let looked = logs::look(&self.cloud, &self.target, filter, *window, &*self.clock);
+                self.within(*timeout, looked).await
+            }
+            Look::Metric { query, timeout } => {
+                let looked = metric::look(&self.cloud, &self.target, query, &*self.clock);
+                self.within(*timeout, looked).await
+            }
             Look::Resource { kind, name } => {
                 let Target { project, region, .. } = self.target.clone();
                 state::look(&self.kinds, &ResourceId { kind: kind.clone(), project, region, name: name.clone() }).await

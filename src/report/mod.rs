@@ -3,11 +3,13 @@
 //! A [`Narrator`] turns entries into [`Line`]s; who shows them, live on a terminal, plainly in a log or
 //! later from a journal, does not change what they say.
 
+mod export;
 mod live;
 mod narrate;
 mod plain;
 mod stream;
 
+pub use export::{Towards, export};
 pub use live::Live;
 pub use narrate::{Line, Narrator, Tone, ending, failure, status};
 pub use plain::Plain;

@@ -17,6 +17,8 @@ use google_cloud_gax::exponential_backoff::ExponentialBackoffBuilder;
 use google_cloud_gax::options::RequestOptionsBuilder as _;
 use google_cloud_gax::paginator::ItemPaginator as _;
 use google_cloud_gax::retry_policy::{Aip194Strict, RetryPolicyExt as _};
+use google_cloud_logging_v2::client::LoggingServiceV2;
+use google_cloud_logging_v2::model::log_entry::Payload;
 use google_cloud_longrunning::model::Operation;
 use google_cloud_run_v2::client::{Revisions, Services};
 use google_cloud_run_v2::model::{Revision, Service};
@@ -93,7 +95,7 @@ macro_rules! client {
         let mut builder = <$client>::builder()
             .with_credentials(access.credentials.clone())
             .with_attempt_timeout(ATTEMPT)
-            .with_retry_policy(Aip194Strict.with_attempt_limit(READ_ATTEMPTS))
+            .with_retry_policy(Aip194Strict.continue_on_too_many_requests().with_attempt_limit(READ_ATTEMPTS))
             .with_backoff_policy(access.backoff.clone());
         if let Some(instead) = &access.instead {
             builder = builder.with_endpoint(instead);
@@ -115,6 +117,28 @@ pub struct Cloud {
     /// The services that were read, newest look only: a write is worked out from what was looked at.
     read: Mutex<BTreeMap<String, Service>>,
     impersonated: Option<String>,
+    logging: LoggingServiceV2,
+    /// How late each metric's points are: it does not change while a program runs.
+    delays: Mutex<BTreeMap<String, Option<Duration>>>,
+}
+
+/// More entries than this are not asked for at once.
+const MOST_LINES: i32 = 1000;
+
+/// A metric's type as PromQL spells it (source: the documentation of PromQL in Cloud Monitoring).
+fn spelt(metric: &str) -> String {
+    let (service, rest) = metric.split_once('/').unwrap_or((metric, ""));
+    let plain = |text: &str| text.replace(|letter: char| !letter.is_ascii_alphanumeric(), "_");
+    format!("{}:{}", plain(service), plain(rest))
+}
+
+/// An entry of the logs, as much of it as is judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// What it says.
+    pub text: String,
+    /// The status of the request that it is about.
+    pub status: Option<i32>,
 }
 
 impl Cloud {
@@ -127,6 +151,8 @@ impl Cloud {
             vpc: client!(VpcAccessService, &access)?,
             instances: client!(SqlInstancesService, &access)?,
             jobs: client!(SqlOperationsService, &access)?,
+            logging: client!(LoggingServiceV2, &access)?,
+            delays: Mutex::default(),
             health: client!(ServiceHealth, &access)?,
             rest: access.rest()?,
             read: Mutex::default(),
@@ -216,6 +242,80 @@ impl Cloud {
             found.push(event?);
         }
         Ok(found)
+    }
+
+    /// The newest entries of the logs that match a filter, written since a moment; at most so many.
+    pub async fn log(
+        &self,
+        project: &str,
+        filter: &str,
+        since: Timestamp,
+        most: usize,
+    ) -> Result<Vec<LogLine>, ReadError> {
+        let filter = format!("({filter}) AND timestamp>=\"{since}\"");
+        let request = self.logging.list_log_entries().set_resource_names([format!("projects/{project}")]);
+        let request = request.set_filter(filter).set_order_by("timestamp desc").set_page_size(MOST_LINES);
+        // A POST that only asks.
+        let mut entries = request.with_idempotency(true).by_item();
+        let mut found = Vec::new();
+        while let Some(entry) = entries.next().await {
+            let entry = entry.map_err(|error| ReadError::of(&whole(project), &error))?;
+            let text = match &entry.payload {
+                Some(Payload::TextPayload(text)) => text.clone(),
+                Some(Payload::JsonPayload(json)) => {
+                    json.get("message").and_then(Value::as_str).unwrap_or_default().to_owned()
+                }
+                _ => String::new(),
+            };
+            found.push(LogLine { text, status: entry.http_request.map(|request| request.status) });
+            if found.len() >= most {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// What a query in PromQL gives as of a moment: a value for each series (source: the Prometheus HTTP API, which
+    /// Cloud Monitoring serves at the location `global`).
+    pub async fn promql(&self, project: &str, query: &str, at: Timestamp) -> Result<Vec<f64>, ReadError> {
+        let garbled = |why: &str| ReadError::Garbled { resource: whole(project), why: why.to_owned() };
+        let path = format!("/v1/projects/{project}/location/global/prometheus/api/v1/query");
+        let answer = self.rest.get(Api::Monitoring, &path, &[("query", query), ("time", &at.to_string())]).await;
+        let answer = answer.map_err(|error| ReadError::of(&whole(project), &error))?;
+        let data = answer.get("data").ok_or_else(|| garbled("it has no data"))?;
+        let value = |sample: &Value| sample.get(1).and_then(Value::as_str).and_then(|value| value.parse().ok());
+        match (data.get("resultType").and_then(Value::as_str), data.get("result")) {
+            (Some("scalar"), Some(sample)) => Ok(value(sample).into_iter().collect()),
+            (Some("vector"), Some(Value::Array(series))) => {
+                let values = series.iter().map(|series| series.get("value").and_then(value));
+                values.collect::<Option<_>>().ok_or_else(|| garbled("a sample is no number"))
+            }
+            _ => Err(garbled("it is neither a number nor a vector")),
+        }
+    }
+
+    /// How long it takes until a point of a metric can be read: sample period and ingest delay, from its descriptor. `None`:
+    /// there is no descriptor of that name in PromQL's spelling.
+    pub async fn metric_delay(&self, project: &str, promql: &str) -> Result<Option<Duration>, ReadError> {
+        let Some((service, _)) = promql.split_once(':') else { return Ok(None) };
+        let known = self.delays.lock().unwrap_or_else(PoisonError::into_inner).get(promql).copied();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let filter = format!("metric.type = starts_with(\"{}/\")", service.replace('_', "."));
+        let path = format!("/v3/projects/{project}/metricDescriptors");
+        let answer = self.rest.get(Api::Monitoring, &path, &[("filter", &filter)]).await;
+        let answer = answer.map_err(|error| ReadError::of(&whole(project), &error))?;
+        let all = answer.get("metricDescriptors").and_then(Value::as_array).cloned().unwrap_or_default();
+        let found =
+            all.iter().find(|one| one.get("type").and_then(Value::as_str).is_some_and(|name| spelt(name) == promql));
+        let seconds = |field: &str| {
+            let text = found?.get("metadata")?.get(field)?.as_str()?;
+            text.strip_suffix('s')?.parse().ok().map(Duration::from_secs)
+        };
+        let delay = seconds("samplePeriod").zip(seconds("ingestDelay")).map(|(period, delay)| period + delay);
+        self.delays.lock().unwrap_or_else(PoisonError::into_inner).insert(promql.to_owned(), delay);
+        Ok(delay)
     }
 
     /// A global resource of Compute Engine, such as `backendServices/b`.

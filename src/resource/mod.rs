@@ -29,7 +29,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-pub use self::cloud::{Cloud, Endpoint, Principal};
+pub use self::cloud::{Cloud, Endpoint, LogLine, Principal};
 pub use self::error::{BuildError, ReadError, WriteError};
 pub use self::permission::{Permission, has_of, needed, product};
 pub use self::writer::Writer;

@@ -32,6 +32,8 @@ pub(super) enum Api {
     ResourceManager,
     /// Service Usage: which APIs are enabled.
     ServiceUsage,
+    /// Cloud Monitoring: its SDK has no PromQL.
+    Monitoring,
     /// OpenID Connect: who the caller is.
     OpenId,
 }
@@ -44,6 +46,7 @@ impl Api {
             Api::Sql => "https://sqladmin.googleapis.com",
             Api::ResourceManager => "https://cloudresourcemanager.googleapis.com",
             Api::ServiceUsage => "https://serviceusage.googleapis.com",
+            Api::Monitoring => "https://monitoring.googleapis.com",
             Api::OpenId => "https://openidconnect.googleapis.com",
         }
     }
@@ -112,7 +115,7 @@ impl Rest {
         reason = "as the SDK waits between attempts: for the network, not for the cloud"
     )]
     async fn read(&self, request: impl Fn() -> RequestBuilder) -> Result<Value, SdkError> {
-        let policy = Aip194Strict.with_attempt_limit(READ_ATTEMPTS);
+        let policy = Aip194Strict.continue_on_too_many_requests().with_attempt_limit(READ_ATTEMPTS);
         let mut state = RetryState::new(true);
         loop {
             let error = match self.send(request()).await {

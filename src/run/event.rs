@@ -206,6 +206,21 @@ pub enum Event {
 }
 
 impl Event {
+    /// Whether it tells what became of a write, or of all of them.
+    pub fn is_of_write(&self) -> bool {
+        use Event::{Begun, Ended, Failed, InDoubt, Intended, Refused, Settled};
+        matches!(
+            self,
+            Begun { .. }
+                | Ended { .. }
+                | Failed { .. }
+                | InDoubt { .. }
+                | Intended { .. }
+                | Refused { .. }
+                | Settled { .. }
+        )
+    }
+
     /// Whether nothing may rely on the event before it is on the disk. Samples and polls can be repeated;
     /// everything else decides something.
     pub fn must_last(&self) -> bool {

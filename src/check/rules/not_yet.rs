@@ -35,13 +35,7 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
         let Some(look) = probe.read().map(|probe| &probe.look) else { continue };
         let path = Path::probe(name);
         match look {
-            Look::Http { method, headers, body, .. } => {
-                let keys = [("method", method.is_some()), ("headers", !headers.is_empty()), ("body", body.is_some())];
-                for (key, _) in keys.iter().filter(|(_, there)| *there) {
-                    later(&path.key(key), &format!("`{key}`"));
-                }
-            }
-            Look::Resource { .. } => {}
+            Look::Http { .. } | Look::Logs { .. } | Look::Metric { .. } | Look::Resource { .. } => {}
             other => later(&path.key(other.key()), &format!("a probe by `{}`", other.key())),
         }
     }

@@ -77,7 +77,7 @@ pub const PROBES: &[ProbeFormat] = &[
     ProbeFormat {
         key: "logs",
         table: Table {
-            about: "Entries of Cloud Logging that match a filter. Sees `count` and `truncated`.",
+            about: "Entries of Cloud Logging that match a filter. Sees `count`, `truncated`, and of them `crashed`, `not_ready`, `no_instance` and `timed_out`.",
             keys: &[
                 Key::new("logs", Is::Text, "The filter, in Cloud Logging's language, without timestamps.")
                     .needed()

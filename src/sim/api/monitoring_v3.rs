@@ -42,11 +42,25 @@ fn known(name: &str) -> Result<&'static Descriptor, Refusal> {
 }
 
 async fn descriptors(State(shared): State<Arc<Shared>>, Path(project): Path<String>, uri: Uri) -> Answered {
-    let parameters = Parameters::read(&uri, &["pageSize", "pageToken", "activeOnly"])?;
+    let parameters = Parameters::read(&uri, &["filter", "pageSize", "pageToken", "activeOnly"])?;
     let world = shared.world();
     world.check_project(&project)?;
-    let all: Vec<Value> = DESCRIPTORS.iter().map(|descriptor| descriptor.wire(&world)).collect();
+    let prefix = match parameters.get("filter") {
+        None => "",
+        Some(filter) => beginning(filter).ok_or_else(|| {
+            let message = "The simulated cloud knows one filter of descriptors: metric.type = starts_with(\"…\")";
+            Refusal::invalid("filter", message)
+        })?,
+    };
+    let meant = DESCRIPTORS.iter().filter(|descriptor| descriptor.name.starts_with(prefix));
+    let all: Vec<Value> = meant.map(|descriptor| descriptor.wire(&world)).collect();
     page(&all, "metricDescriptors", &parameters)
+}
+
+/// What the type of a metric must begin with (source: the documentation of monitoring filters).
+fn beginning(filter: &str) -> Option<&str> {
+    let rest = filter.trim().strip_prefix("metric.type")?.trim_start().strip_prefix('=')?.trim_start();
+    rest.strip_prefix("starts_with(\"")?.strip_suffix("\")")
 }
 
 async fn descriptor(

@@ -1,0 +1,46 @@
+//! `rectify export`: the commands by which a person can go on without this program.
+
+use clap::{Args, ValueEnum};
+
+use super::Which;
+use super::console::Console;
+use super::exit::{Exit, Trouble};
+use super::session::Kept;
+use crate::journal::State;
+use crate::report::{Towards, export as script};
+use crate::run::View;
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    which: Which,
+
+    /// What is left to do [the default]
+    #[arg(long, conflicts_with = "undo")]
+    remaining: bool,
+
+    /// What undoes it
+    #[arg(long)]
+    undo: bool,
+
+    /// Whose commands
+    #[arg(long = "as", value_name = "TOOL", default_value = "gcloud")]
+    tool: Tool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Tool {
+    /// The Google Cloud CLI
+    Gcloud,
+}
+
+pub(super) fn export(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
+    let Tool::Gcloud = arguments.tool;
+    let kept = Kept::find(state, arguments.which.run.as_deref())?;
+    let read = kept.directory.read().map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+    let mut view = View::new(&kept.plan.work());
+    read.entries.iter().for_each(|entry| view.apply(entry));
+    let towards = if arguments.undo { Towards::TheBeginning } else { Towards::TheEnd };
+    console.out(&script(&view, towards));
+    Ok(Exit::Done)
+}
