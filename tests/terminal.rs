@@ -121,3 +121,47 @@ fn a_failure_is_put_to_the_person_with_the_ways_out() {
     at.exp_eof().unwrap();
     assert_eq!(code(&at), 1);
 }
+
+/// Everything that the prompt before a change offers: a look at the details, leaving a step out with a reason, and a yes for
+/// the rest of the phase. All of it is written down.
+#[test]
+fn a_step_can_be_looked_into_left_out_and_the_rest_of_a_phase_approved() {
+    let desk = Desk::new();
+    let flags = ["--sim", SCENARIO, "--speed", "max", "--acknowledge", "scale-connector"];
+    let mut at = type_at(&desk, &[&["run", crate::support::FLAGSHIP], &flags[..], &["--on-failure", "stop"]].concat());
+    at.exp_string("one-revision   gcp.run.traffic").unwrap();
+    at.exp_string("Apply this change?").unwrap();
+    at.send_line("what?").unwrap();
+    at.exp_string("Apply this change?").unwrap();
+    at.send_line("d").unwrap();
+    at.exp_string("it is sent only if the resource still is").unwrap();
+    at.exp_string("Apply this change?").unwrap();
+    at.send_line("y").unwrap();
+    at.exp_string("deploy-auth").unwrap();
+    at.exp_string("Apply this change?").unwrap();
+    at.send_line("a").unwrap();
+    at.exp_string("yes, and to all of this phase, says ops").unwrap();
+    at.exp_string("yes, says ops, for all of services").unwrap();
+    at.exp_string("done in").unwrap();
+    at.exp_eof().unwrap();
+    assert_eq!(code(&at), 0);
+
+    let mut at = type_at(&desk, &["rollback", "--yes"]);
+    at.exp_eof().unwrap();
+    let desk = Desk::new();
+    let mut at = type_at(&desk, &[&["run", &desk.flagship_before("services")], &flags[..]].concat());
+    at.exp_string("Apply this change?").unwrap();
+    at.send_line("s").unwrap();
+    at.exp_string("Why is it left out?").unwrap();
+    at.send_line("").unwrap();
+    at.exp_string("wants a reason").unwrap();
+    at.send_line("s").unwrap();
+    at.exp_string("Why is it left out?").unwrap();
+    at.send_line("traffic is fine").unwrap();
+    at.exp_string("leave it out, says ops: traffic is fine").unwrap();
+    at.exp_string("left out by the operator: one-revision").unwrap();
+    at.exp_eof().unwrap();
+    assert_eq!(code(&at), 0);
+    let answered = desk.journal().into_iter().map(|line| line["event"].clone()).find(|event| event["choice"] == "skip");
+    assert_eq!(answered.unwrap()["reason"], "traffic is fine");
+}

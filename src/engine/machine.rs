@@ -369,7 +369,12 @@ impl Run {
 
     fn end_of_rollback(&self) -> Ending {
         let kept = self.kept();
-        let left: Vec<Left> = self.left.iter().chain(&self.unclear).cloned().collect();
+        let blocked =
+            self.applied.iter().rev().filter(|applied| self.is_wanted_undone(applied)).filter_map(|applied| {
+                let (task, by) = (self.tasks.get(applied.task)?, self.blocked_by(applied)?);
+                (!self.is_left(task)).then(|| Left { task: task.id.clone(), why: Failure::Blocked { by } })
+            });
+        let left: Vec<Left> = self.left.iter().chain(&self.unclear).cloned().chain(blocked).collect();
         if left.is_empty() {
             Ending::RolledBack { kept, why: self.turned_by.clone() }
         } else {
@@ -838,8 +843,30 @@ impl Run {
     }
 
     fn can_undo(&self, applied: &Applied) -> bool {
-        let above = self.floor.is_none_or(|floor| applied.task > floor);
-        above && self.is_reversible(applied) && self.tasks.get(applied.task).is_some_and(|task| !self.is_left(task))
+        self.is_wanted_undone(applied)
+            && self.blocked_by(applied).is_none()
+            && self.tasks.get(applied.task).is_some_and(|task| !self.is_left(task))
+    }
+
+    fn is_wanted_undone(&self, applied: &Applied) -> bool {
+        self.floor.is_none_or(|floor| applied.task > floor) && self.is_reversible(applied)
+    }
+
+    /// The later change of the same thing that could not be undone, if there is one. An older change is then not undone
+    /// either: traffic that is given back to the newest revision would go to the one that could not be taken back.
+    fn blocked_by(&self, applied: &Applied) -> Option<TaskId> {
+        let subject = |task: &Task| {
+            task.change.as_ref().map(|change| {
+                let (family, name) = change.subject();
+                (family.to_owned(), name.to_owned())
+            })
+        };
+        let own = self.tasks.get(applied.task).and_then(subject)?;
+        let later = self.tasks.iter().skip(applied.task + 1).filter(|task| subject(task).as_ref() == Some(&own));
+        let left = |task: &&Task| {
+            self.left.iter().any(|left| left.task == task.id && !matches!(left.why, Failure::Gate { .. }))
+        };
+        later.filter(left).map(|task| task.id.clone()).next()
     }
 
     fn undo_of(&self, applied: &Applied) -> Option<Change> {

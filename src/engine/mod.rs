@@ -12,3 +12,5 @@ pub use effect::Effect;
 pub use machine::{Illegal, MACHINE, Run};
 #[cfg(test)]
 mod enumeration;
+#[cfg(test)]
+mod random;

@@ -103,10 +103,8 @@ fn reviews(tasks: &[Task]) -> BTreeMap<TaskId, Review> {
         let mut after = Vec::new();
         let mut permissions = Vec::new();
         if let Some(change) = &task.change {
-            // Everything about one service is one resource at Google: a later change rests on an earlier one.
+            after.extend(touched.insert(change.subject(), task.id.clone()));
             let kind = change.resource.kind.as_str();
-            let family = if kind.starts_with("gcp.run.") { "gcp.run" } else { kind };
-            after.extend(touched.insert((family, change.resource.name.as_str()), task.id.clone()));
             permissions.extend(needed(kind, true).iter().map(|permission| (*permission).to_owned()));
         }
         let why = if after.is_empty() { "the API was not asked" } else { "it rests on an earlier change of this plan" };

@@ -463,6 +463,9 @@ pub fn failure(failure: &Failure) -> Vec<String> {
             inert(&resource.name)
         )],
         Failure::Gate { why } => vec![inert(why)],
+        Failure::Blocked { by } => {
+            vec![format!("what came after it on the same thing, {by}, is still in force", by = inert(by.as_str()))]
+        }
         Failure::Require { why } => vec![format!("what it rests on is not so: {}", inert(why))],
         Failure::Guard { probe, why, after } => {
             let after = after.as_ref().map(|after| format!("the last change before it was {}", inert(after.as_str())));

@@ -23,6 +23,13 @@ impl Change {
         Change { resource: self.resource.clone(), from: self.to.clone(), to: self.from.clone() }
     }
 
+    /// The thing at Google that it is about: the template, the traffic and the bounds of a Cloud Run service are one. A later
+    /// change of the same thing rests on an earlier one.
+    pub fn subject(&self) -> (&str, &str) {
+        let kind = self.resource.kind.as_str();
+        (if kind.starts_with("gcp.run.") { "gcp.run" } else { kind }, &self.resource.name)
+    }
+
     /// As much of a state as the change owns: the fields that either of its ends names.
     pub fn owned(&self, seen: &Value) -> Value {
         let Value::Object(fields) = seen else { return seen.clone() };

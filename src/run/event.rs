@@ -333,6 +333,11 @@ pub enum Failure {
         /// Why.
         why: String,
     },
+    /// What came after it on the same thing could not be undone, so that undoing this would build on that.
+    Blocked {
+        /// The later task.
+        by: TaskId,
+    },
     /// What the task rests on is not so.
     Require {
         /// Why.

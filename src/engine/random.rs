@@ -1,0 +1,318 @@
+//! Random runs: any tasks, any outcomes, any answers, a crash anywhere.
+//!
+//! Whatever happens, these hold in the end: every change that took effect is in force in a run that was not turned back, or
+//! was undone exactly once, or is reported as left or kept; no write is sent twice in a row without a look between; and
+//! folding the journal gives the state that was lived through.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::{Effect, Run};
+use crate::gate::{Health, Observation, Rule};
+use crate::run::{
+    Change, Choice, Ending, Entry, Event, Evidence, Guard, OnFailure, OpId, Operator, Question, Refusal, Requirement,
+    Reversibility, RunId, Task, TaskId, Trip, Way, Work, covers,
+};
+
+/// What a task is like.
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one of the things that a task may have")]
+struct Shape {
+    resource: usize,
+    one_way: bool,
+    gate: bool,
+    undo_gate: bool,
+    require: bool,
+    pause: bool,
+    on_failure: OnFailure,
+}
+
+fn shape() -> impl Strategy<Value = Shape> {
+    let policy =
+        prop_oneof![Just(OnFailure::Ask), Just(OnFailure::Rollback), Just(OnFailure::Stop), Just(OnFailure::Continue)];
+    (0..3_usize, prop::bool::weighted(0.2), any::<[bool; 4]>(), policy).prop_map(
+        |(resource, one_way, [gate, undo_gate, require, pause], on_failure)| Shape {
+            resource,
+            one_way,
+            gate,
+            undo_gate,
+            require,
+            pause,
+            on_failure,
+        },
+    )
+}
+
+fn work(shapes: &[Shape]) -> Work {
+    let rule = |is: bool| {
+        is.then(|| Rule {
+            healthy: vec!["probe".to_owned()],
+            hold: Duration::from_secs(2),
+            every: Duration::from_secs(1),
+            timeout: Duration::from_secs(4),
+            max_failure_rate: None,
+        })
+    };
+    let mut sizes = [0; 3];
+    let task = |(n, shape): (usize, &Shape)| {
+        let from = sizes[shape.resource];
+        sizes[shape.resource] = n + 1;
+        Task {
+            change: Some(Change {
+                resource: format!("k/p/r/r{}", shape.resource).parse().unwrap(),
+                from: json!({ "size": from }),
+                to: json!({ "size": n + 1 }),
+            }),
+            reversibility: if shape.one_way {
+                Reversibility::OneWay { why: "it only grows".to_owned() }
+            } else {
+                Reversibility::Reversible
+            },
+            gate: rule(shape.gate),
+            undo_gate: rule(shape.undo_gate),
+            require: shape.require.then(Evidence::default),
+            pause: shape.pause.then_some(Duration::from_secs(3)),
+            ..Task::idle(TaskId::of_step(&format!("t{n}")), "p", "u", shape.on_failure)
+        }
+    };
+    let tasks: Vec<Task> = shapes.iter().enumerate().map(task).collect();
+    let guard = Guard { probe: "guard".to_owned(), every: Duration::from_secs(2), failures: 2, then: Trip::Rollback };
+    let budgets = BTreeMap::from([("p".to_owned(), Duration::from_secs(40))]);
+    Work { tasks, guards: vec![guard], budgets }
+}
+
+/// A cloud that does as the dice say.
+struct World {
+    states: BTreeMap<String, Value>,
+    running: Option<(String, String, Value, bool)>,
+    took_effect: BTreeMap<OpId, u32>,
+    /// Writes that were sent and of which nothing was heard since.
+    unheard: BTreeSet<OpId>,
+    dice: std::vec::IntoIter<u8>,
+}
+
+impl World {
+    /// Dice that are used up say that all goes well.
+    fn roll(&mut self) -> u8 {
+        self.dice.next().unwrap_or(255)
+    }
+
+    fn take(&mut self, change: &Change, op: &OpId) {
+        let mut state = self.states[&change.resource.to_string()].clone();
+        state["size"] = change.to["size"].clone();
+        self.states.insert(change.resource.to_string(), state);
+        *self.took_effect.entry(op.clone()).or_default() += 1;
+    }
+
+    fn write(&mut self, op: &OpId, change: &Change) -> Event {
+        assert!(self.unheard.insert(op.clone()), "{op} is sent twice without a look between");
+        let op = op.clone();
+        let now = self.states[&change.resource.to_string()].clone();
+        let heard = |world: &mut World, event| {
+            world.unheard.remove(&op);
+            event
+        };
+        if !covers(&now, &change.from) {
+            return heard(self, Event::Refused { op: op.clone(), refusal: Refusal::Drifted { now } });
+        }
+        match self.roll() {
+            0..=24 => {
+                let refusal = Refusal::Api { why: "no".to_owned() };
+                heard(self, Event::Refused { op: op.clone(), refusal })
+            }
+            25..=44 => {
+                let refusal = Refusal::Busy { why: "429".to_owned() };
+                heard(self, Event::Refused { op: op.clone(), refusal })
+            }
+            45..=64 => Event::InDoubt { op, why: "lost on the way there".to_owned() },
+            65..=84 => {
+                self.take(change, &op);
+                Event::InDoubt { op, why: "lost on the way back".to_owned() }
+            }
+            85..=124 => {
+                let (name, fails) = (format!("operations/{op}"), self.roll() < 60);
+                self.take(change, &op);
+                self.running = Some((name.clone(), change.resource.to_string(), json!({}), fails));
+                heard(self, Event::Begun { op: op.clone(), operation: name })
+            }
+            _ => {
+                self.take(change, &op);
+                let seen = self.states[&change.resource.to_string()].clone();
+                heard(self, Event::Settled { op: op.clone(), seen })
+            }
+        }
+    }
+
+    fn perform(&mut self, effect: &Effect) -> Vec<Event> {
+        let sample = |world: &mut World| {
+            let health = match world.roll() {
+                0..=29 => Health::Unhealthy { why: "503".to_owned() },
+                30..=39 => Health::Unknown { why: "no answer".to_owned() },
+                _ => Health::Healthy,
+            };
+            Observation { health, facts: BTreeMap::new() }
+        };
+        vec![match effect {
+            Effect::Ask(question) => {
+                let roll = usize::from(self.roll());
+                let choices: &[Choice] = match question {
+                    Question::Apply { .. } | Question::OneWay { .. } | Question::Confirm { .. } => {
+                        &[Choice::No, Choice::Skip, Choice::Rollback, Choice::AllInPhase, Choice::Yes]
+                    }
+                    Question::Failed { retry: true, .. } => {
+                        &[Choice::Retry, Choice::Continue, Choice::Stop, Choice::Rollback]
+                    }
+                    Question::Failed { .. } | Question::Interrupted { .. } => {
+                        &[Choice::Continue, Choice::Stop, Choice::Rollback]
+                    }
+                    Question::Doubt { .. } => &[Choice::No, Choice::Yes],
+                };
+                let choice = choices[(roll / 12).min(choices.len() - 1)];
+                Event::Answered { question: question.clone(), choice, by: "dice".to_owned(), reason: None }
+            }
+            Effect::Pass { task } => Event::Unchanged { task: task.clone() },
+            Effect::Announce { op } => Event::Intended { op: op.clone() },
+            Effect::Write { op, change } => self.write(op, change),
+            Effect::Poll { op, .. } => match self.running.take() {
+                Some((_, resource, _, false)) => {
+                    Event::Settled { op: op.clone(), seen: self.states[&resource].clone() }
+                }
+                Some((_, resource, ..)) => {
+                    let _ = resource;
+                    Event::Failed { op: op.clone(), why: "it broke".to_owned() }
+                }
+                None => Event::InDoubt { op: op.clone(), why: "no such operation".to_owned() },
+            },
+            Effect::Look { op, resource } => {
+                self.unheard.remove(op);
+                if let Some((operation, ..)) = &self.running {
+                    return vec![Event::Begun { op: op.clone(), operation: operation.clone() }];
+                }
+                Event::Settled { op: op.clone(), seen: self.states[&resource.to_string()].clone() }
+            }
+            Effect::OpenGate { task } => Event::GateOpened { task: task.clone() },
+            Effect::Probe { task, probe } => {
+                Event::Observed { task: task.clone(), probe: probe.clone(), observation: sample(self) }
+            }
+            Effect::Watch { probe } => Event::Watched { probe: probe.clone(), observation: sample(self) },
+            Effect::CloseGate { task, outcome } => Event::GateClosed { task: task.clone(), outcome: outcome.clone() },
+            Effect::Require { task, .. } => {
+                let evidence = BTreeMap::new();
+                let found = match self.roll() {
+                    0..=19 => Requirement::Unmet { why: "not so".to_owned(), evidence },
+                    _ => Requirement::Met { evidence },
+                };
+                Event::Required { task: task.clone(), found }
+            }
+            Effect::Rest { task, .. } => Event::Waited { task: task.clone() },
+            Effect::Notify { task } => Event::Notified { task: task.clone(), problem: None },
+            Effect::Compare { .. } => Event::Compared { moved: BTreeMap::new() },
+            Effect::Wait { .. } | Effect::Park => return Vec::new(),
+            Effect::End(ending) => Event::Ended { ending: ending.clone() },
+        }]
+    }
+}
+
+fn operator() -> Operator {
+    Operator { user: "ops".to_owned(), host: "here".to_owned(), pid: 7 }
+}
+
+/// Works a run to its end, dying once after so many entries; the journal and the world.
+fn tell(shapes: &[Shape], dice: Vec<u8>, crash: usize) -> (Vec<Entry>, World) {
+    let work = work(shapes);
+    let states = (0..3).map(|n| (format!("k/p/r/r{n}"), json!({ "size": 0 }))).collect();
+    let (running, took_effect, unheard) = (None, BTreeMap::new(), BTreeSet::new());
+    let mut world = World { states, running, took_effect, unheard, dice: dice.into_iter() };
+    let (mut run, mut now, mut journal) = (Run::new(work.clone()), Timestamp::UNIX_EPOCH, Vec::new());
+    let note = |run: &mut Run, journal: &mut Vec<Entry>, now, event| {
+        let entry = Entry { at: now, event };
+        run.apply(&entry).unwrap_or_else(|illegal| panic!("{illegal}"));
+        journal.push(entry);
+    };
+    let text = String::new;
+    let started = Event::Started {
+        run: RunId::from_bits(1),
+        runbook: text(),
+        cloud: text(),
+        rectify: text(),
+        machine: super::MACHINE,
+        plan: text(),
+        text: text(),
+        operator: operator(),
+    };
+    note(&mut run, &mut journal, now, started);
+    for _ in 0..5_000 {
+        let wave = run.next(now);
+        if wave.is_empty() {
+            return (journal, world);
+        }
+        for effect in wave {
+            if let Effect::Wait { until } | Effect::Rest { until, .. } = &effect {
+                now = (*until).max(now);
+            }
+            for event in world.perform(&effect) {
+                if journal.len() == crash {
+                    // The effect happened, and its entry was never written; another process comes.
+                    run = Run::new(work.clone());
+                    for entry in &journal {
+                        run.apply(entry).unwrap();
+                    }
+                    let resumed = Event::Resumed { operator: operator() };
+                    if run.ending().is_none() {
+                        note(&mut run, &mut journal, now, resumed);
+                        break;
+                    }
+                }
+                note(&mut run, &mut journal, now, event);
+            }
+            if journal.len() == crash + 1 && matches!(journal.last(), Some(Entry { event: Event::Resumed { .. }, .. }))
+            {
+                break;
+            }
+        }
+    }
+    panic!("the run does not end");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_every_change_is_accounted_for(
+        shapes in prop::collection::vec(shape(), 1..7),
+        dice in prop::collection::vec(any::<u8>(), 0..200),
+        crash in 1..120_usize,
+    ) {
+        let (journal, world) = tell(&shapes, dice, crash);
+        let mut run = Run::new(work(&shapes));
+        for entry in &journal {
+            let line = serde_json::to_string(entry).unwrap();
+            run.apply(&serde_json::from_str(&line).unwrap()).unwrap();
+        }
+        let ending = run.ending().expect("it ended").clone();
+        let left: BTreeSet<TaskId> = match &ending {
+            Ending::Stuck { left, .. } => left.iter().map(|left| left.task.clone()).collect(),
+            _ => BTreeSet::new(),
+        };
+        let turned = matches!(ending, Ending::RolledBack { .. } | Ending::Stuck { .. });
+        for (n, shape) in shapes.iter().enumerate() {
+            let id = TaskId::of_step(&format!("t{n}"));
+            let times = |way| world.took_effect.get(&OpId { task: id.clone(), way }).copied().unwrap_or(0);
+            let (applied, undone) = (times(Way::Apply), times(Way::Undo));
+            // A failed operation that took effect may be tried again by its operator, and then starts from what is there.
+            prop_assert!(applied <= 1, "t{} took effect {} times", n, applied);
+            prop_assert!(undone <= applied, "t{} was undone {} times", n, undone);
+            let in_force = applied == 1 && undone == 0;
+            if in_force && turned && !shape.one_way {
+                prop_assert!(left.contains(&id), "t{} is in force, and {:?} does not say so", n, ending);
+            }
+            if undone == 1 {
+                prop_assert!(turned, "t{} was undone in {:?}", n, ending);
+            }
+        }
+    }
+}
