@@ -44,6 +44,7 @@ pub mod cli;
 pub mod clock;
 pub mod driver;
 pub mod engine;
+pub mod escalation;
 pub mod gate;
 pub mod inert;
 pub mod journal;

@@ -21,6 +21,7 @@ mod compute;
 mod crash;
 mod doctor;
 mod drift;
+mod escalation;
 mod faults;
 mod gcloud;
 mod knative;

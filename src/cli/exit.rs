@@ -16,6 +16,10 @@ pub(super) enum Exit {
     Usage,
     /// `plan --detailed-exitcode`: there are changes.
     Changes,
+    /// `escalation`: it cannot be told yet.
+    Undecided,
+    /// `escalation`: call Google.
+    Escalate,
     /// A rollback could not be finished; a person must act.
     Stuck,
     /// Refused: drift, a target held by another run, an approval that is missing.
@@ -34,6 +38,8 @@ impl Exit {
             Exit::Failed => 1,
             Exit::Usage => 2,
             Exit::Changes => 3,
+            Exit::Undecided => 4,
+            Exit::Escalate => 5,
             Exit::Stuck => 6,
             Exit::Refused => 7,
             Exit::Declined => 8,
@@ -123,6 +129,8 @@ mod tests {
             (Exit::Failed, 1),
             (Exit::Usage, 2),
             (Exit::Changes, 3),
+            (Exit::Undecided, 4),
+            (Exit::Escalate, 5),
             (Exit::Stuck, 6),
             (Exit::Refused, 7),
             (Exit::Declined, 8),

@@ -6,6 +6,7 @@ mod completions;
 mod console;
 mod debts;
 mod doctor;
+mod escalation;
 mod exit;
 mod explain;
 mod export;
@@ -72,6 +73,8 @@ enum Command {
     Show(show::Arguments),
     /// Check that a run's journal, plan and runbook are as they were written
     Verify(verify::Arguments),
+    /// Decide whether to go on, wait, or call Google: exits with 0, 4 or 5
+    Escalation(escalation::Arguments),
     /// Print the commands by which a person can finish or undo a run without this program
     Export(export::Arguments),
     /// List what runs left behind; exits with 1 while any of it is overdue
@@ -146,6 +149,7 @@ fn dispatch(cli: Cli, console: Console) -> Result<Exit, Trouble> {
         Command::Runs => Ok(runs::runs(&state()?, console)),
         Command::Show(arguments) => show::show(&arguments, &state()?, console),
         Command::Verify(arguments) => verify::verify(&arguments, &state()?, console),
+        Command::Escalation(arguments) => alone(escalation::escalation(&arguments, &state()?, console)),
         Command::Export(arguments) => export::export(&arguments, &state()?, console),
         Command::Debts(arguments) => alone(debts::debts(&arguments, &state()?, console)),
         Command::Unlock(arguments) => unlock::unlock(&arguments, &state()?, console),

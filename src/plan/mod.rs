@@ -32,6 +32,7 @@ pub use render::{Looks, gate, lines, markdown, resource, text};
 pub use saved::{BadPlan, Moved, Saved};
 pub use selection::{Selection, Unknown};
 
+use crate::gate::Observation;
 use crate::run::{Guard, ResourceId, Task, TaskId, Work};
 
 /// Version of the plan's written form.
@@ -71,6 +72,9 @@ pub struct Plan {
     /// What could not be worked out; a plan that has any is not run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
+    /// What the probes of its gates and of the escalation saw before the first change.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub baseline: BTreeMap<String, Observation>,
     /// What it will leave behind.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub debts: Vec<Debt>,

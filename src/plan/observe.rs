@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Basis;
+use crate::escalation::probes_of;
 use crate::gate::Observation;
 use crate::probe::Probes;
 use crate::resource::connector::Connector;
@@ -50,11 +51,14 @@ pub async fn observe(runbook: &Runbook, kinds: &Kinds, at: Timestamp) -> Observe
     Observed { at: Some(at), resources: resources.into_iter().collect() }
 }
 
-/// Takes one sample of each probe that a gate looks at: a gate is tried before it is relied upon.
+/// Takes one sample of each probe that a gate looks at, or the escalation: a gate is tried before it is relied upon, and
+/// what things were like before the first change is what errors are compared with later.
 pub async fn trials(runbook: &Runbook, probes: &Probes) -> BTreeMap<String, Observation> {
     let turns = runbook.phases.iter().flat_map(|phase| &phase.steps).flat_map(|step| &step.turns);
     let named: BTreeSet<String> =
         turns.filter_map(|turn| turn.gate.as_ref()).flat_map(|gate| gate.healthy.clone()).collect();
+    let decisive = runbook.escalation.iter().flat_map(probes_of);
+    let named: BTreeSet<String> = named.into_iter().chain(decisive).collect();
     let samples = probes.observe_all(named.into_iter().collect()).await;
     samples.into_iter().collect()
 }

@@ -78,6 +78,7 @@ pub fn plan(
         reviews: reviews(&tasks),
         debts: debts(&tasks, &runbook.about.owners),
         tasks,
+        baseline: BTreeMap::new(),
         guards: guards.collect(),
         problems,
         access: Access::default(),

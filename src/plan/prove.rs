@@ -29,6 +29,7 @@ impl Plan {
     ///
     /// What is healthy now must be healthy again after an undo, and what is not need not be.
     pub fn try_gates(&mut self, samples: &BTreeMap<String, Observation>) {
+        self.baseline.clone_from(samples);
         let is_well = |name: &String| samples.get(name).is_some_and(|sample| sample.health == Health::Healthy);
         for task in &mut self.tasks {
             let undoable = task.change.is_some() && !task.reversibility.is_one_way();

@@ -318,6 +318,18 @@ impl Cloud {
         Ok(delay)
     }
 
+    /// `PRODUCT|REGION` of everything that Google says is touched by an incident that touches this project too.
+    pub async fn impacts(&self, project: &str) -> Result<Vec<String>, ReadError> {
+        let events = self.incidents(project).await.map_err(|error| ReadError::of(&whole(project), &error))?;
+        let touching = events.iter().filter(|event| super::service_health::touches_project(event));
+        let impacts = touching.flat_map(|event| &event.event_impacts).map(|impact| {
+            let product = impact.product.as_ref().map(|product| product.product_name.as_str()).unwrap_or_default();
+            let place = impact.location.as_ref().map(|place| place.location_name.as_str()).unwrap_or_default();
+            format!("{product}|{place}")
+        });
+        Ok(impacts.collect())
+    }
+
     /// A global resource of Compute Engine, such as `backendServices/b`.
     pub(super) async fn compute(&self, project: &str, resource: &str) -> Result<Value, SdkError> {
         self.rest.get(Api::Compute, &format!("/compute/v1/projects/{project}/global/{resource}"), &[]).await

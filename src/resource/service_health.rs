@@ -45,14 +45,17 @@ impl Observable for Incidents {
     async fn observe(&self, id: &ResourceId) -> Result<Seen<State>, ReadError> {
         let events = self.cloud.incidents(&id.project).await.map_err(|error| ReadError::of(id, &error))?;
         let here: Vec<&Event> = events.iter().filter(|event| touches(event, id)).collect();
-        let impacted = here.iter().any(|event| {
-            matches!(event.relevance, Relevance::Related | Relevance::Impacted | Relevance::PartiallyRelated)
-        });
+        let impacted = here.iter().any(|event| touches_project(event));
         let titles: Vec<&str> = here.iter().map(|event| event.title.as_str()).collect();
         let trouble = impacted.then(|| titles.join("; "));
         let state = State { incidents: here.len(), impacted, titles: titles.join("; ") };
         Ok(Seen { state, etag: None, operation: None, trouble })
     }
+}
+
+/// Whether Google says that an incident touches this project.
+pub(super) fn touches_project(event: &Event) -> bool {
+    matches!(event.relevance, Relevance::Related | Relevance::Impacted | Relevance::PartiallyRelated)
 }
 
 /// Whether an incident is about the product in the region, or everywhere.

@@ -14,6 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, MapExpr, StructExpr};
+use cel::extractors::This;
 use cel::parser::ParseErrors;
 use cel::{Context, ExecutionError, Program, Value};
 
@@ -92,6 +93,18 @@ impl Fact {
     }
 }
 
+/// Whether one of the products is touched by an incident in the region, or everywhere.
+fn impacts(This(health): This<Value>, region: Arc<String>, products: Arc<Vec<Value>>) -> bool {
+    let Value::Map(health) = health else { return false };
+    let touched = |product: &Arc<String>, place: &str| {
+        health.map.keys().any(|key| key.to_string() == format!("{product}|{place}"))
+    };
+    products.iter().any(|product| match product {
+        Value::String(product) => touched(product, &region) || touched(product, "global"),
+        _ => false,
+    })
+}
+
 /// CEL's own `duration()` makes the value: the type behind it belongs to a crate that is not ours to depend on.
 fn cel_duration(text: &str) -> Option<Value> {
     let mut context = Context::default();
@@ -165,6 +178,8 @@ impl Condition {
         }
         let evaluate = || {
             let mut context = Context::default();
+            // `service_health.impacts(region, [product, …])`: its table has a key for each product and region.
+            let _ = context.add_function("impacts", impacts);
             for (name, fact) in facts {
                 context.add_variable_from_value(name.as_str(), fact.to_cel());
             }

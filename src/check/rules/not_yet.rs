@@ -24,12 +24,11 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
         found.push(diagnostic.help("take it out; it would not be carried out"));
     };
     let root = Path::root();
-    let tables = [
-        ("escalation", !matches!(draft.escalation, Part::Absent)),
-        ("closure", !matches!(draft.closure, Part::Absent)),
-    ];
-    for (table, _) in tables.iter().filter(|(_, there)| *there) {
-        later(&root.key(table), &format!("`[{table}]`"));
+    if !matches!(draft.closure, Part::Absent) {
+        later(&root.key("closure"), "`[closure]`");
+    }
+    if draft.escalation.read().is_some_and(|escalation| escalation.support_case.is_some()) {
+        later(&root.key("escalation").key("support_case"), "`[escalation.support_case]`");
     }
     for (name, probe) in &draft.probes {
         let Some(look) = probe.read().map(|probe| &probe.look) else { continue };

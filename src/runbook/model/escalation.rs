@@ -38,6 +38,9 @@ pub enum Ground {
 }
 
 impl Ground {
+    /// The key of a ground that escalates at once.
+    pub const ESCALATE_NOW: &'static str = "escalate_now";
+
     /// The key and the condition.
     pub fn parts(&self) -> (&'static str, &Condition) {
         match self {

@@ -1,0 +1,120 @@
+//! What the conditions of criteria can speak of: probes now and before the first change, what the steps came to, how long it
+//! has taken, and what Google itself reports.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::gate::{Health, Observation};
+use crate::run::{Standing, View};
+use crate::runbook::condition::Fact;
+use crate::runbook::model::{Escalation, Runbook};
+use crate::runbook::value::duration;
+
+/// What is known of an incident and of the run against it.
+#[derive(Debug, Default)]
+pub struct Situation {
+    /// One sample of each probe, now.
+    pub probes: BTreeMap<String, Observation>,
+    /// The same before the first change of the run.
+    pub baseline: BTreeMap<String, Observation>,
+    /// The run, if one is meant.
+    pub view: Option<View>,
+    /// How long the run has taken.
+    pub elapsed: Option<Duration>,
+    /// How old the incident is.
+    pub since_incident: Option<Duration>,
+    /// `PRODUCT|REGION` of each incident that Google says touches the project; `None`: it cannot be told.
+    pub incidents: Option<Vec<String>>,
+}
+
+/// The probes that the criteria speak of.
+pub fn probes_of(escalation: &Escalation) -> BTreeSet<String> {
+    let conditions = escalation.criteria.iter().map(|criterion| criterion.ground.parts().1);
+    let paths = conditions.flat_map(crate::runbook::condition::Condition::paths);
+    let named = paths.filter_map(|path| match path {
+        [first, probe, ..] if first == "probes" => Some(probe.clone()),
+        [first, second, probe, ..] if first == "baseline" && second == "probes" => Some(probe.clone()),
+        _ => None,
+    });
+    named.collect()
+}
+
+/// The situation as conditions read it. What is not known is not there, so that a condition over it is unknown.
+pub fn facts(runbook: &Runbook, situation: &Situation) -> BTreeMap<String, Fact> {
+    let text = |text: &str| Fact::Text(text.to_owned());
+    let incident = runbook.about.incident.as_deref().unwrap_or_default();
+    let mut facts = BTreeMap::from([
+        ("probes".to_owned(), table(&situation.probes)),
+        ("baseline".to_owned(), Fact::Table(BTreeMap::from([("probes".to_owned(), table(&situation.baseline))]))),
+        (
+            "target".to_owned(),
+            Fact::Table(BTreeMap::from([
+                ("project".to_owned(), text(&runbook.target.project)),
+                ("region".to_owned(), text(&runbook.target.region)),
+            ])),
+        ),
+        (
+            "runbook".to_owned(),
+            Fact::Table(BTreeMap::from([
+                ("name".to_owned(), text(&runbook.about.name)),
+                ("incident".to_owned(), text(incident)),
+            ])),
+        ),
+    ]);
+    facts.extend(situation.view.as_ref().map(|view| ("steps".to_owned(), steps(view))));
+    facts.extend(situation.elapsed.map(|elapsed| ("elapsed".to_owned(), Fact::Span(elapsed))));
+    facts.extend(situation.since_incident.map(|since| ("since_incident".to_owned(), Fact::Span(since))));
+    facts.extend(situation.incidents.as_ref().map(|incidents| {
+        let incidents = incidents.iter().map(|incident| (incident.clone(), Fact::Bool(true))).collect();
+        ("service_health".to_owned(), Fact::Table(incidents))
+    }));
+    facts
+}
+
+fn table(samples: &BTreeMap<String, Observation>) -> Fact {
+    let one = |(name, sample): (&String, &Observation)| {
+        let is = |is: bool| Fact::Bool(is);
+        let seen = sample.facts.iter().filter_map(|(name, value)| Some((name.clone(), fact(name, value)?)));
+        let fields = BTreeMap::from([
+            ("healthy".to_owned(), is(sample.health == Health::Healthy)),
+            ("unhealthy".to_owned(), is(matches!(sample.health, Health::Unhealthy { .. }))),
+            ("unknown".to_owned(), is(matches!(sample.health, Health::Unknown { .. }))),
+            ("observation".to_owned(), Fact::Table(seen.collect())),
+        ]);
+        (name.clone(), Fact::Table(fields))
+    };
+    Fact::Table(samples.iter().map(one).collect())
+}
+
+/// A fact as it was kept: only a latency is a length of time.
+fn fact(name: &str, value: &Value) -> Option<Fact> {
+    match value {
+        Value::Bool(is) => Some(Fact::Bool(*is)),
+        Value::Number(number) => number.as_i64().map(Fact::Int).or_else(|| number.as_f64().map(Fact::Number)),
+        Value::String(text) if name == "latency" => duration(text).ok().map(Fact::Span),
+        Value::String(text) => Some(Fact::Text(text.clone())),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// What each step came to: a step of several tasks is done when all of them are.
+fn steps(view: &View) -> Fact {
+    let mut steps: BTreeMap<String, Vec<&Standing>> = BTreeMap::new();
+    for task in &view.tasks {
+        steps.entry(task.task.id.step().to_owned()).or_default().push(&task.standing);
+    }
+    let one = |(name, standings): (String, Vec<&Standing>)| {
+        let all = |is: fn(&Standing) -> bool| Fact::Bool(standings.iter().all(|standing| is(standing)));
+        let any = |is: fn(&Standing) -> bool| Fact::Bool(standings.iter().any(|standing| is(standing)));
+        let fields = BTreeMap::from([
+            ("done".to_owned(), all(|standing| matches!(standing, Standing::Done { .. }))),
+            ("failed".to_owned(), any(|standing| matches!(standing, Standing::Failed | Standing::Left))),
+            ("skipped".to_owned(), any(|standing| matches!(standing, Standing::Skipped))),
+            ("rolled_back".to_owned(), any(|standing| matches!(standing, Standing::Undone))),
+        ]);
+        (name, Fact::Table(fields))
+    };
+    Fact::Table(steps.into_iter().map(one).collect())
+}

@@ -1,0 +1,144 @@
+//! Go on, wait, or call Google: the decision, and its grounds.
+//!
+//! Each criterion is judged over what is seen now and what the run has done; the decision is pure. A criterion of which
+//! nothing is known decides nothing until the incident is as old as `after`; from then on, what does not speak for going on
+//! speaks for escalating.
+
+mod facts;
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+pub use facts::{Situation, facts, probes_of};
+
+use crate::clock::words;
+use crate::runbook::condition::Fact;
+use crate::runbook::model::{Criterion, Escalation, Ground};
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// Go on.
+    Continue,
+    /// It cannot be told yet.
+    Undecided,
+    /// Call Google.
+    Escalate,
+}
+
+/// How a criterion stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stands {
+    /// Its condition holds.
+    Holds,
+    /// It does not.
+    Fails,
+    /// It cannot be told.
+    Unknown,
+}
+
+/// A criterion, judged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Judged {
+    /// What it is about.
+    pub name: String,
+    /// `continue` or `escalate_now`.
+    pub ground: &'static str,
+    /// How it stands.
+    pub stands: Stands,
+    /// The condition, or why it cannot be told.
+    pub why: String,
+}
+
+/// The decision, with everything that it rests on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// Version of this form: 1.
+    pub format: u32,
+    /// What is to be done.
+    pub decision: Decision,
+    /// In one sentence, why.
+    pub because: String,
+    /// Each criterion, in the order of the runbook.
+    pub criteria: Vec<Judged>,
+}
+
+/// Judges a criterion.
+pub fn judge(criterion: &Criterion, facts: &std::collections::BTreeMap<String, Fact>) -> Judged {
+    let (ground, condition) = criterion.ground.parts();
+    let (stands, why) = match condition.holds(facts) {
+        Ok(true) => (Stands::Holds, condition.to_string()),
+        Ok(false) => (Stands::Fails, condition.to_string()),
+        Err(error) => (Stands::Unknown, format!("{condition}: {error}")),
+    };
+    Judged { name: criterion.name.clone(), ground, stands, why }
+}
+
+/// Decides. `age` is how old the incident is, if that is known.
+pub fn decide(escalation: &Escalation, criteria: Vec<Judged>, age: Option<Duration>) -> Verdict {
+    let is_now = |judged: &&Judged| judged.ground == Ground::ESCALATE_NOW && judged.stands == Stands::Holds;
+    let names = |stands: Stands| {
+        let open = criteria.iter().filter(|judged| judged.ground != Ground::ESCALATE_NOW && judged.stands == stands);
+        open.map(|judged| judged.name.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let (fails, unknown) = (names(Stands::Fails), names(Stands::Unknown));
+    let after = words(escalation.after);
+    let late = age.is_some_and(|age| age >= escalation.after);
+    let open = match (fails.is_empty(), unknown.is_empty()) {
+        (false, _) => format!("does not hold: {fails}"),
+        (true, _) => format!("cannot be told: {unknown}"),
+    };
+    let (decision, because) = if let Some(judged) = criteria.iter().find(is_now) {
+        (Decision::Escalate, judged.name.clone())
+    } else if fails.is_empty() && unknown.is_empty() {
+        (Decision::Continue, "everything that speaks for going on holds".to_owned())
+    } else if late {
+        (Decision::Escalate, format!("the incident is older than {after}, and this {open}"))
+    } else {
+        let age = age.map_or_else(|| "of unknown age".to_owned(), |age| format!("{} old", words(age)));
+        (Decision::Undecided, format!("the incident is {age}, which is not yet {after}, and this {open}"))
+    };
+    Verdict { format: 1, decision, because, criteria }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(ground: &'static str, stands: Stands) -> Judged {
+        Judged { name: format!("{ground} {stands:?}"), ground, stands, why: String::new() }
+    }
+
+    fn escalation() -> Escalation {
+        Escalation { after: Duration::from_hours(2), since: None, criteria: Vec::new(), support_case: None }
+    }
+
+    #[test]
+    fn unknown_is_undecided_before_the_time_and_escalates_past_it() {
+        let decided = |stands, hours| {
+            let age = Some(Duration::from_hours(hours));
+            decide(&escalation(), vec![judged("continue", stands)], age).decision
+        };
+        assert_eq!(decided(Stands::Holds, 5), Decision::Continue);
+        for stands in [Stands::Unknown, Stands::Fails] {
+            assert_eq!(decided(stands, 1), Decision::Undecided);
+            assert_eq!(decided(stands, 2), Decision::Escalate);
+        }
+        assert_eq!(
+            decide(&escalation(), vec![judged("continue", Stands::Unknown)], None).decision,
+            Decision::Undecided
+        );
+    }
+
+    #[test]
+    fn what_escalates_at_once_does_so_whatever_else_holds() {
+        let both = vec![judged("continue", Stands::Holds), judged(Ground::ESCALATE_NOW, Stands::Holds)];
+        assert_eq!(decide(&escalation(), both, Some(Duration::ZERO)).decision, Decision::Escalate);
+        // That it cannot be told whether Google has an incident is no reason to call Google.
+        let unknown = vec![judged("continue", Stands::Holds), judged(Ground::ESCALATE_NOW, Stands::Unknown)];
+        assert_eq!(decide(&escalation(), unknown, Some(Duration::ZERO)).decision, Decision::Continue);
+    }
+}

@@ -1,0 +1,55 @@
+//! One exit code for a script: go on (0), it cannot be told yet (4), call Google (5).
+
+use crate::support::{Desk, FLAGSHIP, SCENARIO};
+
+const SIM: [&str; 4] = ["--sim", SCENARIO, "--speed", "max"];
+
+fn escalation(desk: &Desk, flags: &[&str]) -> crate::support::Done {
+    desk.rectify(&[&["escalation", FLAGSHIP], flags].concat())
+}
+
+#[test]
+fn before_the_time_what_is_not_well_is_undecided_and_past_it_escalates() {
+    let desk = Desk::new();
+    let done = escalation(&desk, &[&SIM[..], &["--since", "2025-09-16T02:30:00Z"]].concat()).code(4);
+    let done = done.says("undecided: the incident is 30m").says("✗ auth is up (continue): does not hold");
+    // There was no run, so there is nothing to compare with.
+    done.says("? the connector is less busy than it was (continue): cannot be told");
+    let done = escalation(&desk, &[&SIM[..], &["--since", "2025-09-16T00:30:00Z"]].concat()).code(5);
+    done.says("ESCALATE: the incident is older than 2h, and this does not hold: auth is up");
+    escalation(&desk, &SIM).code(4).says("the incident is of unknown age");
+}
+
+#[test]
+fn an_incident_at_google_escalates_at_once_and_elsewhere_does_not() {
+    let desk = Desk::new();
+    let text = std::fs::read_to_string(SCENARIO).unwrap() + crate::service_health::EVENTS;
+    let published = text.replace("published = \"2025-09-16T03:20:00Z\"", "published = \"2025-09-16T02:55:00Z\"");
+    let here = desk.write("here.sim.toml", &published);
+    let done = escalation(&desk, &["--sim", &here, "--speed", "max"]).code(5);
+    done.says("ESCALATE: Google reports an incident here");
+    let elsewhere = desk
+        .write("elsewhere.sim.toml", &published.replace("location = \"us-central1\"", "location = \"europe-west1\""));
+    escalation(&desk, &["--sim", &elsewhere, "--speed", "max"]).code(4);
+}
+
+#[test]
+fn after_a_run_that_recovered_everything_speaks_for_going_on() {
+    let desk = Desk::new();
+    let flags = [&["run", FLAGSHIP], &SIM[..], &["--yes", "--acknowledge", "scale-connector"]].concat();
+    desk.rectify(&flags).code(0);
+    let done = escalation(&desk, &["--run", "--format", "json"]).code(0);
+    let verdict: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!((&verdict["decision"], &verdict["format"]), (&"continue".into(), &1.into()));
+    assert_eq!(verdict["criteria"][2]["stands"], "holds", "{verdict:#}");
+    // The cloud of the run was only looked at.
+    desk.rectify(&["verify"]).code(0);
+}
+
+#[test]
+fn what_cannot_be_decided_by_is_a_mistake() {
+    let desk = Desk::new();
+    let done = desk.rectify(&["escalation", "runbooks/bad-revision.toml", "--sim", "--speed", "max"]).code(2);
+    done.complains("has no [escalation]");
+    escalation(&desk, &["--run", "zzzz"]).code(2).complains("there are no runs yet");
+}
