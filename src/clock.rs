@@ -20,6 +20,12 @@ pub trait Clock: Send + Sync {
     /// Returns at this time, for use beside other work: a time-out.
     fn timer(&self, until: Timestamp) -> BoxFuture<'_, ()>;
 
+    /// Returns at this time, for use beside waiting for somebody who may never speak: a conversation's end. Unlike a
+    /// request, which is always answered by somebody at work, it can leave nobody with anything to do.
+    fn deadline(&self, until: Timestamp) -> BoxFuture<'_, ()> {
+        self.timer(until)
+    }
+
     /// While the guard lives, one more call is under way than the caller's own.
     fn beside(&self) -> Box<dyn Send + Sync>;
 }

@@ -62,3 +62,53 @@ fn a_metric_is_one_number_and_no_data_is_no_number() {
     let desk = Desk::new();
     once(&desk, &metric("sum(", "value > 0.0")).code(1).says("the metric cannot be read");
 }
+
+const EVENTS: &str =
+    "[\"agent_started\", \"agent_thinking\", \"tool_executing\", \"tool_completed\", \"agent_completed\"]";
+
+/// The golden path on the recovered cloud, and on one that drops, reorders or delays an event.
+#[test]
+fn a_conversation_is_complete_in_order_and_in_time_or_it_is_not_well() {
+    let chat = |cloud: &str| {
+        let desk = Desk::new();
+        let text = std::fs::read_to_string("runbooks/bad-revision.sim.toml").unwrap();
+        let project = text.lines().find(|line| line.starts_with("project = ")).unwrap().to_owned();
+        let project = project.split('"').nth(1).unwrap().to_owned();
+        let text = text.replace(
+            "[services.checkout]\n",
+            &format!("[services.checkout]\nchat = {{ path = \"/ws\", token = \"open\"{cloud} }}\n"),
+        );
+        let scenario = desk.write("chat.sim.toml", &text);
+        let host =
+            text.lines().find(|line| line.starts_with("hosts = ")).unwrap().split('"').nth(1).unwrap().to_owned();
+        let text = format!(
+            "[runbook]\nname = \"chat\"\nowners = [\"ops\"]\non_failure = \"stop\"\n\
+             [target]\nproject = \"{project}\"\nregion = \"us-central1\"\n\
+             [inputs]\ntoken = {{ secret = true, env = \"TOKEN\" }}\n\
+             [probes.chat]\nwebsocket = \"wss://{host}/ws\"\nsend = '{{\"type\":\"chat\"}}'\nevents = {EVENTS}\nwithin = \"20s\"\n\
+             headers = {{ Authorization = \"Bearer ${{inputs.token}}\" }}\n\
+             [[phase]]\nname = \"all\"\n[[phase.step]]\nname = \"back\"\nuses = \"gcp.run.traffic\"\n\
+             with = {{ service = \"checkout\", to = {{ checkout-00041-kez = 100 }} }}\n[[phase.step]]\nname = \"talk\"\nuses = \"probe\"\n\
+             gate = {{ healthy = [\"chat\"], every = \"30s\", timeout = \"3m\" }}\n"
+        );
+        let file = desk.write("chat.toml", &text);
+        move |token: &str| {
+            let mut command = desk.command(&["run", &file, "--sim", &scenario, "--speed", "max", "--yes"]);
+            command.env("TOKEN", token);
+            crate::support::Process(command.spawn().unwrap()).end()
+        }
+    };
+    let whole = EVENTS.trim_matches(['[', ']']);
+    chat("")("open").code(0).says("✓ done");
+    chat("")("wrong").code(1).says("it answers 401 Unauthorized instead of a WebSocket");
+    let dropped = format!(", events = [{}]", whole.replace("\"tool_executing\", ", ""));
+    chat(&dropped)("open").code(1).says("tool_completed came out of order: 2 of 5 events came; tool_executing did not");
+    let reordered = format!(
+        ", events = [{}]",
+        whole.replace("\"agent_started\", \"agent_thinking\"", "\"agent_thinking\", \"agent_started\"")
+    );
+    chat(&reordered)("open").code(1).says("agent_thinking came out of order");
+    let cut = ", events = [\"agent_started\"], pause = \"1s\"";
+    chat(cut)("open").code(1).says("1 of 5 events came; agent_thinking did not within 20s");
+    chat(", pause = \"10s\"")("open").code(1).says("1 of 5 events came; agent_thinking did not within 20s");
+}

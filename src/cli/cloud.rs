@@ -346,6 +346,9 @@ impl Control {
     }
 }
 
+/// For how long, in real time, the other side of a conversation in this process is silent before it has nothing to say.
+const SILENCE: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// The clock of a simulated cloud. Whoever holds it is at work, except while it sleeps.
 struct Simulated {
     clock: sim::Clock,
@@ -363,6 +366,24 @@ impl Clock for Simulated {
 
     fn timer(&self, until: Timestamp) -> BoxFuture<'_, ()> {
         self.clock.timer(until).boxed()
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "how long the other side is really silent, whatever time it is there"
+    )]
+    fn deadline(&self, until: Timestamp) -> BoxFuture<'_, ()> {
+        let silent = async move {
+            tokio::time::sleep(SILENCE).await;
+            // Nobody is going to speak: let time pass.
+            self.clock.sleep_until(until).await;
+        };
+        let timer = self.clock.timer(until);
+        async move {
+            futures::pin_mut!(silent, timer);
+            futures::future::select(silent, timer).await;
+        }
+        .boxed()
     }
 
     fn beside(&self) -> Box<dyn Send + Sync> {

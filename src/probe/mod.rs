@@ -8,6 +8,8 @@ mod http;
 mod logs;
 mod metric;
 mod state;
+mod tcp;
+mod websocket;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -34,6 +36,7 @@ pub struct Probes {
     cloud: Arc<Cloud>,
     clock: Arc<dyn Clock>,
     http: http::Client,
+    route: Route,
 }
 
 /// What was seen, as it is kept and as conditions read it.
@@ -61,7 +64,7 @@ impl Probes {
         clock: Arc<dyn Clock>,
         route: Route,
     ) -> Result<Probes, reqwest::Error> {
-        Ok(Probes { named: probes, target, kinds, cloud, clock, http: http::Client::new(route)? })
+        Ok(Probes { named: probes, target, kinds, cloud, clock, http: http::Client::new(route.clone())?, route })
     }
 
     /// Looks once.
@@ -117,6 +120,11 @@ impl Probes {
                 let Target { project, region, .. } = self.target.clone();
                 state::look(&self.kinds, &ResourceId { kind: kind.clone(), project, region, name: name.clone() }).await
             }
+            Look::Websocket { url, headers, send, events, within, .. } => {
+                let asked = websocket::Asked { url, headers, send: send.as_ref(), events, within: *within };
+                websocket::look(&asked, &self.route, &*self.clock).await
+            }
+            Look::Tcp { address, timeout } => tcp::look(address, *timeout, &self.route, &*self.clock).await,
             other => Looked::Unseen(format!("probes by `{}` are not supported by this version yet", other.key())),
         };
         match outcome {

@@ -94,6 +94,7 @@ impl Fact {
 }
 
 /// Whether one of the products is touched by an incident in the region, or everywhere.
+#[expect(clippy::needless_pass_by_value, reason = "the signature is the library's")]
 fn impacts(This(health): This<Value>, region: Arc<String>, products: Arc<Vec<Value>>) -> bool {
     let Value::Map(health) = health else { return false };
     let touched = |product: &Arc<String>, place: &str| {

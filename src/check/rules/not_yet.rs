@@ -34,7 +34,12 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
         let Some(look) = probe.read().map(|probe| &probe.look) else { continue };
         let path = Path::probe(name);
         match look {
-            Look::Http { .. } | Look::Logs { .. } | Look::Metric { .. } | Look::Resource { .. } => {}
+            Look::Http { .. } | Look::Logs { .. } | Look::Metric { .. } | Look::Resource { .. } | Look::Tcp { .. } => {}
+            Look::Websocket { keep_open, .. } => {
+                if *keep_open {
+                    later(&path.key("keep_open"), "`keep_open`");
+                }
+            }
             other => later(&path.key(other.key()), &format!("a probe by `{}`", other.key())),
         }
     }
