@@ -353,17 +353,21 @@ fn the_commands_to_finish_or_undo_by_hand_lie_ready() {
     let file = desk.flagship_before("services");
     let process = desk.spawn(&["run", &file, "--sim", &cloud.url, "--yes", "--acknowledge", "scale-connector"]);
     crate::support::until("the write", || desk.journal_has("begun"));
-    drop(process);
+    // Beside the journal, and so a moment after it.
     let kept = |name: &str| std::fs::read_to_string(desk.run_directory().join(name)).unwrap();
+    crate::support::until("the commands", || kept("remaining.sh").contains("an operation is running"));
+    drop(process);
+    // But for the moment that they were written.
+    let commands = |text: &str| text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
     let remaining = desk.rectify(&["export", "--as", "gcloud"]).code(0).stdout;
-    assert_eq!(kept("remaining.sh"), remaining);
+    assert_eq!(commands(&kept("remaining.sh")), commands(&remaining));
     assert!(remaining.contains("(an operation is running: projects/netra-staging/"), "{remaining}");
     let line = "gcloud compute networks vpc-access connectors update staging-connector --min-instances=3 \
         --max-instances=10 --machine-type=e2-standard-4 --region=us-central1 --project=netra-staging\n";
     assert!(remaining.contains(line), "{remaining}");
     assert!(remaining.contains("update-traffic netra-backend-staging --to-revisions="), "{remaining}");
     let undo = desk.rectify(&["export", "--undo"]).code(0).stdout;
-    assert_eq!(kept("undo.sh"), undo);
+    assert_eq!(commands(&kept("undo.sh")), commands(&undo));
     assert!(undo.contains("# it cannot be undone") && !undo.contains("update-traffic"), "{undo}");
 }
 
