@@ -7,13 +7,14 @@ use crate::support::{Desk, SCENARIO, Served, until};
 #[test]
 fn killed_in_the_middle_of_the_connectors_operation_nothing_is_applied_twice() {
     let desk = Desk::new();
-    let cloud = Served::start(&desk, SCENARIO, "60");
+    let cloud = Served::start(&desk, SCENARIO, "1");
     let runbook = desk.flagship_before("services");
     let flags = ["--sim", cloud.url.as_str(), "--yes", "--acknowledge", "scale-connector"];
     let mut run = desk.spawn(&[&["run", &runbook], &flags[..]].concat());
     until("the connector's operation", || desk.journal_has("begun"));
     run.kill();
     assert_eq!(cloud.get("/_sim/state")["connectors"]["staging-connector"]["state"], "UPDATING");
+    cloud.hurry();
     desk.rectify(&["runs"]).code(0).says("interrupted, can be resumed");
 
     let done = desk.rectify(&["resume", "--yes", "--acknowledge", "scale-connector"]).code(0);
@@ -29,11 +30,11 @@ fn a_killed_rehearsal_goes_on_with_its_own_cloud() {
     let desk = Desk::new();
     let runbook = desk.flagship_before("services");
     let approved = ["--yes", "--acknowledge", "scale-connector"];
-    let sim = ["run", runbook.as_str(), "--sim", SCENARIO, "--speed", "60"];
+    let sim = ["run", runbook.as_str(), "--sim", SCENARIO, "--speed", "1"];
     let mut run = desk.spawn(&[&sim[..], &approved[..]].concat());
     until("the connector's operation", || desk.journal_has("begun"));
     run.kill();
-    desk.rectify(&[&["resume"], &approved[..]].concat()).code(0).says("✓ done");
+    desk.rectify(&[&["resume", "--speed", "max"], &approved[..]].concat()).code(0).says("✓ done");
     let intents = desk.journal().iter().filter(|entry| entry["event"]["is"] == "intended").count();
     assert_eq!(intents, 2, "one intent for each of the two changes");
     assert_eq!(desk.cloud()["connectors"]["staging-connector"]["max_instances"], 10);
@@ -66,7 +67,7 @@ fn a_torn_line_is_told_and_cut_off_and_a_changed_one_is_refused() {
 fn a_plan_that_was_changed_after_the_run_began_is_not_gone_on_with() {
     let desk = Desk::new();
     let runbook = desk.flagship_before("services");
-    let sim = ["--sim", SCENARIO, "--speed", "60", "--yes", "--acknowledge", "scale-connector"];
+    let sim = ["--sim", SCENARIO, "--speed", "1", "--yes", "--acknowledge", "scale-connector"];
     let mut run = desk.spawn(&[&["run", &runbook], &sim[..]].concat());
     until("the connector's operation", || desk.journal_has("begun"));
     run.kill();
@@ -82,7 +83,7 @@ fn a_plan_that_was_changed_after_the_run_began_is_not_gone_on_with() {
 fn a_run_is_worked_by_one_process_at_a_time() {
     let desk = Desk::new();
     let runbook = desk.flagship_before("services");
-    let sim = ["--sim", SCENARIO, "--speed", "60", "--yes", "--acknowledge", "scale-connector"];
+    let sim = ["--sim", SCENARIO, "--speed", "1", "--yes", "--acknowledge", "scale-connector"];
     let run = desk.spawn(&[&["run", &runbook], &sim[..]].concat());
     until("the connector's operation", || desk.journal_has("begun"));
     desk.rectify(&["resume", "--yes"]).code(7).complains("is being worked right now by ops@");
@@ -93,7 +94,7 @@ fn a_run_is_worked_by_one_process_at_a_time() {
 #[test]
 fn a_signal_parks_the_run_and_leaves_the_operation_to_be_attached_to() {
     let desk = Desk::new();
-    let cloud = Served::start(&desk, SCENARIO, "60");
+    let cloud = Served::start(&desk, SCENARIO, "1");
     let runbook = desk.flagship_before("services");
     let flags = ["--sim", cloud.url.as_str(), "--yes", "--acknowledge", "scale-connector"];
     for signal in ["TERM", "HUP", "INT"] {
@@ -110,6 +111,7 @@ fn a_signal_parks_the_run_and_leaves_the_operation_to_be_attached_to() {
             run.end().code(130).says("scale-connector/apply goes on in the cloud meanwhile");
         }
     }
+    cloud.hurry();
     desk.rectify(&["resume", "--yes", "--acknowledge", "scale-connector"]).code(0).says("✓ done");
     assert_eq!(cloud.writes().iter().filter(|write| write.contains("/connectors/")).count(), 1);
 }

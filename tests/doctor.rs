@@ -41,7 +41,7 @@ fn an_incident_at_google_is_worth_knowing_before_anything_is_done() {
 fn a_state_directory_that_cannot_be_written_is_found_now_and_not_then() {
     let desk = Desk::new();
     let file = desk.write("file", "");
-    let cloud = Served::start(&desk, SCENARIO, "60");
+    let cloud = Served::start(&desk, SCENARIO, "max");
     desk.rectify(&["doctor", FLAGSHIP, "--sim", &cloud.url, "--state", &file]).code(1).says("× runs cannot be kept");
     assert_eq!(cloud.writes(), Vec::<String>::new());
 }

@@ -7,7 +7,7 @@ use crate::support::{Desk, SCENARIO, Served, until};
 #[test]
 fn somebody_elses_traffic_change_between_plan_and_apply_is_refused_with_then_and_now() {
     let desk = Desk::new();
-    let cloud = Served::start(&desk, SCENARIO, "60");
+    let cloud = Served::start(&desk, SCENARIO, "1");
     let runbook = desk.flagship_before("services");
     let flags = ["--sim", cloud.url.as_str(), "--yes", "--acknowledge", "scale-connector"];
     let run = desk.spawn(&[&["run", &runbook], &flags[..]].concat());
@@ -17,6 +17,7 @@ fn somebody_elses_traffic_change_between_plan_and_apply_is_refused_with_then_and
     let split = json!({"traffic": [{"type": 2, "revision": "netra-backend-staging-00749-6tr", "percent": 100}]});
     let (status, answer) = cloud.call(reqwest::Method::PATCH, &format!("{service}?updateMask=traffic"), Some(split));
     assert_eq!(status, 200, "{answer}");
+    cloud.hurry();
 
     let done = run.end().code(7).says("is no longer what the plan saw; somebody else changed it");
     let done = done.says("the plan saw  netra-backend-staging-00749-6tr 50 %, netra-backend-staging-00750-69k 50 %");

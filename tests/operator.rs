@@ -168,7 +168,7 @@ fn a_part_of_a_run_can_be_undone() {
 #[test]
 fn a_change_by_somebody_else_while_waiting_pauses_the_run() {
     let desk = Desk::new();
-    let cloud = Served::start(&desk, SCENARIO, "60");
+    let cloud = Served::start(&desk, SCENARIO, "1");
     let file = runbook(
         &desk,
         "[[phase.step]]\nname = \"pin\"\nuses = \"gcp.run.traffic\"\n\
@@ -182,6 +182,7 @@ fn a_change_by_somebody_else_while_waiting_pauses_the_run() {
     ] });
     let path = "/v2/projects/netra-staging/locations/us-central1/services/netra-backend-staging?updateMask=traffic";
     cloud.call(reqwest::Method::PATCH, path, Some(traffic));
+    cloud.hurry();
     let done = process.end().code(7);
     done.says("! somebody changed gcp.run.traffic netra-backend-staging").says("applied and still in force: pin");
 }
@@ -189,7 +190,7 @@ fn a_change_by_somebody_else_while_waiting_pauses_the_run() {
 #[test]
 fn too_many_requests_are_waited_out_and_the_write_is_sent_again() {
     let desk = Desk::new();
-    let cloud = Served::start(&desk, SCENARIO, "100");
+    let cloud = Served::start(&desk, SCENARIO, "max");
     let body = serde_json::json!({
         "match": { "method": "PATCH", "path": "*/connectors/*" }, "fault": { "status": 429 }, "times": 2,
     });

@@ -108,7 +108,7 @@ fn a_snapshot_is_planned_against_without_a_cloud_and_says_the_same() {
 #[test]
 fn what_cannot_be_looked_at_is_said_and_not_guessed() {
     let desk = Desk::new();
-    let cloud = Served::start(&desk, SCENARIO, "60");
+    let cloud = Served::start(&desk, SCENARIO, "max");
     let fault = serde_json::json!({
         "match": { "method": "GET", "path": "*/services/netra-auth-staging" },
         "fault": { "status": 403 }, "times": 100,
@@ -128,7 +128,7 @@ fn what_cannot_be_looked_at_is_said_and_not_guessed() {
 #[test]
 fn reads_that_fail_for_a_moment_are_tried_again() {
     let desk = Desk::new();
-    let cloud = Served::start(&desk, SCENARIO, "60");
+    let cloud = Served::start(&desk, SCENARIO, "max");
     for fault in [serde_json::json!({ "status": 503 }), serde_json::json!({ "status": 429, "retry_after": "1s" })] {
         let body =
             serde_json::json!({ "match": { "method": "GET", "path": "*/connectors/*" }, "fault": fault, "times": 1 });
@@ -140,7 +140,7 @@ fn reads_that_fail_for_a_moment_are_tried_again() {
 #[test]
 fn a_saved_plan_is_carried_out_as_it_was_shown() {
     let desk = Desk::new();
-    let cloud = Served::start(&desk, SCENARIO, "100");
+    let cloud = Served::start(&desk, SCENARIO, "max");
     let runbook = desk.flagship_before("services");
     let kept = desk.path("plan.json").display().to_string();
     desk.rectify(&["plan", &runbook, "--sim", &cloud.url, "--out", &kept]).code(0);
@@ -156,7 +156,7 @@ fn a_saved_plan_is_carried_out_as_it_was_shown() {
 #[test]
 fn a_saved_plan_is_refused_when_somebody_else_was_there() {
     let desk = Desk::new();
-    let cloud = Served::start(&desk, SCENARIO, "100");
+    let cloud = Served::start(&desk, SCENARIO, "max");
     let kept = desk.path("plan.json").display().to_string();
     desk.rectify(&["plan", FLAGSHIP, "--sim", &cloud.url, "--out", &kept]).code(0);
     let traffic = serde_json::json!({ "traffic": [
@@ -240,7 +240,7 @@ fn planning_runs_no_code_of_the_runbook() {
 #[test]
 fn planning_and_dry_runs_write_nothing() {
     let desk = Desk::new();
-    let cloud = Served::start(&desk, SCENARIO, "60");
+    let cloud = Served::start(&desk, SCENARIO, "max");
     desk.rectify(&["plan", FLAGSHIP, "--sim", &cloud.url]).code(0).says("7 changes, 1 of which cannot be undone");
     desk.rectify(&["plan", FLAGSHIP, "--sim", &cloud.url, "--detailed-exitcode"]).code(3).says("7 changes");
     desk.rectify(&["run", FLAGSHIP, "--sim", &cloud.url, "--dry-run"]).code(0).says("7 changes");
@@ -302,22 +302,27 @@ fn answers_that_make_no_sense_are_no_facts() {
     use std::io::{Read as _, Write as _};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
+    let desk = Desk::new();
+    let cloud = Served::start(&desk, SCENARIO, "max");
+    let behind = cloud.url.trim_start_matches("http://").to_owned();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let mut request = [0; 4096];
             let count = stream.read(&mut request).unwrap_or_default();
-            let state = String::from_utf8_lossy(&request[..count]).contains("/_sim/state");
-            let body = if state {
-                r#"{"now":"2025-09-16T03:00:00Z","speed":1.0,"hosts":[]}"#
-            } else {
-                r#"{"name":7,"traffic":"?"}"#
-            };
+            if String::from_utf8_lossy(&request[..count]).contains("/_sim/") {
+                let mut whole = std::net::TcpStream::connect(&behind).unwrap();
+                whole.write_all(&request[..count]).unwrap();
+                let (mut back, mut to) = (whole.try_clone().unwrap(), stream.try_clone().unwrap());
+                std::thread::spawn(move || std::io::copy(&mut back, &mut to));
+                std::thread::spawn(move || std::io::copy(&mut stream, &mut whole));
+                continue;
+            }
+            let body = r#"{"name":7,"traffic":"?"}"#;
             let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close";
             let _ = write!(stream, "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
         }
     });
-    let desk = Desk::new();
     let done = desk.rectify(&["plan", FLAGSHIP, "--sim", &url]).code(1);
     done.says("min_instances  unknown → 3").says("makes no sense").says("not a whole plan: 4 steps cannot be planned");
 }

@@ -5,7 +5,7 @@ use crate::support::{Desk, FLAGSHIP, Process, SCENARIO, Served};
 #[test]
 fn without_a_terminal_and_without_yes_nothing_is_begun() {
     let desk = Desk::new();
-    let cloud = Served::start(&desk, SCENARIO, "60");
+    let cloud = Served::start(&desk, SCENARIO, "max");
     let sim = ["--sim", cloud.url.as_str()];
     let refused = desk.rectify(&[&["run", FLAGSHIP], &sim[..]].concat()).code(7);
     let refused = refused.complains("nobody can be asked; nothing was changed");

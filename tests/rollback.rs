@@ -127,7 +127,7 @@ fn a_deploy_that_failed_is_not_taken_for_done_when_run_again() {
     let (before, rest) = text.split_once("[[phase.step]]\nname = \"scale-connector\"").unwrap();
     let (_, after) = rest.split_once("[[phase.step]]").unwrap();
     let runbook = desk.write("starved.toml", &format!("{before}[[phase.step]]{after}"));
-    let cloud = Served::start(&desk, SCENARIO, "600");
+    let cloud = Served::start(&desk, SCENARIO, "max");
     desk.rectify(&["run", &runbook, "--sim", &cloud.url, "--yes"]).code(1).says("deploy-auth failed");
     let again = desk.rectify(&["plan", &runbook, "--sim", &cloud.url]).code(0);
     let (_, auth) = again.stdout.split_once("deploy-auth").unwrap();

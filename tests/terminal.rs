@@ -4,7 +4,7 @@ use std::process::Command;
 
 use rexpect::session::{PtySession, spawn_command};
 
-use crate::support::{Desk, SCENARIO};
+use crate::support::{Desk, SCENARIO, Served, until};
 
 fn type_at(desk: &Desk, arguments: &[&str]) -> PtySession {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rectify"));
@@ -60,10 +60,10 @@ fn anything_but_the_name_stops_before_a_one_way_change() {
 fn ctrl_c_in_a_gate_parks_the_run_and_it_can_be_resumed_and_rolled_back() {
     let desk = Desk::new();
     let runbook = desk.flagship_before("services");
-    let mut at = type_at(
-        &desk,
-        &["run", &runbook, "--sim", SCENARIO, "--speed", "60", "--yes", "--acknowledge", "scale-connector"],
-    );
+    let cloud = Served::start(&desk, SCENARIO, "1");
+    let mut at = type_at(&desk, &["run", &runbook, "--sim", &cloud.url, "--yes", "--acknowledge", "scale-connector"]);
+    until("the connector's operation", || desk.journal_has("begun"));
+    cloud.call(reqwest::Method::POST, "/_sim/clock", Some(serde_json::json!({ "advance": "10m" })));
     at.exp_string("proving: connector healthy for 1m").unwrap();
     at.send_control('c').unwrap();
     at.exp_string("asked to stop by Ctrl-C").unwrap();
@@ -71,6 +71,7 @@ fn ctrl_c_in_a_gate_parks_the_run_and_it_can_be_resumed_and_rolled_back() {
     at.exp_eof().unwrap();
     assert_eq!(code(&at), 130);
 
+    cloud.hurry();
     let mut at = type_at(&desk, &["resume"]);
     at.exp_string("resumed by ops").unwrap();
     at.exp_string("proving: connector healthy for 1m").unwrap();

@@ -113,6 +113,30 @@ pub(super) enum Where {
 }
 
 impl Where {
+    /// The place of a run.
+    fn of(directory: &Directory) -> Result<Where, Trouble> {
+        let trouble = |error: &dyn std::error::Error| Trouble::from_error(Exit::Failed, error);
+        let kept = directory.kept(WHERE).map_err(|error| trouble(&error))?;
+        serde_json::from_slice(&kept).map_err(|error| trouble(&error))
+    }
+
+    /// Keeps it in a run's directory.
+    fn keep(&self, directory: &Directory) -> Result<(), Trouble> {
+        let text = serde_json::to_vec(self).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+        directory.keep(WHERE, &text).map_err(|error| Trouble::from_error(Exit::Failed, &error))
+    }
+
+    /// Lets the cloud inside a run go at another speed.
+    pub(super) fn set_speed(directory: &Directory, wanted: Speed) -> Result<(), Trouble> {
+        let mut place = Where::of(directory)?;
+        let Where::Embedded { speed, .. } = &mut place else {
+            return Err(Trouble::new(Exit::Usage, "--speed is for a run with a simulated cloud of its own"));
+        };
+        *speed = wanted;
+        let text = serde_json::to_vec(&place).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+        directory.replace(WHERE, &text).map_err(|error| Trouble::from_error(Exit::Failed, &error))
+    }
+
     /// Whether the programs of `shell` steps are run: a rehearsal runs none unless it is told to.
     fn runs_programs(&self) -> bool {
         match self {
@@ -194,8 +218,7 @@ impl Connection {
     /// Connects again to the cloud of a run. An embedded cloud goes on from where it was left.
     pub(super) async fn reopen(directory: &Directory, not_before: Timestamp) -> Result<Connection, Trouble> {
         let trouble = |error: &dyn std::error::Error| Trouble::from_error(Exit::Failed, error);
-        let place = directory.kept(WHERE).map_err(|error| trouble(&error))?;
-        let place: Where = serde_json::from_slice(&place).map_err(|error| trouble(&error))?;
+        let place = Where::of(directory)?;
         let Where::Embedded { speed, .. } = &place else { return Connection::outside(place).await };
         let saved = directory.file(SAVED);
         let world = sim::World::reopen(&saved).map_err(|error| trouble(&error))?;
@@ -221,6 +244,7 @@ impl Connection {
         let simulator = sim::Simulator::start(world, clock.clone(), here, saved);
         let simulator = simulator.map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
         let address = simulator.addr();
+        let clock = Arc::new(Simulated(Embedded { _busy: clock.busy(), clock }));
         Connection::simulated(place, address, hosts, clock, "a simulated cloud".to_owned(), Some(simulator)).await
     }
 
@@ -234,31 +258,25 @@ impl Connection {
             let endpoint = Endpoint::Google { impersonate };
             return Connection::to(place, endpoint, Arc::new(SystemClock), Route::Direct, words, None).await;
         };
-        let Control { now, speed, hosts } = Control::ask(address).await.map_err(|error| {
-            Trouble::new(
-                Exit::Failed,
-                format!("no simulated cloud answers at http://{address}: {}", error.without_url()),
-            )
-            .help("start one with `rectify simulate SCENARIO`")
-        })?;
-        let factor = speed.ok_or_else(|| {
-            Trouble::new(Exit::Usage, format!("the simulated cloud at {address} runs at no steady speed"))
-                .help("serve it with `rectify simulate --speed N`")
-        })?;
+        let silent = |error: &dyn std::fmt::Display| {
+            Trouble::new(Exit::Failed, format!("no simulated cloud answers at http://{address}: {error}"))
+                .help("start one with `rectify simulate SCENARIO`")
+        };
+        let Control { hosts } = Control::ask(address).await.map_err(|error| silent(&error.without_url()))?;
+        let clock = sim::RemoteClock::join(address).map_err(|error| silent(&error))?;
         let words = format!("a simulated cloud at {address}");
-        Connection::simulated(place, address, hosts, sim::Clock::scaled(now, factor), words, None).await
+        Connection::simulated(place, address, hosts, Arc::new(Simulated(clock)), words, None).await
     }
 
     async fn simulated(
         place: Where,
         address: SocketAddr,
         hosts: Vec<String>,
-        clock: sim::Clock,
+        clock: Arc<dyn Clock>,
         words: String,
         simulator: Option<sim::Simulator>,
     ) -> Result<Connection, Trouble> {
         let route = Route::Simulated { address, hosts };
-        let clock = Arc::new(Simulated { _busy: clock.busy(), clock });
         Connection::to(place, Endpoint::Simulated(address), clock, route, words, simulator).await
     }
 
@@ -309,8 +327,7 @@ impl Connection {
 
     /// Keeps in a run's directory what it takes to connect again.
     pub(super) fn keep(&self, directory: &Directory) -> Result<(), Trouble> {
-        let place = serde_json::to_vec(&self.place).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
-        directory.keep(WHERE, &place).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+        self.place.keep(directory)?;
         if let Some(simulator) = &self.simulator {
             simulator.save_to(directory.file(SAVED)).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
         }
@@ -334,8 +351,6 @@ fn no_client(error: &BuildError) -> Trouble {
 /// What a served cloud says of itself.
 #[derive(Deserialize)]
 struct Control {
-    now: Timestamp,
-    speed: Option<f64>,
     hosts: Vec<String>,
 }
 
@@ -350,43 +365,70 @@ impl Control {
 const SILENCE: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// The clock of a simulated cloud. Whoever holds it is at work, except while it sleeps.
-struct Simulated {
+struct Simulated<T>(T);
+
+/// The clock of a cloud inside this process.
+struct Embedded {
     clock: sim::Clock,
     _busy: sim::Busy,
 }
 
-impl Clock for Simulated {
+impl Clock for Simulated<Embedded> {
     fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.0.clock.now()
     }
 
     fn sleep_until(&self, until: Timestamp) -> BoxFuture<'_, ()> {
-        self.clock.sleep_until(until).boxed()
+        self.0.clock.sleep_until(until).boxed()
     }
 
     fn timer(&self, until: Timestamp) -> BoxFuture<'_, ()> {
-        self.clock.timer(until).boxed()
+        self.0.clock.timer(until).boxed()
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "how long the other side is really silent, whatever time it is there"
-    )]
     fn deadline(&self, until: Timestamp) -> BoxFuture<'_, ()> {
-        let silent = async move {
-            tokio::time::sleep(SILENCE).await;
-            // Nobody is going to speak: let time pass.
-            self.clock.sleep_until(until).await;
-        };
-        let timer = self.clock.timer(until);
-        async move {
-            futures::pin_mut!(silent, timer);
-            futures::future::select(silent, timer).await;
-        }
-        .boxed()
+        silence(self, until)
     }
 
     fn beside(&self) -> Box<dyn Send + Sync> {
-        Box::new(self.clock.busy())
+        Box::new(self.0.clock.busy())
     }
+}
+
+impl Clock for Simulated<sim::RemoteClock> {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    fn sleep_until(&self, until: Timestamp) -> BoxFuture<'_, ()> {
+        self.0.sleep_until(until).boxed()
+    }
+
+    fn timer(&self, until: Timestamp) -> BoxFuture<'_, ()> {
+        self.0.timer(until).boxed()
+    }
+
+    fn deadline(&self, until: Timestamp) -> BoxFuture<'_, ()> {
+        silence(self, until)
+    }
+
+    fn beside(&self) -> Box<dyn Send + Sync> {
+        Box::new(self.0.busy())
+    }
+}
+
+/// Returns at this time, or lets it come once nobody has spoken for a while.
+#[expect(clippy::disallowed_methods, reason = "how long the other side is really silent, whatever time it is there")]
+fn silence(clock: &dyn Clock, until: Timestamp) -> BoxFuture<'_, ()> {
+    let silence = async move {
+        tokio::time::sleep(SILENCE).await;
+        // Nobody is going to speak: let time pass.
+        clock.sleep_until(until).await;
+    };
+    let timer = clock.timer(until);
+    async move {
+        futures::pin_mut!(silence, timer);
+        futures::future::select(silence, timer).await;
+    }
+    .boxed()
 }

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::cloud::Speed;
 use super::console::Console;
 use super::exit::{Exit, Trouble};
 use super::session::{Taken, operator};
@@ -16,6 +17,10 @@ pub(super) struct Arguments {
 
     #[command(flatten)]
     approvals: Approvals,
+
+    /// From now on the rehearsal's simulated cloud runs so much faster than the wall's clock, or `max`
+    #[arg(long, value_name = "N")]
+    speed: Option<Speed>,
 }
 
 pub(super) async fn resume(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
@@ -25,6 +30,9 @@ pub(super) async fn resume(arguments: &Arguments, state: &State, console: Consol
         let id = taken.id();
         return Err(Trouble::new(Exit::Usage, format!("run {id} is {how}; there is nothing to go on with"))
             .help(format!("`rectify show {id}` tells it again")));
+    }
+    if let Some(speed) = arguments.speed {
+        taken.set_speed(speed)?;
     }
     taken.work(state, &arguments.approvals, console, Event::Resumed { operator: operator() }).await
 }

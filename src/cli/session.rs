@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 
 use super::Approvals;
 use super::check::runbook;
-use super::cloud::Connection;
+use super::cloud::{Connection, Speed, Where};
 use super::console::{Console, Person};
 use super::exit::{Exit, Trouble};
 use jiff::Timestamp;
@@ -132,6 +132,11 @@ impl Taken {
     /// The time of its newest entry.
     pub(super) fn newest(&self) -> Timestamp {
         self.newest
+    }
+
+    /// Lets the simulated cloud inside this run go at another speed.
+    pub(super) fn set_speed(&self, speed: Speed) -> Result<(), Trouble> {
+        Where::set_speed(&self.kept.directory, speed)
     }
 
     /// The run's id.

@@ -3,7 +3,8 @@
 //! A rehearsal of a 45-minute remediation should not take 45 minutes. There are two ways to shorten it. A *scaled*
 //! clock runs faster than the wall by a factor, which is what a person wants who watches a drill. A *stepped* clock
 //! does not run at all: it jumps to the next timer as soon as nobody has anything left to do, which is what a test
-//! wants, because every duration is then exact and costs nothing.
+//! wants, because every duration is then exact and costs nothing. A clock may change from one to the other while
+//! somebody waits on it.
 //!
 //! "Nobody has anything left to do" is counted. Every concurrent line of work in the process (a driver, each of the
 //! requests that it sends at the same time) holds one [`Busy`]. Whoever sleeps lets go of one and gets it back on
@@ -30,19 +31,29 @@ const STANDSTILL: Duration = Duration::from_millis(250);
 pub struct Clock(Arc<Inner>);
 
 struct Inner {
-    pace: Pace,
     state: Mutex<State>,
-    /// Tells sleepers on a scaled clock that somebody moved it.
+    /// Tells sleepers on a scaled clock that somebody moved it, or changed its pace.
     moved: watch::Sender<u64>,
 }
 
+/// How time passes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pace {
+    /// So many times as fast as the wall's clock; what is no positive, finite number counts as 1.
+    Scaled(f64),
+    /// It jumps to the next timer as soon as nobody has anything left to do.
+    Stepped,
+}
+
+/// How time passes, and since when.
 #[derive(Clone, Copy)]
-enum Pace {
+enum Ticking {
     Scaled { since: Instant, factor: f64 },
     Stepped,
 }
 
 struct State {
+    ticking: Ticking,
     /// Stepped: the time. Scaled: the time at `since`, plus all that it was moved by hand.
     base: Timestamp,
     busy: i64,
@@ -70,11 +81,8 @@ pub struct Busy(Clock);
 
 impl Clock {
     /// A clock that shows `start` now and runs `factor` times as fast as the wall's.
-    ///
-    /// A factor that is no positive, finite number counts as 1.
     pub fn scaled(start: Timestamp, factor: f64) -> Self {
-        let factor = if factor.is_finite() && factor > 0.0 { factor } else { 1.0 };
-        Self::new(start, Pace::Scaled { since: Instant::now(), factor })
+        Self::new(start, Pace::Scaled(factor))
     }
 
     /// A clock that shows `start` and never moves by itself: it jumps to the earliest timer when nobody is busy.
@@ -83,29 +91,34 @@ impl Clock {
     }
 
     fn new(base: Timestamp, pace: Pace) -> Self {
-        let state = State { base, busy: 0, registered: 0, timers: BTreeMap::new(), changes: 0 };
-        Self(Arc::new(Inner { pace, state: Mutex::new(state), moved: watch::Sender::new(0) }))
+        let ticking = Ticking::from(pace);
+        let state = State { ticking, base, busy: 0, registered: 0, timers: BTreeMap::new(), changes: 0 };
+        Self(Arc::new(Inner { state: Mutex::new(state), moved: watch::Sender::new(0) }))
     }
 
     /// What time it is in the simulated world.
     pub fn now(&self) -> Timestamp {
-        let base = self.state().base;
-        match self.0.pace {
-            Pace::Stepped => base,
-            Pace::Scaled { since, factor } => {
-                let passed = SignedDuration::try_from_secs_f64(since.elapsed().as_secs_f64() * factor)
-                    .unwrap_or(SignedDuration::MAX);
-                later(base, passed)
-            }
+        self.state().now()
+    }
+
+    /// How time passes.
+    pub fn pace(&self) -> Pace {
+        match self.state().ticking {
+            Ticking::Stepped => Pace::Stepped,
+            Ticking::Scaled { factor, .. } => Pace::Scaled(factor),
         }
     }
 
-    /// How many times faster than the wall's clock this one runs; `None` if it is stepped.
-    pub fn factor(&self) -> Option<f64> {
-        match self.0.pace {
-            Pace::Stepped => None,
-            Pace::Scaled { factor, .. } => Some(factor),
-        }
+    /// From now on time passes like this, also for whoever waits already.
+    pub fn set_pace(&self, pace: Pace) {
+        let next = {
+            let mut state = self.state();
+            state.base = state.now();
+            state.ticking = Ticking::from(pace);
+            state.jump()
+        };
+        fire(next);
+        self.0.moved.send_modify(|n| *n += 1);
     }
 
     /// Sleeps until `t`, idle meanwhile: on a stepped clock the caller's busy is released and given back on waking.
@@ -139,7 +152,8 @@ impl Clock {
         let mut woken = Vec::new();
         {
             let mut state = self.state();
-            let target = later(state.base, by.max(SignedDuration::ZERO));
+            let by = by.max(SignedDuration::ZERO);
+            let target = later(state.now(), by);
             while let Some(entry) = state.timers.first_entry() {
                 if entry.key().0 > target {
                     break;
@@ -148,7 +162,7 @@ impl Clock {
                 state.busy += i64::from(timer.kind == Kind::Sleep);
                 woken.push(timer.wake);
             }
-            state.base = target;
+            state.base = later(state.base, by);
             state.changes += 1;
         }
         for wake in woken {
@@ -159,33 +173,11 @@ impl Clock {
     }
 
     async fn wait(&self, t: Timestamp, kind: Kind) {
-        match self.0.pace {
-            Pace::Scaled { factor, .. } => self.wait_scaled(t, factor).await,
-            Pace::Stepped => self.wait_stepped(t, kind).await,
-        }
-    }
-
-    async fn wait_scaled(&self, t: Timestamp, factor: f64) {
         let mut moved = self.0.moved.subscribe();
-        loop {
-            let left = t.duration_since(self.now()).as_secs_f64();
-            if left <= 0.0 {
-                return;
-            }
-            let real = Duration::try_from_secs_f64(left / factor).unwrap_or(Duration::from_hours(1));
-            tokio::select! {
-                () = tokio::time::sleep(real) => {}
-                // The sender lives in `self`, so this never fails; somebody moved the clock, so count again.
-                _ = moved.changed() => {}
-            }
-        }
-    }
-
-    async fn wait_stepped(&self, t: Timestamp, kind: Kind) {
         let (wake, mut woken) = oneshot::channel();
         let (waiting, first) = {
             let mut state = self.state();
-            if t <= state.base {
+            if t <= state.now() {
                 return;
             }
             let key = (t, state.registered);
@@ -197,13 +189,23 @@ impl Clock {
         };
         fire(first);
         loop {
-            let seen = self.state().changes;
+            let (patience, seen) = {
+                let state = self.state();
+                (state.real_time_until(t), state.changes)
+            };
             tokio::select! {
+                biased;
                 _ = &mut woken => break,
-                () = tokio::time::sleep(STANDSTILL) => {
+                // The sender lives in `self`, so this never fails; somebody moved the clock, so count again.
+                _ = moved.changed() => {}
+                () = tokio::time::sleep(patience) => {
                     let next = {
                         let mut state = self.state();
-                        if state.changes == seen { state.jump() } else { None }
+                        match state.ticking {
+                            Ticking::Scaled { .. } if t <= state.now() => break,
+                            Ticking::Stepped if state.changes == seen => state.jump(),
+                            Ticking::Scaled { .. } | Ticking::Stepped => None,
+                        }
                     };
                     fire(next);
                 }
@@ -217,11 +219,45 @@ impl Clock {
     }
 }
 
+impl From<Pace> for Ticking {
+    fn from(pace: Pace) -> Self {
+        match pace {
+            Pace::Stepped => Ticking::Stepped,
+            Pace::Scaled(factor) => {
+                let factor = if factor.is_finite() && factor > 0.0 { factor } else { 1.0 };
+                Ticking::Scaled { since: Instant::now(), factor }
+            }
+        }
+    }
+}
+
 impl State {
+    fn now(&self) -> Timestamp {
+        match self.ticking {
+            Ticking::Stepped => self.base,
+            Ticking::Scaled { since, factor } => {
+                let passed = SignedDuration::try_from_secs_f64(since.elapsed().as_secs_f64() * factor)
+                    .unwrap_or(SignedDuration::MAX);
+                later(self.base, passed)
+            }
+        }
+    }
+
+    /// After how much real time it is worth to look whether it is `t`.
+    fn real_time_until(&self, t: Timestamp) -> Duration {
+        match self.ticking {
+            Ticking::Stepped => STANDSTILL,
+            Ticking::Scaled { factor, .. } => {
+                let left = t.duration_since(self.now()).as_secs_f64().max(0.0);
+                Duration::try_from_secs_f64(left / factor).unwrap_or(Duration::from_hours(1))
+            }
+        }
+    }
+
     /// The rule of the stepped clock: if nobody is busy, go to the earliest timer, exactly one, and say whom to wake.
     fn jump(&mut self) -> Option<oneshot::Sender<()>> {
         self.changes += 1;
-        if self.busy > 0 {
+        if self.busy > 0 || !matches!(self.ticking, Ticking::Stepped) {
             return None;
         }
         let ((at, _), timer) = self.timers.pop_first()?;
@@ -261,7 +297,7 @@ impl Drop for Busy {
 
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Clock").field("now", &self.now()).field("factor", &self.factor()).finish()
+        f.debug_struct("Clock").field("now", &self.now()).field("pace", &self.pace()).finish()
     }
 }
 
@@ -433,9 +469,9 @@ mod tests {
         let until = later(clock.now(), SignedDuration::from_mins(10));
         clock.sleep_until(until).await;
         assert!(clock.now() >= until);
-        assert_eq!(clock.factor(), Some(36_000.0));
-        assert_eq!(Clock::stepped(start()).factor(), None);
-        assert_eq!(Clock::scaled(start(), f64::NAN).factor(), Some(1.0));
+        assert_eq!(clock.pace(), Pace::Scaled(36_000.0));
+        assert_eq!(Clock::stepped(start()).pace(), Pace::Stepped);
+        assert_eq!(Clock::scaled(start(), f64::NAN).pace(), Pace::Scaled(1.0));
     }
 
     #[tokio::test]
@@ -448,5 +484,26 @@ mod tests {
         settle().await;
         clock.advance(SignedDuration::from_hours(11));
         sleeper.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_pace_may_change_while_somebody_waits() {
+        let clock = Clock::scaled(start(), 1.0);
+        let driver = clock.busy();
+        let sleeper = tokio::spawn({
+            let clock = clock.clone();
+            async move { clock.sleep_until(at(36_000_000)).await }
+        });
+        settle().await;
+        assert_eq!(clock.state().busy, 0, "whoever sleeps is idle at any pace");
+        clock.set_pace(Pace::Stepped);
+        sleeper.await.unwrap();
+        assert_eq!(clock.now(), at(36_000_000));
+        assert_eq!(clock.state().busy, 1);
+        clock.set_pace(Pace::Scaled(36_000.0));
+        clock.sleep_until(at(72_000_000)).await;
+        assert!(clock.now() >= at(72_000_000));
+        assert_eq!(clock.state().busy, 1);
+        drop(driver);
     }
 }

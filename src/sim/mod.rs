@@ -10,7 +10,7 @@
 //!
 //! - [`scenario`] reads a TOML file and makes a [`World`] at time zero of it;
 //! - [`world`] is that world: plain data, and how it changes as time goes by;
-//! - [`clock`] is what time it is in it, scaled or stepped;
+//! - [`clock`] is what time it is in it, scaled or stepped, and [`remote`] shares it with another process;
 //! - [`api`] serves Google's APIs, and `/_sim/` for whoever watches;
 //! - [`data_plane`] is what the services' visitors see;
 //! - [`fault`] is what goes wrong on request;
@@ -22,6 +22,7 @@ pub mod clock;
 pub mod data_plane;
 pub mod fault;
 mod listener;
+pub mod remote;
 pub mod scenario;
 mod tls;
 pub mod world;
@@ -36,7 +37,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use api::Shared;
-pub use clock::{Busy, Clock};
+pub use clock::{Busy, Clock, Pace};
+pub use remote::RemoteClock;
 pub use scenario::ScenarioError;
 pub use world::{SavedError, World};
 

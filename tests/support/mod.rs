@@ -219,6 +219,13 @@ impl Served {
         Served { _process: process, url }
     }
 
+    /// From now on nobody waits for anything: time jumps to whatever comes next.
+    pub fn hurry(&self) {
+        let (status, answer) =
+            self.call(reqwest::Method::POST, "/_sim/clock", Some(serde_json::json!({ "speed": "max" })));
+        assert_eq!(status, 200, "{answer}");
+    }
+
     pub fn get(&self, path: &str) -> Value {
         self.call(reqwest::Method::GET, path, None).1
     }

@@ -5,24 +5,27 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
+use axum::extract::{State, WebSocketUpgrade};
 use axum::http::header;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::{Answered, Shared, object};
+use crate::sim::clock::Pace;
 use crate::sim::fault::Fault;
+use crate::sim::remote;
 use crate::sim::world::refusal::{Code, Refusal};
 
 pub(super) fn routes() -> Router<Arc<Shared>> {
     Router::new()
         .route("/_sim/state", get(state))
         .route("/_sim/requests", get(requests))
-        .route("/_sim/clock", get(clock).post(advance))
+        .route("/_sim/clock", get(clock).post(set_clock))
+        .route("/_sim/clock/shared", get(share))
         .route("/_sim/faults", get(faults).post(inject).delete(clear))
         .route("/_sim/ca.pem", get(certificate))
 }
@@ -77,7 +80,7 @@ async fn state(State(shared): State<Arc<Shared>>) -> Answered {
     let hosts: Vec<&String> = world.services.values().flat_map(|service| &service.figures.hosts).collect();
     Ok(Json(json!({
         "now": world.now().to_string(),
-        "speed": shared.clock.factor(),
+        "speed": speed(shared.clock.pace()),
         "project": world.project(),
         "region": world.region(),
         "hosts": hosts,
@@ -119,12 +122,22 @@ async fn certificate(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
 }
 
 async fn clock(State(shared): State<Arc<Shared>>) -> Json<Value> {
-    Json(json!({ "now": shared.clock.now().to_string(), "speed": shared.clock.factor() }))
+    Json(json!({ "now": shared.clock.now().to_string(), "speed": speed(shared.clock.pace()) }))
 }
 
-/// `{"advance": "10m"}` moves the clock forward, on a stepped clock and on a scaled one.
-async fn advance(State(shared): State<Arc<Shared>>, body: Result<Bytes, BytesRejection>) -> Answered {
+/// `{"speed": 60}` or `{"speed": "max"}` changes how fast time passes; `{"advance": "10m"}` moves the clock forward at any
+/// speed.
+async fn set_clock(State(shared): State<Arc<Shared>>, body: Result<Bytes, BytesRejection>) -> Answered {
     let body = object(body)?;
+    if let Some(wanted) = body.get("speed") {
+        let pace = match (wanted.as_f64(), wanted.as_str()) {
+            (_, Some("max")) => Pace::Stepped,
+            (Some(factor), _) if factor > 0.0 => Pace::Scaled(factor),
+            _ => return Err(Refusal::invalid("speed", "speed must be a positive number or \"max\"").into()),
+        };
+        shared.clock.set_pace(pace);
+        return Ok(clock(State(shared)).await);
+    }
     let by = body
         .get("advance")
         .and_then(Value::as_str)
@@ -134,4 +147,16 @@ async fn advance(State(shared): State<Arc<Shared>>, body: Result<Bytes, BytesRej
     shared.clock.advance(by);
     shared.save(&shared.world()).map_err(|error| Refusal::new(Code::Internal, error.to_string()))?;
     Ok(clock(State(shared)).await)
+}
+
+fn speed(pace: Pace) -> Value {
+    match pace {
+        Pace::Scaled(factor) => json!(factor),
+        Pace::Stepped => json!("max"),
+    }
+}
+
+/// Another process takes part in this clock, for as long as the WebSocket is open.
+async fn share(State(shared): State<Arc<Shared>>, upgrade: WebSocketUpgrade) -> Response {
+    upgrade.on_upgrade(move |socket| remote::share(shared, socket))
 }
