@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::os::unix::fs::MetadataExt as _;
+use std::sync::Arc;
 
 use super::Approvals;
 use super::check::runbook;
@@ -13,7 +14,7 @@ use jiff::Timestamp;
 
 use crate::action::Messages;
 use crate::check::Checked;
-use crate::driver::{Came, Local, Rules, Signals, drive};
+use crate::driver::{Came, Local, Looks, Rules, Signals, drive};
 use crate::engine::{MACHINE, Run};
 use crate::journal::{Directory, Found, Journal, LockError, Locks as _, OpenError, Read, State};
 use crate::plan::Plan;
@@ -227,7 +228,7 @@ impl Session<'_> {
     pub(super) async fn work(self, state: &State, first: Event) -> Result<Exit, Trouble> {
         let Session { checked, connection, directory, journal, mut run, view, approvals, console, events } = self;
         let failed = |error: &dyn std::error::Error| Trouble::from_error(Exit::Failed, error);
-        let probes = connection.probes(checked.runbook())?;
+        let probes = Arc::new(connection.probes(checked.runbook())?);
         let mut local = Local {
             directory: directory.clone(),
             journal,
@@ -235,6 +236,7 @@ impl Session<'_> {
             kinds: connection.kinds_of(checked.runbook()),
             writer: connection.writer().await?,
             probes,
+            looks: Looks::default(),
             clock: connection.clock.clone(),
             rules: Rules {
                 yes: approvals.yes,

@@ -71,6 +71,7 @@ impl Rules {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gate::Fault;
     use crate::run::{Failure, TaskId, Work};
 
     fn nobody() -> View {
@@ -101,7 +102,7 @@ mod tests {
     fn with_nobody_to_ask_a_failure_stops_and_leaves_everything() {
         let question = Question::Failed {
             task: TaskId::of_step("t"),
-            failure: Box::new(Failure::Gate { why: "503".to_owned() }),
+            failure: Box::new(Failure::Gate { why: "503".to_owned(), fault: Fault::Unhealthy }),
             policy: OnFailure::Ask,
             retry: true,
         };

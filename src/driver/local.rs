@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::ask::{Answer, Asker, Rules};
 use super::durable::{CannotTell, Durable};
+use super::looks::{Ended, For, Looks};
 use super::signal::Signals;
 use crate::action::Messages;
 use crate::clock::{Clock, later};
@@ -44,7 +45,9 @@ pub struct Local {
     /// What it takes to change them.
     pub writer: Writer,
     /// The probes.
-    pub probes: Probes,
+    pub probes: Arc<Probes>,
+    /// What is being looked at.
+    pub looks: Looks,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// What was agreed beforehand.
@@ -71,7 +74,9 @@ impl Durable for Local {
         {
             return Ok(vec![self.record(Event::StopAsked { by })?]);
         }
-        let Local { view, kinds, writer, probes, clock, rules, messages, asker, reporter, signals, .. } = self;
+        let Local { view, kinds, writer, probes, clock, rules, messages, asker, reporter, signals, looks, .. } = self;
+        let wanted: Vec<(For, String)> = wave.iter().filter_map(look).collect();
+        looks.want(&wanted, probes, clock);
         let mut hands = Hands {
             view,
             kinds,
@@ -86,7 +91,7 @@ impl Durable for Local {
         let mut stop: Option<String> = None;
         let events = {
             let must_end = wave.iter().any(|effect| matches!(effect, Effect::Write { .. }));
-            let work = hands.perform(wave);
+            let work = hands.perform(wave, looks);
             pin_mut!(work);
             loop {
                 let signal = signals.next();
@@ -136,6 +141,15 @@ impl Local {
     }
 }
 
+/// The look that an effect asks for.
+fn look(effect: &Effect) -> Option<(For, String)> {
+    match effect {
+        Effect::Probe { task, probe } => Some((For::Gate(task.clone()), probe.clone())),
+        Effect::Watch { probe } => Some((For::Guard, probe.clone())),
+        _ => None,
+    }
+}
+
 /// What effects are carried out with.
 struct Hands<'a> {
     view: &'a View,
@@ -151,12 +165,39 @@ struct Hands<'a> {
 
 impl Hands<'_> {
     /// Carries out a wave. No events: nothing happened but time.
-    async fn perform(&mut self, wave: Vec<Effect>) -> Result<Vec<Event>, CannotTell> {
+    async fn perform(&mut self, wave: Vec<Effect>, looks: &mut Looks) -> Result<Vec<Event>, CannotTell> {
+        let until =
+            wave.iter().find_map(|effect| if let Effect::Wait { until } = effect { Some(*until) } else { None });
+        let (events, mut ended) = looks.beside(self.act(wave)).await;
+        let mut events = events?;
+        if events.is_empty() && ended.is_empty() {
+            match until {
+                Some(until) if looks.is_empty() => self.clock.sleep_until(until).await,
+                None if looks.is_empty() => {}
+                None => ended = looks.next().await,
+                Some(until) => {
+                    let (look, wait) = (looks.next(), self.clock.sleep_until(until));
+                    pin_mut!(look);
+                    if let Either::Left((looked, wait)) = select(look, wait).await {
+                        // Awake again before the look's own line of work is let go of.
+                        drop(wait);
+                        ended = looked;
+                    }
+                }
+            }
+        }
+        events.extend(ended.into_iter().map(|Ended { watcher, probe, observation, .. }| match watcher {
+            For::Gate(task) => Event::Observed { task, probe, observation },
+            For::Guard => Event::Watched { probe, observation },
+        }));
+        Ok(events)
+    }
+
+    /// Carries out what is not waiting and looking.
+    async fn act(&mut self, wave: Vec<Effect>) -> Result<Vec<Event>, CannotTell> {
         let mut events = Vec::new();
-        let (mut samples, mut watched) = (Vec::new(), Vec::new());
         for effect in wave {
             match effect {
-                Effect::Probe { task, probe } => samples.push((task, probe)),
                 Effect::Ask(question) => events.push(self.ask(question).await?),
                 Effect::Pass { task } => events.push(Event::Unchanged { task }),
                 Effect::Announce { op } => events.push(Event::Intended { op }),
@@ -171,27 +212,12 @@ impl Hands<'_> {
                     events.push(Event::Waited { task });
                 }
                 Effect::Notify { task } => events.push(self.notify(task).await),
-                Effect::Watch { probe } => watched.push(probe),
                 Effect::Compare { applied } => events.push(self.compare(applied).await),
-                Effect::Wait { until } => self.clock.sleep_until(until).await,
                 Effect::End(ending) => events.push(Event::Ended { ending }),
-                Effect::Park => {}
+                Effect::Park | Effect::Wait { .. } | Effect::Probe { .. } | Effect::Watch { .. } => {}
             }
         }
-        events.extend(self.sample(samples, watched).await);
         Ok(events)
-    }
-
-    /// Looks for the gate and for the guards at once.
-    async fn sample(&self, samples: Vec<(TaskId, String)>, watched: Vec<String>) -> Vec<Event> {
-        let (tasks, mut probes): (Vec<_>, Vec<_>) = samples.into_iter().unzip();
-        probes.extend(watched);
-        let mut tasks = tasks.into_iter();
-        let event = |(probe, observation)| match tasks.next() {
-            Some(task) => Event::Observed { task, probe, observation },
-            None => Event::Watched { probe, observation },
-        };
-        self.probes.observe_all(probes).await.into_iter().map(event).collect()
     }
 
     /// Looks whether what a task rests on is so: every probe that it names is looked at once.

@@ -8,10 +8,12 @@ mod ask;
 mod drive;
 mod durable;
 mod local;
+mod looks;
 mod signal;
 
 pub use ask::{Answer, Asker, Rules};
 pub use drive::{Came, drive};
 pub use durable::{CannotTell, Durable};
 pub use local::Local;
+pub use looks::Looks;
 pub use signal::Signals;

@@ -67,13 +67,8 @@ fn operator() -> Operator {
 }
 
 fn tasks() -> Vec<Task> {
-    let rule = Rule {
-        healthy: vec!["probe".to_owned()],
-        hold: Duration::from_secs(2),
-        every: Duration::from_secs(1),
-        timeout: Duration::from_secs(4),
-        max_failure_rate: None,
-    };
+    let seconds = Duration::from_secs;
+    let rule = Rule::of(vec!["probe".to_owned()], seconds(2), seconds(1), seconds(4));
     let task = |n: usize| Task {
         change: Some(Change {
             resource: format!("k/p/r/r{n}").parse().unwrap(),
@@ -220,7 +215,7 @@ impl World {
                 Event::Required { task: task.clone(), found }
             }
             Effect::Watch { probe } => {
-                let observation = Observation { health: Health::Healthy, facts: BTreeMap::new() };
+                let observation = Observation::of(Health::Healthy);
                 Event::Watched { probe: probe.clone(), observation }
             }
             Effect::Compare { applied } => {
@@ -240,7 +235,7 @@ impl World {
             Effect::Probe { task, probe } => {
                 let sick = self.trouble.gate == Some(number(task));
                 let health = if sick { Health::Unhealthy { why: "503".to_owned() } } else { Health::Healthy };
-                let observation = Observation { health, facts: BTreeMap::new() };
+                let observation = Observation::of(health);
                 Event::Observed { task: task.clone(), probe: probe.clone(), observation }
             }
             Effect::CloseGate { task, outcome } => Event::GateClosed { task: task.clone(), outcome: outcome.clone() },
@@ -295,7 +290,9 @@ impl Story {
             if wave.is_empty() {
                 return true;
             }
-            for effect in wave {
+            // Looks take no time here, so there is nothing to wait for beside them.
+            let looks = wave.iter().any(|effect| matches!(effect, Effect::Probe { .. } | Effect::Watch { .. }));
+            for effect in wave.into_iter().filter(|effect| !(looks && matches!(effect, Effect::Wait { .. }))) {
                 if let Effect::Wait { until } = effect {
                     assert!(until > self.now, "a wait that does not wait");
                     waits += 1;

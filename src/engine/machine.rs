@@ -42,7 +42,7 @@ use serde_json::Value;
 use super::effect::Effect;
 use super::watch::Watch;
 use crate::clock::later;
-use crate::gate::{Gate, Rule, Verdict};
+use crate::gate::{Fault, Gate, Rule, Verdict};
 use crate::run::{
     Change, Choice, Ending, Entry, Event, Failure, GateOutcome, Left, OnFailure, OpId, Question, Refusal, Requirement,
     ResourceId, Reversibility, Task, TaskId, Trip, Way, Work, covers,
@@ -244,7 +244,7 @@ impl Run {
                     Effect::Ask(Question::Failed {
                         task: task.id.clone(),
                         failure: Box::new(failure.clone()),
-                        policy: task.on_failure,
+                        policy: policy(failure, task.on_failure),
                         retry: retry.is_some(),
                     })
                 })
@@ -324,17 +324,18 @@ impl Run {
         if compares && self.watch.compares(now) {
             due.push(Effect::Compare { applied });
         }
-        let (Some(Effect::Wait { until } | Effect::Rest { until, .. }), 1) = (wave.first(), wave.len()) else {
-            return wave.into_iter().chain(due).collect();
+        let waits = |effect: &Effect| match effect {
+            Effect::Wait { until } | Effect::Rest { until, .. } => Some(*until),
+            _ => None,
         };
-        if !due.is_empty() {
-            return due;
+        let Some(until) = wave.iter().find_map(waits) else { return wave.into_iter().chain(due).collect() };
+        let next = [self.watch.wake(now), self.watch.next_comparison().filter(|next| compares && *next > now)];
+        let soonest = next.into_iter().flatten().fold(until, Timestamp::min);
+        if due.is_empty() && soonest == until {
+            return wave;
         }
-        let next = [self.watch.wake(), self.watch.next_comparison().filter(|_| compares)];
-        match next.into_iter().flatten().min() {
-            Some(next) if next < *until => vec![Effect::Wait { until: next }],
-            _ => wave,
-        }
+        let looks = wave.into_iter().filter(|effect| waits(effect).is_none());
+        looks.chain(due).chain([Effect::Wait { until: soonest }]).collect()
     }
 
     /// What each resource was last made by this run.
@@ -547,8 +548,8 @@ impl Run {
                     self.unproven.retain(|unproven| *unproven != cursor);
                     self.turn_to_next_undo();
                 }
-                (_, GateOutcome::Failed { why }) => {
-                    self.give_up(Failure::Gate { why: why.clone() }, Some(Retry::Gate));
+                (_, GateOutcome::Failed { why, fault }) => {
+                    self.give_up(Failure::Gate { why: why.clone(), fault: *fault }, Some(Retry::Gate));
                 }
             },
             _ => return false,
@@ -943,11 +944,21 @@ fn next_of_gate(task: &TaskId, gate: &Gate, now: Timestamp) -> Vec<Effect> {
     let close = |outcome| vec![Effect::CloseGate { task: task.clone(), outcome }];
     match gate.verdict(now) {
         Verdict::Passed(proof) => close(GateOutcome::Passed { proof }),
-        Verdict::Failed { why } => close(GateOutcome::Failed { why }),
-        Verdict::Open(_) => match gate.due(now) {
-            due if due.is_empty() => vec![Effect::Wait { until: gate.wake(now) }],
-            due => due.into_iter().map(|probe| Effect::Probe { task: task.clone(), probe }).collect(),
-        },
+        Verdict::Failed { fault, why } => close(GateOutcome::Failed { why, fault }),
+        // Each probe keeps its own time: the next look of one does not wait for the end of another's.
+        Verdict::Open(_) => {
+            let looks = gate.due(now).into_iter().map(|probe| Effect::Probe { task: task.clone(), probe });
+            looks.chain([Effect::Wait { until: gate.wake(now) }]).collect()
+        }
+    }
+}
+
+/// What to do about a failure. To roll back because nobody knows how the patient is could hurt a healthy one: that is
+/// for a person to say.
+fn policy(failure: &Failure, wanted: OnFailure) -> OnFailure {
+    match failure {
+        Failure::Gate { fault: Fault::Unknown | Fault::Broken, .. } if wanted == OnFailure::Rollback => OnFailure::Ask,
+        _ => wanted,
     }
 }
 

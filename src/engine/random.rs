@@ -49,13 +49,8 @@ fn shape() -> impl Strategy<Value = Shape> {
 
 fn work(shapes: &[Shape]) -> Work {
     let rule = |is: bool| {
-        is.then(|| Rule {
-            healthy: vec!["probe".to_owned()],
-            hold: Duration::from_secs(2),
-            every: Duration::from_secs(1),
-            timeout: Duration::from_secs(4),
-            max_failure_rate: None,
-        })
+        let seconds = Duration::from_secs;
+        is.then(|| Rule::of(vec!["probe".to_owned()], seconds(2), seconds(1), seconds(4)))
     };
     let mut sizes = [0; 3];
     let task = |(n, shape): (usize, &Shape)| {
@@ -154,7 +149,7 @@ impl World {
                 30..=39 => Health::Unknown { why: "no answer".to_owned() },
                 _ => Health::Healthy,
             };
-            Observation { health, facts: BTreeMap::new() }
+            Observation::of(health)
         };
         vec![match effect {
             Effect::Ask(question) => {
@@ -250,7 +245,9 @@ fn tell(shapes: &[Shape], dice: Vec<u8>, crash: usize) -> (Vec<Entry>, World) {
         if wave.is_empty() {
             return (journal, world);
         }
-        for effect in wave {
+        // Looks take no time here, so there is nothing to wait for beside them.
+        let looks = wave.iter().any(|effect| matches!(effect, Effect::Probe { .. } | Effect::Watch { .. }));
+        for effect in wave.into_iter().filter(|effect| !(looks && matches!(effect, Effect::Wait { .. }))) {
             if let Effect::Wait { until } | Effect::Rest { until, .. } = &effect {
                 now = (*until).max(now);
             }

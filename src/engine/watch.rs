@@ -43,9 +43,9 @@ impl Watch {
         due.map(|watched| watched.guard.probe.clone()).collect()
     }
 
-    /// When the next look is due.
-    pub(super) fn wake(&self) -> Option<Timestamp> {
-        self.active().map(|watched| watched.next().unwrap_or(Timestamp::MIN)).min()
+    /// When the next look is due that is not due now.
+    pub(super) fn wake(&self, now: Timestamp) -> Option<Timestamp> {
+        self.active().filter_map(Watched::next).filter(|next| *next > now).min()
     }
 
     /// Whether it is time to look at what was applied.
@@ -79,7 +79,7 @@ impl Watch {
                     return Some((watched.guard.clone(), why.clone()));
                 }
             }
-            Health::Unhealthy { .. } | Health::Unknown { .. } => {}
+            Health::Unhealthy { .. } | Health::Unknown { .. } | Health::Broken { .. } => {}
         }
         None
     }

@@ -80,7 +80,7 @@ fn table(samples: &BTreeMap<String, Observation>) -> Fact {
         let fields = BTreeMap::from([
             ("healthy".to_owned(), is(sample.health == Health::Healthy)),
             ("unhealthy".to_owned(), is(matches!(sample.health, Health::Unhealthy { .. }))),
-            ("unknown".to_owned(), is(matches!(sample.health, Health::Unknown { .. }))),
+            ("unknown".to_owned(), is(matches!(sample.health, Health::Unknown { .. } | Health::Broken { .. }))),
             ("observation".to_owned(), Fact::Table(seen.collect())),
         ]);
         (name.clone(), Fact::Table(fields))

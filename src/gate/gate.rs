@@ -1,17 +1,59 @@
 //! A gate is three functions of what was seen: what is due, what is the verdict, when to look again.
 
+use std::collections::VecDeque;
+use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
-use super::bound::{Bound, samples_needed};
+use super::bound::{Bound, samples_in, samples_needed};
+use super::latency::Latencies;
 use super::observation::{Health, Observation};
-use super::rule::Rule;
+use super::rule::{Percentiles, Rule};
 use crate::clock::{between, later, words};
 
-/// How much later than due a sample may come before the time between counts as not watched. It covers a
-/// slow answer; a suspended laptop or a jump of the clock is longer.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// What a gate proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// The samples of the probe that had the fewest.
+    #[serde(flatten)]
+    pub bound: Bound,
+    /// How long the answers took of the probe that answered slowest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Percentiles>,
+}
+
+impl fmt::Display for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.bound)?;
+        // Of few samples a high percentile is only the slowest.
+        let enough = |needed: u32| self.bound.samples >= needed;
+        match self.latency {
+            Some(Percentiles { p50, p95, p99 }) if enough(2) => {
+                let shown = Percentiles { p50, p95: p95.filter(|_| enough(20)), p99: p99.filter(|_| enough(100)) };
+                write!(f, ", {shown}")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// In what way a gate did not pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// Something was seen that is not health.
+    #[default]
+    Unhealthy,
+    /// Too little was seen to say.
+    Unknown,
+    /// A probe could not look at all.
+    Broken,
+}
+
+/// How much more often than `every` a probe is looked at that something may change of any moment.
+const HURRY: u32 = 4;
 
 /// An open gate.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,14 +67,35 @@ pub struct Gate {
 #[derive(Clone, Debug, PartialEq)]
 struct Watched {
     name: String,
-    last: Option<(Timestamp, Health)>,
-    /// Since when it has been healthy without a gap, and in how many samples.
-    streak: Option<Streak>,
+    last: Option<Last>,
+    /// All samples that it ever gave.
+    samples: u32,
+    streak: Streak,
+    latencies: Latencies,
+    /// How many of its last samples in a row were of the same health.
+    alike: u32,
+    /// How often it changed between healthy and not.
+    flaps: u32,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
+struct Last {
+    at: Timestamp,
+    took: Duration,
+    health: Health,
+}
+
+/// The latest samples of which no more than are tolerated were not healthy: runs of healthy ones, with one that was not
+/// between each two.
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Streak {
-    since: Timestamp,
+    runs: VecDeque<Healthy>,
+}
+
+/// Healthy samples one after another.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Healthy {
+    since: Option<Timestamp>,
     samples: u32,
 }
 
@@ -42,9 +105,11 @@ pub enum Verdict {
     /// Not yet.
     Open(Progress),
     /// Healthy for long enough.
-    Passed(Bound),
-    /// Not healthy in time, or no longer able to be.
+    Passed(Proof),
+    /// Not healthy in time, or no longer able to be, or not to be told.
     Failed {
+        /// In what way.
+        fault: Fault,
         /// Why, probe by probe.
         why: String,
     },
@@ -53,12 +118,16 @@ pub enum Verdict {
 /// How far an open gate is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Progress {
-    /// How long all probes have been healthy without a gap.
+    /// How long all probes have been healthy.
     pub healthy_for: Duration,
     /// How long they must be.
     pub needed: Duration,
-    /// Samples of the current streak, of the probe that has the fewest.
-    pub samples: u32,
+    /// What the samples so far prove, of the probe that has the fewest.
+    pub bound: Bound,
+    /// About how many samples it takes.
+    pub samples_needed: u32,
+    /// How long the answers take of the probe that answers slowest.
+    pub latency: Option<Percentiles>,
     /// What keeps the gate shut right now, if something does: the probe and its words.
     pub trouble: Option<(String, String)>,
 }
@@ -66,67 +135,64 @@ pub struct Progress {
 impl Gate {
     /// Opens a gate: nothing seen before this moment counts.
     pub fn open(rule: Rule, at: Timestamp) -> Gate {
-        let probes = rule.healthy.iter().map(|name| Watched { name: name.clone(), last: None, streak: None }).collect();
+        let watched = |name: &String| Watched {
+            name: name.clone(),
+            last: None,
+            samples: 0,
+            streak: Streak::default(),
+            latencies: Latencies::over(rule.hold),
+            alike: 0,
+            flaps: 0,
+        };
+        let probes = rule.healthy.iter().map(watched).collect();
         Gate { rule, opened: at, probes }
     }
 
     /// Takes a sample.
     pub fn see(&mut self, probe: &str, observation: &Observation, at: Timestamp) {
-        let longest_gap = self.longest_gap();
+        let longest_gap = self.longest_gap(probe);
         for watched in self.probes.iter_mut().filter(|watched| watched.name == probe) {
-            let unwatched = watched.last.as_ref().is_some_and(|(last, _)| between(*last, at) > longest_gap);
-            watched.streak = match (&observation.health, watched.streak) {
-                (Health::Healthy, Some(streak)) if !unwatched => {
-                    Some(Streak { samples: streak.samples.saturating_add(1), ..streak })
-                }
-                (Health::Healthy, _) => Some(Streak { since: at, samples: 1 }),
-                _ => None,
-            };
-            watched.last = Some((at, observation.health.clone()));
+            watched.see(observation, at, longest_gap, self.rule.tolerate);
         }
     }
 
     /// The probes to sample now.
     pub fn due(&self, now: Timestamp) -> Vec<String> {
-        let due = |watched: &&Watched| self.next_sample(watched).is_none_or(|at| at <= now);
-        self.probes.iter().filter(due).map(|watched| watched.name.clone()).collect()
+        let due = self.probes.iter().filter(|watched| self.next_sample(watched) <= now);
+        due.map(|watched| watched.name.clone()).collect()
     }
 
-    /// When something can change without anybody doing anything: the next sample or the time-out.
+    /// When something can change without a look that is due now: the next sample or the time-out.
     pub fn wake(&self, now: Timestamp) -> Timestamp {
-        let next = self.probes.iter().filter_map(|watched| self.next_sample(watched)).min();
+        let next = self.probes.iter().map(|watched| self.next_sample(watched)).filter(|next| *next > now).min();
         next.map_or(self.deadline(), |next| next.min(self.deadline())).max(now)
     }
 
     /// What the gate says now.
     pub fn verdict(&self, now: Timestamp) -> Verdict {
-        let healthy_for = self.probes.iter().map(Watched::healthy_for).min().unwrap_or_default();
-        let samples = self.probes.iter().map(Watched::samples).min().unwrap_or_default();
-        let needed = self.samples_needed();
-        let watched = self.probes.iter().all(|watched| self.is_watched(watched, now));
-        if watched && samples >= needed && healthy_for >= self.rule.hold {
-            return Verdict::Passed(Bound { samples });
+        let progress = self.progress();
+        if self.probes.iter().all(|watched| self.is_proven(watched, now)) {
+            return Verdict::Passed(Proof { bound: progress.bound, latency: progress.latency });
+        }
+        if let Some((fault, why)) = self.probes.iter().find_map(|watched| self.beyond_limits(watched)) {
+            return Verdict::Failed { fault, why: format!("{why}: {}", self.state_of_probes()) };
         }
         if now >= self.deadline() {
-            return Verdict::Failed {
-                why: format!("not healthy within {}: {}", words(self.rule.timeout), self.state_of_probes()),
-            };
+            let why = format!("not healthy within {}: {}", words(self.rule.timeout), self.state_of_probes());
+            return Verdict::Failed { fault: self.fault(), why };
         }
-        if let Some(hopeless) =
-            self.probes.iter().find(|watched| self.earliest_pass(watched, needed, now) > self.deadline())
-        {
-            return Verdict::Failed {
-                why: format!(
-                    "`{}` can no longer be healthy for {} before the time-out of {}: {}",
-                    hopeless.name,
-                    words(self.rule.hold),
-                    words(self.rule.timeout),
-                    self.state_of_probes()
-                ),
-            };
+        let hopeless = |watched: &&Watched| self.earliest_pass(watched, now) > self.deadline();
+        if let Some(hopeless) = self.probes.iter().find(hopeless) {
+            let why = format!(
+                "`{}` can no longer be healthy for {} before the time-out of {}: {}",
+                hopeless.name,
+                words(self.rule.hold),
+                words(self.rule.timeout),
+                self.state_of_probes()
+            );
+            return Verdict::Failed { fault: self.fault(), why };
         }
-        let trouble = self.probes.iter().find_map(Watched::trouble);
-        Verdict::Open(Progress { healthy_for, needed: self.rule.hold, samples, trouble })
+        Verdict::Open(progress)
     }
 
     /// The moment at which the gate gives up.
@@ -134,83 +200,252 @@ impl Gate {
         later(self.opened, self.rule.timeout)
     }
 
-    fn longest_gap(&self) -> Duration {
-        self.rule.every.saturating_add(PATIENCE)
+    fn progress(&self) -> Progress {
+        let weakest = self.probes.iter().map(|watched| watched.streak.bound());
+        let weakest = weakest.max_by(|a, b| a.rate().total_cmp(&b.rate())).unwrap_or(Bound::healthy(0));
+        let latencies = self.probes.iter().filter_map(|watched| watched.latencies.percentiles());
+        Progress {
+            healthy_for: self.probes.iter().map(Watched::healthy_for).min().unwrap_or_default(),
+            needed: self.rule.hold,
+            bound: weakest,
+            samples_needed: samples_in(self.rule.hold, self.rule.every)
+                .samples
+                .max(self.samples_needed(weakest.failures)),
+            latency: latencies.max_by_key(|latency| latency.p95),
+            trouble: self.probes.iter().find_map(|watched| self.trouble(watched)),
+        }
+    }
+
+    /// Whether this probe has shown what the rule asks.
+    fn is_proven(&self, watched: &Watched, now: Timestamp) -> bool {
+        let bound = watched.streak.bound();
+        self.is_watched(watched, now)
+            && watched.is_healthy()
+            && watched.healthy_for() >= self.rule.hold
+            && bound.samples >= self.samples_needed(bound.failures)
+            && self.too_slow(watched).is_none()
+    }
+
+    fn longest_gap(&self, probe: &str) -> Duration {
+        self.rule.every.saturating_add(self.rule.sight(probe).within)
     }
 
     /// Whether the probe's last sample still speaks for now.
     fn is_watched(&self, watched: &Watched, now: Timestamp) -> bool {
-        watched.last.as_ref().is_some_and(|(last, _)| between(*last, now) <= self.longest_gap())
+        watched.last.as_ref().is_some_and(|last| between(last.at, now) <= self.longest_gap(&watched.name))
     }
 
-    fn samples_needed(&self) -> u32 {
-        self.rule.max_failure_rate.map_or(1, |rate| samples_needed(rate).unwrap_or(u32::MAX))
+    fn samples_needed(&self, failures: u32) -> u32 {
+        let needed = self.rule.max_failure_rate.map(|rate| samples_needed(rate, failures).unwrap_or(u32::MAX));
+        needed.unwrap_or(1)
     }
 
-    fn next_sample(&self, watched: &Watched) -> Option<Timestamp> {
-        watched.last.as_ref().map(|(last, _)| later(*last, self.rule.every))
+    /// The percentile that is over its limit, in words.
+    fn too_slow(&self, watched: &Watched) -> Option<String> {
+        let seen = watched.latencies.percentiles();
+        self.rule.latency.each().find_map(|(name, _, limit)| {
+            let seen = seen.and_then(|seen| seen.each().find(|(known, ..)| *known == name));
+            match seen {
+                Some((_, _, figure)) if figure <= limit => None,
+                Some((_, _, figure)) => Some(format!("{name} is {}, not within {}", words(figure), words(limit))),
+                None => Some(format!("its {name} is not known: it does not say how long an answer takes")),
+            }
+        })
+    }
+
+    /// When to look next: `every` after the last look began, a little earlier each time so that probes of one rhythm do
+    /// not all look at once; never while a look is under way, for the next one is reckoned from its end.
+    fn next_sample(&self, watched: &Watched) -> Timestamp {
+        let Some(last) = &watched.last else { return self.opened };
+        let every = if self.hurries(watched, last) { self.rule.every / HURRY } else { self.rule.every };
+        let early = every.mul_f64(jitter(&watched.name, watched.samples));
+        later(last.at, every.saturating_sub(early).saturating_sub(last.took))
+    }
+
+    /// Whether the next look may come sooner: it is worth it, and the budget has it.
+    ///
+    /// A plain poll takes `(time until healthy + hold) / every` looks. Those of `hold` are still to be taken.
+    fn hurries(&self, watched: &Watched, last: &Last) -> bool {
+        if self.rule.request_budget <= 1 || last.health == Health::Healthy || !self.rule.sight(&watched.name).hurried {
+            return false;
+        }
+        let every = self.rule.every.as_secs_f64();
+        let later = self.rule.hold.as_secs_f64() / every;
+        let plain = between(self.opened, last.at).as_secs_f64() / every + later;
+        f64::from(watched.samples) + 1.0 + later <= f64::from(self.rule.request_budget) * plain
     }
 
     /// The first moment at which this probe could have shown enough, if every sample from now on is healthy.
-    fn earliest_pass(&self, watched: &Watched, needed: u32, now: Timestamp) -> Timestamp {
-        let next = self.next_sample(watched).unwrap_or(now).max(now);
-        let (since, samples) = watched.streak.map_or((next, 0), |streak| (streak.since, streak.samples));
-        let missing = needed.saturating_sub(samples);
-        let by_samples = later(next, self.rule.every.saturating_mul(missing.saturating_sub(1)));
+    fn earliest_pass(&self, watched: &Watched, now: Timestamp) -> Timestamp {
+        let next = self.next_sample(watched).max(now);
+        let bound = watched.streak.bound();
+        let since = watched.streak.since().unwrap_or(next);
+        let missing = self.samples_needed(bound.failures).saturating_sub(bound.samples);
+        // Samples come a little earlier than `every`, and more often while there is trouble: this is the earliest.
+        let shortest = if self.rule.request_budget > 1 { self.rule.every / HURRY } else { self.rule.every };
+        let shortest = shortest.mul_f64(1.0 - JITTER);
+        let by_samples = later(next, shortest.saturating_mul(missing.saturating_sub(1)));
         later(since, self.rule.hold).max(by_samples)
+    }
+
+    /// What is more than the rule allows before the time-out.
+    fn beyond_limits(&self, watched: &Watched) -> Option<(Fault, String)> {
+        let limits = &self.rule.limits;
+        if let Some(most) = limits.flaps.filter(|most| watched.flaps > *most) {
+            let why = format!(
+                "`{}` changed between healthy and not {} times, {most} are allowed",
+                watched.name, watched.flaps
+            );
+            return Some((Fault::Unhealthy, why));
+        }
+        let (fault, limit) = match watched.last.as_ref()?.health {
+            Health::Healthy => return None,
+            Health::Unhealthy { .. } => (Fault::Unhealthy, limits.unhealthy?),
+            Health::Unknown { .. } => (Fault::Unknown, limits.unknown?),
+            Health::Broken { .. } => (Fault::Broken, limits.broken),
+        };
+        let word = watched.last.as_ref()?.health.word();
+        (watched.alike >= limit)
+            .then(|| (fault, format!("`{}` was {word} {} times in a row", watched.name, watched.alike)))
+    }
+
+    /// In what way it is not healthy now.
+    fn fault(&self) -> Fault {
+        let is = |sought: fn(&Health) -> bool| {
+            self.probes.iter().any(|watched| watched.last.as_ref().is_some_and(|last| sought(&last.health)))
+        };
+        let unseen = self.probes.iter().any(|watched| watched.last.is_none());
+        if is(|health| matches!(health, Health::Unhealthy { .. })) {
+            Fault::Unhealthy
+        } else if is(|health| matches!(health, Health::Broken { .. })) {
+            Fault::Broken
+        } else if unseen || is(|health| matches!(health, Health::Unknown { .. })) || self.has_too_few_samples() {
+            Fault::Unknown
+        } else {
+            Fault::Unhealthy
+        }
+    }
+
+    /// Whether all is well but for the number of samples.
+    fn has_too_few_samples(&self) -> bool {
+        self.probes.iter().all(|watched| watched.flaps == 0 && self.too_slow(watched).is_none())
     }
 
     fn state_of_probes(&self) -> String {
         let words = self.probes.iter().map(|watched| match &watched.last {
             None => format!("`{}` was never seen", watched.name),
-            Some((_, Health::Healthy)) => {
-                format!("`{}` is healthy, for {}", watched.name, words(watched.healthy_for()))
+            Some(Last { health: Health::Healthy, .. }) => {
+                let slow = self.too_slow(watched).map(|slow| format!(", but {slow}")).unwrap_or_default();
+                let flapping =
+                    if watched.flaps > 2 { format!(", after {} changes", watched.flaps) } else { String::new() };
+                format!("`{}` is healthy, for {}{slow}{flapping}", watched.name, words(watched.healthy_for()))
             }
-            Some((_, Health::Unhealthy { why })) => format!("`{}` is unhealthy: {why}", watched.name),
-            Some((_, Health::Unknown { why })) => format!("`{}` is unknown: {why}", watched.name),
+            Some(Last { health, .. }) => {
+                let why = health.why().unwrap_or_default();
+                format!("`{}` is {}: {why}", watched.name, health.word())
+            }
         });
         words.collect::<Vec<_>>().join("; ")
+    }
+
+    fn trouble(&self, watched: &Watched) -> Option<(String, String)> {
+        let words = match &watched.last.as_ref()?.health {
+            Health::Healthy => self.too_slow(watched).filter(|_| !self.rule.hold.is_zero())?,
+            Health::Unhealthy { why } => why.clone(),
+            other => format!("{}: {}", other.word(), other.why().unwrap_or_default()),
+        };
+        Some((watched.name.clone(), words))
     }
 }
 
 impl Watched {
-    fn samples(&self) -> u32 {
-        self.streak.map_or(0, |streak| streak.samples)
-    }
-
-    /// From the first to the last healthy sample of the streak: time after the last one was not watched.
-    fn healthy_for(&self) -> Duration {
-        match (self.streak, &self.last) {
-            (Some(streak), Some((last, _))) => between(streak.since, *last),
-            _ => Duration::ZERO,
+    fn see(&mut self, observation: &Observation, at: Timestamp, longest_gap: Duration, tolerate: u32) {
+        if self.last.as_ref().is_some_and(|last| between(last.at, at) > longest_gap) {
+            self.streak = Streak::default();
+            self.latencies.clear();
         }
+        let was = self.last.as_ref().map(|last| &last.health);
+        let is_healthy = observation.health == Health::Healthy;
+        let alike = was.is_some_and(|was| std::mem::discriminant(was) == std::mem::discriminant(&observation.health));
+        self.alike = if alike { self.alike.saturating_add(1) } else { 1 };
+        if was.is_some_and(|was| (*was == Health::Healthy) != is_healthy) {
+            self.flaps = self.flaps.saturating_add(1);
+        }
+        self.streak.take(is_healthy, at, tolerate);
+        if self.streak.runs.is_empty() {
+            self.latencies.clear();
+        } else if let Some(latency) = observation.latency() {
+            self.latencies.record(latency, at);
+        }
+        self.samples = self.samples.saturating_add(1);
+        self.last = Some(Last { at, took: observation.took, health: observation.health.clone() });
     }
 
-    fn trouble(&self) -> Option<(String, String)> {
-        match &self.last {
-            Some((_, Health::Unhealthy { why })) => Some((self.name.clone(), why.clone())),
-            Some((_, Health::Unknown { why })) => Some((self.name.clone(), format!("unknown: {why}"))),
-            Some((_, Health::Healthy)) | None => None,
+    fn is_healthy(&self) -> bool {
+        self.last.as_ref().is_some_and(|last| last.health == Health::Healthy)
+    }
+
+    /// From the first to the last sample of the streak: time after the last one was not watched.
+    fn healthy_for(&self) -> Duration {
+        match (self.streak.since(), &self.last) {
+            (Some(since), Some(last)) => between(since, last.at),
+            _ => Duration::ZERO,
         }
     }
 }
 
+impl Streak {
+    fn take(&mut self, is_healthy: bool, at: Timestamp, tolerate: u32) {
+        if is_healthy {
+            if self.runs.is_empty() {
+                self.runs.push_back(Healthy::default());
+            }
+            if let Some(run) = self.runs.back_mut() {
+                run.since.get_or_insert(at);
+                run.samples = run.samples.saturating_add(1);
+            }
+            return;
+        }
+        self.runs.push_back(Healthy::default());
+        // Nothing begins with what was not healthy.
+        let most = usize::try_from(tolerate).unwrap_or(usize::MAX).saturating_add(1);
+        while self.runs.len() > most || self.runs.front().is_some_and(|first| first.samples == 0) {
+            self.runs.pop_front();
+        }
+    }
+
+    fn since(&self) -> Option<Timestamp> {
+        self.runs.front()?.since
+    }
+
+    fn bound(&self) -> Bound {
+        let failures = u32::try_from(self.runs.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        let healthy = self.runs.iter().fold(0_u32, |sum, run| sum.saturating_add(run.samples));
+        Bound { samples: healthy.saturating_add(failures), failures }
+    }
+}
+
+/// The greatest part of its interval that a look comes early.
+const JITTER: f64 = 0.1;
+
+/// How early a probe's look of this number comes, as a part of its interval: always the same, and different for each.
+fn jitter(probe: &str, number: u32) -> f64 {
+    // The FNV-1a hash, which is short and spreads well enough for this.
+    let bytes = probe.bytes().chain(number.to_le_bytes());
+    let hash = bytes.fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    JITTER * f64::from(hash >> 16) / f64::from(u16::MAX)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use proptest::prelude::*;
 
+    use super::super::rule::{Limits, Sight};
     use super::*;
 
     fn rule(hold: u64, every: u64, timeout: u64) -> Rule {
-        Rule {
-            healthy: vec!["a".to_owned(), "b".to_owned()],
-            hold: Duration::from_secs(hold),
-            every: Duration::from_secs(every),
-            timeout: Duration::from_secs(timeout),
-            max_failure_rate: None,
-        }
+        let seconds = Duration::from_secs;
+        Rule::of(vec!["a".to_owned(), "b".to_owned()], seconds(hold), seconds(every), seconds(timeout))
     }
 
     fn at(second: u64) -> Timestamp {
@@ -218,7 +453,7 @@ mod tests {
     }
 
     fn sample(health: Health) -> Observation {
-        Observation { health, facts: BTreeMap::new() }
+        Observation::of(health)
     }
 
     fn sick() -> Observation {
@@ -313,6 +548,155 @@ mod tests {
         assert!(!passed(&gate, 28), "28 samples bound the rate at 10.1 %");
         both(&mut gate, &sample(Health::Healthy), 28);
         assert!(passed(&gate, 28));
+    }
+
+    #[test]
+    fn a_few_samples_may_be_tolerated_and_weaken_the_proof() {
+        let mut gate = Gate::open(Rule { tolerate: 2, ..rule(20, 1, 3600) }, at(0));
+        let outage = [5, 12, 30];
+        let mut since = None;
+        for second in 0..60 {
+            let observation = if outage.contains(&second) { sick() } else { sample(Health::Healthy) };
+            both(&mut gate, &observation, second);
+            if passed(&gate, second) {
+                since.get_or_insert(second);
+            }
+            assert!(!(outage.contains(&second) && passed(&gate, second)), "the last sample must be healthy");
+        }
+        assert_eq!(since, Some(20), "two of twenty were not healthy, and that is tolerated");
+        let Verdict::Passed(proof) = gate.verdict(at(59)) else { panic!("it passes") };
+        // The slip at 5 has gone: what counts begins at 6.
+        assert_eq!(proof.bound, Bound { samples: 54, failures: 2 });
+        both(&mut gate, &sick(), 60);
+        both(&mut gate, &sample(Health::Healthy), 61);
+        let Verdict::Passed(proof) = gate.verdict(at(61)) else { panic!("from 13 on it is as healthy as asked") };
+        assert_eq!(proof.bound, Bound { samples: 49, failures: 2 });
+    }
+
+    fn answered(millis: u64) -> Observation {
+        let mut observation = sample(Health::Healthy);
+        observation.facts.insert("latency".to_owned(), format!("{millis}ms").into());
+        observation
+    }
+
+    #[test]
+    fn answers_that_are_slower_than_asked_hold_it_shut_until_they_are_quick() {
+        let latency = Percentiles { p95: Some(Duration::from_millis(500)), ..Percentiles::default() };
+        let mut gate = Gate::open(Rule { latency, ..rule(10, 1, 3600) }, at(0));
+        for second in 0..30 {
+            both(&mut gate, &answered(if second % 10 == 0 { 900 } else { 100 }), second);
+            assert!(!passed(&gate, second), "one in ten takes 0.9 s");
+        }
+        let Verdict::Open(progress) = gate.verdict(at(29)) else { panic!("still open") };
+        assert_eq!(progress.trouble.unwrap().1, "p95 is 902ms, not within 500ms");
+        for second in 30..60 {
+            both(&mut gate, &answered(100), second);
+        }
+        assert!(passed(&gate, 59), "what was slow is long ago");
+        // What does not say how long it takes is not known to be quick.
+        let mut silent = Gate::open(Rule { latency, ..rule(0, 1, 60) }, at(0));
+        both(&mut silent, &sample(Health::Healthy), 0);
+        assert!(!passed(&silent, 0));
+    }
+
+    fn failed(gate: &Gate, second: u64) -> Option<Fault> {
+        match gate.verdict(at(second)) {
+            Verdict::Failed { fault, .. } => Some(fault),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn it_says_in_what_way_it_did_not_pass() {
+        for (last, fault) in [
+            (sick(), Fault::Unhealthy),
+            (Observation::unknown("no data"), Fault::Unknown),
+            (Observation::broken("no such metric"), Fault::Broken),
+            (sample(Health::Healthy), Fault::Unknown),
+        ] {
+            let mut gate = Gate::open(Rule { max_failure_rate: Some(0.5), ..rule(0, 1, 60) }, at(0));
+            both(&mut gate, &last, 0);
+            assert_eq!(failed(&gate, 60), Some(fault), "{last:?}");
+        }
+        assert_eq!(failed(&Gate::open(rule(0, 1, 60), at(0)), 60), Some(Fault::Unknown), "silence is not sickness");
+    }
+
+    #[test]
+    fn each_way_has_its_own_limit() {
+        let limits = Limits { unhealthy: Some(3), unknown: Some(4), broken: 2, flaps: Some(5) };
+        let open = || Gate::open(Rule { limits, ..rule(60, 1, 3600) }, at(0));
+        for (health, enough, fault) in [
+            (sick(), 3, Fault::Unhealthy),
+            (Observation::unknown("?"), 4, Fault::Unknown),
+            (Observation::broken("!"), 2, Fault::Broken),
+        ] {
+            let mut gate = open();
+            for second in 0..enough {
+                assert_eq!(failed(&gate, second), None);
+                gate.see("a", &health, at(second));
+            }
+            assert_eq!(failed(&gate, enough), Some(fault));
+        }
+        let mut gate = open();
+        for second in 0..7 {
+            assert_eq!(failed(&gate, second), None);
+            gate.see("a", &if second % 2 == 0 { sick() } else { sample(Health::Healthy) }, at(second));
+        }
+        assert_eq!(failed(&gate, 7), Some(Fault::Unhealthy), "six changes are a flapping service");
+    }
+
+    #[test]
+    fn looks_are_every_so_often_from_their_beginnings_and_a_little_apart() {
+        let mut gate = Gate::open(rule(60, 10, 3600), at(0));
+        assert_eq!(gate.due(at(0)), ["a", "b"]);
+        gate.see("a", &Observation { took: Duration::from_secs(4), ..sample(Health::Healthy) }, at(4));
+        gate.see("b", &Observation { took: Duration::from_secs(12), ..sample(Health::Healthy) }, at(12));
+        assert_eq!(gate.due(at(8)), Vec::<String>::new());
+        assert_eq!(gate.due(at(12)), ["a", "b"], "one that takes longer than its period follows on itself");
+        let next: Vec<Duration> = (0..50).map(|n| Duration::from_secs_f64(jitter("a", n))).collect();
+        assert!(next.iter().all(|early| *early <= Duration::from_secs_f64(JITTER)));
+        assert_ne!(jitter("a", 1).to_bits(), jitter("b", 1).to_bits());
+    }
+
+    /// A second poll loop in its head: how many looks it takes until it passes, and how late it notices.
+    fn watch(rule: &Rule, well_from: u64) -> (u32, u64) {
+        let (mut gate, mut now, mut noticed) = (Gate::open(rule.clone(), at(0)), at(0), None);
+        loop {
+            let health = if now >= later(at(0), Duration::from_millis(well_from)) {
+                noticed.get_or_insert(between(at(0), now));
+                sample(Health::Healthy)
+            } else {
+                sick()
+            };
+            for probe in gate.due(now) {
+                gate.see(&probe, &health, now);
+            }
+            match gate.verdict(now) {
+                Verdict::Open(_) => now = gate.wake(now),
+                _ => break,
+            }
+        }
+        let late = noticed.unwrap().saturating_sub(Duration::from_millis(well_from));
+        (gate.probes[0].samples, u64::try_from(late.as_millis()).unwrap())
+    }
+
+    #[test]
+    fn while_something_may_change_it_looks_more_often_within_its_budget() {
+        let sight = Sight { within: Duration::from_secs(5), hurried: true };
+        let plain = rule(60, 1, 3600);
+        let looks = ["a", "b"].map(|name| (name.to_owned(), sight)).into();
+        let quick = Rule { request_budget: 2, looks, ..plain.clone() };
+        let mut late = Vec::new();
+        for well_from in (200..30_000).step_by(317) {
+            let ((plainly, _), (quickly, lag)) = (watch(&plain, well_from), watch(&quick, well_from));
+            assert!(quickly <= 2 * plainly, "{quickly} looks instead of {plainly}");
+            late.push(lag);
+        }
+        late.sort_unstable();
+        assert!(late[late.len() / 2] <= 150, "{late:?}");
+        // Somebody else's quota is not spent for that.
+        let patient = Rule { request_budget: 2, ..plain.clone() };
+        assert_eq!(watch(&patient, 20_000), watch(&plain, 20_000));
     }
 
     proptest! {

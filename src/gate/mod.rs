@@ -2,15 +2,17 @@
 //!
 //! A probe sees something ([`Observation`]); a [`Rule`] says how much of it is enough; a [`Gate`] holds the
 //! two together and gives a [`Verdict`]. Everything here is pure: time is an argument, and what was not
-//! seen never counts as healthy.
+//! seen never counts as healthy. A gate that does not pass says in what way ([`Fault`]): sick, not known, or a probe
+//! that cannot look; only the first says something of the patient.
 
 mod bound;
 #[expect(clippy::module_inception, reason = "the room is named after the thing")]
 mod gate;
+mod latency;
 mod observation;
 mod rule;
 
 pub use bound::{Bound, samples_in, samples_needed};
-pub use gate::{Gate, Progress, Verdict};
+pub use gate::{Fault, Gate, Progress, Proof, Verdict};
 pub use observation::{Health, Observation};
-pub use rule::Rule;
+pub use rule::{Limits, Percentiles, Rule, Sight};

@@ -1,11 +1,13 @@
 //! One look at one thing.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What a single sample says. There is no fourth answer, and only one of these three opens a gate.
+/// What a single sample says. Only one of these answers opens a gate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Health {
@@ -16,9 +18,14 @@ pub enum Health {
         /// What was seen instead.
         why: String,
     },
-    /// Nothing is known: the probe could not run, or its answer could not be judged.
+    /// Nothing is known: there is no data, or no way to what was to be looked at.
     Unknown {
         /// What stood in the way.
+        why: String,
+    },
+    /// The probe itself cannot run, or what it saw cannot be judged: looking again will not help.
+    Broken {
+        /// What is wrong with it.
         why: String,
     },
 }
@@ -31,11 +38,50 @@ pub struct Observation {
     /// What was seen, by the names that conditions use (`status`, `latency`, `state`, …).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub facts: BTreeMap<String, Value>,
+    /// How long the look took: the next one is due so much earlier after it.
+    #[serde(default, with = "duration", skip_serializing_if = "Duration::is_zero")]
+    pub took: Duration,
+}
+
+impl Health {
+    /// Why it is not healthy; `None` if it is.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Health::Healthy => None,
+            Health::Unhealthy { why } | Health::Unknown { why } | Health::Broken { why } => Some(why),
+        }
+    }
+
+    /// In one word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Health::Healthy => "healthy",
+            Health::Unhealthy { .. } => "unhealthy",
+            Health::Unknown { .. } => "unknown",
+            Health::Broken { .. } => "broken",
+        }
+    }
 }
 
 impl Observation {
+    /// A sample that says this of its health, and nothing else.
+    pub fn of(health: Health) -> Observation {
+        Observation { health, facts: BTreeMap::new(), took: Duration::ZERO }
+    }
+
     /// A sample of which nothing is known.
     pub fn unknown(why: impl Into<String>) -> Observation {
-        Observation { health: Health::Unknown { why: why.into() }, facts: BTreeMap::new() }
+        Observation::of(Health::Unknown { why: why.into() })
+    }
+
+    /// A look that could not be taken.
+    pub fn broken(why: impl Into<String>) -> Observation {
+        Observation::of(Health::Broken { why: why.into() })
+    }
+
+    /// How long the answer took, if the probe sees that.
+    pub fn latency(&self) -> Option<Duration> {
+        let span: jiff::SignedDuration = self.facts.get("latency")?.as_str()?.parse().ok()?;
+        Duration::try_from(span).ok()
     }
 }

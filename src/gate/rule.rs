@@ -1,16 +1,26 @@
 //! What a gate asks for, as a runbook states it.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
-use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
+use jiff::fmt::serde::unsigned_duration::friendly::compact::{optional, required as duration};
 use serde::{Deserialize, Serialize};
 
-/// A rule over probes: every one of them healthy, without a gap, for a time.
+use crate::clock::words;
+
+/// For how long a look may take of which nothing is said.
+const WITHIN: Duration = Duration::from_secs(15);
+
+/// How many broken looks in a row are enough to know that more of them are no use.
+const BROKEN: u32 = 5;
+
+/// A rule over probes: every one of them healthy for a time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rule {
     /// Names of the probes that must all be healthy.
     pub healthy: Vec<String>,
-    /// How long they must stay healthy without a gap. Zero: one healthy sample of each is enough.
+    /// How long they must stay healthy. Zero: one healthy sample of each is enough.
     #[serde(rename = "for", with = "duration")]
     pub hold: Duration,
     /// Time between two samples of the same probe.
@@ -22,4 +32,118 @@ pub struct Rule {
     /// The highest failure rate (0 to 1) the samples may leave possible with 95 % confidence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_failure_rate: Option<f64>,
+    /// How many samples of a probe within the time may not be healthy. The last one must be.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub tolerate: u32,
+    /// How long the answers of each probe may take, of those that say so.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub latency: Percentiles,
+    /// When it gives up before its time-out.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub limits: Limits,
+    /// How many times the looks of a plain poll at `every` it may take. What is beyond once goes where something may
+    /// change any moment: while a probe is not healthy.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub request_budget: u32,
+    /// What is known of each probe's looks.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub looks: BTreeMap<String, Sight>,
+}
+
+/// Limits or figures of how long answers take. A percentile that is not there is not limited, or not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Percentiles {
+    /// Half of the answers take at most so long.
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
+    pub p50: Option<Duration>,
+    /// 19 of 20 do.
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
+    pub p95: Option<Duration>,
+    /// 99 of 100 do.
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
+    pub p99: Option<Duration>,
+}
+
+/// How many samples in a row of one probe are enough to give up, and how many changes between healthy and not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// Unhealthy ones. `None`: the time-out is the limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unhealthy: Option<u32>,
+    /// Ones of which nothing is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<u32>,
+    /// Looks that could not be taken at all.
+    pub broken: u32,
+    /// Changes between healthy and not, in all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flaps: Option<u32>,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { unhealthy: None, unknown: None, broken: BROKEN, flaps: None }
+    }
+}
+
+/// What looking through a probe is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sight {
+    /// The longest that one look can take.
+    #[serde(with = "duration")]
+    pub within: Duration,
+    /// Whether it asks what is being healed itself, and may do so more often; the cloud's own APIs have quotas.
+    pub hurried: bool,
+}
+
+impl Rule {
+    /// All of these healthy for `hold`, and nothing else asked.
+    pub fn of(healthy: Vec<String>, hold: Duration, every: Duration, timeout: Duration) -> Rule {
+        Rule {
+            healthy,
+            hold,
+            every,
+            timeout,
+            max_failure_rate: None,
+            tolerate: 0,
+            latency: Percentiles::default(),
+            limits: Limits::default(),
+            request_budget: 1,
+            looks: BTreeMap::new(),
+        }
+    }
+
+    /// What looking through this probe is like.
+    pub(super) fn sight(&self, probe: &str) -> Sight {
+        self.looks.get(probe).copied().unwrap_or(Sight { within: WITHIN, hurried: false })
+    }
+}
+
+impl Percentiles {
+    /// Each percentile that is known: its name, its share (0 to 1) and its figure.
+    pub fn each(&self) -> impl Iterator<Item = (&'static str, f64, Duration)> {
+        let all = [("p50", 0.5, self.p50), ("p95", 0.95, self.p95), ("p99", 0.99, self.p99)];
+        all.into_iter().filter_map(|(name, share, figure)| Some((name, share, figure?)))
+    }
+}
+
+impl fmt::Display for Percentiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all: Vec<String> = self.each().map(|(name, _, figure)| format!("{name} {}", words(figure))).collect();
+        f.write_str(&all.join(", "))
+    }
+}
+
+fn once() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn is_once(times: &u32) -> bool {
+    *times <= 1
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }

@@ -54,6 +54,7 @@ pub fn plan(
         budget: phase.budget,
     });
     planner.symptom();
+    planner.sights();
     let Planner { tasks, problems, .. } = planner;
     let guards = runbook.guards.iter().map(|guard| Guard {
         probe: guard.probe.clone(),
@@ -260,18 +261,21 @@ impl Planner<'_> {
             Some(undo) => Reversibility::WithLoss { why: format!("a person must undo it: {undo}") },
             None => Reversibility::WithLoss { why: "a person did it, and nothing says how to undo it".to_owned() },
         };
-        let verified = verify.map(|probe| Rule {
-            healthy: vec![probe.clone()],
-            hold: Duration::ZERO,
-            every: Duration::from_secs(10),
-            timeout: Duration::from_mins(20),
-            max_failure_rate: None,
-        });
+        let (every, timeout) = (Duration::from_secs(10), Duration::from_mins(20));
+        let verified = verify.map(|probe| Rule::of(vec![probe.clone()], Duration::ZERO, every, timeout));
         let resource = action::id(ByHand::NAME, &self.runbook.target, part.id.as_str());
         let (from, to) = (json!(Doing { done: false }), json!(Doing { done: true }));
         let confirm = Some(format!("{instructions} — done?"));
         let gate = part.gate.clone().or(verified);
         Part { change: Some(Change { resource, from, to }), reversibility, confirm, gate, ..part }
+    }
+
+    /// Tells each gate what its probes are like.
+    fn sights(&mut self) {
+        for gate in self.tasks.iter_mut().filter_map(|task| task.gate.as_mut()) {
+            let probes = gate.healthy.iter().filter_map(|name| Some((name.clone(), self.runbook.probes.get(name)?)));
+            gate.looks = probes.map(|(name, probe)| (name, probe.look.sight())).collect();
+        }
     }
 
     /// The patient is shown to be sick before the first change, and well after the last.
@@ -282,13 +286,7 @@ impl Planner<'_> {
         first.require.get_or_insert_default().unhealthy.extend(symptom.iter().cloned());
         let on_failure = first.on_failure;
         self.tasks.push(Task {
-            gate: Some(Rule {
-                healthy: symptom.clone(),
-                hold: Duration::ZERO,
-                every: Duration::from_secs(5),
-                timeout: CURED_WITHIN,
-                max_failure_rate: None,
-            }),
+            gate: Some(Rule::of(symptom.clone(), Duration::ZERO, Duration::from_secs(5), CURED_WITHIN)),
             ..Task::idle(TaskId::of_step("symptom"), &last.name, "probe", on_failure)
         });
     }

@@ -53,7 +53,9 @@ fn trial(gate: &Rule, samples: &BTreeMap<String, Observation>) -> Trial {
         match samples.get(name).map(|sample| &sample.health) {
             Some(Health::Healthy) => {}
             Some(Health::Unhealthy { why }) => shut = shut.or_else(|| Some(format!("{name}: {why}"))),
-            Some(Health::Unknown { why }) => unknown = unknown.or_else(|| Some(format!("{name}: {why}"))),
+            Some(Health::Unknown { why } | Health::Broken { why }) => {
+                unknown = unknown.or_else(|| Some(format!("{name}: {why}")));
+            }
             None => unknown = unknown.or_else(|| Some(format!("{name} was not looked at"))),
         }
     }

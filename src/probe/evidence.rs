@@ -41,7 +41,7 @@ fn is_so(wanted: &Evidence, condition: Option<&Condition>, seen: &BTreeMap<Strin
             let is = match health(other) {
                 Some(Health::Healthy) => "it is healthy".to_owned(),
                 Some(Health::Unhealthy { why }) => format!("it is not: {why}"),
-                Some(Health::Unknown { why }) => format!("it cannot be told: {why}"),
+                Some(Health::Unknown { why } | Health::Broken { why }) => format!("it cannot be told: {why}"),
                 None => "it was not looked at".to_owned(),
             };
             return Err(format!("{other} must be {word}, and {is}"));
@@ -53,7 +53,7 @@ fn is_so(wanted: &Evidence, condition: Option<&Condition>, seen: &BTreeMap<Strin
         let table = BTreeMap::from([
             ("healthy".to_owned(), is(matches!(observation.health, Health::Healthy))),
             ("unhealthy".to_owned(), is(matches!(observation.health, Health::Unhealthy { .. }))),
-            ("unknown".to_owned(), is(matches!(observation.health, Health::Unknown { .. }))),
+            ("unknown".to_owned(), is(matches!(observation.health, Health::Unknown { .. } | Health::Broken { .. }))),
             ("observation".to_owned(), Fact::Table(facts.clone())),
         ]);
         (name.clone(), Fact::Table(table))

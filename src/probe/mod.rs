@@ -21,7 +21,7 @@ use futures::future::{Either, join_all, select};
 use futures::pin_mut;
 
 pub use self::http::Route;
-use crate::clock::{Clock, later};
+use crate::clock::{Clock, between, later};
 use crate::gate::{Health, Observation};
 use crate::resource::{Cloud, Kinds};
 use crate::run::ResourceId;
@@ -101,8 +101,15 @@ impl Probes {
 
     async fn look(&self, name: &str) -> Sample {
         let Some(probe) = self.named.get(name) else {
-            return (Observation::unknown(format!("there is no probe `{name}`")), BTreeMap::new());
+            return (Observation::broken(format!("there is no probe `{name}`")), BTreeMap::new());
         };
+        let began = self.clock.now();
+        let (mut observation, facts) = self.look_through(probe).await;
+        observation.took = between(began, self.clock.now());
+        (observation, facts)
+    }
+
+    async fn look_through(&self, probe: &Probe) -> Sample {
         let outcome = match &probe.look {
             Look::Http { url, method, headers, body, timeout } => {
                 let asked = http::Asked { url, method: method.as_deref(), headers, body: body.as_ref() };
@@ -129,9 +136,7 @@ impl Probes {
         };
         match outcome {
             Looked::Facts(facts) => (judge(probe, &facts), facts),
-            Looked::Sick(why) => {
-                (Observation { health: Health::Unhealthy { why }, facts: BTreeMap::new() }, BTreeMap::new())
-            }
+            Looked::Sick(why) => (Observation::of(Health::Unhealthy { why }), BTreeMap::new()),
             Looked::Unseen(why) => (Observation::unknown(why), BTreeMap::new()),
         }
     }
@@ -144,9 +149,9 @@ fn judge(probe: &Probe, facts: &BTreeMap<String, Fact>) -> Observation {
     let health = match probe.expect.holds(facts) {
         Ok(true) => Health::Healthy,
         Ok(false) => Health::Unhealthy { why: format!("{}, expected {}", words(&kept), probe.expect) },
-        Err(error) => Health::Unknown { why: format!("{} cannot be judged: {error}", probe.expect) },
+        Err(error) => Health::Broken { why: format!("{} cannot be judged: {error}", probe.expect) },
     };
-    Observation { health, facts: kept }
+    Observation { facts: kept, ..Observation::of(health) }
 }
 
 fn words(facts: &BTreeMap<String, serde_json::Value>) -> String {

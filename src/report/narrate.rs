@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::clock::{between, words};
-use crate::gate::{Bound, Health, Verdict};
+use crate::gate::{Bound, Fault, Health, Verdict};
 use crate::inert::inert;
 use crate::plan;
 use crate::run::{
@@ -197,7 +197,7 @@ impl Narrator {
             }
             Event::GateClosed { outcome, .. } => lines.push(match outcome {
                 GateOutcome::Passed { proof } => self.say(entry, Tone::Good, &format!("✓ proven healthy: {proof}")),
-                GateOutcome::Failed { why } => self.say(entry, Tone::Bad, &format!("✗ {}", inert(why))),
+                GateOutcome::Failed { why, .. } => self.say(entry, Tone::Bad, &format!("✗ {}", inert(why))),
             }),
             Event::Ended { ending } => {
                 lines.push(line(Tone::Plain, String::new()));
@@ -259,24 +259,18 @@ impl Narrator {
 
     /// Only a change of health is worth a line.
     fn observed(&mut self, entry: &Entry, probe: &str, health: &Health) -> Option<Line> {
-        let (word, tone, text) = match health {
-            Health::Healthy => ("healthy", Tone::Plain, "is healthy".to_owned()),
-            Health::Unhealthy { why } => ("unhealthy", Tone::Warn, format!("is unhealthy: {}", inert(why))),
-            Health::Unknown { why } => ("unknown", Tone::Warn, format!("is unknown: {}", inert(why))),
-        };
-        let before = self.health.insert(probe.to_owned(), word);
-        (before != Some(word)).then(|| self.say(entry, tone, &format!("{} {text}", inert(probe))))
+        let tone = if *health == Health::Healthy { Tone::Plain } else { Tone::Warn };
+        let before = self.health.insert(probe.to_owned(), health.word());
+        let changed = before != Some(health.word());
+        changed.then(|| self.say(entry, tone, &format!("{} is {}", inert(probe), in_words(health))))
     }
 
     /// A guard speaks up when it trips; before that, only a change of its health is worth a line.
     fn watched(&mut self, entry: &Entry, probe: &str, health: &Health) -> Option<Line> {
-        let (word, tone, text) = match health {
-            Health::Healthy => ("healthy", Tone::Dim, "is healthy".to_owned()),
-            Health::Unhealthy { why } => ("unhealthy", Tone::Warn, format!("is unhealthy: {}", inert(why))),
-            Health::Unknown { why } => ("unknown", Tone::Dim, format!("is unknown: {}", inert(why))),
-        };
-        let before = self.guards.insert(probe.to_owned(), word);
-        (before != Some(word)).then(|| self.say(entry, tone, &format!("guard: {} {text}", inert(probe))))
+        let tone = if matches!(health, Health::Unhealthy { .. }) { Tone::Warn } else { Tone::Dim };
+        let before = self.guards.insert(probe.to_owned(), health.word());
+        let changed = before != Some(health.word());
+        changed.then(|| self.say(entry, tone, &format!("guard: {} is {}", inert(probe), in_words(health))))
     }
 
     fn required(&self, entry: &Entry, found: &Requirement) -> Vec<Line> {
@@ -284,11 +278,7 @@ impl Narrator {
             Requirement::Met { evidence } | Requirement::Unmet { evidence, .. } => evidence,
         };
         let seen = evidence.iter().map(|(probe, observation)| {
-            let health = match &observation.health {
-                Health::Healthy => "healthy".to_owned(),
-                Health::Unhealthy { why } => format!("unhealthy: {}", inert(why)),
-                Health::Unknown { why } => format!("unknown: {}", inert(why)),
-            };
+            let health = in_words(&observation.health);
             self.say(entry, Tone::Dim, &format!("evidence: {} is {health}", inert(probe)))
         });
         let verdict = match found {
@@ -301,6 +291,14 @@ impl Narrator {
     #[expect(clippy::unused_self, reason = "every line of an entry is made here")]
     fn say(&self, entry: &Entry, tone: Tone, text: &str) -> Line {
         line(tone, format!("      {}  {text}", clock(entry.at)))
+    }
+}
+
+/// A health, and why it is no better.
+fn in_words(health: &Health) -> String {
+    match health.why() {
+        Some(why) => format!("{}: {}", health.word(), inert(why)),
+        None => health.word().to_owned(),
     }
 }
 
@@ -326,11 +324,17 @@ pub fn status(view: &View) -> Option<String> {
             Standing::Proving(gate) | Standing::ProvingUndo(gate) => Some(match gate.verdict(view.now) {
                 Verdict::Open(progress) => {
                     let trouble = progress.trouble.map(|(probe, why)| format!("; {probe}: {why}"));
+                    let Bound { samples, failures } = progress.bound;
+                    let latency = progress.latency.and_then(|latency| latency.p95);
+                    let latency = latency.map(|p95| format!(", p95 {}", words(p95)));
                     format!(
-                        "{id}: healthy for {} of {}, {}{}{phase}",
+                        "{id}: {} of {} samples healthy, {} of {}{}, failure rate < {:.1} %{}{phase}",
+                        samples - failures,
+                        progress.samples_needed.max(samples),
                         words(progress.healthy_for),
                         words(progress.needed),
-                        Bound { samples: progress.samples },
+                        latency.unwrap_or_default(),
+                        progress.bound.rate() * 100.0,
                         inert(&trouble.unwrap_or_default())
                     )
                 }
@@ -462,7 +466,11 @@ pub fn failure(failure: &Failure) -> Vec<String> {
             inert(&resource.kind),
             inert(&resource.name)
         )],
-        Failure::Gate { why } => vec![inert(why)],
+        Failure::Gate { why, fault } => {
+            let unknown = "so how it is is not known; nothing is undone for that alone".to_owned();
+            let known = *fault == Fault::Unhealthy;
+            [inert(why)].into_iter().chain((!known).then_some(unknown)).collect()
+        }
         Failure::Blocked { by } => {
             vec![format!("what came after it on the same thing, {by}, is still in force", by = inert(by.as_str()))]
         }

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::id::{OpId, ResourceId, RunId, TaskId};
 use super::task::OnFailure;
-use crate::gate::{Bound, Observation};
+use crate::gate::{Fault, Observation, Proof};
 
 /// An event and when it happened, in the run's time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -281,12 +281,15 @@ pub enum GateOutcome {
     /// Every probe was healthy long enough.
     Passed {
         /// What that proves of the probe with the fewest samples.
-        proof: Bound,
+        proof: Proof,
     },
     /// It was not, or no longer could be before the time-out.
     Failed {
         /// Why, probe by probe.
         why: String,
+        /// In what way.
+        #[serde(default)]
+        fault: Fault,
     },
 }
 
@@ -332,6 +335,9 @@ pub enum Failure {
     Gate {
         /// Why.
         why: String,
+        /// In what way.
+        #[serde(default)]
+        fault: Fault,
     },
     /// What came after it on the same thing could not be undone, so that undoing this would build on that.
     Blocked {

@@ -42,7 +42,7 @@ fn faults(subject: &Subject<'_>, path: &Path, gate: &gate::Rule) -> Vec<Diagnost
     let samples = gate::samples_in(gate.hold, gate.every).samples;
     let percent = percent(rate);
     let place = subject.place(&path.key("max_failure_rate"));
-    match gate::samples_needed(rate) {
+    match gate::samples_needed(rate, 0) {
         Some(needed) if samples >= needed => {}
         Some(needed) => {
             let message = format!(

@@ -158,6 +158,36 @@ const GATE: Table = Table {
         Key::new("timeout", Is::Duration, "When it gives up.").such_as("\"20m\"").otherwise("20m"),
         Key::new("max_failure_rate", Is::Rate, "The failure rate that the samples must rule out with 95 % confidence.")
             .such_as("\"2%\""),
+        Key::new(
+            "tolerate",
+            Is::Integer,
+            "How many samples of a probe within `for` may not be healthy; the last one must be.",
+        )
+        .such_as("2")
+        .otherwise("0: one starts the time anew"),
+        Key::new("p50", Is::Duration, "How long half of the answers may take, over the last `for`.")
+            .such_as("\"300ms\""),
+        Key::new("p95", Is::Duration, "How long 19 of 20 answers may take.").such_as("\"1s\""),
+        Key::new("p99", Is::Duration, "How long 99 of 100 answers may take.").such_as("\"2s\""),
+        Key::new("max_unhealthy", Is::Integer, "Give up after so many unhealthy samples of a probe in a row.")
+            .such_as("20")
+            .otherwise("only the timeout"),
+        Key::new("max_unknown", Is::Integer, "Give up after so many samples in a row of which nothing is known.")
+            .such_as("20")
+            .otherwise("only the timeout"),
+        Key::new("max_broken", Is::Integer, "Give up after so many looks in a row that could not be taken.")
+            .such_as("5")
+            .otherwise("5"),
+        Key::new("max_flaps", Is::Integer, "Give up after so many changes of a probe between healthy and not.")
+            .such_as("6")
+            .otherwise("only the timeout"),
+        Key::new(
+            "request_budget",
+            Is::Integer,
+            "How many times the looks of plain polling a probe of the service itself may take, to notice its recovery sooner.",
+        )
+        .such_as("2")
+        .otherwise("1: plain polling"),
     ],
 };
 

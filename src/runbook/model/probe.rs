@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::gate::Sight;
 use crate::runbook::condition::Condition;
 use crate::runbook::value::Private;
+
+/// A look may take at least so long before its probe counts as not watched: an answer can be slow, and a laptop busy.
+const API_WITHIN: Duration = Duration::from_secs(15);
 
 /// Something that can be looked at to judge health.
 #[derive(Clone, Debug)]
@@ -104,6 +108,22 @@ pub enum Look {
 }
 
 impl Look {
+    /// What looking through it is like.
+    pub fn sight(&self) -> Sight {
+        // The cloud's own APIs have quotas; what is being healed is asked itself.
+        let (within, hurried) = match self {
+            Look::Http { timeout, .. }
+            | Look::Tls { timeout, .. }
+            | Look::Tcp { timeout, .. }
+            | Look::Postgres { timeout, .. }
+            | Look::Redis { timeout, .. } => (*timeout, true),
+            Look::Websocket { within, .. } => (*within, true),
+            Look::Logs { timeout, .. } | Look::Metric { timeout, .. } => (*timeout, false),
+            Look::Resource { .. } => (API_WITHIN, false),
+        };
+        Sight { within: within.max(API_WITHIN), hurried }
+    }
+
     /// The key that makes a probe one of this kind.
     pub fn key(&self) -> &'static str {
         match self {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::action::{find_action, read_action};
 use super::part;
-use crate::gate::Rule;
+use crate::gate::{Limits, Percentiles, Rule};
 use crate::runbook::block::{Block, Reader};
 use crate::runbook::document::Path;
 use crate::runbook::draft::{Part, PhaseDraft, StepDraft, TurnDraft};
@@ -135,9 +135,18 @@ fn read_gate(block: &Block<'_, '_>, watched: &mut Vec<String>) -> Option<Rule> {
     let every = block.positive_duration("every").unwrap_or(EVERY);
     let timeout = block.positive_duration("timeout").unwrap_or(GATE_TIMEOUT);
     let max_failure_rate = block.parsed("max_failure_rate", crate::runbook::value::rate);
+    let tolerate = block.count("tolerate", 0).unwrap_or(0);
+    let [p50, p95, p99] = ["p50", "p95", "p99"].map(|key| block.positive_duration(key));
+    let [unhealthy, unknown, broken, flaps] =
+        ["max_unhealthy", "max_unknown", "max_broken", "max_flaps"].map(|key| block.count(key, 1));
+    let usual = Limits::default();
+    let limits = Limits { unhealthy, unknown, broken: broken.unwrap_or(usual.broken), flaps };
+    let request_budget = block.count("request_budget", 1).unwrap_or(1);
     if healthy.as_ref().is_some_and(Vec::is_empty) {
         block.wrong("healthy", "a gate that looks at nothing proves nothing", "name at least one probe");
     }
     block.finish();
-    Some(Rule { healthy: healthy?, hold, every, timeout, max_failure_rate })
+    let rule = Rule::of(healthy?, hold, every, timeout);
+    let latency = Percentiles { p50, p95, p99 };
+    Some(Rule { max_failure_rate, tolerate, latency, limits, request_budget, ..rule })
 }
