@@ -4,9 +4,10 @@
 //! there, or jump to the next moment at which something happens. So a rehearsal of forty-five minutes
 //! takes seconds, and every time and duration that is shown is the runbook's.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
 use jiff::Timestamp;
 
 /// Now, and later.
@@ -52,6 +53,19 @@ impl Clock for SystemClock {
     fn beside(&self) -> Box<dyn Send + Sync> {
         Box::new(())
     }
+}
+
+/// Does all of this at the same time, each as a line of work of its own; what came of each, in order.
+pub async fn together<T>(clock: &dyn Clock, work: impl IntoIterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    let work: Vec<_> = work.into_iter().collect();
+    // One is the caller's own; each of the others is beside it, and the last to end is the caller again.
+    let beside = RefCell::new(work.iter().skip(1).map(|_| clock.beside()).collect::<Vec<_>>());
+    let each = work.into_iter().map(async |one| {
+        let done = one.await;
+        beside.borrow_mut().pop();
+        done
+    });
+    join_all(each).await
 }
 
 /// From one time to a later one; zero if it is not later.

@@ -54,7 +54,7 @@ fn each_mistake_is_found_and_nothing_else_is_said() {
         let code = path.file_stem().unwrap().to_str().unwrap();
         let bytes = fs::read(&path).unwrap();
         // What cannot be carried out yet is a mistake only if it is to be carried out.
-        let mode = if code == "not-yet" { Mode::Run } else { Mode::Check };
+        let mode = if code == "not-yet" { Mode::Rehearse } else { Mode::Check };
         let outcome = check(&format!("{code}.toml"), &bytes, &Inputs::none(), mode);
         if !["everything", "everything-at-once"].contains(&code) {
             assert_eq!(codes(&outcome), BTreeSet::from([code]), "{}", outcome.render(STYLE));
@@ -97,7 +97,7 @@ fn every_code_has_a_file_and_every_rule_is_named_as_its_file() {
 
 #[test]
 fn the_flagship_is_clean() {
-    let outcome = check("connector-exhaustion.toml", flagship().as_bytes(), &Inputs::none(), Mode::Run);
+    let outcome = check("connector-exhaustion.toml", flagship().as_bytes(), &Inputs::none(), Mode::Rehearse);
     assert_eq!(outcome.render(STYLE), "");
     let checked = outcome.checked.unwrap();
     let runbook = checked.runbook();
@@ -158,7 +158,8 @@ fn every_other_runbook_that_is_shipped_is_clean() {
 #[test]
 fn windows_lines_and_a_byte_order_mark_change_nothing() {
     let text = format!("\u{feff}{}", flagship().replace('\n', "\r\n"));
-    assert!(of(&text).checked.is_some(), "{}", of(&text).render(STYLE));
+    let outcome = check("runbook.toml", text.as_bytes(), &Inputs::none(), Mode::Rehearse);
+    assert!(outcome.checked.is_some(), "{}", outcome.render(STYLE));
 }
 
 #[test]
@@ -223,7 +224,7 @@ fn undecided() -> String {
 fn a_missing_input_is_no_mistake_until_it_is_needed() {
     let outcome = of(&undecided());
     assert!(outcome.is_sound() && outcome.checked.is_none(), "{}", outcome.render(STYLE));
-    let outcome = check("runbook.toml", undecided().as_bytes(), &Inputs::none(), Mode::Run);
+    let outcome = check("runbook.toml", undecided().as_bytes(), &Inputs::none(), Mode::Rehearse);
     assert!(outcome.checked.is_none());
     snapshot("missing-input", &outcome.render(STYLE));
 }
@@ -233,7 +234,7 @@ fn an_input_is_given_or_comes_from_the_environment() {
     let image = |digit: &str| format!("auth@sha256:{}", digit.repeat(64));
     let environment = BTreeMap::from([("AUTH_IMAGE".to_owned(), image("a"))]);
     let used = |inputs: &Inputs| {
-        let outcome = check("runbook.toml", undecided().as_bytes(), inputs, Mode::Run);
+        let outcome = check("runbook.toml", undecided().as_bytes(), inputs, Mode::Rehearse);
         format!("{:?}", outcome.checked.unwrap().runbook().phases[1].steps[0].turns[0].action)
     };
     assert!(used(&given(&[]).environment(environment.clone())).contains(&image("a")));
@@ -243,7 +244,7 @@ fn an_input_is_given_or_comes_from_the_environment() {
 #[test]
 fn what_is_given_is_checked_like_what_is_written() {
     let inputs = given(&[("auth_image", "auth:latest"), ("regoin", "us-east1"), ("project", "../../etc")]);
-    let outcome = check("connector-exhaustion.toml", flagship().as_bytes(), &inputs, Mode::Run);
+    let outcome = check("connector-exhaustion.toml", flagship().as_bytes(), &inputs, Mode::Rehearse);
     assert_eq!(codes(&outcome), BTreeSet::from(["input-pattern", "unknown-input", "bad-name", "beyond-limits"]));
     snapshot("unknown-input", &outcome.render(STYLE));
 }
@@ -282,7 +283,7 @@ gate = { healthy = ["chat"] }
     assert!(!format!("{runbook:?}").contains("hunter2"));
     let bad = with("swordfish");
     assert!(codes(&bad).contains("input-pattern") && !bad.render(STYLE).contains("swordfish"));
-    let given = check("runbook.toml", text.as_bytes(), &given(&[("token", "hunter2")]), Mode::Run);
+    let given = check("runbook.toml", text.as_bytes(), &given(&[("token", "hunter2")]), Mode::Rehearse);
     assert!(codes(&given).contains("secret-shown") && !given.render(STYLE).contains("hunter2"));
 }
 
@@ -295,7 +296,8 @@ fn a_step_for_each_item_is_a_turn_for_each() {
     let outcome = of(&text);
     // Each item is looked at by every rule: `B` is no name for a service, and three are more than the limit.
     assert_eq!(codes(&outcome), BTreeSet::from(["bad-name", "beyond-limits"]), "{}", outcome.render(STYLE));
-    let outcome = of(&text.replace("\"B\", \"c\"", "").replace("services      = 2", "services      = 9"));
+    let text = text.replace("\"B\", \"c\"", "").replace("services      = 2", "services      = 9");
+    let outcome = check("runbook.toml", text.as_bytes(), &Inputs::none(), Mode::Rehearse);
     let runbook = outcome.checked.expect("it checks").runbook().clone();
     let step = &runbook.phases[1].steps[0];
     assert_eq!((step.turns.len(), step.fan_out.as_ref().map(|fan_out| fan_out.items.len())), (1, Some(1)));
@@ -345,7 +347,7 @@ proptest::proptest! {
 
     #[test]
     fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..400)) {
-        let outcome = check("x.toml", &bytes, &Inputs::none(), Mode::Run);
+        let outcome = check("x.toml", &bytes, &Inputs::none(), Mode::Rehearse);
         outcome.render(STYLE);
     }
 
@@ -362,7 +364,7 @@ proptest::proptest! {
         mutilated += &put;
         mutilated.extend(&text[end..]);
         for text in [mutilated, text[..place(swap)].iter().chain(&text[start..]).collect()] {
-            let outcome = check("x.toml", text.as_bytes(), &Inputs::none(), Mode::Run);
+            let outcome = check("x.toml", text.as_bytes(), &Inputs::none(), Mode::Rehearse);
             let report = outcome.render(STYLE);
             assert_eq!(outcome.diagnostics.is_empty(), report.is_empty());
             let errors = outcome.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);

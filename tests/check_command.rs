@@ -13,7 +13,8 @@ fn the_flagship_has_no_mistakes() {
 #[test]
 fn a_runbook_with_mistakes_exits_with_2_and_shows_them_all() {
     let desk = Desk::new();
-    let runbook = desk.flagship(&[("max_instances = 10", "max_instances = 15"), ("every = \"10s\"", "evry = \"10s\"")]);
+    let runbook =
+        desk.flagship(&[("max_instances = 10", "max_instances = 15"), ("every   = \"10s\"", "evry    = \"10s\"")]);
     let done = desk.rectify(&["check", &runbook]).code(2).says("connector-max-instances");
     let done = done.says("max_instances is 15; a connector takes 3 to 10").says("use max_instances = 10");
     done.says("did you mean `every`?").says("2 mistakes");

@@ -30,6 +30,7 @@ mod metrics;
 mod operator;
 mod pages;
 mod plan;
+mod probe_kinds;
 mod probes;
 mod recovery;
 mod refusal;

@@ -70,6 +70,11 @@ fn everything_that_can_be_written_is_read_and_fits_the_schema() {
     for key in tables.flat_map(|table| table.keys) {
         assert!(keys.contains(key.name), "{} is nowhere in everything.toml", key.name);
     }
+    let schema = serde_json::to_value(format::schema()).unwrap();
+    let gate = schema.pointer("/properties/phase/items/properties/step/items/properties/gate/properties").unwrap();
+    for key in gate.as_object().unwrap().keys() {
+        assert!(keys.contains(key), "{key} is nowhere in everything.toml");
+    }
     for action in ACTIONS {
         assert!(EVERYTHING.contains(&format!("uses = \"{}\"", action.name)), "{}", action.name);
     }
@@ -120,7 +125,7 @@ fn no_misspelt_key_fits() {
 
 /// The paths of all keys that are the format's own, not the author's, as JSON pointers a step at a time.
 fn keys_of(value: &Value, path: &mut Vec<String>, paths: &mut Vec<Vec<String>>) {
-    const THE_AUTHORS_OWN: [&str; 6] = ["/inputs", "/probes", "/to", "/flags", "/env", "/headers"];
+    const THE_AUTHORS_OWN: [&str; 7] = ["/inputs", "/probes", "/to", "/flags", "/env", "/headers", "/capture"];
     let own = path.last().is_some_and(|last| THE_AUTHORS_OWN.contains(&last.as_str()));
     let entries: Vec<(String, &Value)> = match value {
         Value::Object(table) => table.iter().map(|(key, value)| (format!("/{key}"), value)).collect(),

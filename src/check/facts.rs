@@ -18,6 +18,8 @@ pub enum FactType {
     Text,
     /// A length of time.
     Span,
+    /// Whatever somebody answers: nobody knows beforehand.
+    Any,
 }
 
 /// The facts of a probe: name and type.
@@ -79,8 +81,32 @@ pub const KINDS: &[(&str, Facts)] = &[
 /// What a probe sees; `None` if it looks at a kind of resource that does not exist.
 pub fn facts_of(look: &Look) -> Option<Facts> {
     Some(match look {
-        Look::Http { .. } => &[("status", FactType::Int), ("latency", FactType::Span), ("body", FactType::Text)],
-        Look::Websocket { .. } => &[("complete", FactType::Bool), ("latency", FactType::Span)],
+        Look::Http { .. } => &[
+            ("status", FactType::Int),
+            ("latency", FactType::Span),
+            ("dns", FactType::Span),
+            ("connect", FactType::Span),
+            ("tls", FactType::Span),
+            ("first_byte", FactType::Span),
+            ("redirects", FactType::Int),
+            ("body", FactType::Text),
+            ("json", FactType::Any),
+        ],
+        Look::Websocket { .. } => &[
+            ("complete", FactType::Bool),
+            ("latency", FactType::Span),
+            ("reconnects", FactType::Int),
+            ("last", FactType::Any),
+        ],
+        Look::Flow { .. } => &[("latency", FactType::Span), ("steps", FactType::Int)],
+        Look::Load { .. } => &[
+            ("requests", FactType::Int),
+            ("success", FactType::Number),
+            ("p50", FactType::Span),
+            ("p95", FactType::Span),
+            ("p99", FactType::Span),
+            ("latency", FactType::Span),
+        ],
         Look::Logs { .. } => &[
             ("count", FactType::Int),
             ("truncated", FactType::Bool),
@@ -94,9 +120,13 @@ pub fn facts_of(look: &Look) -> Option<Facts> {
             ("trusted", FactType::Bool),
             ("name_matches", FactType::Bool),
             ("days_left", FactType::Int),
+            ("expires", FactType::Text),
             ("latency", FactType::Span),
         ],
-        Look::Tcp { .. } | Look::Postgres { .. } | Look::Redis { .. } => LATENCY,
+        Look::Tcp { .. } => LATENCY,
+        Look::Postgres { .. } | Look::Redis { .. } => {
+            &[("latency", FactType::Span), ("p95", FactType::Span), ("success", FactType::Number)]
+        }
         Look::Resource { kind, .. } => return KINDS.iter().find(|(known, _)| known == kind).map(|(_, facts)| *facts),
     })
 }

@@ -19,6 +19,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::journal::Directory;
 use crate::probe::{Probes, Route};
 use crate::resource::{BuildError, Cloud, Endpoint, Kinds, Writer};
+use crate::runbook::Mode;
 use crate::runbook::model::Runbook;
 use crate::sim;
 
@@ -114,10 +115,15 @@ pub(super) enum Where {
 
 impl Where {
     /// The place of a run.
-    fn of(directory: &Directory) -> Result<Where, Trouble> {
+    pub(super) fn of(directory: &Directory) -> Result<Where, Trouble> {
         let trouble = |error: &dyn std::error::Error| Trouble::from_error(Exit::Failed, error);
         let kept = directory.kept(WHERE).map_err(|error| trouble(&error))?;
         serde_json::from_slice(&kept).map_err(|error| trouble(&error))
+    }
+
+    /// What a runbook is read for that is carried out there.
+    pub(super) fn mode(&self) -> Mode {
+        if matches!(self, Where::Google { .. }) { Mode::Run } else { Mode::Rehearse }
     }
 
     /// Keeps it in a run's directory.
@@ -147,6 +153,11 @@ impl Where {
 }
 
 impl CloudFlags {
+    /// Whether calls go to a simulated cloud.
+    pub(super) fn is_simulated(&self) -> bool {
+        self.sim.is_some()
+    }
+
     /// Whether any of them is given.
     pub(super) fn are_given(&self) -> bool {
         self.run_programs || self.sim.is_some() || self.speed.is_some() || self.impersonate.is_some()
@@ -276,7 +287,9 @@ impl Connection {
         words: String,
         simulator: Option<sim::Simulator>,
     ) -> Result<Connection, Trouble> {
-        let route = Route::Simulated { address, hosts };
+        let authority = Control::authority(address);
+        let authority = authority.await.map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+        let route = Route::Simulated { address, hosts, authority };
         Connection::to(place, Endpoint::Simulated(address), clock, route, words, simulator).await
     }
 
@@ -296,7 +309,7 @@ impl Connection {
 
     /// Whether this is a rehearsal on a simulated cloud.
     pub(super) fn is_rehearsal(&self) -> bool {
-        !matches!(self.place, Where::Google { .. })
+        self.place.mode() == Mode::Rehearse
     }
 
     /// What can be changed here: the cloud's resources, and what the runbook's own steps do.
@@ -312,17 +325,9 @@ impl Connection {
     }
 
     /// The probes of a runbook, ready to look.
-    pub(super) fn probes(&self, runbook: &Runbook) -> Result<Probes, Trouble> {
+    pub(super) fn probes(&self, runbook: &Runbook) -> Probes {
         let (target, kinds) = (runbook.target.clone(), self.kinds.clone());
-        let probes = Probes::new(
-            runbook.probes.clone(),
-            target,
-            kinds,
-            self.cloud.clone(),
-            self.clock.clone(),
-            self.route.clone(),
-        );
-        probes.map_err(|error| Trouble::from_error(Exit::Failed, &error))
+        Probes::new(runbook.probes.clone(), target, kinds, self.cloud.clone(), self.clock.clone(), self.route.clone())
     }
 
     /// Keeps in a run's directory what it takes to connect again.
@@ -355,6 +360,12 @@ struct Control {
 }
 
 impl Control {
+    /// The certificate of its own authority.
+    async fn authority(address: SocketAddr) -> Result<String, reqwest::Error> {
+        let http = reqwest::Client::builder().no_proxy().build()?;
+        http.get(format!("http://{address}/_sim/ca.pem")).send().await?.error_for_status()?.text().await
+    }
+
     async fn ask(address: SocketAddr) -> Result<Control, reqwest::Error> {
         let http = reqwest::Client::builder().no_proxy().build()?;
         http.get(format!("http://{address}/_sim/state")).send().await?.error_for_status()?.json().await

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 
 use super::check::{file, runbook};
-use super::cloud::Connection;
+use super::cloud::{Connection, Where};
 use super::console::Console;
 use super::exit::{Exit, Trouble};
 use super::plan::Source;
@@ -18,7 +18,6 @@ use crate::escalation::{Decision, Situation, Stands, Verdict, decide, facts, jud
 use crate::inert::inert;
 use crate::journal::State;
 use crate::run::View;
-use crate::runbook::Mode;
 
 /// How far apart decisions are with --watch.
 const EVERY: Duration = Duration::from_secs(30);
@@ -56,13 +55,17 @@ enum Format {
 pub(super) async fn escalation(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
     let source = &arguments.source;
     let (inputs, name) = (source.inputs.values()?, source.file.display().to_string());
-    let checked = runbook(&name, &file(&source.file)?, inputs, Mode::Run, console)?;
+    let kept = arguments.run.as_ref().map(|run| Kept::find(state, Some(run.as_str()).filter(|run| !run.is_empty())));
+    let kept = kept.transpose()?;
+    let mode = match &kept {
+        Some(kept) if !source.cloud.are_given() => Where::of(&kept.directory)?.mode(),
+        _ => source.mode(),
+    };
+    let checked = runbook(&name, &file(&source.file)?, inputs, mode, console)?;
     if checked.runbook().escalation.is_none() {
         return Err(Trouble::new(Exit::Usage, format!("{name} has no [escalation]: there is nothing to decide by"))
             .help("`rectify explain` has examples; docs/escalation.md tells how the decision is made"));
     }
-    let kept = arguments.run.as_ref().map(|run| Kept::find(state, Some(run.as_str()).filter(|run| !run.is_empty())));
-    let kept = kept.transpose()?;
     // A run on a cloud inside this program is asked where it was left; anything else is asked where the flags say.
     let connection = match &kept {
         Some(kept) if !source.cloud.are_given() => Connection::look_back(&kept.directory, Timestamp::MIN).await?,
@@ -99,7 +102,7 @@ async fn decided(
     let Some(escalation) = &runbook.escalation else {
         return Err(Trouble::new(Exit::Usage, "there is nothing to decide by"));
     };
-    let probes = connection.probes(runbook)?;
+    let probes = connection.probes(runbook);
     let samples = probes.observe_all(probes_of(escalation).into_iter().collect()).await;
     let mut situation = Situation { probes: samples.into_iter().collect(), ..Situation::default() };
     let now = connection.clock.now();

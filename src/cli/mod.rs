@@ -12,6 +12,7 @@ mod explain;
 mod export;
 mod new;
 mod plan;
+mod probe;
 mod proxy;
 mod resume;
 mod rollback;
@@ -73,6 +74,8 @@ enum Command {
     Show(show::Arguments),
     /// Check that a run's journal, plan and runbook are as they were written
     Verify(verify::Arguments),
+    /// Look through a runbook's probes: once, again and again, or at the past
+    Probe(probe::Arguments),
     /// Decide whether to go on, wait, or call Google: exits with 0, 4 or 5
     Escalation(escalation::Arguments),
     /// Print the commands by which a person can finish or undo a run without this program
@@ -149,6 +152,7 @@ fn dispatch(cli: Cli, console: Console) -> Result<Exit, Trouble> {
         Command::Runs => Ok(runs::runs(&state()?, console)),
         Command::Show(arguments) => show::show(&arguments, &state()?, console),
         Command::Verify(arguments) => verify::verify(&arguments, &state()?, console),
+        Command::Probe(arguments) => alone(probe::probe(&arguments, console)),
         Command::Escalation(arguments) => alone(escalation::escalation(&arguments, &state()?, console)),
         Command::Export(arguments) => export::export(&arguments, &state()?, console),
         Command::Debts(arguments) => alone(debts::debts(&arguments, &state()?, console)),

@@ -131,16 +131,23 @@ pub(super) struct Made {
     pub(super) plan: Plan,
 }
 
-fn checked(source: &Source, console: Console) -> Result<(Checked, BTreeMap<String, String>), Trouble> {
+impl Source {
+    /// What the runbook is read for.
+    pub(super) fn mode(&self) -> Mode {
+        if self.cloud.is_simulated() { Mode::Rehearse } else { Mode::Run }
+    }
+}
+
+fn checked(source: &Source, mode: Mode, console: Console) -> Result<(Checked, BTreeMap<String, String>), Trouble> {
     let inputs = source.inputs.values()?;
     let name = source.file.display().to_string();
-    let checked = runbook(&name, &file(&source.file)?, inputs.clone(), Mode::Run, console)?;
+    let checked = runbook(&name, &file(&source.file)?, inputs.clone(), mode, console)?;
     Ok((checked, inputs))
 }
 
 /// A runbook's text from a saved plan, checked with the inputs of then.
-pub(super) fn recheck(saved: &Saved, console: Console) -> Result<Checked, Trouble> {
-    runbook(&saved.file, saved.text.as_bytes(), saved.plan.inputs.clone(), Mode::Run, console)
+pub(super) fn recheck(saved: &Saved, mode: Mode, console: Console) -> Result<Checked, Trouble> {
+    runbook(&saved.file, saved.text.as_bytes(), saved.plan.inputs.clone(), mode, console)
 }
 
 /// Looks at everything that the runbook touches, does something with that, and meanwhile tries its gates.
@@ -149,7 +156,7 @@ async fn look<T>(
     connection: &Connection,
     then: impl AsyncFnOnce(Observed) -> T,
 ) -> Result<(T, BTreeMap<String, Observation>), Trouble> {
-    let probes = connection.probes(runbook)?;
+    let probes = connection.probes(runbook);
     let beside = connection.clock.beside();
     let looked = async {
         let observed = observe(runbook, &connection.kinds, connection.clock.now()).await;
@@ -172,7 +179,7 @@ pub(super) async fn make(
     on_failure: Option<OnFailure>,
     console: Console,
 ) -> Result<Made, Trouble> {
-    let (checked, inputs) = checked(source, console)?;
+    let (checked, inputs) = checked(source, source.mode(), console)?;
     let mut meant = checked.runbook().clone();
     selection.of(&mut meant).map_err(|error| Trouble::from_error(Exit::Usage, &error))?;
     let connection = Connection::open(source.cloud.place(&source.file)?, console).await?;
@@ -258,7 +265,7 @@ impl Arguments {
 
 /// A plan without a cloud.
 fn unconnected(arguments: &Arguments, console: Console) -> Result<Plan, Trouble> {
-    let (checked, inputs) = checked(&arguments.source, console)?;
+    let (checked, inputs) = checked(&arguments.source, Mode::Review, console)?;
     let Some(path) = &arguments.snapshot else {
         return Ok(make_plan(checked.runbook(), inputs, &Observed::nothing(), "a cloud that was not looked at", None));
     };
@@ -275,7 +282,7 @@ fn unconnected(arguments: &Arguments, console: Console) -> Result<Plan, Trouble>
 }
 
 pub(super) async fn snapshot(arguments: &SnapshotArguments, console: Console) -> Result<Exit, Trouble> {
-    let (checked, _) = checked(&arguments.source, console)?;
+    let (checked, _) = checked(&arguments.source, arguments.source.mode(), console)?;
     let connection = Connection::open(arguments.source.cloud.place(&arguments.source.file)?, console).await?;
     let (observed, samples) = look(checked.runbook(), &connection, async |observed| observed).await?;
     let snapshot = Snapshot::of(&observed, samples, &connection.words);

@@ -161,9 +161,9 @@ async fn promised(arguments: &Arguments, bytes: &[u8], console: Console) -> Resu
         let message = "a saved plan has its inputs and its cloud already";
         return Err(Trouble::new(Exit::Usage, message).help("give them to `rectify plan --out`, where they are shown"));
     }
-    let checked = recheck(&saved, console)?;
     let place: Where = serde_json::from_value(saved.place.clone())
         .map_err(|error| Trouble::new(Exit::Usage, format!("{name} does not say where its calls go: {error}")))?;
+    let checked = recheck(&saved, place.mode(), console)?;
     let connection = Connection::open(place, console).await?;
     let moved = saved.plan.moved(&look_again(&checked, &connection).await);
     if !moved.is_empty() {

@@ -20,7 +20,6 @@ use crate::journal::{Directory, Found, Journal, LockError, Locks as _, OpenError
 use crate::plan::Plan;
 use crate::report::Stream;
 use crate::run::{Ending, Entry, Event, Operator, ResourceId, View, digest};
-use crate::runbook::Mode;
 
 /// The files beside a run's journal.
 pub(super) const PLAN: &str = "plan.json";
@@ -157,7 +156,7 @@ impl Taken {
         let text = directory.kept(RUNBOOK).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
         let name = directory.file(RUNBOOK).display().to_string();
         hold(state, &directory.id(), &plan, newest)?;
-        let checked = runbook(&name, &text, plan.inputs, Mode::Run, console)?;
+        let checked = runbook(&name, &text, plan.inputs, Where::of(&directory)?.mode(), console)?;
         let connection = Connection::reopen(&directory, newest).await?;
         let (checked, directory) = (&checked, &directory);
         let session = Session { checked, connection, directory, journal, run, view, approvals, console, events: None };
@@ -228,7 +227,7 @@ impl Session<'_> {
     pub(super) async fn work(self, state: &State, first: Event) -> Result<Exit, Trouble> {
         let Session { checked, connection, directory, journal, mut run, view, approvals, console, events } = self;
         let failed = |error: &dyn std::error::Error| Trouble::from_error(Exit::Failed, error);
-        let probes = Arc::new(connection.probes(checked.runbook())?);
+        let probes = Arc::new(connection.probes(checked.runbook()));
         let mut local = Local {
             directory: directory.clone(),
             journal,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::FutureExt as _;
-use futures::future::BoxFuture;
+use futures::future::LocalBoxFuture;
 
 use crate::clock::Clock;
 use crate::gate::Observation;
@@ -33,7 +33,7 @@ pub(super) struct Ended {
     _busy: Box<dyn Send + Sync>,
 }
 
-type UnderWay = BoxFuture<'static, (Observation, Box<dyn Send + Sync>)>;
+type UnderWay = LocalBoxFuture<'static, (Observation, Box<dyn Send + Sync>)>;
 
 /// All that are under way.
 #[derive(Default)]
@@ -46,7 +46,7 @@ impl Looks {
         for (watcher, probe) in wanted {
             self.0.entry((watcher.clone(), probe.clone())).or_insert_with(|| {
                 let (probes, name, busy) = (probes.clone(), probe.clone(), clock.beside());
-                async move { (probes.observe(&name).await, busy) }.boxed()
+                async move { (probes.observe(&name).await, busy) }.boxed_local()
             });
         }
     }

@@ -22,7 +22,7 @@ const DIGITS: u8 = 2;
 /// Two histograms take turns, each for the time that is asked about. So what is reported rests on the last one to two
 /// times that long, and takes a few kilobytes.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Latencies {
+pub(crate) struct Latencies {
     turn: Duration,
     since: Option<Timestamp>,
     newer: Option<Histogram<u32>>,
@@ -30,15 +30,15 @@ pub(super) struct Latencies {
 }
 
 impl Latencies {
-    pub(super) fn over(turn: Duration) -> Latencies {
+    pub(crate) fn over(turn: Duration) -> Latencies {
         Latencies { turn, since: None, newer: None, older: None }
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         *self = Latencies::over(self.turn);
     }
 
-    pub(super) fn record(&mut self, latency: Duration, at: Timestamp) {
+    pub(crate) fn record(&mut self, latency: Duration, at: Timestamp) {
         let since = *self.since.get_or_insert(at);
         if between(since, at) > self.turn {
             self.since = Some(at);
@@ -57,7 +57,7 @@ impl Latencies {
     }
 
     /// What is known; nothing if there was no sample.
-    pub(super) fn percentiles(&self) -> Option<Percentiles> {
+    pub(crate) fn percentiles(&self) -> Option<Percentiles> {
         let both = match (&self.newer, &self.older) {
             (Some(newer), Some(older)) => {
                 let mut both = newer.clone();

@@ -94,7 +94,7 @@ pub async fn prove(plan: &mut Plan, kinds: &Kinds, cloud: &Cloud) {
             let filter = format!(
                 "resource.type=\"cloud_run_revision\" AND resource.labels.revision_name=\"{revision}\" AND httpRequest.status=503"
             );
-            (revision, cloud.log(project, &filter, since, 1).await)
+            (revision, cloud.log(project, &filter, since, None, 1).await)
         })
     }));
     let (answers, targets, recent) = futures::join!(

@@ -1,16 +1,27 @@
-//! One request to a URL: its status, how long the whole answer took, and its body.
+//! One request to a URL: its status, how long each part of it took, and its body.
+//!
+//! Connections are kept and used again, as browsers do; `dns`, `connect` and `tls` are then zero. A redirect is an answer
+//! of its own unless the runbook says how many to follow. A probe asks the service itself: no proxy stands between.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::error::Error;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::future::{Either, select};
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, Either, Fuse, select};
 use futures::pin_mut;
-use reqwest::Method;
-use reqwest::header::HeaderValue;
+use http::header::{HOST, HeaderName, HeaderValue, LOCATION, USER_AGENT};
+use http::{Method, Request};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use reqwest::Url;
 use secrecy::ExposeSecret as _;
 
 use super::Looked;
+use super::dial::{Dialer, Origin, Took, origin};
 use crate::clock::{Clock, between, later, words};
 use crate::runbook::condition::Fact;
 use crate::runbook::value::Private;
@@ -18,19 +29,8 @@ use crate::runbook::value::Private;
 /// How much of a body is read. Health pages are small; whatever sends more is not one.
 const BODY: usize = 64 * 1024;
 
-/// How requests find their way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Route {
-    /// By the machine's resolver.
-    Direct,
-    /// To a simulated cloud, for the hosts it serves; no other host is asked at all.
-    Simulated {
-        /// Where the simulated cloud listens. It speaks plain HTTP whatever the URL says.
-        address: SocketAddr,
-        /// The hosts it serves.
-        hosts: Vec<String>,
-    },
-}
+/// How many idle connections to one origin are kept.
+const KEPT: usize = 64;
 
 /// A request as a runbook asks for it.
 pub(super) struct Asked<'a> {
@@ -38,95 +38,229 @@ pub(super) struct Asked<'a> {
     pub(super) method: Option<&'a str>,
     pub(super) headers: &'a BTreeMap<String, Private>,
     pub(super) body: Option<&'a Private>,
+    pub(super) redirects: u32,
+}
+
+/// An answer.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    /// None if there was more than is read: what was not read cannot be judged.
+    pub(super) body: Option<String>,
+    took: Took,
+    first_byte: Duration,
+    total: Duration,
+    redirects: u32,
+    location: Option<String>,
+}
+
+/// An open connection.
+struct Line {
+    sender: SendRequest<Full<Bytes>>,
+    /// What moves the bytes. It is at work while an answer is waited for, and only then.
+    connection: Fuse<BoxFuture<'static, ()>>,
+}
+
+impl Line {
+    /// Does this while the connection is at work.
+    async fn during<T>(&mut self, work: impl FnOnce(&mut SendRequest<Full<Bytes>>) -> BoxFuture<'_, T>) -> T {
+        let (mut work, connection) = (work(&mut self.sender), &mut self.connection);
+        std::future::poll_fn(move |context| {
+            // It may end before what it brought is read.
+            let _ = connection.poll_unpin(context);
+            work.poll_unpin(context)
+        })
+        .await
+    }
 }
 
 pub(super) struct Client {
-    http: reqwest::Client,
-    route: Route,
+    dialer: Arc<Dialer>,
+    clock: Arc<dyn Clock>,
+    idle: Mutex<BTreeMap<Origin, Vec<Line>>>,
 }
 
 impl Client {
-    pub(super) fn new(route: Route) -> Result<Client, reqwest::Error> {
-        // A redirect is an answer of its own: what stands behind it was not asked for.
-        let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
-        let builder = if route == Route::Direct { builder } else { builder.no_proxy() };
-        Ok(Client { http: builder.build()?, route })
+    pub(super) fn new(dialer: Arc<Dialer>, clock: Arc<dyn Clock>) -> Client {
+        Client { dialer, clock, idle: Mutex::default() }
     }
 
-    pub(super) async fn look(&self, asked: &Asked<'_>, timeout: Duration, clock: &dyn Clock) -> Looked {
-        let request = match self.request(asked) {
-            Ok(request) => request,
-            Err(why) => return Looked::Unseen(why),
-        };
-        let began = clock.now();
-        let (answer, out_of_time) = (fetch(request), clock.timer(later(began, timeout)));
+    pub(super) async fn look(&self, asked: &Asked<'_>, timeout: Duration) -> Looked {
+        match self.ask(asked, timeout).await {
+            Ok(answer) => Looked::Facts(answer.facts()),
+            Err(looked) => looked,
+        }
+    }
+
+    /// Asks, and waits so long for the whole answer.
+    pub(super) async fn ask(&self, asked: &Asked<'_>, timeout: Duration) -> Result<Answer, Looked> {
+        let url =
+            Url::parse(asked.url).map_err(|error| Looked::Broken(format!("{} is not a URL: {error}", asked.url)))?;
+        let until = later(self.clock.now(), timeout);
+        let out_of_time = self.dialer.deadline(url.host_str().unwrap_or_default(), until);
+        let answer = self.follow(asked, url);
         pin_mut!(answer);
         match select(answer, out_of_time).await {
-            Either::Right(_) => Looked::Sick(format!("no answer within {}", words(timeout))),
-            Either::Left((Err(error), _)) => explain(&error),
-            Either::Left((Ok((status, body)), _)) => {
-                let mut facts = BTreeMap::from([
-                    ("status".to_owned(), Fact::Int(i64::from(status))),
-                    ("latency".to_owned(), Fact::Span(between(began, clock.now()))),
-                ]);
-                facts.extend(body.map(|body| ("body".to_owned(), Fact::Text(body))));
-                Looked::Facts(facts)
+            Either::Left((answer, _)) => answer,
+            Either::Right(_) => Err(Looked::Sick(format!("no answer within {}", words(timeout)))),
+        }
+    }
+
+    /// Asks, and asks again where it is sent, as often as that is allowed.
+    async fn follow(&self, asked: &Asked<'_>, mut url: Url) -> Result<Answer, Looked> {
+        let began = self.clock.now();
+        let mut redirects = 0;
+        loop {
+            let mut answer = self.once(asked, &url, redirects > 0).await?;
+            let location = answer.location.take().filter(|_| asked.redirects > 0);
+            let Some(location) = location else {
+                return Ok(Answer { redirects, total: between(began, self.clock.now()), ..answer });
+            };
+            if redirects == asked.redirects {
+                return Err(Looked::Sick(format!("it redirects more than {redirects} times, at last to {location}")));
+            }
+            let next = url.join(&location);
+            let next = next.map_err(|error| Looked::Sick(format!("it redirects to {location}: {error}")))?;
+            if url.scheme() == "https" && next.scheme() != "https" {
+                return Err(Looked::Sick(format!("it redirects out of TLS, to {next}")));
+            }
+            redirects += 1;
+            // What was meant for one host is not shown to another.
+            if next.origin() != url.origin() && !(asked.headers.is_empty() && asked.body.is_none()) {
+                return Err(Looked::Sick(format!(
+                    "it redirects to {next}, and headers or body are not meant for that"
+                )));
+            }
+            url = next;
+        }
+    }
+
+    async fn once(&self, asked: &Asked<'_>, url: &Url, redirected: bool) -> Result<Answer, Looked> {
+        let tls = match url.scheme() {
+            "http" => false,
+            "https" => true,
+            other => return Err(Looked::Broken(format!("{other} is not HTTP"))),
+        };
+        let origin = origin(url, tls).ok_or_else(|| Looked::Broken(format!("{url} has no host")))?;
+        let request = || request(asked, url, redirected).map_err(Looked::Broken);
+        if let Some(line) = self.take(&origin) {
+            // The other side may have closed it meanwhile, which says nothing of it.
+            if let Ok(answer) = self.exchange(line, request()?, Took::default(), &origin).await {
+                return Ok(answer);
             }
         }
+        let (stream, took) = self.dialer.dial(&origin).await?;
+        let (sender, connection) =
+            handshake(TokioIo::new(stream)).await.map_err(|error| Looked::Sick(explain(&error)))?;
+        // What goes wrong on it is told to whoever waits for an answer.
+        let line = Line { sender, connection: async move { drop(connection.await) }.boxed().fuse() };
+        self.exchange(line, request()?, took, &origin).await.map_err(|error| Looked::Sick(explain(&error)))
     }
 
-    fn request(&self, asked: &Asked<'_>) -> Result<reqwest::RequestBuilder, String> {
-        let method = asked.method.unwrap_or("GET");
-        let method = Method::from_bytes(method.as_bytes()).map_err(|_| format!("{method} is no method"))?;
-        let mut request = self.routed(method, asked.url)?;
-        for (name, value) in asked.headers {
-            // A secret in a header is not shown by whoever shows a request.
-            let mut header = HeaderValue::from_str(value.value().expose_secret())
-                .map_err(|_| format!("the header {name} cannot be sent: {value}"))?;
-            header.set_sensitive(true);
-            request = request.header(name, header);
+    async fn exchange(
+        &self,
+        mut line: Line,
+        request: Request<Full<Bytes>>,
+        took: Took,
+        origin: &Origin,
+    ) -> Result<Answer, hyper::Error> {
+        let began = self.clock.now();
+        let response = line.during(|sender| sender.send_request(request).boxed()).await?;
+        let first_byte = between(began, self.clock.now());
+        let status = response.status();
+        let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let location = location.filter(|_| status.is_redirection());
+        let (body, whole) = line.during(|_| read(response.into_body()).boxed()).await?;
+        if whole {
+            self.keep(origin, line);
         }
-        Ok(match asked.body {
-            Some(body) => request.body(body.value().expose_secret().to_owned()),
-            None => request,
-        })
+        let body = whole.then(|| String::from_utf8_lossy(&body).into_owned());
+        let total = between(began, self.clock.now());
+        Ok(Answer { status: status.as_u16(), body, took, first_byte, total, redirects: 0, location })
     }
 
-    fn routed(&self, method: Method, url: &str) -> Result<reqwest::RequestBuilder, String> {
-        let url = reqwest::Url::parse(url).map_err(|error| format!("{url} is not a URL: {error}"))?;
-        let Route::Simulated { address, hosts } = &self.route else { return Ok(self.http.request(method, url)) };
-        let host = url.host_str().unwrap_or_default().to_owned();
-        if !hosts.contains(&host) {
-            return Err(format!("the simulated cloud does not serve {host}"));
+    fn take(&self, origin: &Origin) -> Option<Line> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = idle.get_mut(origin)?;
+        std::iter::from_fn(|| lines.pop()).find(|line| !line.sender.is_closed())
+    }
+
+    fn keep(&self, origin: &Origin, line: Line) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = idle.entry(origin.clone()).or_default();
+        if lines.len() < KEPT {
+            lines.push(line);
         }
-        let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
-        let there = format!("http://{address}{}{query}", url.path());
-        Ok(self.http.request(method, there).header(reqwest::header::HOST, host))
     }
 }
 
-/// The status and the body; no body if there was more than is read, for what was not read cannot be judged.
-async fn fetch(request: reqwest::RequestBuilder) -> Result<(u16, Option<String>), reqwest::Error> {
-    let mut answer = request.send().await?;
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await? {
-        body.extend_from_slice(&chunk[..chunk.len().min(BODY - body.len())]);
-        if body.len() == BODY {
-            break;
-        }
+impl Answer {
+    pub(super) fn facts(&self) -> BTreeMap<String, Fact> {
+        let span = |name: &str, span| (name.to_owned(), Fact::Span(span));
+        let mut facts = BTreeMap::from([
+            ("status".to_owned(), Fact::Int(i64::from(self.status))),
+            ("redirects".to_owned(), Fact::Int(i64::from(self.redirects))),
+            span("dns", self.took.dns),
+            span("connect", self.took.connect),
+            span("tls", self.took.tls),
+            span("first_byte", self.first_byte),
+            span("latency", self.total),
+        ]);
+        facts.extend(self.body.as_ref().map(|body| ("body".to_owned(), Fact::Text(body.clone()))));
+        facts.extend(self.json().map(|json| ("json".to_owned(), Fact::Json(json))));
+        facts
     }
-    let whole = body.len() < BODY;
-    Ok((answer.status().as_u16(), whole.then(|| String::from_utf8_lossy(&body).into_owned())))
+
+    pub(super) fn json(&self) -> Option<serde_json::Value> {
+        serde_json::from_str(self.body.as_ref()?).ok()
+    }
 }
 
-/// An endpoint that refuses or breaks the connection is sick; a name that does not resolve, or a request
-/// that could not be made, says nothing about it.
-fn explain(error: &reqwest::Error) -> Looked {
-    let mut why = error.to_string();
-    let mut source: Option<&dyn std::error::Error> = std::error::Error::source(error);
+fn request(asked: &Asked<'_>, url: &Url, redirected: bool) -> Result<Request<Full<Bytes>>, String> {
+    let method = asked.method.unwrap_or("GET");
+    let method = Method::from_bytes(method.as_bytes()).map_err(|_| format!("{method} is no method"))?;
+    // A redirect is followed as browsers do: with a question, whatever was said before.
+    let method = if redirected { Method::GET } else { method };
+    let path = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+    let host = url.host_str().unwrap_or_default();
+    let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    let body = asked.body.filter(|_| !redirected).map(|body| body.value().expose_secret().to_owned());
+    let body = Full::new(Bytes::from(body.unwrap_or_default()));
+    let mut request = Request::new(body);
+    *request.method_mut() = method;
+    *request.uri_mut() = path.parse().map_err(|error| format!("{path} cannot be asked for: {error}"))?;
+    let headers = request.headers_mut();
+    headers.insert(HOST, HeaderValue::from_str(&host).map_err(|_| format!("{host} is no host"))?);
+    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("rectify/", env!("CARGO_PKG_VERSION"))));
+    for (name, value) in asked.headers {
+        let cannot = || format!("the header {name} cannot be sent: {value}");
+        let known = HeaderName::try_from(name.as_str()).map_err(|_| cannot())?;
+        // A secret in a header is not shown by whoever shows a request.
+        let mut header = HeaderValue::from_str(value.value().expose_secret()).map_err(|_| cannot())?;
+        header.set_sensitive(true);
+        headers.insert(known, header);
+    }
+    Ok(request)
+}
+
+/// What is read of a body, and whether that is all of it.
+async fn read(mut body: Incoming) -> Result<(Vec<u8>, bool), hyper::Error> {
+    let mut read = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        if read.len() + data.len() > BODY {
+            return Ok((read, false));
+        }
+        read.extend_from_slice(&data);
+    }
+    Ok((read, true))
+}
+
+/// What went wrong, with all its reasons.
+fn explain(error: &dyn Error) -> String {
+    let (mut why, mut source) = (error.to_string(), error.source());
     while let Some(deeper) = source {
         why = format!("{why}: {deeper}");
         source = deeper.source();
     }
-    if why.contains("dns error") || error.is_builder() { Looked::Unseen(why) } else { Looked::Sick(why) }
+    why
 }

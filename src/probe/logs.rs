@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Looked;
 use crate::clock::Clock;
@@ -16,6 +16,9 @@ use crate::runbook::model::Target;
 
 /// More entries than this are not counted.
 pub(super) const MOST: usize = 1000;
+
+/// More entries than this are not read of the past.
+const MOST_OF_THE_PAST: usize = 20_000;
 
 /// The classes of a request that failed, by the words of its entry.
 const CLASSES: [(&str, &[&str]); 4] = [
@@ -28,9 +31,45 @@ const CLASSES: [(&str, &[&str]); 4] = [
 pub(super) async fn look(cloud: &Cloud, target: &Target, filter: &str, window: Duration, clock: &dyn Clock) -> Looked {
     let since = clock.now().saturating_sub(SignedDuration::try_from(window).unwrap_or(SignedDuration::MAX));
     let Ok(since) = since else { return Looked::Unseen("the window is longer than time".to_owned()) };
-    match cloud.log(&target.project, filter, since, MOST).await {
+    match cloud.log(&target.project, filter, since, None, MOST).await {
         Ok(lines) => Looked::Facts(facts(&lines)),
         Err(error) => Looked::Unseen(format!("the logs cannot be read: {error}")),
+    }
+}
+
+/// Entries of the past.
+pub(super) struct Past {
+    /// The newest first.
+    lines: Vec<LogLine>,
+    /// Before this moment there were more than were read.
+    whole_since: Timestamp,
+}
+
+pub(super) async fn past(
+    cloud: &Cloud,
+    target: &Target,
+    filter: &str,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<Past, String> {
+    let lines = cloud.log(&target.project, filter, from, Some(to), MOST_OF_THE_PAST).await;
+    let lines = lines.map_err(|error| format!("the logs cannot be read: {error}"))?;
+    let cut = lines.last().filter(|_| lines.len() >= MOST_OF_THE_PAST);
+    let whole_since = cut.map_or(Timestamp::MIN, |oldest| oldest.at);
+    Ok(Past { lines, whole_since })
+}
+
+impl Past {
+    /// What was to be seen at a moment over a window.
+    pub(super) fn at(&self, at: Timestamp, window: Duration) -> Result<BTreeMap<String, Fact>, &'static str> {
+        let since = at.checked_sub(window).unwrap_or(Timestamp::MIN);
+        if since < self.whole_since {
+            return Err("there were more entries than are read");
+        }
+        let first = self.lines.partition_point(|line| line.at > at);
+        let last = self.lines.partition_point(|line| line.at > since);
+        let lines = self.lines.get(first..last).unwrap_or_default();
+        Ok(facts(lines.get(..MOST).unwrap_or(lines)))
     }
 }
 
@@ -53,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_503_is_told_apart_by_the_words_of_its_entry() {
-        let line = |text: &str| LogLine { text: text.to_owned(), status: Some(503) };
+        let line = |text: &str| LogLine { at: Timestamp::UNIX_EPOCH, text: text.to_owned(), status: Some(503) };
         let facts = facts(&[
             line(
                 "The request failed because either the HTTP response was malformed or connection to the instance had an error.",

@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::Looked;
 use crate::clock::Clock;
 use crate::resource::Cloud;
@@ -35,6 +37,19 @@ pub(super) async fn look(cloud: &Cloud, target: &Target, query: &str, clock: &dy
             several => Looked::Unseen(format!("the answer has {} series; sum them, or choose one", several.len())),
         },
     }
+}
+
+/// The values of a query at moments of the past. Those too new to be known are left out.
+pub(super) async fn past(
+    cloud: &Cloud,
+    target: &Target,
+    query: &str,
+    from: Timestamp,
+    to: Timestamp,
+    every: Duration,
+) -> Result<BTreeMap<Timestamp, f64>, String> {
+    let values = cloud.promql_range(&target.project, query, from, to, every).await;
+    values.map_err(|error| format!("the metric cannot be read: {error}"))
 }
 
 /// The metrics that a query names: whatever has the colon of a Google metric in it.

@@ -1,31 +1,38 @@
 //! What can be seen of health, one file a kind.
 //!
-//! A probe looks once and says what it saw, as facts by name; the runbook's condition judges them. A probe
-//! that could not run, or whose answer cannot be judged, is *unknown*, and unknown opens no gate.
+//! A probe looks once and says what it saw, as facts by name; the runbook's condition judges them. A probe that had no
+//! way to what it looks at is *unknown*, one that cannot run is *broken*, and neither opens a gate. All of them find
+//! their way through one [`dial`]er.
 
+mod database;
+mod dial;
 mod evidence;
+mod flow;
+mod history;
 mod http;
+mod load;
 mod logs;
 mod metric;
 mod state;
 mod tcp;
+mod tls;
 mod websocket;
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::Arc;
-
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::future::{Either, join_all, select};
+use futures::future::{Either, select};
 use futures::pin_mut;
 
-pub use self::http::Route;
-use crate::clock::{Clock, between, later};
+use self::database::Server;
+pub use self::dial::Route;
+use self::dial::{Dialer, host_and_port};
+use crate::clock::{Clock, between, later, together, words};
 use crate::gate::{Health, Observation};
 use crate::resource::{Cloud, Kinds};
 use crate::run::ResourceId;
-use crate::runbook::condition::Fact;
+use crate::runbook::condition::{Condition, Fact};
 use crate::runbook::model::{Look, Probe, Target};
 
 /// The probes of one runbook, ready to look.
@@ -35,27 +42,35 @@ pub struct Probes {
     kinds: Arc<Kinds>,
     cloud: Arc<Cloud>,
     clock: Arc<dyn Clock>,
+    dialer: Arc<Dialer>,
     http: http::Client,
-    route: Route,
+    /// WebSockets that stay open between looks, by probe.
+    kept: Mutex<BTreeMap<String, websocket::Kept>>,
 }
 
 /// What was seen, as it is kept and as conditions read it.
 type Sample = (Observation, BTreeMap<String, Fact>);
 
 /// What a look brought: facts, or the reason why there are none.
+#[derive(Debug)]
 enum Looked {
     Facts(BTreeMap<String, Fact>),
     /// The thing is there to be looked at, and it is not well.
     Sick(String),
-    /// The look itself failed.
+    /// Nothing is known of it.
     Unseen(String),
+    /// It cannot be looked at like this.
+    Broken(String),
+}
+
+impl From<Result<BTreeMap<String, Fact>, Looked>> for Looked {
+    fn from(looked: Result<BTreeMap<String, Fact>, Looked>) -> Looked {
+        looked.map_or_else(|other| other, Looked::Facts)
+    }
 }
 
 impl Probes {
     /// Makes the probes ready.
-    ///
-    /// # Errors
-    /// If no HTTP client can be made on this machine.
     pub fn new(
         probes: BTreeMap<String, Probe>,
         target: Target,
@@ -63,8 +78,15 @@ impl Probes {
         cloud: Arc<Cloud>,
         clock: Arc<dyn Clock>,
         route: Route,
-    ) -> Result<Probes, reqwest::Error> {
-        Ok(Probes { named: probes, target, kinds, cloud, clock, http: http::Client::new(route.clone())?, route })
+    ) -> Probes {
+        let dialer = Arc::new(Dialer::new(route, clock.clone()));
+        let http = http::Client::new(dialer.clone(), clock.clone());
+        Probes { named: probes, target, kinds, cloud, clock, dialer, http, kept: Mutex::default() }
+    }
+
+    /// The names of all of them.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.named.keys().map(String::as_str)
     }
 
     /// Looks once.
@@ -79,24 +101,11 @@ impl Probes {
     }
 
     async fn look_at_all(&self, names: Vec<String>) -> Vec<(String, Sample)> {
-        // Each look but the last to end is beside the caller's own work.
-        let beside = RefCell::new(names.iter().skip(1).map(|_| self.clock.beside()).collect::<Vec<_>>());
         let looks = names.into_iter().map(async |name| {
             let sample = self.look(&name).await;
-            beside.borrow_mut().pop();
             (name, sample)
         });
-        join_all(looks).await
-    }
-
-    /// A look at the cloud's own APIs that takes too long brings nothing.
-    async fn within(&self, timeout: Duration, looked: impl Future<Output = Looked>) -> Looked {
-        let out_of_time = self.clock.timer(later(self.clock.now(), timeout));
-        pin_mut!(looked, out_of_time);
-        match select(looked, out_of_time).await {
-            Either::Left((looked, _)) => looked,
-            Either::Right(_) => Looked::Unseen(format!("no answer within {}", crate::clock::words(timeout))),
-        }
+        together(&*self.clock, looks).await
     }
 
     async fn look(&self, name: &str) -> Sample {
@@ -104,58 +113,143 @@ impl Probes {
             return (Observation::broken(format!("there is no probe `{name}`")), BTreeMap::new());
         };
         let began = self.clock.now();
-        let (mut observation, facts) = self.look_through(probe).await;
+        let looked = self.look_at(Some(name), &probe.look).await;
+        let (mut observation, facts) = match looked {
+            Looked::Facts(facts) => (judge(probe, &facts), facts),
+            Looked::Sick(why) => (Observation::of(Health::Unhealthy { why }), BTreeMap::new()),
+            Looked::Unseen(why) => (Observation::unknown(why), BTreeMap::new()),
+            Looked::Broken(why) => (Observation::broken(why), BTreeMap::new()),
+        };
         observation.took = between(began, self.clock.now());
         (observation, facts)
     }
 
-    async fn look_through(&self, probe: &Probe) -> Sample {
-        let outcome = match &probe.look {
-            Look::Http { url, method, headers, body, timeout } => {
-                let asked = http::Asked { url, method: method.as_deref(), headers, body: body.as_ref() };
-                self.http.look(&asked, *timeout, &*self.clock).await
+    /// Looks; a name is that of the probe whose connections may be kept.
+    async fn look_at(&self, name: Option<&str>, look: &Look) -> Looked {
+        match look {
+            Look::Http { url, method, headers, body, redirects, timeout } => {
+                let (method, body, redirects) = (method.as_deref(), body.as_ref(), *redirects);
+                self.http.look(&http::Asked { url, method, headers, body, redirects }, *timeout).await
             }
+            Look::Load { url, headers, clients, hold, timeout } => {
+                let asked = http::Asked { url, method: None, headers, body: None, redirects: 0 };
+                load::look(&self.http, &asked, *clients, *hold, *timeout, &*self.clock).await.into()
+            }
+            Look::Flow { steps } => Box::pin(self.flow(steps)).await.into(),
             Look::Logs { filter, window, timeout } => {
                 let looked = logs::look(&self.cloud, &self.target, filter, *window, &*self.clock);
-                self.within(*timeout, looked).await
+                let out_of_time = self.clock.timer(later(self.clock.now(), *timeout));
+                within(*timeout, out_of_time, looked, Looked::Unseen).await
             }
             Look::Metric { query, timeout } => {
                 let looked = metric::look(&self.cloud, &self.target, query, &*self.clock);
-                self.within(*timeout, looked).await
+                let out_of_time = self.clock.timer(later(self.clock.now(), *timeout));
+                within(*timeout, out_of_time, looked, Looked::Unseen).await
             }
             Look::Resource { kind, name } => {
                 let Target { project, region, .. } = self.target.clone();
                 state::look(&self.kinds, &ResourceId { kind: kind.clone(), project, region, name: name.clone() }).await
             }
-            Look::Websocket { url, headers, send, events, within, .. } => {
+            Look::Websocket { url, headers, send, events, within, keep_open, reconnect, request_timeout } => {
                 let asked = websocket::Asked { url, headers, send: send.as_ref(), events, within: *within };
-                websocket::look(&asked, &self.route, &*self.clock).await
+                let Some(name) = name.filter(|_| *keep_open) else {
+                    return websocket::look(&asked, &self.dialer, &*self.clock).await.into();
+                };
+                let reconnect = websocket::Reconnect { allowed: *reconnect, request_timeout: *request_timeout };
+                let mut kept = self.kept().remove(name);
+                let looked = websocket::look_on(&mut kept, reconnect, &asked, &self.dialer, &*self.clock).await;
+                self.kept().extend(kept.map(|kept| (name.to_owned(), kept)));
+                looked.into()
             }
-            Look::Tcp { address, timeout } => tcp::look(address, *timeout, &self.route, &*self.clock).await,
-            other => Looked::Unseen(format!("probes by `{}` are not supported by this version yet", other.key())),
-        };
-        match outcome {
-            Looked::Facts(facts) => (judge(probe, &facts), facts),
-            Looked::Sick(why) => (Observation::of(Health::Unhealthy { why }), BTreeMap::new()),
-            Looked::Unseen(why) => (Observation::unknown(why), BTreeMap::new()),
+            Look::Tls { address, timeout } => match host_and_port(address) {
+                Err(why) => Looked::Broken(why),
+                Ok((host, port)) => {
+                    let looked = tls::look(&self.dialer, host, port, &self.clock);
+                    self.connected(host, *timeout, looked).await
+                }
+            },
+            Look::Tcp { address, timeout } => match host_and_port(address) {
+                Err(why) => Looked::Broken(why),
+                Ok((host, port)) => self.connected(host, *timeout, tcp::look(&self.dialer, host, port)).await,
+            },
+            Look::Postgres { url, clients, timeout } => self.database(Server::postgres(url), *clients, *timeout).await,
+            Look::Redis { url, clients, timeout } => self.database(Server::redis(url), *clients, *timeout).await,
         }
+    }
+
+    async fn database(&self, server: Result<Server, Looked>, clients: u32, timeout: Duration) -> Looked {
+        match server {
+            Err(looked) => looked,
+            Ok(server) => {
+                let looked = server.look(&self.dialer, clients, &self.clock);
+                self.connected(server.host(), timeout, looked).await
+            }
+        }
+    }
+
+    /// A connection that takes too long is none.
+    async fn connected(
+        &self,
+        host: &str,
+        timeout: Duration,
+        looked: impl Future<Output = Result<BTreeMap<String, Fact>, Looked>>,
+    ) -> Looked {
+        let out_of_time = self.dialer.deadline(host, later(self.clock.now(), timeout));
+        within(timeout, out_of_time, async { looked.await.into() }, Looked::Sick).await
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, websocket::Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn judge(probe: &Probe, facts: &BTreeMap<String, Fact>) -> Observation {
-    // A body can be large and private: conditions may read it, the journal does not keep it.
-    let kept = facts.iter().filter(|(name, _)| *name != "body").map(|(name, fact)| (name.clone(), fact.to_json()));
-    let kept: BTreeMap<_, _> = kept.collect();
-    let health = match probe.expect.holds(facts) {
-        Ok(true) => Health::Healthy,
-        Ok(false) => Health::Unhealthy { why: format!("{}, expected {}", words(&kept), probe.expect) },
-        Err(error) => Health::Broken { why: format!("{} cannot be judged: {error}", probe.expect) },
-    };
-    Observation { facts: kept, ..Observation::of(health) }
+/// Lets a look take this long, and says what it is when it takes longer.
+async fn within(
+    timeout: Duration,
+    out_of_time: impl Future<Output = ()>,
+    looked: impl Future<Output = Looked>,
+    otherwise: fn(String) -> Looked,
+) -> Looked {
+    pin_mut!(looked, out_of_time);
+    match select(looked, out_of_time).await {
+        Either::Left((looked, _)) => looked,
+        Either::Right(_) => otherwise(format!("no answer within {}", words(timeout))),
+    }
 }
 
-fn words(facts: &BTreeMap<String, serde_json::Value>) -> String {
-    let words = facts.iter().map(|(name, value)| match value {
+/// What a condition may read and nobody keeps: what a server says can be large and private.
+const UNKEPT: [&str; 3] = ["body", "json", "last"];
+
+fn judge(probe: &Probe, facts: &BTreeMap<String, Fact>) -> Observation {
+    let kept = facts.iter().filter(|(name, _)| !UNKEPT.contains(&name.as_str()));
+    let health = match probe.expect.holds(facts) {
+        Ok(true) => Health::Healthy,
+        Ok(false) => {
+            Health::Unhealthy { why: format!("{}, expected {}", in_words(facts, &probe.expect), probe.expect) }
+        }
+        // What an answer holds is the service's affair; everything else was known to be there when it was checked.
+        Err(why) => {
+            let seen = in_words(facts, &probe.expect);
+            let why = format!("{seen}: {} cannot be judged: {why}", probe.expect);
+            if probe.expect.names().iter().any(|name| UNKEPT.contains(&name.as_str())) {
+                Health::Unknown { why }
+            } else {
+                Health::Broken { why }
+            }
+        }
+    };
+    Observation { facts: kept.map(|(name, fact)| (name.clone(), fact.to_json())).collect(), ..Observation::of(health) }
+}
+
+/// The parts of a latency: worth a word only if a condition is about them.
+const PARTS: [&str; 5] = ["connect", "dns", "first_byte", "redirects", "tls"];
+
+/// What was seen that is worth a word to whom this was expected.
+fn in_words(facts: &BTreeMap<String, Fact>, expected: &Condition) -> String {
+    let is_of = |names: &[&str], name: &String| names.contains(&name.as_str());
+    let asked = |name: &String| expected.names().contains(name);
+    let shown = facts.iter().filter(|(name, _)| !is_of(&UNKEPT, name) && (asked(name) || !is_of(&PARTS, name)));
+    let words = shown.map(|(name, fact)| match fact.to_json() {
         serde_json::Value::String(text) => format!("{name} {text}"),
         other => format!("{name} {other}"),
     });

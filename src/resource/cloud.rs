@@ -135,6 +135,8 @@ fn spelt(metric: &str) -> String {
 /// An entry of the logs, as much of it as is judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLine {
+    /// When it was written.
+    pub at: Timestamp,
     /// What it says.
     pub text: String,
     /// The status of the request that it is about.
@@ -244,15 +246,18 @@ impl Cloud {
         Ok(found)
     }
 
-    /// The newest entries of the logs that match a filter, written since a moment; at most so many.
+    /// The newest entries of the logs that match a filter, written since a moment and until another, if one is given; at
+    /// most so many.
     pub async fn log(
         &self,
         project: &str,
         filter: &str,
         since: Timestamp,
+        until: Option<Timestamp>,
         most: usize,
     ) -> Result<Vec<LogLine>, ReadError> {
-        let filter = format!("({filter}) AND timestamp>=\"{since}\"");
+        let until = until.map(|until| format!(" AND timestamp<=\"{until}\"")).unwrap_or_default();
+        let filter = format!("({filter}) AND timestamp>=\"{since}\"{until}");
         let request = self.logging.list_log_entries().set_resource_names([format!("projects/{project}")]);
         let request = request.set_filter(filter).set_order_by("timestamp desc").set_page_size(MOST_LINES);
         // A POST that only asks.
@@ -267,7 +272,8 @@ impl Cloud {
                 }
                 _ => String::new(),
             };
-            found.push(LogLine { text, status: entry.http_request.map(|request| request.status) });
+            let at = entry.timestamp.and_then(|at| Timestamp::new(at.seconds(), at.nanos()).ok()).unwrap_or_default();
+            found.push(LogLine { at, text, status: entry.http_request.map(|request| request.status) });
             if found.len() >= most {
                 break;
             }
@@ -292,6 +298,40 @@ impl Cloud {
             }
             _ => Err(garbled("it is neither a number nor a vector")),
         }
+    }
+
+    /// What a query in PromQL gives at each moment of a stretch of time; a moment without data is left out.
+    pub async fn promql_range(
+        &self,
+        project: &str,
+        query: &str,
+        from: Timestamp,
+        to: Timestamp,
+        step: Duration,
+    ) -> Result<BTreeMap<Timestamp, f64>, ReadError> {
+        let garbled = |why: &str| ReadError::Garbled { resource: whole(project), why: why.to_owned() };
+        let path = format!("/v1/projects/{project}/location/global/prometheus/api/v1/query_range");
+        let (start, end) = (from.to_string(), to.to_string());
+        let step = format!("{}s", step.as_secs().max(1));
+        let asked = [("query", query), ("start", start.as_str()), ("end", end.as_str()), ("step", step.as_str())];
+        let answer = self.rest.get(Api::Monitoring, &path, &asked).await;
+        let answer = answer.map_err(|error| ReadError::of(&whole(project), &error))?;
+        let series =
+            answer.pointer("/data/result").and_then(Value::as_array).ok_or_else(|| garbled("it has no data"))?;
+        let [one] = series.as_slice() else {
+            return if series.is_empty() {
+                Ok(BTreeMap::new())
+            } else {
+                Err(garbled(&format!("it has {} series; sum them, or choose one", series.len())))
+            };
+        };
+        let samples = one.get("values").and_then(Value::as_array).ok_or_else(|| garbled("a series has no values"))?;
+        let sample = |sample: &Value| {
+            let milliseconds = jiff::SignedDuration::try_from_secs_f64(sample.get(0)?.as_f64()?).ok()?.as_millis();
+            let at = Timestamp::from_millisecond(i64::try_from(milliseconds).ok()?).ok()?;
+            Some((at, sample.get(1)?.as_str()?.parse().ok()?))
+        };
+        samples.iter().map(sample).collect::<Option<_>>().ok_or_else(|| garbled("a sample is no number"))
     }
 
     /// How long it takes until a point of a metric can be read: sample period and ingest delay, from its descriptor. `None`:

@@ -185,6 +185,11 @@ impl<'r, 'd> Block<'r, 'd> {
         self.table.contains_key(key)
     }
 
+    /// Whether the key may be there at all.
+    pub(super) fn knows(&self, key: &str) -> bool {
+        self.format.key(key).is_some()
+    }
+
     /// Where the key stands, or the block if it is not there.
     pub(super) fn place(&self, key: &str) -> Range<usize> {
         self.reader.document.key_span(&self.path.key(key)).unwrap_or_else(|| self.at.clone())
@@ -461,6 +466,16 @@ impl<'r, 'd> Block<'r, 'd> {
     pub(super) fn tables_by_name(&self, key: &'static str) -> Vec<(&'d str, &'d Entry)> {
         let node = self.take(key, |is| matches!(is, Is::Named(_) | Is::Probes));
         node.map(|(_, node)| self.reader.named(node)).unwrap_or_default()
+    }
+
+    /// The requests of a flow: their places and tables, whose keys depend on what they ask.
+    pub(super) fn requests(&self, key: &'static str) -> Vec<(Path, &'d Node)> {
+        let Some((path, node)) = self.take(key, |is| matches!(is, Is::Flow)) else { return Vec::new() };
+        let Value::List(items) = &node.value else {
+            self.reader.wrong_type(node, "a list of tables");
+            return Vec::new();
+        };
+        items.iter().enumerate().map(|(index, item)| (path.index(index), item)).collect()
     }
 
     /// The tables of an array of tables; `None` stands for an element that is none.

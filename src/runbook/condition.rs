@@ -60,6 +60,8 @@ pub enum Fact {
     Span(Duration),
     /// Facts by name.
     Table(BTreeMap<String, Fact>),
+    /// Whatever somebody answered.
+    Json(serde_json::Value),
 }
 
 impl Fact {
@@ -72,6 +74,7 @@ impl Fact {
             Fact::Text(text) => text.clone().into(),
             Fact::Span(span) => friendly(*span).into(),
             Fact::Table(facts) => facts.iter().map(|(name, fact)| (name.clone(), fact.to_json())).collect(),
+            Fact::Json(value) => value.clone(),
         }
     }
 
@@ -89,6 +92,31 @@ impl Fact {
                 let entries = facts.iter().map(|(name, fact)| (name.as_str().into(), fact.to_cel()));
                 Value::Map(cel::objects::Map { map: Arc::new(entries.collect()) })
             }
+            Fact::Json(value) => cel::to_value(whole(value)).unwrap_or(Value::Null),
+        }
+    }
+}
+
+/// The same with numbers as people compare them: CEL tells a positive whole number from a whole number, and `1` in a
+/// condition is the latter.
+fn whole(value: &serde_json::Value) -> Whole<'_> {
+    Whole(value)
+}
+
+struct Whole<'a>(&'a serde_json::Value);
+
+impl serde::Serialize for Whole<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde_json::Value as Json;
+        match self.0 {
+            Json::Number(number) => match (number.as_i64(), number.as_f64()) {
+                (Some(number), _) => serializer.serialize_i64(number),
+                (None, Some(number)) => serializer.serialize_f64(number),
+                (None, None) => number.serialize(serializer),
+            },
+            Json::Array(items) => serializer.collect_seq(items.iter().map(Whole)),
+            Json::Object(fields) => serializer.collect_map(fields.iter().map(|(name, value)| (name, Whole(value)))),
+            other => other.serialize(serializer),
         }
     }
 }

@@ -60,6 +60,8 @@ pub(super) enum Meaning {
     Secret(Option<SecretString>),
     /// What an earlier step will have brought about.
     Later,
+    /// What an earlier request of the same flow captures, when it is made; never shown.
+    Captured,
     /// What a step that comes later, or the step itself, brings about.
     Ahead,
 }
@@ -177,6 +179,10 @@ impl Scope {
             Some(Meaning::Secret(Some(secret))) if audience == Audience::Recipient => {
                 resolved.text.push_str(written);
                 resolved.secret.push_str(secret.expose_secret());
+                return;
+            }
+            Some(Meaning::Captured) => {
+                resolved.push(written);
                 return;
             }
             Some(Meaning::Unknown) => None,

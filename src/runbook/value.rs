@@ -1,5 +1,6 @@
 //! Values with their units in their types, parsed once.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -82,6 +83,15 @@ impl Private {
     /// `shown` is `value` with `${…}` in the place of every secret.
     pub(super) fn new(shown: String, value: SecretString) -> Private {
         Private { shown, value }
+    }
+
+    /// The same with these values in the place of `${flow.NAME}`. What is shown of it stays as it was.
+    #[must_use]
+    pub fn filled(&self, captured: &BTreeMap<String, SecretString>) -> Private {
+        let value = captured.iter().fold(self.value.expose_secret().to_owned(), |text, (name, value)| {
+            text.replace(&format!("${{flow.{name}}}"), value.expose_secret())
+        });
+        Private { shown: self.shown.clone(), value: SecretString::from(value) }
     }
 
     /// The text itself, for whom it is meant.

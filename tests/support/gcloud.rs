@@ -83,6 +83,6 @@ impl Gcloud {
 }
 
 #[expect(clippy::print_stderr, reason = "what a test leaves out must be seen")]
-fn say(text: &str) {
+pub fn say(text: &str) {
     eprintln!("{text}");
 }

@@ -2,6 +2,7 @@
 
 pub mod cloud;
 pub mod gcloud;
+pub mod servers;
 
 use std::fs;
 use std::io::Read as _;
@@ -247,7 +248,13 @@ impl Served {
     /// Writes that the cloud was sent, as `METHOD PATH`. What only asks is none.
     pub fn writes(&self) -> Vec<String> {
         let asks = |line: &String| {
-            let ways = ["validateOnly=true", ":testIamPermissions", "/entries:list", "/prometheus/api/v1/query"];
+            let ways = [
+                "validateOnly=true",
+                ":testIamPermissions",
+                "/entries:list",
+                "/prometheus/api/v1/query",
+                "POST /login",
+            ];
             line.starts_with("GET ") || ways.iter().any(|way| line.contains(way))
         };
         self.requests().into_iter().filter(|line| !asks(line)).collect()

@@ -8,7 +8,7 @@ use reqwest::Url;
 use super::{Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
 use crate::runbook::Path;
-use crate::runbook::model::Look;
+use crate::runbook::model::{FlowStep, Look};
 
 pub(super) const RULE: Rule = Rule { code: "bad-url", title: "a probe has an address that can be asked", find };
 
@@ -21,7 +21,6 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
             continue;
         }
         let (judged, such_as) = match look {
-            Look::Http { url, .. } => (url_of(url, &["http", "https"]), "https://api.example.com/health"),
             Look::Websocket { url, .. } => (url_of(url, &["ws", "wss"]), "wss://api.example.com/ws"),
             Look::Tls { address, .. } | Look::Tcp { address, .. } => (address_of(address), "api.example.com:443"),
             Look::Postgres { url, .. } => {
@@ -31,6 +30,10 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
             Look::Redis { url, .. } => {
                 (scheme_of(&url.to_string(), &["redis", "rediss"]), "redis://:${inputs.password}@10.20.0.4:6379")
             }
+            Look::Http { url, .. } | Look::Load { url, .. } => {
+                (url_of(url, &["http", "https"]), "https://api.example.com/health")
+            }
+            Look::Flow { steps } => (steps.iter().try_for_each(request), "https://api.example.com/login"),
             Look::Logs { .. } | Look::Metric { .. } | Look::Resource { .. } => continue,
         };
         let Err(fault) = judged else { continue };
@@ -38,6 +41,17 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
         found.push(diagnostic.help(format!("write it such as {} = \"{such_as}\"", look.key())));
     }
     found
+}
+
+/// What a flow captured may stand in its URLs: then they are none yet.
+fn request(step: &FlowStep) -> Result<(), String> {
+    let captured = |url: &String| url.contains("${flow.");
+    let judged = match &step.look {
+        Look::Http { url, .. } if !captured(url) => url_of(url.as_str(), &["http", "https"]),
+        Look::Websocket { url, .. } if !captured(url) => url_of(url.as_str(), &["ws", "wss"]),
+        _ => Ok(()),
+    };
+    judged.map_err(|fault| format!("`{}`: {fault}", step.name))
 }
 
 fn url_of(text: &str, schemes: &[&str]) -> Result<(), String> {

@@ -3,7 +3,7 @@
 
 use super::{Rule, Subject, argument};
 use crate::check::diagnostic::Diagnostic;
-use crate::runbook::model::{Action, Look};
+use crate::runbook::model::Action;
 use crate::runbook::{Mode, Part, Path};
 
 pub(super) const RULE: Rule = Rule {
@@ -29,19 +29,6 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     }
     if draft.escalation.read().is_some_and(|escalation| escalation.support_case.is_some()) {
         later(&root.key("escalation").key("support_case"), "`[escalation.support_case]`");
-    }
-    for (name, probe) in &draft.probes {
-        let Some(look) = probe.read().map(|probe| &probe.look) else { continue };
-        let path = Path::probe(name);
-        match look {
-            Look::Http { .. } | Look::Logs { .. } | Look::Metric { .. } | Look::Resource { .. } | Look::Tcp { .. } => {}
-            Look::Websocket { keep_open, .. } => {
-                if *keep_open {
-                    later(&path.key("keep_open"), "`keep_open`");
-                }
-            }
-            other => later(&path.key(other.key()), &format!("a probe by `{}`", other.key())),
-        }
     }
     for (step, draft) in draft.steps() {
         if let Some(Action::RunDeploy { candidate: Some(_), .. }) =

@@ -10,6 +10,7 @@ mod tables;
 
 pub(super) use self::actions::SHELLS;
 pub use self::actions::{ACTIONS, ActionFormat};
+pub(in crate::runbook) use self::probes::FLOW;
 pub(super) use self::probes::PROBE;
 pub use self::probes::{PROBES, ProbeFormat};
 pub use self::schema::schema;
@@ -86,6 +87,8 @@ pub enum Is {
     Named(&'static Table),
     /// Probes by name. Which keys one has depends on what it looks at.
     Probes,
+    /// The requests of a flow. Which keys one has depends on what it asks.
+    Flow,
     /// The arguments of an action. Which there are depends on `uses`.
     Arguments,
 }

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{ACTIONS, Is, Key, PROBES, ROOT, Table};
+use super::{ACTIONS, FLOW, Is, Key, PROBES, ROOT, Table};
 
 /// The schema of a runbook (JSON Schema 2020-12).
 pub fn schema() -> Value {
@@ -83,6 +83,10 @@ fn value(is: &Is) -> Map<String, Value> {
         Is::Probes => json!({ "type": "object", "additionalProperties": {
             "type": "object",
             "oneOf": PROBES.iter().map(|probe| table(&probe.table)).collect::<Vec<_>>(),
+        } }),
+        Is::Flow => json!({ "type": "array", "minItems": 1, "items": {
+            "type": "object",
+            "oneOf": FLOW.iter().map(|request| table(&request.table)).collect::<Vec<_>>(),
         } }),
         Is::Arguments => arguments(),
     };

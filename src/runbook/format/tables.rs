@@ -87,6 +87,12 @@ pub(in crate::runbook) const INPUT: Table = Table {
             .otherwise("false"),
         Key::new("env", Is::Literal, "The environment variable that it is taken from if it is not given.")
             .such_as("\"CHAT_TOKEN\""),
+        Key::new(
+            "rehearsal",
+            Is::Literal,
+            "What a secret is on a simulated cloud, which is told no other. It is no secret.",
+        )
+        .such_as("\"sim-token\""),
     ],
 };
 

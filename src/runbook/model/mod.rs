@@ -12,7 +12,7 @@ use std::time::Duration;
 
 pub use self::action::{Action, Command};
 pub use self::escalation::{Closing, Criterion, Escalation, Ground, Priority, SupportCase};
-pub use self::probe::{Look, Probe};
+pub use self::probe::{FlowStep, Look, Probe};
 use super::condition::Condition;
 use super::value::Percent;
 use crate::gate::Rule;

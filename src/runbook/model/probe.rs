@@ -19,6 +19,30 @@ pub struct Probe {
     pub expect: Condition,
 }
 
+/// One request of a flow.
+#[derive(Clone, Debug)]
+pub struct FlowStep {
+    /// What it is called.
+    pub name: String,
+    /// An HTTP request or a conversation over a WebSocket.
+    pub look: Look,
+    /// What must hold of its answer.
+    pub expect: Condition,
+    /// What is kept of its answer: a JSON pointer by name.
+    pub capture: BTreeMap<String, String>,
+}
+
+impl PartialEq for FlowStep {
+    fn eq(&self, other: &FlowStep) -> bool {
+        self.name == other.name
+            && self.look == other.look
+            && self.expect.to_string() == other.expect.to_string()
+            && self.capture == other.capture
+    }
+}
+
+impl Eq for FlowStep {}
+
 /// What a probe looks at. Which facts each shows is written in `check::facts`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Look {
@@ -32,8 +56,28 @@ pub enum Look {
         headers: BTreeMap<String, Private>,
         /// What is sent.
         body: Option<Private>,
+        /// How many redirects are followed.
+        redirects: u32,
         /// How long to wait for the whole answer.
         timeout: Duration,
+    },
+    /// Many HTTP requests at once, for a while.
+    Load {
+        /// Absolute URL, `http` or `https`.
+        url: String,
+        /// Headers by name.
+        headers: BTreeMap<String, Private>,
+        /// How many visitors there are.
+        clients: u32,
+        /// For how long they keep asking.
+        hold: Duration,
+        /// How long each of them waits for an answer.
+        timeout: Duration,
+    },
+    /// Requests in sequence, each with what the ones before it captured.
+    Flow {
+        /// The requests.
+        steps: Vec<FlowStep>,
     },
     /// A conversation over a WebSocket.
     Websocket {
@@ -95,14 +139,18 @@ pub enum Look {
     Postgres {
         /// The connection's URL.
         url: Private,
-        /// How long to wait for the answer.
+        /// How many connections are opened at once.
+        clients: u32,
+        /// How long to wait for the answers.
         timeout: Duration,
     },
     /// A `PING` to Redis.
     Redis {
         /// The connection's URL.
         url: Private,
-        /// How long to wait for the answer.
+        /// How many connections are opened at once.
+        clients: u32,
+        /// How long to wait for the answers.
         timeout: Duration,
     },
 }
@@ -118,6 +166,9 @@ impl Look {
             | Look::Postgres { timeout, .. }
             | Look::Redis { timeout, .. } => (*timeout, true),
             Look::Websocket { within, .. } => (*within, true),
+            // A flow and a load are many requests each.
+            Look::Flow { steps } => (steps.iter().map(|step| step.look.sight().within).sum(), false),
+            Look::Load { hold, timeout, .. } => (hold.saturating_add(*timeout), false),
             Look::Logs { timeout, .. } | Look::Metric { timeout, .. } => (*timeout, false),
             Look::Resource { .. } => (API_WITHIN, false),
         };
@@ -128,6 +179,8 @@ impl Look {
     pub fn key(&self) -> &'static str {
         match self {
             Look::Http { .. } => "http",
+            Look::Load { .. } => "load",
+            Look::Flow { .. } => "flow",
             Look::Websocket { .. } => "websocket",
             Look::Logs { .. } => "logs",
             Look::Metric { .. } => "metric",

@@ -45,6 +45,7 @@ fn read_input(block: &Block<'_, '_>, name: &str, inputs: &Inputs, mode: Mode) ->
     let required = block.flag("required").unwrap_or(false);
     let secret = block.flag("secret").unwrap_or(false);
     let env = block.literal("env");
+    let rehearsal = block.literal("rehearsal");
     let pattern = block.parsed("pattern", |text| {
         // The whole of what the regex crate says is a drawing of its own.
         Regex::new(text).map_err(|_| format!("`{text}` is not a regular expression"))
@@ -78,11 +79,17 @@ fn read_input(block: &Block<'_, '_>, name: &str, inputs: &Inputs, mode: Mode) ->
         }
     }
 
+    if rehearsal.is_some() && !secret {
+        let help = "take it out; what it is otherwise stands in `default`";
+        block.wrong("rehearsal", "only a secret is something else in a rehearsal", help);
+    }
     let from_environment = env.as_ref().and_then(|env| inputs.environment.get(env));
+    // What is really secret is not shown to a simulated cloud, be it there or not.
+    let from_environment = rehearsal.as_ref().filter(|_| mode == Mode::Rehearse).or(from_environment);
     let (value, source) = match (given.or(from_environment), default) {
         (Some(value), _) => (value.clone(), "pattern"),
         (None, Some(default)) => (default, "default"),
-        (None, None) if mode == Mode::Run => {
+        (None, None) if mode != Mode::Check && !(secret && mode == Mode::Review) => {
             let message = format!("the input `{name}` has no value");
             let mistake = Mistake::new(MISSING_INPUT, block.at.clone(), message);
             reader.note(mistake.help(match env {
@@ -92,9 +99,12 @@ fn read_input(block: &Block<'_, '_>, name: &str, inputs: &Inputs, mode: Mode) ->
             }));
             return None;
         }
+        // It is referred to and never used.
+        (None, None) if secret && mode == Mode::Review => (String::new(), "env"),
         (None, None) => return Some(if secret { Meaning::Secret(None) } else { Meaning::Unknown }),
     };
-    if let Some(pattern) = pattern.filter(|pattern| !pattern.is_match(&value)) {
+    let is_left_out = secret && mode == Mode::Review && value.is_empty();
+    if let Some(pattern) = pattern.filter(|pattern| !is_left_out && !pattern.is_match(&value)) {
         let it = if secret { String::new() } else { format!(" is `{value}`, which") };
         let message = format!("the input `{name}`{it} does not match its pattern");
         let at = reader.document.place(&block.path.key(source));

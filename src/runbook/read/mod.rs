@@ -22,6 +22,10 @@ use super::template::{Inputs, Meaning};
 pub enum Mode {
     /// To see whether it is right; inputs may still be missing.
     Check,
+    /// To be read by somebody who looks at no cloud; secrets may still be missing.
+    Review,
+    /// To be carried out on a simulated cloud; secrets are what they are in a rehearsal, if that is said.
+    Rehearse,
     /// To plan or to carry it out; every input needs its value.
     Run,
 }

@@ -6,12 +6,13 @@ use std::time::Duration;
 use super::part;
 use crate::runbook::block::{Block, Reader};
 use crate::runbook::condition::Condition;
-use crate::runbook::document::{Entry, Path};
+use crate::runbook::document::{Entry, Node, Path};
 use crate::runbook::draft::Part;
-use crate::runbook::format::{PROBE, PROBES, ProbeFormat};
+use crate::runbook::format::{FLOW, PROBE, PROBES, ProbeFormat};
 use crate::runbook::mistake::{BAD_VALUE, MISSING_KEY, Mistake};
-use crate::runbook::model::{Look, Probe};
+use crate::runbook::model::{FlowStep, Look, Probe};
 use crate::runbook::spelling::list;
+use crate::runbook::template::Meaning;
 
 /// How long one look may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -20,6 +21,12 @@ const WITHIN: Duration = Duration::from_secs(30);
 /// Cloud Run's default request time-out
 /// (source: <https://docs.cloud.google.com/run/docs/configuring/request-timeout>).
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(5);
+/// How many visitors a load has.
+const CLIENTS: u32 = 10;
+/// How long they keep asking.
+const LOADED_FOR: Duration = Duration::from_secs(10);
+/// More than this is no probe.
+const MOST_CLIENTS: u32 = 1000;
 
 pub(super) fn read_probes<'d>(reader: &Reader<'d>, root: &Block<'_, 'd>) -> BTreeMap<String, Part<Probe>> {
     let read = |(name, entry): (&str, &'d Entry)| {
@@ -30,28 +37,74 @@ pub(super) fn read_probes<'d>(reader: &Reader<'d>, root: &Block<'_, 'd>) -> BTre
 }
 
 fn read_probe<'d>(reader: &Reader<'d>, name: &str, entry: &'d Entry) -> Option<Probe> {
-    let path = Path::probe(name);
-    let block = reader.block(path.clone(), &entry.node, &PROBE)?;
-    let kinds: Vec<&ProbeFormat> = PROBES.iter().filter(|kind| block.has(kind.key)).collect();
-    let kind = match kinds.as_slice() {
-        [kind] => kind,
+    let (block, key) = of_its_kind(reader, Path::probe(name), &entry.node, PROBES)?;
+    let look = read_look(&block, key);
+    let expect = expectation(&block, key);
+    block.finish();
+    Some(Probe { look: look?, expect: expect? })
+}
+
+/// The block as one of the kind whose key it has, and that key.
+fn of_its_kind<'r, 'd>(
+    reader: &'r Reader<'d>,
+    path: Path,
+    node: &'d Node,
+    known: &'static [ProbeFormat],
+) -> Option<(Block<'r, 'd>, &'static str)> {
+    let block = reader.block(path.clone(), node, &PROBE)?;
+    let kinds: Vec<&ProbeFormat> = known.iter().filter(|kind| block.has(kind.key)).collect();
+    match kinds.as_slice() {
+        [kind] => Some((reader.block(path, node, &kind.table)?, kind.key)),
         [] => {
             let mistake = Mistake::new(MISSING_KEY, block.at.clone(), "the probe looks at nothing");
-            let known = list(PROBES.iter().map(|kind| kind.key), "or");
+            let known = list(known.iter().map(|kind| kind.key), "or");
             reader.note(mistake.help(format!("say what it looks at: {known}")));
-            return None;
+            None
         }
         [first, second, ..] => {
             let message = format!("a probe looks at one thing: `{}` or `{}`, not both", first.key, second.key);
             reader.note(Mistake::new(BAD_VALUE, block.place(second.key), message).help("make it two probes"));
-            return None;
+            None
         }
-    };
-    let block = reader.block(path, &entry.node, &kind.table)?;
-    let look = read_look(&block, kind.key);
-    let expect = if block.has("expect") { block.condition("expect") } else { unsaid(kind.key) };
-    block.finish();
-    Some(Probe { look: look?, expect: expect? })
+    }
+}
+
+fn expectation(block: &Block<'_, '_>, key: &str) -> Option<Condition> {
+    if block.has("expect") { block.condition("expect") } else { unsaid(key) }
+}
+
+/// The requests of a flow. What one captures is known to those after it.
+fn read_flow(block: &Block<'_, '_>) -> Option<Vec<FlowStep>> {
+    let requests = block.requests("flow");
+    if block.has("flow") && requests.is_empty() {
+        block.wrong("flow", "a flow without requests proves nothing", "say what is asked for");
+    }
+    let (reader, mut known) = (block.reader, Vec::new());
+    let steps: Vec<Option<FlowStep>> = requests
+        .into_iter()
+        .enumerate()
+        .map(|(index, (path, node))| {
+            let (block, key) = of_its_kind(reader, path, node, FLOW)?;
+            let name = block.literal("name").unwrap_or_else(|| format!("request {}", index + 1));
+            let (look, expect) = (read_look(&block, key), expectation(&block, key));
+            let capture = block.values("capture").unwrap_or_default();
+            for (name, pointer) in &capture {
+                if !pointer.starts_with('/') {
+                    let message = format!("`{pointer}` is not a JSON pointer");
+                    block.wrong("capture", message, "write it such as \"/user/token\"");
+                }
+                reader.scope.define(format!("flow.{name}"), Meaning::Captured);
+                known.push(format!("flow.{name}"));
+            }
+            block.finish();
+            Some(FlowStep { name, look: look?, expect: expect?, capture })
+        })
+        .collect();
+    for name in known {
+        reader.scope.forget(&name);
+    }
+    let steps: Vec<FlowStep> = steps.into_iter().collect::<Option<_>>()?;
+    (!steps.is_empty()).then_some(steps)
 }
 
 /// What must hold of a probe that does not say so.
@@ -59,7 +112,8 @@ fn unsaid(key: &str) -> Option<Condition> {
     // Both are constants that compile; a test reads a probe of each kind without an `expect`.
     match key {
         "websocket" => Condition::compile("complete").ok(),
-        "tcp" | "postgres" | "redis" => Condition::compile("latency >= duration(\"0s\")").ok(),
+        "tcp" | "flow" => Condition::compile("latency >= duration(\"0s\")").ok(),
+        "postgres" | "redis" => Condition::compile("success == 1.0").ok(),
         _ => None,
     }
 }
@@ -71,15 +125,26 @@ fn read_look(block: &Block<'_, '_>, key: &'static str) -> Option<Look> {
         "http" => {
             let (url, method) = (block.text("http"), block.literal("method"));
             let (headers, body, timeout) = (headers(), block.private("body"), timeout());
-            Some(Look::Http { url: url?, method, headers, body, timeout })
+            let redirects = block.count("redirects", 0).unwrap_or(0);
+            Some(Look::Http { url: url?, method, headers, body, redirects, timeout })
+        }
+        "flow" => Some(Look::Flow { steps: read_flow(block)? }),
+        "load" => {
+            let (url, headers, timeout) = (block.text("load"), headers(), timeout());
+            let clients = clients(block, CLIENTS);
+            let hold = block.positive_duration("for").unwrap_or(LOADED_FOR);
+            Some(Look::Load { url: url?, headers, clients, hold, timeout })
         }
         "websocket" => {
             let (url, headers, send) = (block.text("websocket"), headers(), block.private("send"));
             let events = block.texts("events");
             let within = block.positive_duration("within").unwrap_or(WITHIN);
-            let keep_open = block.flag("keep_open").unwrap_or(false);
-            let reconnect = block.flag("reconnect").unwrap_or(false);
-            let request_timeout = block.positive_duration("request_timeout").unwrap_or(REQUEST_TIMEOUT);
+            // A flow opens a connection of its own each time.
+            let kept = block.knows("keep_open");
+            let keep_open = kept && block.flag("keep_open").unwrap_or(false);
+            let reconnect = kept && block.flag("reconnect").unwrap_or(false);
+            let request_timeout = kept.then(|| block.positive_duration("request_timeout")).flatten();
+            let request_timeout = request_timeout.unwrap_or(REQUEST_TIMEOUT);
             if events.as_ref().is_some_and(Vec::is_empty) {
                 block.wrong("events", "a conversation without events proves nothing", "name what must come");
             }
@@ -104,15 +169,28 @@ fn read_look(block: &Block<'_, '_>, key: &'static str) -> Option<Look> {
             Some(Look::Tcp { address: address?, timeout })
         }
         "postgres" => {
-            let (url, timeout) = (block.private("postgres"), timeout());
-            Some(Look::Postgres { url: url?, timeout })
+            let (url, clients, timeout) = (block.private("postgres"), clients(block, 1), timeout());
+            Some(Look::Postgres { url: url?, clients, timeout })
         }
         "redis" => {
-            let (url, timeout) = (block.private("redis"), timeout());
-            Some(Look::Redis { url: url?, timeout })
+            let (url, clients, timeout) = (block.private("redis"), clients(block, 1), timeout());
+            Some(Look::Redis { url: url?, clients, timeout })
         }
         _ => None,
     }
+}
+
+/// How many there are at once: enough to show what a start-up does, and not enough to be an outage of its own.
+fn clients(block: &Block<'_, '_>, otherwise: u32) -> u32 {
+    let clients = block.count("clients", 1).unwrap_or(otherwise);
+    if clients > MOST_CLIENTS {
+        block.wrong(
+            "clients",
+            format!("{clients} clients are an attack"),
+            &format!("at most {MOST_CLIENTS} look at once"),
+        );
+    }
+    clients.min(MOST_CLIENTS)
 }
 
 fn read_resource(block: &Block<'_, '_>) -> Option<Look> {

@@ -77,13 +77,12 @@ async fn state(State(shared): State<Arc<Shared>>) -> Answered {
         .collect();
     let location = world.location();
     let operations: Vec<Value> = world.operations.values().map(|operation| operation.wire(&location)).collect();
-    let hosts: Vec<&String> = world.services.values().flat_map(|service| &service.figures.hosts).collect();
     Ok(Json(json!({
         "now": world.now().to_string(),
         "speed": speed(shared.clock.pace()),
         "project": world.project(),
         "region": world.region(),
-        "hosts": hosts,
+        "hosts": world.hosts(),
         "connectors": connectors,
         "services": services,
         "databases": databases,

@@ -218,7 +218,12 @@ impl World {
 
     /// The hosts that its services answer for.
     pub fn hosts(&self) -> Vec<String> {
-        self.services.values().flat_map(|service| service.figures.hosts.iter().cloned()).collect()
+        let own = self.services.iter().flat_map(|(short, service)| {
+            // The address of a tag is that of the service behind `TAG---`.
+            let tagged = service.tag_host(self, short, "tag").trim_start_matches("tag---").to_owned();
+            [service.own_host(self, short), tagged]
+        });
+        self.services.values().flat_map(|service| service.figures.hosts.iter().cloned()).chain(own).collect()
     }
 
     /// Reads a world that [`World::save`] wrote.

@@ -1,0 +1,340 @@
+//! `rectify probe`: a runbook's probes by hand: once, again and again, or in the past.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use console::{Style, Term};
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::check::{file, runbook};
+use super::cloud::Connection;
+use super::console::Console;
+use super::exit::{Exit, Trouble};
+use super::plan::Source;
+use crate::check::Checked;
+use crate::clock::{later, words};
+use crate::driver::Signals;
+use crate::gate::{Backtest, Health, History, Observation, Rule, backtest};
+use crate::inert::inert;
+use crate::runbook::spelling::did_you_mean;
+use crate::runbook::value::duration;
+
+/// How many looks a sparkline shows.
+const SHOWN: usize = 20;
+
+/// How many columns of a reason are shown where nothing says how wide the terminal is.
+const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    source: Source,
+
+    /// The probes to look through [default: all]
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+
+    /// Look once, and exit with 1 unless all are healthy; this is what happens if nothing else is said
+    #[arg(long, conflicts_with_all = ["watch", "backtest"])]
+    once: bool,
+
+    /// Look again and again until Ctrl-C
+    #[arg(long, conflicts_with = "backtest")]
+    watch: bool,
+
+    /// How far looks are apart with --watch, and moments with --backtest
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    every: Option<Duration>,
+
+    /// With --watch, end after so many looks, and exit with 1 unless all were healthy the last time
+    #[arg(long, value_name = "N", requires = "watch")]
+    count: Option<u32>,
+
+    /// Say for what share of this much of the past the gates on logs and metrics would have passed
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    backtest: Option<Duration>,
+
+    /// How to say it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A table
+    Text,
+    /// A line of JSON for each look
+    Json,
+}
+
+pub(super) async fn probe(arguments: &Arguments, console: Console) -> Result<Exit, Trouble> {
+    let source = &arguments.source;
+    let (inputs, name) = (source.inputs.values()?, source.file.display().to_string());
+    let checked = runbook(&name, &file(&source.file)?, inputs, source.mode(), console)?;
+    let names = names(arguments, &checked)?;
+    let mut signals = Signals::listen().map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+    let connection = Connection::open(source.cloud.place(&source.file)?, console).await?;
+    let exit = {
+        let work = async {
+            match arguments.backtest {
+                Some(past) => look_back(arguments, &checked, &connection, past, console).await,
+                None => look(arguments, &checked, &connection, names, console).await,
+            }
+        };
+        tokio::select! {
+            exit = work => exit?,
+            // Nothing is lost by going away: it only looked.
+            _ = signals.next() => Exit::Done,
+        }
+    };
+    connection.close().await?;
+    Ok(exit)
+}
+
+fn names(arguments: &Arguments, checked: &Checked) -> Result<Vec<String>, Trouble> {
+    let known = &checked.runbook().probes;
+    for name in &arguments.names {
+        if !known.contains_key(name) {
+            let trouble = Trouble::new(Exit::Usage, format!("{} has no probe `{name}`", checked.runbook().about.name));
+            let meant = did_you_mean(name, known.keys().map(String::as_str));
+            return Err(match meant {
+                Some(meant) => trouble.help(meant),
+                None => trouble,
+            });
+        }
+    }
+    let all = || known.keys().cloned().collect();
+    Ok(if arguments.names.is_empty() { all() } else { arguments.names.clone() })
+}
+
+async fn look(
+    arguments: &Arguments,
+    checked: &Checked,
+    connection: &Connection,
+    names: Vec<String>,
+    console: Console,
+) -> Result<Exit, Trouble> {
+    let probes = connection.probes(checked.runbook());
+    let every = arguments.every.unwrap_or(Duration::from_secs(5));
+    let mut table = Table::new(&names);
+    let mut left = if arguments.watch { arguments.count } else { Some(1) };
+    loop {
+        let began = connection.clock.now();
+        let samples = probes.observe_all(names.clone()).await;
+        let well = samples.iter().all(|(_, sample)| sample.health == Health::Healthy);
+        let now = connection.clock.now();
+        match arguments.format {
+            Format::Json => {
+                for (name, sample) in &samples {
+                    let line = json!({ "at": now, "probe": name, "seen": sample });
+                    console.out(&format!("{line}\n"));
+                }
+            }
+            Format::Text => {
+                table.take(samples);
+                let again = arguments.watch && console.is_terminal();
+                console.out(&table.draw(now, arguments.watch, again, console));
+            }
+        }
+        left = left.map(|left| left.saturating_sub(1));
+        if left == Some(0) {
+            return Ok(if well { Exit::Done } else { Exit::Failed });
+        }
+        connection.clock.sleep_until(later(began, every)).await;
+    }
+}
+
+/// The probes and what they saw lately.
+struct Table {
+    rows: Vec<Row>,
+    /// How many lines stand on the terminal already.
+    drawn: usize,
+}
+
+struct Row {
+    name: String,
+    last: Option<Observation>,
+    /// What is drawn of each look: a figure if it was healthy.
+    seen: VecDeque<Option<f64>>,
+}
+
+impl Table {
+    fn new(names: &[String]) -> Table {
+        let row = |name: &String| Row { name: name.clone(), last: None, seen: VecDeque::new() };
+        Table { rows: names.iter().map(row).collect(), drawn: 0 }
+    }
+
+    fn take(&mut self, samples: Vec<(String, Observation)>) {
+        for (row, (_, sample)) in self.rows.iter_mut().zip(samples) {
+            let healthy = sample.health == Health::Healthy;
+            row.seen.push_back(healthy.then(|| figure(&sample)));
+            if row.seen.len() > SHOWN {
+                row.seen.pop_front();
+            }
+            row.last = Some(sample);
+        }
+    }
+
+    fn draw(&mut self, now: Timestamp, watched: bool, again: bool, console: Console) -> String {
+        let wide = |of: &dyn Fn(&Row) -> usize| self.rows.iter().map(of).max().unwrap_or_default();
+        let (name, seen) = (wide(&|row| row.name.chars().count()), wide(&|row| row.seen.len()));
+        let mut lines = Vec::new();
+        if watched {
+            lines.push(format!("{}", now.strftime("%Y-%m-%d %H:%M:%SZ")));
+        }
+        for row in &self.rows {
+            let Some(sample) = &row.last else { continue };
+            let style = match sample.health {
+                Health::Healthy => Style::new().green(),
+                Health::Unhealthy { .. } => Style::new().red(),
+                Health::Unknown { .. } | Health::Broken { .. } => Style::new().yellow(),
+            };
+            let paint = |text: String| style.clone().force_styling(console.colour).apply_to(text).to_string();
+            let took = sample.latency().map(short).unwrap_or_default();
+            let spark = if watched { format!("  {:seen$}", row.spark()) } else { String::new() };
+            let head = format!("{:name$}  ", inert(&row.name));
+            let word = format!("{:9}", sample.health.word());
+            let why = sample.health.why().map(|why| format!("  {}", inert(why))).unwrap_or_default();
+            let rest = format!("  {took:>7}{spark}{why}");
+            let rest = if console.is_terminal() {
+                let room = console.width.saturating_sub(name + 2 + 9);
+                console::truncate_str(&rest, room, "…").into_owned()
+            } else {
+                rest
+            };
+            lines.push(format!("{head}{}{}", paint(word), rest).trim_end().to_owned());
+        }
+        let well =
+            self.rows.iter().filter(|row| matches!(&row.last, Some(last) if last.health == Health::Healthy)).count();
+        lines.push(format!("{well} of {} healthy", self.rows.len()));
+        if again && self.drawn > 0 {
+            // A terminal that went away is not ours to repair.
+            let _ = Term::stdout().clear_last_lines(self.drawn);
+        }
+        self.drawn = lines.len();
+        lines.into_iter().fold(String::new(), |out, line| out + &line + "\n")
+    }
+}
+
+impl Row {
+    fn spark(&self) -> String {
+        let most = self.seen.iter().flatten().copied().fold(0.0_f64, f64::max);
+        let bar = |figure: &Option<f64>| match figure {
+            None => '×',
+            Some(figure) => {
+                let share = if most > 0.0 { figure / most } else { 0.0 };
+                let heights = BARS.iter().enumerate();
+                // The lowest bar that is high enough.
+                heights
+                    .map(|(place, bar)| (f64::from(u8::try_from(place).unwrap_or(u8::MAX) + 1) / 8.0, *bar))
+                    .find(|(height, _)| share <= *height)
+                    .map_or('█', |(_, bar)| bar)
+            }
+        };
+        self.seen.iter().map(bar).collect()
+    }
+}
+
+/// A duration in few characters.
+fn short(duration: Duration) -> String {
+    if duration < Duration::from_secs(10) { format!("{}ms", duration.as_millis()) } else { words(duration) }
+}
+
+/// The number that a look is drawn by: how long it took, or else what it counted or measured.
+fn figure(sample: &Observation) -> f64 {
+    let number = |name: &str| sample.facts.get(name).and_then(serde_json::Value::as_f64);
+    let latency = sample.latency().map(|latency| latency.as_secs_f64());
+    latency.or_else(|| number("count")).or_else(|| number("value")).unwrap_or_default()
+}
+
+async fn look_back(
+    arguments: &Arguments,
+    checked: &Checked,
+    connection: &Connection,
+    past: Duration,
+    console: Console,
+) -> Result<Exit, Trouble> {
+    let probes = connection.probes(checked.runbook());
+    let to = connection.clock.now();
+    let from = to.checked_sub(past).unwrap_or(Timestamp::MIN);
+    let every = arguments.every.unwrap_or(Duration::from_mins(1));
+    let mut histories: BTreeMap<String, Result<History, String>> = BTreeMap::new();
+    let mut out = format!("gates over the last {}, opened every {}\n", words(past), words(every));
+    let steps = checked.runbook().phases.iter().flat_map(|phase| &phase.steps);
+    let gates: Vec<(&str, &Rule)> =
+        steps.filter_map(|step| Some((step.name.as_str(), step.turns.first()?.gate.as_ref()?))).collect();
+    for (step, rule) in gates {
+        let meant = |name: &&String| arguments.names.is_empty() || arguments.names.contains(name);
+        for name in rule.healthy.iter().filter(meant) {
+            if !histories.contains_key(name) {
+                histories.insert(name.clone(), probes.history(name, from, to, every).await);
+            }
+        }
+        let of = |name: &String| Some((name.clone(), histories.get(name)?.as_ref().ok()?.clone()));
+        let seen: BTreeMap<String, History> = rule.healthy.iter().filter_map(of).collect();
+        let kept: Vec<String> = rule.healthy.iter().filter(|name| seen.contains_key(*name)).cloned().collect();
+        if kept.is_empty() {
+            continue;
+        }
+        // What is kept is as dense as it was asked for, be the gate denser.
+        let rule = Rule { healthy: kept, every: rule.every.max(every), ..rule.clone() };
+        let tried = backtest(&rule, &seen, from, to, every);
+        match arguments.format {
+            Format::Json => {
+                let probes = tried.healthy.iter().map(|(name, (samples, healthy))| {
+                    (name.clone(), json!({ "samples": samples, "healthy": healthy }))
+                });
+                let line = json!({
+                    "step": step, "windows": tried.windows, "passed": tried.passed, "share": tried.share(),
+                    "margin": tried.margin(), "probes": probes.collect::<serde_json::Map<_, _>>(),
+                });
+                console.out(&format!("{line}\n"));
+            }
+            Format::Text => out.push_str(&told(step, &rule, &tried, &seen)),
+        }
+    }
+    if arguments.format == Format::Text {
+        for (name, history) in &histories {
+            if let Err(why) = history {
+                let _ = writeln!(out, "{}: left out: {}", inert(name), inert(why));
+            }
+        }
+        console.out(&out);
+    }
+    Ok(Exit::Done)
+}
+
+fn told(step: &str, rule: &Rule, tried: &Backtest, seen: &BTreeMap<String, History>) -> String {
+    let probes: Vec<String> = rule.healthy.iter().map(|name| inert(name)).collect();
+    let mut out = format!(
+        "\n{}: {} for {}\n  would have passed in {} of {} windows, {:.0} %\n",
+        inert(step),
+        probes.join(", "),
+        words(rule.hold),
+        tried.passed,
+        tried.windows,
+        tried.share() * 100.0
+    );
+    for (name, (samples, healthy)) in &tried.healthy {
+        let _ = write!(out, "  {} was healthy in {healthy} of {samples} samples", inert(name));
+        let mut figures: Vec<f64> = seen.get(name).into_iter().flatten().map(|(_, sample)| figure(sample)).collect();
+        figures.sort_by(f64::total_cmp);
+        if let (Some(least), Some(middle), Some(most)) =
+            (figures.first(), figures.get(figures.len() / 2), figures.last())
+        {
+            let _ = write!(out, ", from {least} over {middle} to {most}");
+        }
+        out.push('\n');
+    }
+    if tried.windows == 0 {
+        let _ = writeln!(out, "  ! the gate asks for longer than was looked back");
+    } else if tried.passed == tried.windows {
+        let _ = writeln!(out, "  ! it would always have passed: if there was an incident, it proves nothing");
+    } else if tried.passed == 0 {
+        let _ = writeln!(out, "  ! it would never have passed: if all was well, it cannot be satisfied");
+    }
+    out
+}

@@ -1,0 +1,221 @@
+//! Connections to PostgreSQL and Redis, as the services open them: name, TCP, TLS if it is asked for, log-in, one question.
+//!
+//! Several can be opened at once (`clients`), as an instance's start-up does: a connector that carries one may not carry
+//! twelve. A server that answers and does not let the probe in says nothing of its health: the probe is broken.
+//! TLS is as libpq's `require`: what is sent cannot be read by others, and who answers is not verified, because Cloud
+//! SQL's certificates are signed by an authority of the instance's own.
+
+use std::collections::BTreeMap;
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::{Either, select};
+use futures::pin_mut;
+use redis::{ErrorKind, IntoConnectionInfo as _, RedisConnectionInfo};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio_postgres::config::Host;
+use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use tokio_rustls::rustls::crypto::{
+    WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
+};
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+
+use super::Looked;
+use super::dial::{Dialer, builder, handshake};
+use crate::clock::{Clock, between, together};
+use crate::runbook::condition::Fact;
+use crate::runbook::value::Private;
+
+/// A server that can be asked for a connection.
+pub(super) enum Server {
+    Postgres { config: Box<tokio_postgres::Config>, host: String, port: u16 },
+    Redis { info: RedisConnectionInfo, host: String, port: u16, tls: bool },
+}
+
+impl Server {
+    pub(super) fn postgres(url: &Private) -> Result<Server, Looked> {
+        let unreadable =
+            |why: &dyn std::fmt::Display| Looked::Broken(format!("{url} is not a connection to PostgreSQL: {why}"));
+        let config =
+            tokio_postgres::Config::from_str(url.value().expose_secret()).map_err(|error| unreadable(&error))?;
+        let host = match config.get_hosts() {
+            [Host::Tcp(host)] => host.clone(),
+            _ => return Err(unreadable(&"it needs one host")),
+        };
+        let port = config.get_ports().first().copied().unwrap_or(5432);
+        Ok(Server::Postgres { config: Box::new(config), host, port })
+    }
+
+    pub(super) fn redis(url: &Private) -> Result<Server, Looked> {
+        let secret = url.value().expose_secret();
+        let unreadable = || Looked::Broken(format!("{url} is not a connection to Redis"));
+        let tls = secret.starts_with("rediss://");
+        let plain =
+            SecretString::from(if tls { secret.replacen("rediss://", "redis://", 1) } else { secret.to_owned() });
+        let info = plain.expose_secret().into_connection_info().map_err(|_| unreadable())?;
+        let redis::ConnectionAddr::Tcp(host, port) = info.addr() else { return Err(unreadable()) };
+        Ok(Server::Redis { info: info.redis_settings().clone(), host: host.clone(), port: *port, tls })
+    }
+
+    pub(super) fn host(&self) -> &str {
+        match self {
+            Server::Postgres { host, .. } | Server::Redis { host, .. } => host,
+        }
+    }
+
+    /// Opens so many connections at once, asks on each, and says how that went.
+    pub(super) async fn look(
+        &self,
+        dialer: &Dialer,
+        clients: u32,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<BTreeMap<String, Fact>, Looked> {
+        let began = clock.now();
+        let attempts = (0..clients).map(async |_| self.open(dialer, clock).await.map(|()| between(began, clock.now())));
+        let opened = together(&**clock, attempts).await;
+        let all = opened.len();
+        let (mut times, mut first) = (Vec::new(), None);
+        for one in opened {
+            match one {
+                Ok(time) => times.push(time),
+                // A probe that cannot log in will not learn more by others that can.
+                Err(broken @ Looked::Broken(_)) => return Err(broken),
+                Err(other) => first = first.or(Some(other)),
+            }
+        }
+        match first {
+            Some(why) if times.is_empty() => Err(why),
+            first => Ok(facts(times, all, first)),
+        }
+    }
+
+    async fn open(&self, dialer: &Dialer, clock: &Arc<dyn Clock>) -> Result<(), Looked> {
+        match self {
+            Server::Postgres { config, host, port } => {
+                let (stream, _) = dialer.connect(host, *port).await?;
+                let mut tls = MakeRustlsConnect::new(anybody(clock)?);
+                let Ok(tls) =
+                    tokio_postgres::tls::MakeTlsConnect::<tokio::net::TcpStream>::make_tls_connect(&mut tls, host);
+                let (client, connection) =
+                    config.connect_raw(stream, tls).await.map_err(|error| of_postgres(&error))?;
+                let answer = client.simple_query("select 1");
+                pin_mut!(answer, connection);
+                match select(answer, connection).await {
+                    Either::Left((answer, _)) => answer.map(drop).map_err(|error| of_postgres(&error)),
+                    Either::Right((Err(error), _)) => Err(of_postgres(&error)),
+                    Either::Right((Ok(()), _)) => Err(Looked::Sick("PostgreSQL closed the connection".to_owned())),
+                }
+            }
+            Server::Redis { info, host, port, tls } => {
+                let (stream, _) = dialer.connect(host, *port).await?;
+                if *tls {
+                    let stream = handshake(Arc::new(anybody(clock)?), host, stream).await?;
+                    ping(info, stream).await
+                } else {
+                    ping(info, stream).await
+                }
+            }
+        }
+    }
+}
+
+async fn ping<S>(info: &RedisConnectionInfo, stream: S) -> Result<(), Looked>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
+{
+    let (mut connection, talk) =
+        redis::aio::MultiplexedConnection::new(info, stream).await.map_err(|error| of_redis(&error))?;
+    let ping = redis::cmd("PING");
+    let answer = ping.query_async::<String>(&mut connection);
+    pin_mut!(talk, answer);
+    let answer = match select(answer, talk).await {
+        Either::Left((answer, _)) => answer,
+        Either::Right(_) => return Err(Looked::Sick("Redis closed the connection".to_owned())),
+    };
+    match answer {
+        Ok(answer) if answer == "PONG" => Ok(()),
+        Ok(answer) => Err(Looked::Sick(format!("PING is answered with {answer}"))),
+        Err(error) => Err(of_redis(&error)),
+    }
+}
+
+/// Who does not let the probe in is alive, and tells no more.
+fn of_redis(error: &redis::RedisError) -> Looked {
+    let denied = ["NOAUTH", "WRONGPASS", "NOPERM"].iter().any(|code| error.code() == Some(code));
+    let why = format!("Redis says: {error}");
+    if denied || error.kind() == ErrorKind::AuthenticationFailed { Looked::Broken(why) } else { Looked::Sick(why) }
+}
+
+fn of_postgres(error: &tokio_postgres::Error) -> Looked {
+    // The classes of "invalid authorization" and "invalid catalog name": which user, password or database is wrong.
+    let denied = error.code().is_some_and(|code| code.code().starts_with("28") || code.code().starts_with("3D"));
+    let told = error.as_db_error().map_or_else(|| error.to_string(), |told| told.message().to_owned());
+    let why = format!("PostgreSQL says: {told}");
+    if denied { Looked::Broken(why) } else { Looked::Sick(why) }
+}
+
+fn facts(mut times: Vec<Duration>, all: usize, first: Option<Looked>) -> BTreeMap<String, Fact> {
+    times.sort_unstable();
+    // The nearest rank: of 12, the 12th.
+    let p95 = times.get((times.len() * 95).div_ceil(100).saturating_sub(1)).copied().unwrap_or_default();
+    let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let mut facts = BTreeMap::from([
+        ("latency".to_owned(), Fact::Span(times.last().copied().unwrap_or_default())),
+        ("p95".to_owned(), Fact::Span(p95)),
+        ("success".to_owned(), Fact::Number(f64::from(count(times.len())) / f64::from(count(all).max(1)))),
+    ]);
+    let why = match first {
+        Some(Looked::Sick(why) | Looked::Unseen(why) | Looked::Broken(why)) => Some(why),
+        _ => None,
+    };
+    facts.extend(why.map(|why| ("why".to_owned(), Fact::Text(why))));
+    facts
+}
+
+/// TLS with whoever answers.
+fn anybody(clock: &Arc<dyn Clock>) -> Result<ClientConfig, Looked> {
+    let schemes = aws_lc_rs::default_provider().signature_verification_algorithms;
+    let config = builder(clock).map_err(Looked::Broken)?;
+    Ok(config.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(schemes))).with_no_client_auth())
+}
+
+#[derive(Debug)]
+struct Anybody(WebPkiSupportedAlgorithms);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signed, &self.0)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signed, &self.0)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_schemes()
+    }
+}

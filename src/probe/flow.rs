@@ -1,0 +1,85 @@
+//! Several requests in sequence, as a visitor makes them: log in, open the chat with what the log-in gave, ask, be answered.
+//!
+//! What one request captures of its answer, by a JSON pointer, the next ones say as `${flow.NAME}`. Captured values are
+//! treated as secrets: they are sent, and never shown.
+
+use std::collections::BTreeMap;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+
+use super::{Looked, Probes, in_words};
+use crate::clock::between;
+use crate::runbook::condition::Fact;
+use crate::runbook::model::{FlowStep, Look};
+use crate::runbook::value::Private;
+
+impl Probes {
+    pub(super) async fn flow(&self, steps: &[FlowStep]) -> Result<BTreeMap<String, Fact>, Looked> {
+        let began = self.clock.now();
+        let mut captured: BTreeMap<String, SecretString> = BTreeMap::new();
+        for (done, step) in steps.iter().enumerate() {
+            let at = |why: String| format!("`{}`, step {} of {}: {why}", step.name, done + 1, steps.len());
+            let facts = match self.look_at(None, &filled(&step.look, &captured)).await {
+                Looked::Facts(facts) => facts,
+                Looked::Sick(why) => return Err(Looked::Sick(at(why))),
+                Looked::Unseen(why) => return Err(Looked::Unseen(at(why))),
+                Looked::Broken(why) => return Err(Looked::Broken(at(why))),
+            };
+            match step.expect.holds(&facts) {
+                Ok(true) => {}
+                Ok(false) => {
+                    return Err(Looked::Sick(at(format!(
+                        "{}, expected {}",
+                        in_words(&facts, &step.expect),
+                        step.expect
+                    ))));
+                }
+                Err(why) => return Err(Looked::Sick(at(format!("{} cannot be judged: {why}", step.expect)))),
+            }
+            for (name, pointer) in &step.capture {
+                let found = capture(&facts, pointer);
+                let missing = || Looked::Sick(at(format!("its answer has nothing at {pointer}")));
+                captured.insert(name.clone(), found.ok_or_else(missing)?);
+            }
+        }
+        Ok(BTreeMap::from([
+            ("latency".to_owned(), Fact::Span(between(began, self.clock.now()))),
+            ("steps".to_owned(), Fact::Int(i64::try_from(steps.len()).unwrap_or(i64::MAX))),
+        ]))
+    }
+}
+
+/// What stands at this place of an HTTP answer's body, or of a conversation's last message.
+fn capture(facts: &BTreeMap<String, Fact>, pointer: &str) -> Option<SecretString> {
+    let Some(Fact::Json(answer)) = facts.get("json").or(facts.get("last")) else { return None };
+    match answer.pointer(pointer)? {
+        Value::Null => None,
+        Value::String(text) => Some(SecretString::from(text.clone())),
+        other => Some(SecretString::from(other.to_string())),
+    }
+}
+
+/// A look with the captured values in their places.
+fn filled(look: &Look, captured: &BTreeMap<String, SecretString>) -> Look {
+    let mut look = look.clone();
+    let fill = |private: &mut Private| *private = private.filled(captured);
+    match &mut look {
+        Look::Http { url, headers, body, .. } => {
+            *url = text(url, captured);
+            headers.values_mut().chain(body).for_each(fill);
+        }
+        Look::Websocket { url, headers, send, .. } => {
+            *url = text(url, captured);
+            headers.values_mut().chain(send).for_each(fill);
+        }
+        _ => {}
+    }
+    look
+}
+
+fn text(written: &str, captured: &BTreeMap<String, SecretString>) -> String {
+    captured.iter().fold(written.to_owned(), |text, (name, value)| {
+        text.replace(&format!("${{flow.{name}}}"), value.expose_secret())
+    })
+}
