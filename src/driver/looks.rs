@@ -3,12 +3,13 @@
 //! A gate's probes and the guards keep schedules of their own: one that takes long must not hold up another. So a look
 //! outlives the wave that asked for it. It goes on while the next waves still want it, and is dropped when none does.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt as _};
 
 use crate::clock::Clock;
 use crate::gate::Observation;
@@ -33,39 +34,44 @@ pub(super) struct Ended {
     _busy: Box<dyn Send + Sync>,
 }
 
-type UnderWay = LocalBoxFuture<'static, (Observation, Box<dyn Send + Sync>)>;
-
 /// All that are under way.
 #[derive(Default)]
-pub struct Looks(BTreeMap<(For, String), UnderWay>);
+pub struct Looks {
+    under_way: FuturesUnordered<LocalBoxFuture<'static, Ended>>,
+    keys: BTreeSet<(For, String)>,
+}
 
 impl Looks {
     /// Begins those of these that are not under way, and drops all others.
-    pub(super) fn want(&mut self, wanted: &[(For, String)], probes: &Arc<Probes>, clock: &Arc<dyn Clock>) {
-        self.0.retain(|look, _| wanted.contains(look));
-        for (watcher, probe) in wanted {
-            self.0.entry((watcher.clone(), probe.clone())).or_insert_with(|| {
-                let (probes, name, busy) = (probes.clone(), probe.clone(), clock.beside());
-                async move { (probes.observe(&name).await, busy) }.boxed_local()
-            });
+    pub(super) fn want(&mut self, wanted: Vec<(For, String)>, probes: &Arc<Probes>, clock: &Arc<dyn Clock>) {
+        let wanted: BTreeSet<(For, String)> = wanted.into_iter().collect();
+        if !self.keys.is_subset(&wanted) {
+            // Those that are still wanted begin anew: it is rare, and nothing that was seen is lost by it.
+            *self = Looks::default();
         }
+        for (watcher, probe) in wanted.difference(&self.keys).cloned() {
+            let (probes, busy) = (probes.clone(), clock.beside());
+            let look = async move {
+                let observation = probes.observe(&probe).await;
+                Ended { watcher, probe, observation, _busy: busy }
+            };
+            self.under_way.push(look.boxed_local());
+        }
+        self.keys = wanted;
     }
 
     /// Whether there are none.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.under_way.is_empty()
     }
 
     /// Lets all of them go on; those that have ended since.
-    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Vec<Ended> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Vec<Ended> {
         let mut ended = Vec::new();
-        self.0.retain(|(watcher, probe), look| match look.poll_unpin(context) {
-            Poll::Pending => true,
-            Poll::Ready((observation, busy)) => {
-                ended.push(Ended { watcher: watcher.clone(), probe: probe.clone(), observation, _busy: busy });
-                false
-            }
-        });
+        while let Poll::Ready(Some(one)) = self.under_way.poll_next_unpin(context) {
+            self.keys.remove(&(one.watcher.clone(), one.probe.clone()));
+            ended.push(one);
+        }
         ended
     }
 

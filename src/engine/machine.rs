@@ -946,7 +946,7 @@ fn next_of_gate(task: &TaskId, gate: &Gate, now: Timestamp) -> Vec<Effect> {
         Verdict::Passed(proof) => close(GateOutcome::Passed { proof }),
         Verdict::Failed { fault, why } => close(GateOutcome::Failed { why, fault }),
         // Each probe keeps its own time: the next look of one does not wait for the end of another's.
-        Verdict::Open(_) => {
+        Verdict::Open => {
             let looks = gate.due(now).into_iter().map(|probe| Effect::Probe { task: task.clone(), probe });
             looks.chain([Effect::Wait { until: gate.wake(now) }]).collect()
         }

@@ -1,6 +1,6 @@
 //! A gate is three functions of what was seen: what is due, what is the verdict, when to look again.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
@@ -61,6 +61,10 @@ pub struct Gate {
     rule: Rule,
     opened: Timestamp,
     probes: Vec<Watched>,
+    /// Where each probe stands in `probes`.
+    places: BTreeMap<String, usize>,
+    /// How many samples the rule needs if so many of them failed, for the first few numbers of those.
+    needed: Vec<u32>,
 }
 
 /// What one probe has shown so far. A few numbers, however long the gate is open.
@@ -68,6 +72,8 @@ pub struct Gate {
 struct Watched {
     name: String,
     last: Option<Last>,
+    /// When to look next.
+    next: Timestamp,
     /// All samples that it ever gave.
     samples: u32,
     streak: Streak,
@@ -102,8 +108,8 @@ struct Healthy {
 /// What a gate says now.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
-    /// Not yet.
-    Open(Progress),
+    /// Not yet; [`Gate::progress`] says how far it is.
+    Open,
     /// Healthy for long enough.
     Passed(Proof),
     /// Not healthy in time, or no longer able to be, or not to be told.
@@ -138,40 +144,48 @@ impl Gate {
         let watched = |name: &String| Watched {
             name: name.clone(),
             last: None,
+            next: at,
             samples: 0,
             streak: Streak::default(),
             latencies: Latencies::over(rule.hold),
             alike: 0,
             flaps: 0,
         };
-        let probes = rule.healthy.iter().map(watched).collect();
-        Gate { rule, opened: at, probes }
+        let probes: Vec<Watched> = rule.healthy.iter().map(watched).collect();
+        let places = probes.iter().enumerate().map(|(place, watched)| (watched.name.clone(), place)).collect();
+        let needed = (0..=rule.tolerate.min(REMEMBERED)).map(|failures| needed(&rule, failures)).collect();
+        Gate { rule, opened: at, probes, places, needed }
     }
 
     /// Takes a sample.
     pub fn see(&mut self, probe: &str, observation: &Observation, at: Timestamp) {
         let longest_gap = self.longest_gap(probe);
-        for watched in self.probes.iter_mut().filter(|watched| watched.name == probe) {
-            watched.see(observation, at, longest_gap, self.rule.tolerate);
+        let Some(place) = self.places.get(probe).copied() else { return };
+        let Some(watched) = self.probes.get_mut(place) else { return };
+        watched.see(observation, at, longest_gap, self.rule.tolerate);
+        if let Some(next) = self.probes.get(place).map(|watched| self.next_sample(watched))
+            && let Some(watched) = self.probes.get_mut(place)
+        {
+            watched.next = next;
         }
     }
 
     /// The probes to sample now.
     pub fn due(&self, now: Timestamp) -> Vec<String> {
-        let due = self.probes.iter().filter(|watched| self.next_sample(watched) <= now);
+        let due = self.probes.iter().filter(|watched| watched.next <= now);
         due.map(|watched| watched.name.clone()).collect()
     }
 
     /// When something can change without a look that is due now: the next sample or the time-out.
     pub fn wake(&self, now: Timestamp) -> Timestamp {
-        let next = self.probes.iter().map(|watched| self.next_sample(watched)).filter(|next| *next > now).min();
+        let next = self.probes.iter().map(|watched| watched.next).filter(|next| *next > now).min();
         next.map_or(self.deadline(), |next| next.min(self.deadline())).max(now)
     }
 
     /// What the gate says now.
     pub fn verdict(&self, now: Timestamp) -> Verdict {
-        let progress = self.progress();
         if self.probes.iter().all(|watched| self.is_proven(watched, now)) {
+            let progress = self.progress();
             return Verdict::Passed(Proof { bound: progress.bound, latency: progress.latency });
         }
         if let Some((fault, why)) = self.probes.iter().find_map(|watched| self.beyond_limits(watched)) {
@@ -192,7 +206,7 @@ impl Gate {
             );
             return Verdict::Failed { fault: self.fault(), why };
         }
-        Verdict::Open(progress)
+        Verdict::Open
     }
 
     /// The moment at which the gate gives up.
@@ -200,7 +214,8 @@ impl Gate {
         later(self.opened, self.rule.timeout)
     }
 
-    fn progress(&self) -> Progress {
+    /// How far it is. That takes longer than a verdict: it goes through every latency that was seen.
+    pub fn progress(&self) -> Progress {
         let weakest = self.probes.iter().map(|watched| watched.streak.bound());
         let weakest = weakest.max_by(|a, b| a.rate().total_cmp(&b.rate())).unwrap_or(Bound::healthy(0));
         let latencies = self.probes.iter().filter_map(|watched| watched.latencies.percentiles());
@@ -236,12 +251,15 @@ impl Gate {
     }
 
     fn samples_needed(&self, failures: u32) -> u32 {
-        let needed = self.rule.max_failure_rate.map(|rate| samples_needed(rate, failures).unwrap_or(u32::MAX));
-        needed.unwrap_or(1)
+        let known = usize::try_from(failures).ok().and_then(|failures| self.needed.get(failures));
+        known.copied().unwrap_or_else(|| needed(&self.rule, failures))
     }
 
     /// The percentile that is over its limit, in words.
     fn too_slow(&self, watched: &Watched) -> Option<String> {
+        if self.rule.latency == Percentiles::default() {
+            return None;
+        }
         let seen = watched.latencies.percentiles();
         self.rule.latency.each().find_map(|(name, _, limit)| {
             let seen = seen.and_then(|seen| seen.each().find(|(known, ..)| *known == name));
@@ -277,7 +295,7 @@ impl Gate {
 
     /// The first moment at which this probe could have shown enough, if every sample from now on is healthy.
     fn earliest_pass(&self, watched: &Watched, now: Timestamp) -> Timestamp {
-        let next = self.next_sample(watched).max(now);
+        let next = watched.next.max(now);
         let bound = watched.streak.bound();
         let since = watched.streak.since().unwrap_or(next);
         let missing = self.samples_needed(bound.failures).saturating_sub(bound.samples);
@@ -425,6 +443,13 @@ impl Streak {
     }
 }
 
+/// For how many failures the number of samples is worked out beforehand.
+const REMEMBERED: u32 = 100;
+
+fn needed(rule: &Rule, failures: u32) -> u32 {
+    rule.max_failure_rate.map_or(1, |rate| samples_needed(rate, failures).unwrap_or(u32::MAX))
+}
+
 /// The greatest part of its interval that a look comes early.
 const JITTER: f64 = 0.1;
 
@@ -472,7 +497,7 @@ mod tests {
     #[test]
     fn silence_never_passes() {
         let gate = Gate::open(rule(0, 1, 60), at(0));
-        assert!(matches!(gate.verdict(at(0)), Verdict::Open(_)));
+        assert!(matches!(gate.verdict(at(0)), Verdict::Open));
         assert!(matches!(gate.verdict(at(60)), Verdict::Failed { .. }));
         let mut half = Gate::open(rule(0, 1, 60), at(0));
         half.see("a", &sample(Health::Healthy), at(0));
@@ -525,7 +550,7 @@ mod tests {
         gate.see("b", &sick(), at(60));
         gate.see("a", &sample(Health::Healthy), at(60));
         assert!(!passed(&gate, 60));
-        let Verdict::Open(progress) = gate.verdict(at(60)) else { panic!("still open") };
+        let progress = gate.progress();
         assert_eq!(progress.trouble, Some(("b".to_owned(), "503".to_owned())));
     }
 
@@ -536,7 +561,7 @@ mod tests {
         assert!(matches!(gate.verdict(at(45)), Verdict::Failed { .. }), "50 + 60 is beyond 100");
         let mut early = Gate::open(rule(60, 5, 100), at(0));
         both(&mut early, &sick(), 30);
-        assert!(matches!(early.verdict(at(30)), Verdict::Open(_)));
+        assert!(matches!(early.verdict(at(30)), Verdict::Open));
     }
 
     #[test]
@@ -587,7 +612,7 @@ mod tests {
             both(&mut gate, &answered(if second % 10 == 0 { 900 } else { 100 }), second);
             assert!(!passed(&gate, second), "one in ten takes 0.9 s");
         }
-        let Verdict::Open(progress) = gate.verdict(at(29)) else { panic!("still open") };
+        let progress = gate.progress();
         assert_eq!(progress.trouble.unwrap().1, "p95 is 902ms, not within 500ms");
         for second in 30..60 {
             both(&mut gate, &answered(100), second);
@@ -672,7 +697,7 @@ mod tests {
                 gate.see(&probe, &health, now);
             }
             match gate.verdict(now) {
-                Verdict::Open(_) => now = gate.wake(now),
+                Verdict::Open => now = gate.wake(now),
                 _ => break,
             }
         }

@@ -322,7 +322,8 @@ pub fn status(view: &View) -> Option<String> {
             Standing::Writing { way: Way::Undo, .. } => Some(format!("{id}: changing back, {since}")),
             Standing::InDoubt { .. } => Some(format!("{id}: outcome not known, looking, {since}")),
             Standing::Proving(gate) | Standing::ProvingUndo(gate) => Some(match gate.verdict(view.now) {
-                Verdict::Open(progress) => {
+                Verdict::Open => {
+                    let progress = gate.progress();
                     let trouble = progress.trouble.map(|(probe, why)| format!("; {probe}: {why}"));
                     let Bound { samples, failures } = progress.bound;
                     let latency = progress.latency.and_then(|latency| latency.p95);
