@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio_tungstenite::tungstenite;
 
 use crate::support::servers::{self, PASSWORD, answers};
 use crate::support::{Desk, Done, FLAGSHIP, SCENARIO, Served};
@@ -395,4 +396,53 @@ fn a_gate_is_tried_on_the_past() {
         .says("it would always have passed: if there was an incident, it proves nothing");
     let done = done.says("strict: no-503 for 20m\n  would have passed in 0 of 51 windows, 0 %");
     done.says("no-503 was healthy in 0 of 61 samples").says("auth: left out: the past cannot be looked at by `http`");
+}
+
+/// A WebSocket's server that says this once it is spoken to.
+fn socket(speak: impl Fn(&mut tungstenite::WebSocket<TcpStream>) + Send + Sync + 'static) -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let Ok(mut socket) = tungstenite::accept(stream) else { continue };
+            let _ = socket.read();
+            speak(&mut socket);
+        }
+    });
+    port
+}
+
+#[test]
+fn however_a_conversation_breaks_off_is_told() {
+    use tungstenite::protocol::CloseFrame;
+    let probe = |port: u16| {
+        format!(
+            "websocket = \"ws://127.0.0.1:{port}/ws\"\nsend = 'hello'\nevents = [\"begun\", \"ended\"]\nwithin = \"1s\""
+        )
+    };
+    let say = |text: &str| tungstenite::Message::text(format!("{{\"type\":\"{text}\"}}"));
+    let whole = socket(move |socket| {
+        let noise = ["not json", "[1]", "{\"type\":7}", "{\"kind\":\"begun\"}"].map(tungstenite::Message::text);
+        for message in
+            noise.into_iter().chain([tungstenite::Message::binary(vec![0xff, 0xfe]), say("begun"), say("ended")])
+        {
+            let _ = socket.send(message);
+        }
+        let _ = socket.read();
+    });
+    is(&probe(whole), "healthy", "");
+    let closed = socket(move |socket| {
+        let _ = socket.send(say("begun"));
+        let _ = socket.close(Some(CloseFrame { code: 1011.into(), reason: "overload".into() }));
+        let _ = socket.read();
+    });
+    is(&probe(closed), "unhealthy", "1 of 2 events came; ended did not: it was closed, code 1011 overload");
+    let cut = socket(|socket| drop(socket.get_ref().shutdown(std::net::Shutdown::Both)));
+    is(&probe(cut), "unhealthy", "0 of 2 events came; begun did not");
+    let mute = socket(|socket| drop(socket.read()));
+    is(&probe(mute), "unhealthy", "0 of 2 events came; begun did not within 1s");
+    let flood = socket(|socket| drop(socket.send(tungstenite::Message::text("x".repeat(2 << 20)))));
+    is(&probe(flood), "unhealthy", "");
+    let plain = answers(|stream, _| reply(stream, "200 OK", b""));
+    is(&probe(plain), "unhealthy", "it answers 200 OK instead of a WebSocket");
 }

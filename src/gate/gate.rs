@@ -141,17 +141,23 @@ pub struct Progress {
 impl Gate {
     /// Opens a gate: nothing seen before this moment counts.
     pub fn open(rule: Rule, at: Timestamp) -> Gate {
-        let watched = |name: &String| Watched {
+        let all = rule.healthy.len();
+        // A few are looked at at once; a crowd is not let loose in one moment.
+        let first = |place: usize| {
+            let part = u32::try_from(place).ok().zip(u32::try_from(all).ok()).filter(|_| all > CROWD);
+            part.map_or(at, |(place, all)| later(at, rule.every.mul_f64(f64::from(place) / f64::from(all))))
+        };
+        let watched = |(place, name): (usize, &String)| Watched {
             name: name.clone(),
             last: None,
-            next: at,
+            next: first(place),
             samples: 0,
             streak: Streak::default(),
             latencies: Latencies::over(rule.hold),
             alike: 0,
             flaps: 0,
         };
-        let probes: Vec<Watched> = rule.healthy.iter().map(watched).collect();
+        let probes: Vec<Watched> = rule.healthy.iter().enumerate().map(watched).collect();
         let places = probes.iter().enumerate().map(|(place, watched)| (watched.name.clone(), place)).collect();
         let needed = (0..=rule.tolerate.min(REMEMBERED)).map(|failures| needed(&rule, failures)).collect();
         Gate { rule, opened: at, probes, places, needed }
@@ -442,6 +448,9 @@ impl Streak {
         Bound { samples: healthy.saturating_add(failures), failures }
     }
 }
+
+/// More probes than this are first looked at one after another, over the time between two samples.
+const CROWD: usize = 100;
 
 /// For how many failures the number of samples is worked out beforehand.
 const REMEMBERED: u32 = 100;

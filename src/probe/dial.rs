@@ -235,3 +235,45 @@ pub(super) fn origin(url: &reqwest::Url, tls: bool) -> Option<Origin> {
     let usual = if tls { 443 } else { 80 };
     Some(Origin { host: url.host_str()?.to_owned(), port: url.port().unwrap_or(usual), tls })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+
+    #[tokio::test]
+    async fn a_name_that_leads_nowhere_says_nothing_of_what_it_should_lead_to() {
+        let dialer = Dialer::new(Route::Direct, Arc::new(SystemClock));
+        let origin = Origin { host: "nowhere.invalid".to_owned(), port: 443, tls: true };
+        let Err(Unreached::NoName(why)) = dialer.dial(&origin).await else { panic!("it leads somewhere") };
+        assert!(why.starts_with("the name nowhere.invalid does not resolve"), "{why}");
+        assert!(matches!(Looked::from(Unreached::NoName(why)), Looked::Unseen(_)));
+    }
+
+    #[tokio::test]
+    async fn a_rehearsal_reaches_what_is_served_and_this_machine_and_nobody_else() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let hosts = vec!["api.example.com".to_owned()];
+        let route = Route::Simulated { address, hosts, authority: String::new() };
+        let dialer = Dialer::new(route, Arc::new(SystemClock));
+        for host in ["api.example.com", "API.example.com", "candidate---api.example.com"] {
+            assert_eq!(dialer.resolve(host, 443).await, Ok(vec![address]), "{host}");
+        }
+        for host in ["127.0.0.1", "localhost", "[::1]"] {
+            assert!(dialer.resolve(host, 5432).await.is_ok(), "{host}");
+        }
+        for host in ["example.com", "10.0.0.1", "localhost.example.com"] {
+            assert!(matches!(dialer.resolve(host, 443).await, Err(Unreached::Impossible(_))), "{host}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_hosts_and_ports() {
+        assert_eq!(host_and_port("a.example:443"), Ok(("a.example", 443)));
+        assert_eq!(host_and_port("[::1]:5432"), Ok(("[::1]", 5432)));
+        for wrong in ["a.example", "a.example:https", "a.example:99999"] {
+            assert!(host_and_port(wrong).is_err(), "{wrong}");
+        }
+    }
+}

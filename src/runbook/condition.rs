@@ -17,6 +17,7 @@ use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, L
 use cel::extractors::This;
 use cel::parser::ParseErrors;
 use cel::{Context, ExecutionError, Program, Value};
+use chrono::TimeDelta;
 
 use super::spelling::did_you_mean;
 use super::value::friendly;
@@ -85,8 +86,8 @@ impl Fact {
             Fact::Number(number) => (*number).into(),
             Fact::Text(text) => text.as_str().into(),
             Fact::Span(span) => {
-                let nanoseconds = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
-                cel_duration(&format!("{nanoseconds}ns")).unwrap_or(Value::Null)
+                let span = TimeDelta::from_std(*span).unwrap_or(TimeDelta::MAX);
+                Value::Duration(span)
             }
             Fact::Table(facts) => {
                 let entries = facts.iter().map(|(name, fact)| (name.as_str().into(), fact.to_cel()));
@@ -134,11 +135,15 @@ fn impacts(This(health): This<Value>, region: Arc<String>, products: Arc<Vec<Val
     })
 }
 
-/// CEL's own `duration()` makes the value: the type behind it belongs to a crate that is not ours to depend on.
-fn cel_duration(text: &str) -> Option<Value> {
-    let mut context = Context::default();
-    context.add_variable_from_value("text", text);
-    Program::compile("duration(text)").ok()?.execute(&context).ok()
+thread_local! {
+    /// What every condition may call. Making it takes a hundred times as long as evaluating one.
+    static FUNCTIONS_THAT_THERE_ARE: Context<'static, 'static> = {
+        let mut context = Context::default();
+        // `service_health.impacts(region, [product, …])`: its table has a key for each product and region.
+        // It is refused only if it is there twice.
+        let _ = context.add_function("impacts", impacts);
+        context
+    };
 }
 
 /// A condition that cannot be evaluated.
@@ -206,13 +211,14 @@ impl Condition {
             return Err(format!("`{missing}` was not seen"));
         }
         let evaluate = || {
-            let mut context = Context::default();
-            // `service_health.impacts(region, [product, …])`: its table has a key for each product and region.
-            let _ = context.add_function("impacts", impacts);
-            for (name, fact) in facts {
-                context.add_variable_from_value(name.as_str(), fact.to_cel());
-            }
-            match self.program.execute(&context) {
+            let answer = FUNCTIONS_THAT_THERE_ARE.with(|functions| {
+                let mut context = functions.new_inner_scope();
+                for (name, fact) in facts.iter().filter(|(name, _)| self.names.contains(name)) {
+                    context.add_variable_from_value(name.as_str(), fact.to_cel());
+                }
+                self.program.execute(&context)
+            });
+            match answer {
                 Ok(Value::Bool(holds)) => Ok(holds),
                 Ok(other) => Err(format!("the condition gives a {}, not true or false", other.type_of())),
                 Err(error) => Err(in_words(&error)),
@@ -381,7 +387,7 @@ fn known_function(call: &CallExpr) -> Result<(), ConditionError> {
     };
     let text = text.inner();
     match name {
-        "duration" if cel_duration(text).is_none() => Err(ConditionError::new(format!(
+        "duration" if !is_duration(text) => Err(ConditionError::new(format!(
             "`{text}` is not a duration; write it such as \"80ms\", \"2s\" or \"1m30s\""
         ))),
         "matches" if regex::Regex::new(text).is_err() => {
@@ -389,6 +395,15 @@ fn known_function(call: &CallExpr) -> Result<(), ConditionError> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether CEL takes it for a length of time.
+fn is_duration(text: &str) -> bool {
+    FUNCTIONS_THAT_THERE_ARE.with(|functions| {
+        let mut context = functions.new_inner_scope();
+        context.add_variable_from_value("text", text);
+        Program::compile("duration(text)").is_ok_and(|program| program.execute(&context).is_ok())
+    })
 }
 
 /// The first thing the parser says, in words of ours; what it says after that are echoes.
