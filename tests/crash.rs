@@ -115,3 +115,22 @@ fn a_signal_parks_the_run_and_leaves_the_operation_to_be_attached_to() {
     desk.rectify(&["resume", "--yes", "--acknowledge", "scale-connector"]).code(0).says("✓ done");
     assert_eq!(cloud.writes().iter().filter(|write| write.contains("/connectors/")).count(), 1);
 }
+
+/// A second terminal follows the run to its end, and leaves it alone.
+#[test]
+fn a_run_is_followed_from_another_terminal() {
+    let desk = Desk::new();
+    let cloud = Served::start(&desk, SCENARIO, "1");
+    let runbook = desk.flagship_before("services");
+    let run = desk.spawn(&["run", &runbook, "--sim", &cloud.url, "--yes", "--acknowledge", "scale-connector"]);
+    until("the connector's operation", || desk.journal_has("begun"));
+    desk.rectify(&["show"]).code(0).says("The run is being worked right now.");
+    let leaver = desk.spawn(&["show", "--watch"]);
+    leaver.signal("INT");
+    let follower = desk.spawn(&["show", "--watch"]);
+    cloud.hurry();
+    let told = follower.end().code(0).says("✓ proven healthy").says("✓ done in").stdout;
+    assert_eq!(told, desk.rectify(&["show"]).code(0).stdout, "it is told once, and whole");
+    run.end().code(0);
+    drop(leaver);
+}

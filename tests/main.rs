@@ -34,6 +34,7 @@ mod probe_kinds;
 mod probes;
 mod recovery;
 mod refusal;
+mod report;
 mod resource_laws;
 mod review;
 mod rollback;

@@ -14,6 +14,7 @@ mod new;
 mod plan;
 mod probe;
 mod proxy;
+mod report;
 mod resume;
 mod rollback;
 mod run;
@@ -72,6 +73,8 @@ enum Command {
     Runs,
     /// Tell a run again from its journal
     Show(show::Arguments),
+    /// Make a document of a run: a page with pictures, Markdown, or JSON
+    Report(report::Arguments),
     /// Check that a run's journal, plan and runbook are as they were written
     Verify(verify::Arguments),
     /// Look through a runbook's probes: once, again and again, or at the past
@@ -150,7 +153,8 @@ fn dispatch(cli: Cli, console: Console) -> Result<Exit, Trouble> {
         Command::Resume(arguments) => alone(resume::resume(&arguments, &state()?, console)),
         Command::Rollback(arguments) => alone(rollback::rollback(&arguments, &state()?, console)),
         Command::Runs => Ok(runs::runs(&state()?, console)),
-        Command::Show(arguments) => show::show(&arguments, &state()?, console),
+        Command::Show(arguments) => alone(show::show(&arguments, &state()?, console)),
+        Command::Report(arguments) => report::report(&arguments, &state()?, console),
         Command::Verify(arguments) => verify::verify(&arguments, &state()?, console),
         Command::Probe(arguments) => alone(probe::probe(&arguments, console)),
         Command::Escalation(arguments) => alone(escalation::escalation(&arguments, &state()?, console)),

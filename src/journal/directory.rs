@@ -1,7 +1,7 @@
 //! Runs as directories: private to their owner, synced to the disk, one process at a time.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -228,11 +228,19 @@ impl Directory {
 
     /// Reads the journal, also while another process works the run.
     pub fn read(&self) -> Result<Read, OpenError> {
+        read(&self.bytes()?).map_err(|broken| OpenError::Broken { path: self.file(JOURNAL), broken })
+    }
+
+    /// Reads the journal as far as it can be trusted, and says what is wrong after that; an error only if there is none.
+    pub fn salvage(&self) -> Result<(Read, Option<String>), OpenError> {
+        let (read, broken) = as_far_as_it_goes(&self.bytes()?);
+        let torn = read.torn.map(|torn| format!("its last line was never finished ({} bytes)", torn.bytes));
+        Ok((read, broken.map(|broken| broken.to_string()).or(torn)))
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, OpenError> {
         let path = self.file(JOURNAL);
-        let mut bytes = Vec::new();
-        let opened = File::open(&path).and_then(|mut file| file.read_to_end(&mut bytes));
-        opened.map_err(|source| OpenError::Io { path: path.clone(), source })?;
-        read(&bytes).map_err(|broken| OpenError::Broken { path, broken })
+        std::fs::read(&path).map_err(|source| OpenError::Io { path, source })
     }
 
     /// Whether another process works the run right now.
@@ -265,17 +273,29 @@ fn hold(file: &File, path: &Path) -> Result<(), OpenError> {
 }
 
 fn read(bytes: &[u8]) -> Result<Read, Broken> {
+    match as_far_as_it_goes(bytes) {
+        (read, None) => Ok(read),
+        (_, Some(broken)) => Err(broken),
+    }
+}
+
+/// The entries up to the first that does not fit the ones before it, and why that one does not.
+fn as_far_as_it_goes(bytes: &[u8]) -> (Read, Option<Broken>) {
     let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
     let torn = (whole < bytes.len()).then(|| Torn { whole: whole as u64, bytes: (bytes.len() - whole) as u64 });
-    let (mut entries, mut hash) = (Vec::new(), GENESIS.to_owned());
+    let mut read = Read { entries: Vec::new(), torn, hash: GENESIS.to_owned() };
     for (index, text) in bytes[..whole].split_inclusive(|byte| *byte == b'\n').enumerate() {
         let number = index + 1;
-        let text = std::str::from_utf8(text).map_err(|_| Broken::Chain { line: number })?;
-        let (entry, next) = line::read(text.trim_end_matches('\n'), number, &hash)?;
-        entries.push(entry);
-        hash = next;
+        let text = std::str::from_utf8(text).map_err(|_| Broken::Chain { line: number });
+        match text.and_then(|text| line::read(text.trim_end_matches('\n'), number, &read.hash)) {
+            Ok((entry, next)) => {
+                read.entries.push(entry);
+                read.hash = next;
+            }
+            Err(broken) => return (read, Some(broken)),
+        }
     }
-    Ok(Read { entries, torn, hash })
+    (read, None)
 }
 
 fn sync_directory(path: &Path) -> io::Result<()> {

@@ -3,16 +3,23 @@
 //! A [`Narrator`] turns entries into [`Line`]s; who shows them, live on a terminal, plainly in a log or
 //! later from a journal, does not change what they say.
 
+mod chart;
 mod export;
+mod html;
 mod live;
+mod markdown;
 mod narrate;
 mod plain;
+mod record;
 mod stream;
 
 pub use export::{Towards, export};
+pub use html::html;
 pub use live::Live;
+pub use markdown::markdown;
 pub use narrate::{Line, Narrator, Tone, ending, failure, status};
 pub use plain::Plain;
+pub use record::{Record, record};
 pub use stream::Stream;
 
 use crate::run::{Entry, Question, View};

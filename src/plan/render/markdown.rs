@@ -215,7 +215,7 @@ fn code(text: &str) -> String {
 }
 
 /// A text as prose: every character that could be markup is escaped, and nobody is mentioned.
-fn prose(text: &str) -> String {
+pub fn prose(text: &str) -> String {
     let mut out = String::new();
     for letter in inert(text).chars() {
         match letter {

@@ -4,6 +4,6 @@ mod markdown;
 mod text;
 mod words;
 
-pub use markdown::markdown;
+pub use markdown::{markdown, prose};
 pub use text::{Looks, text};
 pub use words::{gate, lines, resource};

@@ -1,0 +1,211 @@
+//! A report as one page that needs no script and no network to be read: dark or light, as its reader likes, and on paper.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+
+use super::chart;
+use super::record::{GateRecord, Record, TaskRecord, UNDONE};
+use crate::clock::words;
+use crate::inert::inert;
+
+const STYLE: &str = "
+:root { color-scheme: light dark; --ink: light-dark(#1b1f24, #e6e8eb); --soft: light-dark(#5b6570, #9aa4af);
+  --page: light-dark(#ffffff, #14171a); --line: light-dark(#d7dce1, #30363d); --good: light-dark(#116b2f, #5fd38a);
+  --bad: light-dark(#a51621, #ff8a8f); --warn: light-dark(#7a4b00, #f0b95b); --panel: light-dark(#f5f7f9, #1b2026); }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--page); margin: 2rem auto;
+  max-width: 72rem; padding: 0 1rem; overflow-wrap: break-word; }
+h1 { font-size: 1.5rem; margin-bottom: .2rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
+h3 { font-size: 1rem; margin: 1.4rem 0 .3rem; } .soft { color: var(--soft); } .good { color: var(--good); }
+.bad { color: var(--bad); } .warn { color: var(--warn); } .head { font-weight: 600; } .dim { color: var(--soft); }
+.outcome { border-left: .3rem solid; padding: .4rem 1rem; background: var(--panel); }
+table { border-collapse: collapse; width: 100%; } .changes td { overflow-wrap: anywhere; min-width: 6rem; }
+.changes td:nth-child(1), .changes td:nth-child(3), .changes td:nth-child(6) { white-space: nowrap; } th, td { text-align: left; padding: .25rem .6rem .25rem 0;
+  border-bottom: 1px solid var(--line); vertical-align: top; font-variant-numeric: tabular-nums; }
+code, pre { font: 13px/1.45 ui-monospace, monospace; } pre { background: var(--panel); padding: 1rem; overflow-x: auto;
+  white-space: pre-wrap; } svg { max-width: 100%; height: auto; } section.task { break-inside: avoid; }
+details > summary { cursor: pointer; } @media print { body { margin: 0; max-width: none; } details { display: block; } }
+";
+
+/// The page.
+pub fn html(record: &Record) -> String {
+    let mut out = String::new();
+    let title = format!("{} — {}", record.title, record.headline());
+    let _ = write!(
+        out,
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+         <title>{}</title>\n<style>{STYLE}</style>\n",
+        safe(&title)
+    );
+    head(&mut out, record);
+    if record.began.is_some() {
+        let _ = write!(
+            out,
+            "<h2>Timeline</h2>\n{}\n<p class=\"soft\">blue: a change · green: a gate · red: a gate that did not pass · orange: an undo</p>\n",
+            chart::timeline(record)
+        );
+    }
+    changes(&mut out, record);
+    let _ = writeln!(out, "<h2>Steps</h2>");
+    let mut pictures = 0;
+    for task in record.tasks.iter().filter(|task| !task.spans.is_empty() || !task.evidence.is_empty()) {
+        step(&mut out, task, &mut pictures);
+    }
+    people(&mut out, record);
+    let _ = writeln!(out, "<h2>As it was told</h2>\n<details><summary>{} lines</summary><pre>", record.story.len());
+    for line in &record.story {
+        let _ = writeln!(out, "<span class=\"{}\">{}</span>", line.tone, safe(&line.text));
+    }
+    let _ = writeln!(out, "</pre></details>\n<h2>Digests</h2>\n<table>");
+    for (name, digest) in &record.digests {
+        let _ = writeln!(out, "<tr><th>{}<td><code>{}</code>", safe(name), safe(digest));
+    }
+    let _ = writeln!(
+        out,
+        "</table>\n<p class=\"soft\">SHA-256; <code>rectify verify {}</code> compares.</p>",
+        safe(&record.run)
+    );
+    out
+}
+
+fn head(out: &mut String, record: &Record) {
+    let tone = match record.outcome.as_str() {
+        "done" => "good",
+        "rolled_back" | "declined" | "open" => "warn",
+        _ => "bad",
+    };
+    let began = record.began.map(second).unwrap_or_default();
+    let _ = writeln!(out, "<h1>{}</h1>", safe(&record.title));
+    let _ = writeln!(
+        out,
+        "<p class=\"soft\">run {} of {} · {} in {} · {} · {began} to {}</p>",
+        safe(&record.run),
+        safe(&record.runbook),
+        safe(&record.project),
+        safe(&record.region),
+        safe(&record.cloud),
+        second(record.ended)
+    );
+    if let Some(damage) = &record.damage {
+        let _ = writeln!(
+            out,
+            "<p class=\"outcome bad\"><strong>This report ends where the journal can no longer be trusted:</strong> {}</p>",
+            safe(damage)
+        );
+    }
+    let _ = writeln!(out, "<div class=\"outcome {tone}\"><strong>{}</strong>", safe(&record.headline()));
+    for line in record.outcome_lines.iter().skip(1).filter(|line| !line.is_empty()) {
+        let _ = writeln!(out, "<br>{}", safe(line));
+    }
+    let _ = writeln!(out, "</div>");
+    for debt in &record.debts {
+        let _ = writeln!(out, "<p class=\"warn\">left behind: {}</p>", safe(debt));
+    }
+}
+
+fn changes(out: &mut String, record: &Record) {
+    let _ = writeln!(
+        out,
+        "<h2>Changes</h2>\n<table class=\"changes\"><tr><th>step<th>resource<th>field<th>before<th>after<th>"
+    );
+    let written = |task: &&TaskRecord| task.spans.iter().any(|span| span.what != "gate");
+    for task in record.tasks.iter().filter(written) {
+        let tone = match task.stands {
+            "in force" => "plain",
+            UNDONE => "warn",
+            _ => "bad",
+        };
+        let mark = format!("<span class=\"{tone}\">{}</span>", task.stands);
+        for field in task.change.iter().filter(|field| field.before.as_ref() != Some(&field.after)) {
+            let _ = writeln!(
+                out,
+                "<tr><td>{}<td>{}<td>{}<td>{}<td>{}<td>{mark}",
+                safe(&task.id),
+                safe(task.resource.as_deref().unwrap_or_default()),
+                safe(&field.name),
+                safe(field.before.as_deref().unwrap_or("not known")),
+                safe(&field.after)
+            );
+        }
+    }
+    let _ = writeln!(out, "</table>");
+}
+
+/// More pictures than this would make the page slow to open; what they show is told in words as well.
+const PICTURES: usize = 60;
+
+fn step(out: &mut String, task: &TaskRecord, pictures: &mut usize) {
+    let _ = writeln!(
+        out,
+        "<section class=\"task\"><h3>{} <span class=\"soft\">{}</span></h3>",
+        safe(&task.id),
+        safe(&task.uses)
+    );
+    for line in &task.evidence {
+        let _ = writeln!(out, "<div class=\"soft\">evidence: {}</div>", safe(line));
+    }
+    for span in &task.spans {
+        let took = words(crate::clock::between(span.from, span.to));
+        let _ = writeln!(out, "<div>{} at {}, {took}</div>", span.what, span.from.strftime("%H:%M:%S"));
+    }
+    for operation in &task.operations {
+        let _ = writeln!(out, "<div class=\"soft\">operation <code>{}</code></div>", safe(operation));
+    }
+    for gate in &task.gates {
+        let (tone, word) = match gate.passed {
+            Some(true) => ("good", "proven"),
+            Some(false) => ("bad", "not proven"),
+            None => ("warn", "not ended"),
+        };
+        let _ = writeln!(
+            out,
+            "<div>{}</div><div class=\"{tone}\">{word}: {}</div>",
+            safe(&gate.asked),
+            safe(&gate.verdict)
+        );
+        picture(out, gate, pictures);
+    }
+    let _ = writeln!(out, "</section>");
+}
+
+fn picture(out: &mut String, gate: &GateRecord, pictures: &mut usize) {
+    let samples = || gate.probes.values().flatten();
+    let worth_it = samples().any(|sample| sample.latency_ms.is_some() || sample.health != "healthy");
+    if *pictures >= PICTURES || gate.samples < 2 || !worth_it {
+        return;
+    }
+    *pictures += 1;
+    let _ = writeln!(out, "{}", chart::gate(gate));
+}
+
+fn people(out: &mut String, record: &Record) {
+    let _ = writeln!(out, "<h2>Who</h2>\n<table>");
+    let mut said: Vec<_> = record.operators.iter().chain(&record.answers).collect();
+    said.sort_by_key(|said| said.at);
+    for said in said {
+        let _ = writeln!(out, "<tr><td>{}<td>{}", said.at.strftime("%H:%M:%S"), safe(&said.text));
+    }
+    let _ = writeln!(out, "</table>");
+}
+
+/// A moment, to the second.
+pub(super) fn second(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+/// A text as content of a page: inert, and no markup.
+pub(super) fn safe(text: &str) -> String {
+    inert(text).chars().fold(String::with_capacity(text.len()), |mut out, letter| {
+        match letter {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            other => out.push(other),
+        }
+        out
+    })
+}

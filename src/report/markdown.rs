@@ -1,0 +1,71 @@
+//! A report for an issue's comment or a document about the incident.
+
+use std::fmt::Write as _;
+
+use super::html::second;
+use super::record::{Record, TaskRecord};
+use crate::plan::prose;
+
+/// The text.
+pub fn markdown(record: &Record) -> String {
+    let mut out = String::new();
+    let began = record.began.map(second).unwrap_or_default();
+    let _ = writeln!(out, "## {}: {}\n", prose(&record.title), prose(&record.headline()));
+    let _ = writeln!(
+        out,
+        "Run `{}` of {}, {} in {}, {}. {began} to {}.\n",
+        record.run,
+        prose(&record.runbook),
+        prose(&record.project),
+        prose(&record.region),
+        prose(&record.cloud),
+        second(record.ended)
+    );
+    if let Some(damage) = &record.damage {
+        let _ = writeln!(out, "**This report ends where the journal can no longer be trusted:** {}\n", prose(damage));
+    }
+    for line in record.outcome_lines.iter().skip(1).filter(|line| !line.is_empty()) {
+        let _ = writeln!(out, "- {}", prose(line));
+    }
+    let _ = writeln!(out, "\n### Changes\n\n| step | field | before | after | |\n|---|---|---|---|---|");
+    let written = |task: &&TaskRecord| task.spans.iter().any(|span| span.what != "gate");
+    for task in record.tasks.iter().filter(written) {
+        for field in task.change.iter().filter(|field| field.before.as_ref() != Some(&field.after)) {
+            let before = field.before.as_deref().unwrap_or("not known");
+            let _ = writeln!(
+                out,
+                "| {} | {} | {} | {} | {} |",
+                prose(&task.id),
+                prose(&field.name),
+                prose(before),
+                prose(&field.after),
+                task.stands
+            );
+        }
+    }
+    let _ = writeln!(out, "\n### What was proven\n\n| step | gate | |\n|---|---|---|");
+    for task in &record.tasks {
+        for gate in &task.gates {
+            let mark = match gate.passed {
+                Some(true) => "✓",
+                Some(false) => "✗",
+                None => "not ended:",
+            };
+            let _ = writeln!(out, "| {} | {} | {mark} {} |", prose(&task.id), prose(&gate.asked), prose(&gate.verdict));
+        }
+    }
+    let _ = writeln!(out, "\n### Who\n");
+    let mut said: Vec<_> = record.operators.iter().chain(&record.answers).collect();
+    said.sort_by_key(|said| said.at);
+    for said in said {
+        let _ = writeln!(out, "- {} {}", said.at.strftime("%H:%M:%S"), prose(&said.text));
+    }
+    for debt in &record.debts {
+        let _ = writeln!(out, "- left behind: {}", prose(debt));
+    }
+    out.push('\n');
+    for (name, digest) in &record.digests {
+        let _ = writeln!(out, "{}: `{digest}`  ", prose(name));
+    }
+    out
+}

@@ -1,0 +1,424 @@
+//! A run as a document: what was done, when, by whom, what it showed. The fold that every format of a report is made of.
+//!
+//! It is as large as the plan, not as the journal: of a gate's samples a bounded number is kept.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::narrate::{Line, Narrator, Tone, ending};
+use crate::clock::{between, words};
+use crate::gate::Observation;
+use crate::plan::{self, Plan};
+use crate::run::{Change, Difference, Entry, Event, GateOutcome, Question, Requirement, Standing, TaskId, View, Way};
+
+/// The version of the JSON form.
+const FORMAT: u32 = 1;
+
+/// What became of a change that is there no longer.
+pub(super) const UNDONE: &str = "undone";
+
+/// How many samples of a probe a gate's picture shows.
+const SHOWN: usize = 240;
+
+/// A report.
+#[derive(Clone, Debug, Serialize)]
+pub struct Record {
+    /// The version of this form.
+    pub format: u32,
+    /// The run's id.
+    pub run: String,
+    /// The runbook's name.
+    pub runbook: String,
+    /// The runbook's title.
+    pub title: String,
+    /// Project id.
+    pub project: String,
+    /// Region.
+    pub region: String,
+    /// Where the calls went, in words.
+    pub cloud: String,
+    /// When it began.
+    pub began: Option<Timestamp>,
+    /// The time of the last entry.
+    pub ended: Timestamp,
+    /// How it ended: `done`, `rolled_back`, `stopped`, `declined`, `stuck`; `open`: it has not.
+    pub outcome: String,
+    /// The same in sentences, with what is in force and what can be done next.
+    pub outcome_lines: Vec<String>,
+    /// Why the journal cannot be trusted to its end, if it cannot.
+    pub damage: Option<String>,
+    /// Who worked it, and since when.
+    pub operators: Vec<Said>,
+    /// What was asked and answered.
+    pub answers: Vec<Said>,
+    /// The phases, in order.
+    pub phases: Vec<Phase>,
+    /// The tasks, in order.
+    pub tasks: Vec<TaskRecord>,
+    /// What it leaves behind.
+    pub debts: Vec<String>,
+    /// The run told from its beginning, a line each.
+    pub story: Vec<Told>,
+    /// SHA-256 of the plan, of the runbook, and of the whole journal.
+    pub digests: BTreeMap<String, String>,
+}
+
+/// A phase.
+#[derive(Clone, Debug, Serialize)]
+pub struct Phase {
+    /// Its name.
+    pub name: String,
+    /// Its title.
+    pub title: String,
+}
+
+/// Something that was said at a moment.
+#[derive(Clone, Debug, Serialize)]
+pub struct Said {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub text: String,
+}
+
+/// A line of the story.
+#[derive(Clone, Debug, Serialize)]
+pub struct Told {
+    /// `plain`, `head`, `good`, `warn`, `bad` or `dim`.
+    pub tone: &'static str,
+    /// What it says.
+    pub text: String,
+}
+
+/// What became of a task.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct TaskRecord {
+    /// Its id.
+    pub id: String,
+    /// Its phase.
+    pub phase: String,
+    /// What the step uses.
+    pub uses: String,
+    /// What it changes: kind and name.
+    pub resource: Option<String>,
+    /// Whether it cannot be undone.
+    pub one_way: bool,
+    /// The fields it changes, before and after.
+    pub change: Vec<Field>,
+    /// Stretches of time: a write, a gate, an undo.
+    pub spans: Vec<Span>,
+    /// The names of its long-running operations.
+    pub operations: Vec<String>,
+    /// What it rested on: what each probe saw.
+    pub evidence: Vec<String>,
+    /// What each gate of it showed.
+    pub gates: Vec<GateRecord>,
+    /// What became of its change: `in force`, `undone`, `could not be undone`, `cannot be undone`.
+    pub stands: &'static str,
+}
+
+/// A field of a change.
+#[derive(Clone, Debug, Serialize)]
+pub struct Field {
+    /// Its name.
+    pub name: String,
+    /// Before; none: not known.
+    pub before: Option<String>,
+    /// After.
+    pub after: String,
+}
+
+/// A stretch of time.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Span {
+    /// `write`, `gate` or `undo`.
+    pub what: &'static str,
+    /// When it began.
+    pub from: Timestamp,
+    /// When it ended.
+    pub to: Timestamp,
+}
+
+/// What a gate showed.
+#[derive(Clone, Debug, Serialize)]
+pub struct GateRecord {
+    /// What it asked, in words.
+    pub asked: String,
+    /// When it was opened.
+    pub opened: Timestamp,
+    /// Whether it passed; none: it was not closed.
+    pub passed: Option<bool>,
+    /// What it proved, or why it did not pass.
+    pub verdict: String,
+    /// What each probe saw: some of its samples.
+    pub probes: BTreeMap<String, Vec<Sample>>,
+    /// How many samples there were of all probes.
+    pub samples: usize,
+}
+
+/// A sample of a gate, for a picture.
+#[derive(Clone, Debug, Serialize)]
+pub struct Sample {
+    /// Seconds since the gate was opened.
+    pub second: f64,
+    /// How long the answer took, in milliseconds.
+    pub latency_ms: Option<f64>,
+    /// `healthy`, `unhealthy`, `unknown` or `broken`.
+    pub health: &'static str,
+}
+
+/// Folds a run into its record.
+pub fn record(plan: &Plan, entries: &[Entry], digests: BTreeMap<String, String>, damage: Option<String>) -> Record {
+    let mut view = View::new(&plan.work());
+    let mut narrator = Narrator::default();
+    let tasks = plan.tasks.iter().map(|task| TaskRecord {
+        id: task.id.to_string(),
+        phase: task.phase.clone(),
+        uses: task.uses.clone(),
+        resource: task.change.as_ref().map(plan::resource),
+        one_way: task.change.is_some() && task.reversibility.is_one_way(),
+        change: task.change.iter().flat_map(Change::differences).map(field).collect(),
+        ..TaskRecord::default()
+    });
+    let mut all = Fold { tasks: tasks.collect(), places: BTreeMap::new(), open: BTreeMap::new() };
+    all.places = plan.tasks.iter().enumerate().map(|(place, task)| (task.id.clone(), place)).collect();
+    let (mut operators, mut answers, mut story) = (Vec::new(), Vec::new(), Vec::new());
+    for entry in entries {
+        view.apply(entry);
+        story.extend(narrator.entry(&view, entry).into_iter().map(told));
+        let at = entry.at;
+        match &entry.event {
+            Event::Started { operator, rectify, .. } => {
+                operators.push(Said { at, text: format!("begun by {operator}, with rectify {rectify}") });
+            }
+            Event::Resumed { operator } => operators.push(Said { at, text: format!("resumed by {operator}") }),
+            Event::RollbackAsked { operator, .. } => {
+                operators.push(Said { at, text: format!("rolled back by {operator}") });
+            }
+            Event::StopAsked { by } => operators.push(Said { at, text: format!("asked to stop by {by}") }),
+            Event::Answered { question, choice, by, reason } => {
+                let reason = reason.as_ref().map(|reason| format!(", because {reason}")).unwrap_or_default();
+                let choice = serde_json::to_value(choice).ok();
+                let choice = choice.as_ref().and_then(|choice| choice.as_str()).unwrap_or("answered").to_owned();
+                answers.push(Said { at, text: format!("{}: {choice}, says {by}{reason}", asked(question)) });
+            }
+            _ => all.take(&view, entry),
+        }
+    }
+    for (task, view) in all.tasks.iter_mut().zip(&view.tasks) {
+        task.stands = match view.standing {
+            Standing::Undone | Standing::ProvingUndo(_) => UNDONE,
+            Standing::Left => "could not be undone",
+            _ if task.one_way => "cannot be undone",
+            _ => "in force",
+        };
+    }
+    let outcome = view.ending.as_ref().and_then(|ending| serde_json::to_value(ending).ok());
+    let outcome = outcome.as_ref().and_then(|ending| ending.get("ending")?.as_str());
+    let outcome_lines = view.ending.as_ref().map(|known| ending(&view, known)).unwrap_or_default();
+    Record {
+        format: FORMAT,
+        run: view.run.as_ref().map(ToString::to_string).unwrap_or_default(),
+        runbook: plan.runbook.clone(),
+        title: plan.title.clone(),
+        project: plan.project.clone(),
+        region: plan.region.clone(),
+        cloud: plan.cloud.clone(),
+        began: view.started,
+        ended: view.now,
+        outcome: outcome.unwrap_or("open").to_owned(),
+        outcome_lines: outcome_lines.into_iter().map(|line| line.text.trim().to_owned()).collect(),
+        damage,
+        operators,
+        answers,
+        phases: plan
+            .phases
+            .iter()
+            .map(|phase| Phase { name: phase.name.clone(), title: phase.title.clone() })
+            .collect(),
+        debts: all.debts(plan),
+        tasks: all.tasks,
+        story,
+        digests,
+    }
+}
+
+impl Record {
+    /// How long it took.
+    pub fn took(&self) -> Duration {
+        self.began.map(|began| between(began, self.ended)).unwrap_or_default()
+    }
+
+    /// The outcome in a few words.
+    pub fn headline(&self) -> String {
+        let word = match self.outcome.as_str() {
+            "done" => "Done",
+            "rolled_back" => "Rolled back",
+            "stopped" => "Stopped after a failure",
+            "declined" => "Declined",
+            "stuck" => "Stuck: a person must act",
+            _ => "Not ended",
+        };
+        format!("{word}, after {}", words(self.took()))
+    }
+}
+
+/// What is being put together.
+struct Fold {
+    tasks: Vec<TaskRecord>,
+    places: BTreeMap<TaskId, usize>,
+    /// Writes and gates that have begun and not ended.
+    open: BTreeMap<(TaskId, &'static str), Timestamp>,
+}
+
+impl Fold {
+    fn task(&mut self, id: &TaskId) -> Option<&mut TaskRecord> {
+        let place = *self.places.get(id)?;
+        self.tasks.get_mut(place)
+    }
+
+    /// What was left behind by what was done and not undone.
+    fn debts(&self, plan: &Plan) -> Vec<String> {
+        let stands = |id: &TaskId| {
+            let task = self.places.get(id).and_then(|place| self.tasks.get(*place));
+            task.is_some_and(|task| task.stands != UNDONE && task.spans.iter().any(|span| span.what == "write"))
+        };
+        let debts = plan.debts.iter().filter(|debt| stands(&debt.task));
+        debts
+            .map(|debt| {
+                format!(
+                    "{} {}: {}, for at most {}",
+                    debt.resource.kind,
+                    debt.resource.name,
+                    debt.what,
+                    words(debt.within)
+                )
+            })
+            .collect()
+    }
+
+    fn close(&mut self, id: &TaskId, what: &'static str, to: Timestamp) {
+        let Some(from) = self.open.remove(&(id.clone(), what)) else { return };
+        if let Some(task) = self.task(id) {
+            task.spans.push(Span { what, from, to });
+        }
+    }
+
+    fn take(&mut self, view: &View, entry: &Entry) {
+        let at = entry.at;
+        let way = |way: Way| if way == Way::Undo { "undo" } else { "write" };
+        match &entry.event {
+            Event::Intended { op } => drop(self.open.insert((op.task.clone(), way(op.way)), at)),
+            Event::Begun { op, operation } => {
+                if let Some(task) = self.task(&op.task)
+                    && !task.operations.contains(operation)
+                {
+                    task.operations.push(operation.clone());
+                }
+            }
+            Event::Settled { op, .. } | Event::Refused { op, .. } => self.close(&op.task, way(op.way), at),
+            Event::Required { task, found } => {
+                let (Requirement::Met { evidence } | Requirement::Unmet { evidence, .. }) = found;
+                let lines: Vec<String> = evidence.iter().map(|(probe, seen)| shown(probe, seen)).collect();
+                if let Some(task) = self.task(task) {
+                    task.evidence.extend(lines);
+                }
+            }
+            Event::GateOpened { task: id } => {
+                self.open.insert((id.clone(), "gate"), at);
+                let rule = view.task(id).and_then(|view| {
+                    if matches!(view.standing, Standing::ProvingUndo(_)) {
+                        view.task.undo_gate.as_ref()
+                    } else {
+                        view.task.gate.as_ref()
+                    }
+                });
+                let asked = rule.map(plan::gate).unwrap_or_default();
+                let (verdict, probes) = (String::new(), BTreeMap::new());
+                let gate = GateRecord { asked, opened: at, passed: None, verdict, probes, samples: 0 };
+                if let Some(task) = self.task(id) {
+                    task.gates.push(gate);
+                }
+            }
+            Event::Observed { task, probe, observation } => {
+                let Some(gate) = self.task(task).and_then(|task| task.gates.last_mut()) else { return };
+                gate.samples += 1;
+                let sample = Sample {
+                    second: between(gate.opened, at).as_secs_f64(),
+                    latency_ms: observation.latency().map(|latency| latency.as_secs_f64() * 1000.0),
+                    health: observation.health.word(),
+                };
+                let samples = gate.probes.entry(probe.clone()).or_default();
+                samples.push(sample);
+                thin(samples);
+            }
+            Event::GateClosed { task: id, outcome } => {
+                self.close(id, "gate", at);
+                let Some(gate) = self.task(id).and_then(|task| task.gates.last_mut()) else { return };
+                (gate.passed, gate.verdict) = match outcome {
+                    GateOutcome::Passed { proof } => (Some(true), proof.to_string()),
+                    GateOutcome::Failed { why, .. } => (Some(false), why.clone()),
+                };
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Keeps every second sample once there are too many; what was not healthy stays.
+fn thin(samples: &mut Vec<Sample>) {
+    if samples.len() < 2 * SHOWN {
+        return;
+    }
+    let mut place = 0_usize;
+    samples.retain(|sample| {
+        place += 1;
+        sample.health != "healthy" || place.is_multiple_of(2)
+    });
+    // If all of it is trouble, some of that has to go as well.
+    if samples.len() >= 2 * SHOWN {
+        let mut place = 0_usize;
+        samples.retain(|_| {
+            place += 1;
+            place.is_multiple_of(2)
+        });
+    }
+}
+
+fn shown(probe: &str, seen: &Observation) -> String {
+    match seen.health.why() {
+        Some(why) => format!("{probe} was {}: {why}", seen.health.word()),
+        None => format!("{probe} was healthy"),
+    }
+}
+
+fn field(difference: Difference) -> Field {
+    let Difference { field, before, after } = difference;
+    Field { name: field, before, after }
+}
+
+fn told(line: Line) -> Told {
+    let tone = match line.tone {
+        Tone::Plain => "plain",
+        Tone::Head => "head",
+        Tone::Good => "good",
+        Tone::Warn => "warn",
+        Tone::Bad => "bad",
+        Tone::Dim => "dim",
+    };
+    Told { tone, text: line.text }
+}
+
+fn asked(question: &Question) -> String {
+    match question {
+        Question::Apply { task } => format!("apply {task}"),
+        Question::OneWay { task, why } => format!("apply {task}, which cannot be undone: {why}"),
+        Question::Confirm { task, text } => format!("{task}: {text}"),
+        Question::Failed { task, .. } => format!("{task} failed"),
+        Question::Interrupted { .. } => "interrupted".to_owned(),
+        Question::Doubt { op } => format!("whether {op} happened"),
+    }
+}
