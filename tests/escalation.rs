@@ -53,3 +53,33 @@ fn what_cannot_be_decided_by_is_a_mistake() {
     done.complains("has no [escalation]");
     escalation(&desk, &["--run", "zzzz"]).code(2).complains("there are no runs yet");
 }
+
+/// The draft says where, since when, which operations, what was tried and what became of it.
+#[test]
+fn a_support_case_is_drafted_from_a_run_that_failed() {
+    let desk = Desk::new();
+    let text = std::fs::read_to_string(FLAGSHIP).unwrap();
+    // The backend never becomes well again, whatever is done.
+    let file = text.replacen(
+        "http   = \"https://api.staging.netrasystems.ai/health\"\nexpect = 'status == 200",
+        "http   = \"https://api.staging.netrasystems.ai/health\"\nexpect = 'status == 418",
+        1,
+    );
+    let file = desk.write("failing.toml", &file.replace("on_failure  = \"ask\"", "on_failure  = \"stop\""));
+    let flags = ["--yes", "--acknowledge", "scale-connector"];
+    desk.rectify(&[&["run", &file], &SIM[..], &flags[..]].concat()).code(1);
+    let draft = desk.rectify(&["case"]).code(0);
+    let draft = draft
+        .says("VPC connector exhaustion in us-central1 (https://github.com/example/netra/issues/1278)\nPriority P2");
+    let draft = draft.says("Project netra-staging, region us-central1.").says("gcp.connector staging-connector");
+    let draft = draft.says("Before anything was changed:\n  auth: unhealthy: latency");
+    let draft =
+        draft.says("scale-connector (gcp.connector staging-connector): accepted, operation projects/netra-staging/");
+    let draft = draft.says("gate of deploy-backend/shift-10: not healthy: ").says("auth was healthy at 2025-09-16 03:");
+    let draft = draft.says("Long-running operations:\n  projects/").says("Reference: rectify-run-");
+    assert!(!draft.stdout.contains("sim-password") && !draft.stdout.contains("sim-chat-token"));
+    let json: serde_json::Value =
+        serde_json::from_str(&desk.rectify(&["case", "--format", "json"]).code(0).stdout).unwrap();
+    assert_eq!(json["priority"], "P2");
+    assert!(json["timeline"].as_array().unwrap().len() > 10);
+}

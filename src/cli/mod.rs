@@ -1,5 +1,6 @@
 //! Arguments and wiring, one file a subcommand. Nothing is decided here.
 
+mod case;
 mod check;
 mod cloud;
 mod completions;
@@ -81,6 +82,8 @@ enum Command {
     Probe(probe::Arguments),
     /// Decide whether to go on, wait, or call Google: exits with 0, 4 or 5
     Escalation(escalation::Arguments),
+    /// Draft a support case from a run, ready to be pasted; sends nothing
+    Case(case::Arguments),
     /// Print the commands by which a person can finish or undo a run without this program
     Export(export::Arguments),
     /// List what runs left behind; exits with 1 while any of it is overdue
@@ -158,6 +161,7 @@ fn dispatch(cli: Cli, console: Console) -> Result<Exit, Trouble> {
         Command::Verify(arguments) => verify::verify(&arguments, &state()?, console),
         Command::Probe(arguments) => alone(probe::probe(&arguments, console)),
         Command::Escalation(arguments) => alone(escalation::escalation(&arguments, &state()?, console)),
+        Command::Case(arguments) => case::case(&arguments, &state()?, console),
         Command::Export(arguments) => export::export(&arguments, &state()?, console),
         Command::Debts(arguments) => alone(debts::debts(&arguments, &state()?, console)),
         Command::Unlock(arguments) => unlock::unlock(&arguments, &state()?, console),

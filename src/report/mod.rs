@@ -3,6 +3,7 @@
 //! A [`Narrator`] turns entries into [`Line`]s; who shows them, live on a terminal, plainly in a log or
 //! later from a journal, does not change what they say.
 
+mod case;
 mod chart;
 mod export;
 mod html;
@@ -13,6 +14,7 @@ mod plain;
 mod record;
 mod stream;
 
+pub use case::{Case, draft};
 pub use export::{Towards, export};
 pub use html::html;
 pub use live::Live;

@@ -27,9 +27,6 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     if !matches!(draft.closure, Part::Absent) {
         later(&root.key("closure"), "`[closure]`");
     }
-    if draft.escalation.read().is_some_and(|escalation| escalation.support_case.is_some()) {
-        later(&root.key("escalation").key("support_case"), "`[escalation.support_case]`");
-    }
     for (step, draft) in draft.steps() {
         if let Some(Action::RunDeploy { candidate: Some(_), .. }) =
             draft.turns.first().and_then(|turn| turn.action.read())

@@ -77,6 +77,19 @@ pub enum Priority {
     P4,
 }
 
+impl Priority {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Priority::P0 => "P0",
+            Priority::P1 => "P1",
+            Priority::P2 => "P2",
+            Priority::P3 => "P3",
+            Priority::P4 => "P4",
+        }
+    }
+}
+
 /// One thing that must hold before the incident is closed.
 #[derive(Clone, Debug)]
 pub struct Closing {
