@@ -118,6 +118,8 @@ fn whatever_goes_wrong_with_a_request_is_told_and_never_health() {
         "broken",
         "the simulated cloud does not serve nowhere.invalid",
     );
+    let facts = is(&format!("tcp = \"127.0.0.1:{silent}\"\n"), "healthy", "");
+    assert!(facts["latency"].is_string(), "{facts}");
     is("tcp = \"127.0.0.1:1\"\ntimeout = \"1s\"", "unhealthy", "Connection refused");
 }
 

@@ -16,15 +16,10 @@ use redis::{ErrorKind, IntoConnectionInfo as _, RedisConnectionInfo};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio_postgres::config::Host;
 use tokio_postgres_rustls::MakeRustlsConnect;
-use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use tokio_rustls::rustls::crypto::{
-    WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
-};
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
 use super::Looked;
-use super::dial::{Dialer, builder, handshake};
+use super::dial::{Dialer, handshake};
+use super::tls::anybody;
 use crate::clock::{Clock, between, together};
 use crate::runbook::condition::Fact;
 use crate::runbook::value::Private;
@@ -96,7 +91,7 @@ impl Server {
         match self {
             Server::Postgres { config, host, port } => {
                 let (stream, _) = dialer.connect(host, *port).await?;
-                let mut tls = MakeRustlsConnect::new(anybody(clock)?);
+                let mut tls = MakeRustlsConnect::new(anybody(clock).map_err(Looked::Broken)?);
                 let Ok(tls) =
                     tokio_postgres::tls::MakeTlsConnect::<tokio::net::TcpStream>::make_tls_connect(&mut tls, host);
                 let (client, connection) =
@@ -112,7 +107,7 @@ impl Server {
             Server::Redis { info, host, port, tls } => {
                 let (stream, _) = dialer.connect(host, *port).await?;
                 if *tls {
-                    let stream = handshake(Arc::new(anybody(clock)?), host, stream).await?;
+                    let stream = handshake(Arc::new(anybody(clock).map_err(Looked::Broken)?), host, stream).await?;
                     ping(info, stream).await
                 } else {
                     ping(info, stream).await
@@ -173,49 +168,4 @@ fn facts(mut times: Vec<Duration>, all: usize, first: Option<Looked>) -> BTreeMa
     };
     facts.extend(why.map(|why| ("why".to_owned(), Fact::Text(why))));
     facts
-}
-
-/// TLS with whoever answers.
-fn anybody(clock: &Arc<dyn Clock>) -> Result<ClientConfig, Looked> {
-    let schemes = aws_lc_rs::default_provider().signature_verification_algorithms;
-    let config = builder(clock).map_err(Looked::Broken)?;
-    Ok(config.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(schemes))).with_no_client_auth())
-}
-
-#[derive(Debug)]
-struct Anybody(WebPkiSupportedAlgorithms);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signed, &self.0)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signed, &self.0)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_schemes()
-    }
 }

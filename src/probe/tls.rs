@@ -8,10 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::client::{WebPkiServerVerifier, verify_server_name};
-use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::crypto::{
+    WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
+};
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::server::ParsedCertificate;
-use tokio_rustls::rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
+use tokio_rustls::rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use x509_parser::parse_x509_certificate;
 
 use super::Looked;
@@ -32,9 +34,8 @@ pub(super) async fn look(
     let provider = Arc::new(aws_lc_rs::default_provider());
     let judge = WebPkiServerVerifier::builder_with_provider(roots, provider).build();
     let judge = judge.map_err(|error| Looked::Broken(error.to_string()))?;
-    let witness = Arc::new(Witness { judge, seen: Mutex::new(None) });
-    let config = builder(clock).map_err(Looked::Broken)?;
-    let config = config.dangerous().with_custom_certificate_verifier(witness.clone()).with_no_client_auth();
+    let witness = Arc::new(Witness { judge: Some(judge), algorithms: algorithms(), seen: Mutex::new(None) });
+    let config = witnessed(clock, witness.clone()).map_err(Looked::Broken)?;
     let (stream, _) = dialer.connect(host, port).await?;
     handshake(Arc::new(config), host, stream).await?;
     let seen = witness.seen.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -44,10 +45,25 @@ pub(super) async fn look(
     Ok(facts)
 }
 
+/// TLS with whoever answers.
+pub(super) fn anybody(clock: &Arc<dyn Clock>) -> Result<ClientConfig, String> {
+    witnessed(clock, Arc::new(Witness { judge: None, algorithms: algorithms(), seen: Mutex::new(None) }))
+}
+
+fn witnessed(clock: &Arc<dyn Clock>, witness: Arc<Witness>) -> Result<ClientConfig, String> {
+    Ok(builder(clock)?.dangerous().with_custom_certificate_verifier(witness).with_no_client_auth())
+}
+
+fn algorithms() -> WebPkiSupportedAlgorithms {
+    aws_lc_rs::default_provider().signature_verification_algorithms
+}
+
 /// Sees what is shown, and lets it pass.
 #[derive(Debug)]
 struct Witness {
-    judge: Arc<WebPkiServerVerifier>,
+    /// Who says what it is worth, if somebody wants to know.
+    judge: Option<Arc<WebPkiServerVerifier>>,
+    algorithms: WebPkiSupportedAlgorithms,
     seen: Mutex<Option<Seen>>,
 }
 
@@ -69,7 +85,8 @@ impl ServerCertVerifier for Witness {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verdict = self.judge.verify_server_cert(leaf, chain, name, ocsp, now);
+        let Some(judge) = &self.judge else { return Ok(ServerCertVerified::assertion()) };
+        let verdict = judge.verify_server_cert(leaf, chain, name, ocsp, now);
         let only_the_name = |error: &Error| {
             matches!(
                 error,
@@ -99,7 +116,7 @@ impl ServerCertVerifier for Witness {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.judge.verify_tls12_signature(message, certificate, signed)
+        verify_tls12_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -108,11 +125,11 @@ impl ServerCertVerifier for Witness {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.judge.verify_tls13_signature(message, certificate, signed)
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.judge.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 
