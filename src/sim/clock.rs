@@ -4,7 +4,8 @@
 //! clock runs faster than the wall by a factor, which is what a person wants who watches a drill. A *stepped* clock
 //! does not run at all: it jumps to the next timer as soon as nobody has anything left to do, which is what a test
 //! wants, because every duration is then exact and costs nothing. A clock may change from one to the other while
-//! somebody waits on it.
+//! somebody waits on it. Between the two is a *paced* clock: it jumps too, but never sooner than a person who watches
+//! would like, so that a rehearsal at sixty times the wall's pace shows exactly what one at full speed does.
 //!
 //! "Nobody has anything left to do" is counted. Every concurrent line of work in the process (a driver, each of the
 //! requests that it sends at the same time) holds one [`Busy`]. Whoever sleeps lets go of one and gets it back on
@@ -26,6 +27,9 @@ use tokio::sync::{oneshot, watch};
 /// place. The time would then stand still for ever.
 const STANDSTILL: Duration = Duration::from_millis(250);
 
+/// How often a paced clock looks at least whether a jump is due.
+const SHORTEST: Duration = Duration::from_millis(1);
+
 /// A clock that can be cloned and shared: all clones show the same time.
 #[derive(Clone)]
 pub struct Clock(Arc<Inner>);
@@ -43,6 +47,9 @@ pub enum Pace {
     Scaled(f64),
     /// It jumps to the next timer as soon as nobody has anything left to do.
     Stepped,
+    /// The same, and no jump comes sooner than so many times as fast as the wall's clock. Work takes no time: what is
+    /// slow is the machine, not the cloud.
+    Paced(f64),
 }
 
 /// How time passes, and since when.
@@ -50,6 +57,7 @@ pub enum Pace {
 enum Ticking {
     Scaled { since: Instant, factor: f64 },
     Stepped,
+    Paced { last_jump: Instant, factor: f64 },
 }
 
 struct State {
@@ -90,6 +98,12 @@ impl Clock {
         Self::new(start, Pace::Stepped)
     }
 
+    /// A clock that shows `start` and jumps as a stepped one does, so that a person can watch: at most `factor` times as
+    /// fast as the wall's.
+    pub fn paced(start: Timestamp, factor: f64) -> Self {
+        Self::new(start, Pace::Paced(factor))
+    }
+
     fn new(base: Timestamp, pace: Pace) -> Self {
         let ticking = Ticking::from(pace);
         let state = State { ticking, base, busy: 0, registered: 0, timers: BTreeMap::new(), changes: 0 };
@@ -106,6 +120,7 @@ impl Clock {
         match self.state().ticking {
             Ticking::Stepped => Pace::Stepped,
             Ticking::Scaled { factor, .. } => Pace::Scaled(factor),
+            Ticking::Paced { factor, .. } => Pace::Paced(factor),
         }
     }
 
@@ -203,6 +218,7 @@ impl Clock {
                         let mut state = self.state();
                         match state.ticking {
                             Ticking::Scaled { .. } if t <= state.now() => break,
+                            Ticking::Paced { .. } => state.jump(),
                             Ticking::Stepped if state.changes == seen => state.jump(),
                             Ticking::Scaled { .. } | Ticking::Stepped => None,
                         }
@@ -219,14 +235,17 @@ impl Clock {
     }
 }
 
+/// A factor that is one.
+fn some(factor: f64) -> f64 {
+    if factor.is_finite() && factor > 0.0 { factor } else { 1.0 }
+}
+
 impl From<Pace> for Ticking {
     fn from(pace: Pace) -> Self {
         match pace {
             Pace::Stepped => Ticking::Stepped,
-            Pace::Scaled(factor) => {
-                let factor = if factor.is_finite() && factor > 0.0 { factor } else { 1.0 };
-                Ticking::Scaled { since: Instant::now(), factor }
-            }
+            Pace::Scaled(factor) => Ticking::Scaled { since: Instant::now(), factor: some(factor) },
+            Pace::Paced(factor) => Ticking::Paced { last_jump: Instant::now(), factor: some(factor) },
         }
     }
 }
@@ -234,7 +253,7 @@ impl From<Pace> for Ticking {
 impl State {
     fn now(&self) -> Timestamp {
         match self.ticking {
-            Ticking::Stepped => self.base,
+            Ticking::Stepped | Ticking::Paced { .. } => self.base,
             Ticking::Scaled { since, factor } => {
                 let passed = SignedDuration::try_from_secs_f64(since.elapsed().as_secs_f64() * factor)
                     .unwrap_or(SignedDuration::MAX);
@@ -247,18 +266,36 @@ impl State {
     fn real_time_until(&self, t: Timestamp) -> Duration {
         match self.ticking {
             Ticking::Stepped => STANDSTILL,
-            Ticking::Scaled { factor, .. } => {
-                let left = t.duration_since(self.now()).as_secs_f64().max(0.0);
-                Duration::try_from_secs_f64(left / factor).unwrap_or(Duration::from_hours(1))
+            Ticking::Scaled { factor, .. } => self.real_time(t, factor),
+            // Somebody else may be due before, and whoever is busy may let go at any moment.
+            Ticking::Paced { last_jump, factor } => {
+                self.real_time(t, factor).saturating_sub(last_jump.elapsed()).clamp(SHORTEST, STANDSTILL)
             }
         }
+    }
+
+    /// How much real time passes until `t` at so many times the wall's pace.
+    fn real_time(&self, t: Timestamp, factor: f64) -> Duration {
+        let left = t.duration_since(self.now()).as_secs_f64().max(0.0);
+        Duration::try_from_secs_f64(left / factor).unwrap_or(Duration::from_hours(1))
     }
 
     /// The rule of the stepped clock: if nobody is busy, go to the earliest timer, exactly one, and say whom to wake.
     fn jump(&mut self) -> Option<oneshot::Sender<()>> {
         self.changes += 1;
-        if self.busy > 0 || !matches!(self.ticking, Ticking::Stepped) {
+        if self.busy > 0 {
             return None;
+        }
+        match self.ticking {
+            Ticking::Scaled { .. } => return None,
+            Ticking::Stepped => {}
+            Ticking::Paced { last_jump, factor } => {
+                let (at, _) = *self.timers.first_key_value()?.0;
+                if last_jump.elapsed() < self.real_time(at, factor) {
+                    return None;
+                }
+                self.ticking = Ticking::Paced { last_jump: Instant::now(), factor };
+            }
         }
         let ((at, _), timer) = self.timers.pop_first()?;
         self.base = self.base.max(at);
@@ -484,6 +521,25 @@ mod tests {
         settle().await;
         clock.advance(SignedDuration::from_hours(11));
         sleeper.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_paced_clock_takes_its_time_and_charges_nobody_for_work() {
+        let clock = Clock::paced(start(), 36_000.0);
+        let driver = clock.busy();
+        // However long this takes, it is no time in the world.
+        std::thread::sleep(Duration::from_millis(30));
+        assert_eq!(clock.now(), start());
+        let began = Instant::now();
+        clock.sleep_until(at(3_600_000)).await;
+        assert_eq!(clock.now(), at(3_600_000), "exactly then, and not a moment later");
+        assert!(
+            began.elapsed() >= Duration::from_millis(65),
+            "an hour takes a tenth of a second, or what was left of it"
+        );
+        clock.sleep_until(at(7_200_000)).await;
+        assert!(began.elapsed() >= Duration::from_millis(165));
+        drop(driver);
     }
 
     #[tokio::test]

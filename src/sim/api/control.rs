@@ -150,7 +150,7 @@ async fn set_clock(State(shared): State<Arc<Shared>>, body: Result<Bytes, BytesR
 
 fn speed(pace: Pace) -> Value {
     match pace {
-        Pace::Scaled(factor) => json!(factor),
+        Pace::Scaled(factor) | Pace::Paced(factor) => json!(factor),
         Pace::Stepped => json!("max"),
     }
 }
