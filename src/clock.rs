@@ -78,6 +78,16 @@ pub fn later(from: Timestamp, by: Duration) -> Timestamp {
     from.saturating_add(by).unwrap_or(Timestamp::MAX)
 }
 
+/// So much earlier, or the beginning of time.
+pub fn earlier(from: Timestamp, by: Duration) -> Timestamp {
+    from.checked_sub(by).unwrap_or(Timestamp::MIN)
+}
+
+/// A moment as documents have it, to the second: `2025-09-16 03:00:00Z`.
+pub fn second(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
 /// A duration as people write it: `850ms`, `12s`, `4m 10s`, `30d`.
 pub fn words(duration: Duration) -> String {
     const DAY: Duration = Duration::from_hours(24);

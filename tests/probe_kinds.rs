@@ -24,9 +24,7 @@ fn probes(desk: &Desk, probes: &str) -> String {
 
 /// Looks through all of them once, at a cloud that runs at the wall's speed: these servers live in real time.
 fn look(desk: &Desk, file: &str, secret: &str) -> Done {
-    let mut command = desk.command(&["probe", file, "--sim", SCENARIO, "--speed", "1", "--format", "json"]);
-    command.env("SECRET", secret);
-    crate::support::Process(command.spawn().unwrap()).end()
+    desk.rectify_knowing(("SECRET", secret), &["probe", file, "--sim", SCENARIO, "--speed", "1", "--format", "json"])
 }
 
 /// What one probe sees: in what health, why, and its facts.
@@ -167,9 +165,7 @@ fn a_connection_is_used_again_and_one_that_was_closed_is_no_failure() {
     let desk = Desk::new();
     let file = probes(&desk, &format!("[probes.it]\n{}", http(port, "")));
     let flags = ["--sim", SCENARIO, "--speed", "max", "--watch", "--count", "6", "--format", "json"];
-    let mut command = desk.command(&[&["probe", &file], &flags[..]].concat());
-    command.env("SECRET", "");
-    let done = crate::support::Process(command.spawn().unwrap()).end().code(0);
+    let done = desk.rectify_knowing(("SECRET", ""), &[&["probe", &file], &flags[..]].concat()).code(0);
     assert_eq!(done.stdout.matches("\"healthy\"").count(), 6, "{}", done.stdout);
     assert_eq!(connections.load(Ordering::SeqCst), 2, "six requests on two connections");
 }
@@ -239,9 +235,7 @@ fn a_certificate_expires_in_the_clouds_own_time() {
     let scenario = desk.write("expiring.sim.toml", &(text + certificates));
     let file =
         probes(&desk, "[probes.it]\ntls = \"api.staging.netrasystems.ai:443\"\nexpect = 'trusted && days_left > 14'\n");
-    let mut command = desk.command(&["probe", &file, "--sim", &scenario, "--speed", "max"]);
-    command.env("SECRET", "");
-    let done = crate::support::Process(command.spawn().unwrap()).end().code(1);
+    let done = desk.rectify_knowing(("SECRET", ""), &["probe", &file, "--sim", &scenario, "--speed", "max"]).code(1);
     done.says("days_left 3").says("trusted true");
 }
 
@@ -343,9 +337,7 @@ fn a_chat_that_is_kept_open_is_cut_at_the_request_time_out() {
     let watched = |reconnect: &str| {
         let file = probes(&desk, &chat(reconnect));
         let flags = ["--sim", &cloud.url, "--watch", "--count", "50", "--every", "30s", "--format", "json"];
-        let mut command = desk.command(&[&["probe", &file], &flags[..]].concat());
-        command.env("SECRET", "sim-chat-token");
-        crate::support::Process(command.spawn().unwrap()).end()
+        desk.rectify_knowing(("SECRET", "sim-chat-token"), &[&["probe", &file], &flags[..]].concat())
     };
     // Cut every ten minutes: twice in twenty-five.
     let done = watched("reconnect = true\n").code(0);
@@ -356,10 +348,11 @@ fn a_chat_that_is_kept_open_is_cut_at_the_request_time_out() {
     assert!(done.stdout.contains(cut), "{}", done.stdout);
     // One that is cut long before the runbook says is no time-out.
     let file = probes(&desk, &chat("reconnect = true\n").replace("\"10m\"", "\"1h\""));
-    let mut command =
-        desk.command(&["probe", &file, "--sim", &cloud.url, "--watch", "--count", "50", "--every", "30s"]);
-    command.env("SECRET", "sim-chat-token");
-    crate::support::Process(command.spawn().unwrap()).end().says("the connection was cut after 10m");
+    desk.rectify_knowing(
+        ("SECRET", "sim-chat-token"),
+        &["probe", &file, "--sim", &cloud.url, "--watch", "--count", "50", "--every", "30s"],
+    )
+    .says("the connection was cut after 10m");
 }
 
 #[test]
@@ -390,9 +383,9 @@ fn a_gate_is_tried_on_the_past() {
         [probes.no-503]\nlogs = 'resource.type=\"cloud_run_revision\" AND httpRequest.status=503'\nwindow = \"1m\"\nexpect = 'count == 0'\n\
         [probes.auth]\nhttp = \"https://auth.staging.netrasystems.ai/health\"\nexpect = 'status == 200'\n[[phase]]";
     let file = desk.write("past.toml", &(text.replacen("[[phase]]", probes, 1) + gate));
-    let mut command = desk.command(&["probe", &file, "--sim", &cloud.url, "--backtest", "2h", "--every", "2m"]);
-    command.env("SECRET", "");
-    let done = crate::support::Process(command.spawn().unwrap()).end().code(0);
+    let done = desk
+        .rectify_knowing(("SECRET", ""), &["probe", &file, "--sim", &cloud.url, "--backtest", "2h", "--every", "2m"])
+        .code(0);
     let done = done
         .says("naive: errors for 20m")
         .says("it would always have passed: if there was an incident, it proves nothing");

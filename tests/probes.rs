@@ -13,9 +13,7 @@ fn once(desk: &Desk, probe: &str) -> Done {
          gate = {{ healthy = [\"it\"], {hold}every = \"5s\", timeout = \"15m\" }}\n"
     );
     let file = desk.write("look.toml", &text);
-    let mut command = desk.command(&["run", &file, "--sim", SCENARIO, "--speed", "max"]);
-    command.env("PASSWORD", "sim-password");
-    crate::support::Process(command.spawn().unwrap()).end()
+    desk.rectify_knowing(("PASSWORD", "sim-password"), &["run", &file, "--sim", SCENARIO, "--speed", "max"])
 }
 
 #[test]
@@ -93,9 +91,7 @@ fn a_conversation_is_complete_in_order_and_in_time_or_it_is_not_well() {
         );
         let file = desk.write("chat.toml", &text);
         move |token: &str| {
-            let mut command = desk.command(&["run", &file, "--sim", &scenario, "--speed", "max", "--yes"]);
-            command.env("TOKEN", token);
-            crate::support::Process(command.spawn().unwrap()).end()
+            desk.rectify_knowing(("TOKEN", token), &["run", &file, "--sim", &scenario, "--speed", "max", "--yes"])
         }
     };
     let whole = EVENTS.trim_matches(['[', ']']);

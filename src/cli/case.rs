@@ -55,12 +55,6 @@ pub(super) fn case(arguments: &Arguments, state: &State, console: Console) -> Re
         Format::Text => said + &case.text(),
         Format::Json => serde_json::to_string_pretty(&case).map_err(|error| failed(&error))? + "\n",
     };
-    let Some(path) = &arguments.out else {
-        console.out(&text);
-        return Ok(Exit::Done);
-    };
-    std::fs::write(path, text)
-        .map_err(|error| Trouble::new(Exit::Failed, format!("{} cannot be written: {error}", path.display())))?;
-    console.out(&format!("the draft is in {}\n", path.display()));
+    console.deliver(&text, arguments.out.as_deref(), "the draft")?;
     Ok(Exit::Done)
 }

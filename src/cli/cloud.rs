@@ -138,8 +138,11 @@ impl Where {
 
     /// Keeps it in a run's directory.
     fn keep(&self, directory: &Directory) -> Result<(), Trouble> {
-        let text = serde_json::to_vec(self).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
-        directory.keep(WHERE, &text).map_err(|error| Trouble::from_error(Exit::Failed, &error))
+        directory.keep(WHERE, &self.written()?).map_err(|error| Trouble::from_error(Exit::Failed, &error))
+    }
+
+    fn written(&self) -> Result<Vec<u8>, Trouble> {
+        serde_json::to_vec(self).map_err(|error| Trouble::from_error(Exit::Failed, &error))
     }
 
     /// Lets the cloud inside a run go at another speed.
@@ -149,8 +152,7 @@ impl Where {
             return Err(Trouble::new(Exit::Usage, "--speed is for a run with a simulated cloud of its own"));
         };
         *speed = wanted;
-        let text = serde_json::to_vec(&place).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
-        directory.replace(WHERE, &text).map_err(|error| Trouble::from_error(Exit::Failed, &error))
+        directory.replace(WHERE, &place.written()?).map_err(|error| Trouble::from_error(Exit::Failed, &error))
     }
 
     /// Whether the programs of `shell` steps are run: a rehearsal runs none unless it is told to.
@@ -163,11 +165,6 @@ impl Where {
 }
 
 impl CloudFlags {
-    /// Whether calls go to a simulated cloud.
-    pub(super) fn is_simulated(&self) -> bool {
-        self.sim.is_some()
-    }
-
     /// Whether any of them is given.
     pub(super) fn are_given(&self) -> bool {
         self.run_programs || self.sim.is_some() || self.speed.is_some() || self.impersonate.is_some()
@@ -266,7 +263,9 @@ impl Connection {
         let simulator = simulator.map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
         let address = simulator.addr();
         let clock = Arc::new(Simulated(Embedded { _busy: clock.busy(), clock }));
-        Connection::simulated(place, address, hosts, clock, "a simulated cloud".to_owned(), Some(simulator)).await
+        let route = Route::Simulated { address, hosts, authority: simulator.authority().to_owned() };
+        let words = "a simulated cloud".to_owned();
+        Connection::to(place, Endpoint::Simulated(address), clock, route, words, Some(simulator)).await
     }
 
     async fn outside(place: Where) -> Result<Connection, Trouble> {
@@ -283,24 +282,11 @@ impl Connection {
             Trouble::new(Exit::Failed, format!("no simulated cloud answers at http://{address}: {error}"))
                 .help("start one with `rectify simulate SCENARIO`")
         };
-        let Control { hosts } = Control::ask(address).await.map_err(|error| silent(&error.without_url()))?;
+        let (Control { hosts }, authority) = ask(address).await.map_err(|error| silent(&error.without_url()))?;
         let clock = sim::RemoteClock::join(address).map_err(|error| silent(&error))?;
         let words = format!("a simulated cloud at {address}");
-        Connection::simulated(place, address, hosts, Arc::new(Simulated(clock)), words, None).await
-    }
-
-    async fn simulated(
-        place: Where,
-        address: SocketAddr,
-        hosts: Vec<String>,
-        clock: Arc<dyn Clock>,
-        words: String,
-        simulator: Option<sim::Simulator>,
-    ) -> Result<Connection, Trouble> {
-        let authority = Control::authority(address);
-        let authority = authority.await.map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
         let route = Route::Simulated { address, hosts, authority };
-        Connection::to(place, Endpoint::Simulated(address), clock, route, words, simulator).await
+        Connection::to(place, Endpoint::Simulated(address), Arc::new(Simulated(clock)), route, words, None).await
     }
 
     async fn to(
@@ -369,17 +355,11 @@ struct Control {
     hosts: Vec<String>,
 }
 
-impl Control {
-    /// The certificate of its own authority.
-    async fn authority(address: SocketAddr) -> Result<String, reqwest::Error> {
-        let http = reqwest::Client::builder().no_proxy().build()?;
-        http.get(format!("http://{address}/_sim/ca.pem")).send().await?.error_for_status()?.text().await
-    }
-
-    async fn ask(address: SocketAddr) -> Result<Control, reqwest::Error> {
-        let http = reqwest::Client::builder().no_proxy().build()?;
-        http.get(format!("http://{address}/_sim/state")).send().await?.error_for_status()?.json().await
-    }
+/// Asks a served cloud what it serves, and for the certificate of its own authority.
+async fn ask(address: SocketAddr) -> Result<(Control, String), reqwest::Error> {
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    let get = async |what: &str| http.get(format!("http://{address}/_sim/{what}")).send().await?.error_for_status();
+    Ok((get("state").await?.json().await?, get("ca.pem").await?.text().await?))
 }
 
 /// For how long, in real time, the other side of a conversation in this process is silent before it has nothing to say.

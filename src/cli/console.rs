@@ -1,6 +1,7 @@
 //! The only door to stdout and stderr: width, colour, prompts.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
 
 use console::Term;
 use dialoguer::theme::{ColorfulTheme, SimpleTheme, Theme};
@@ -61,6 +62,17 @@ impl Console {
             return self.err(text);
         }
         let _ = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
+    }
+
+    /// Writes a document to the file that was asked for and says so, or to stdout if none was.
+    pub(super) fn deliver(&self, text: &str, out: Option<&Path>, what: &str) -> Result<(), Trouble> {
+        let Some(path) = out else {
+            self.out(text);
+            return Ok(());
+        };
+        super::plan::write(path, text.as_bytes())?;
+        self.out(&format!("{what} is in {}\n", path.display()));
+        Ok(())
     }
 
     #[expect(clippy::unused_self, reason = "who has no console writes nothing")]

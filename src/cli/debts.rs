@@ -97,8 +97,7 @@ fn owed(directory: &Directory) -> Vec<Owed> {
     if matches!(ending, Ending::RolledBack { kept, .. } if kept.is_empty()) {
         return Vec::new();
     }
-    let mut view = View::new(&plan.work());
-    read.entries.iter().for_each(|entry| view.apply(entry));
+    let view = View::of(&plan.work(), &read.entries);
     let is_in_force = |debt: &&Debt| {
         let task = view.task(&debt.task);
         task.is_some_and(|task| task.seen.is_some() && task.standing != crate::run::Standing::Undone)

@@ -57,19 +57,17 @@ pub(super) async fn escalation(arguments: &Arguments, state: &State, console: Co
     let (inputs, name) = (source.inputs.values()?, source.file.display().to_string());
     let kept = arguments.run.as_ref().map(|run| Kept::find(state, Some(run.as_str()).filter(|run| !run.is_empty())));
     let kept = kept.transpose()?;
-    let mode = match &kept {
-        Some(kept) if !source.cloud.are_given() => Where::of(&kept.directory)?.mode(),
-        _ => source.mode(),
-    };
-    let checked = runbook(&name, &file(&source.file)?, inputs, mode, console)?;
+    // A run on a cloud inside this program is asked where it was left; anything else is asked where the flags say.
+    let left = kept.as_ref().filter(|_| !source.cloud.are_given());
+    let place = left.map_or_else(|| source.place(), |kept| Where::of(&kept.directory))?;
+    let checked = runbook(&name, &file(&source.file)?, inputs, place.mode(), console)?;
     if checked.runbook().escalation.is_none() {
         return Err(Trouble::new(Exit::Usage, format!("{name} has no [escalation]: there is nothing to decide by"))
             .help("`rectify explain` has examples; docs/escalation.md tells how the decision is made"));
     }
-    // A run on a cloud inside this program is asked where it was left; anything else is asked where the flags say.
-    let connection = match &kept {
-        Some(kept) if !source.cloud.are_given() => Connection::look_back(&kept.directory, Timestamp::MIN).await?,
-        _ => Connection::open(source.cloud.place(&source.file)?, console).await?,
+    let connection = match left {
+        Some(kept) => Connection::look_back(&kept.directory, Timestamp::MIN).await?,
+        None => Connection::open(place, console).await?,
     };
     let exit = loop {
         let verdict = decided(arguments, &checked, kept.as_ref(), &connection).await?;
@@ -108,8 +106,7 @@ async fn decided(
     let now = connection.clock.now();
     if let Some(kept) = kept {
         let read = kept.directory.read().map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
-        let mut view = View::new(&kept.plan.work());
-        read.entries.iter().for_each(|entry| view.apply(entry));
+        let view = View::of(&kept.plan.work(), &read.entries);
         situation.elapsed = view.started.map(|started| between(started, now));
         situation.baseline.clone_from(&kept.plan.baseline);
         situation.view = Some(view);

@@ -38,8 +38,7 @@ pub(super) fn export(arguments: &Arguments, state: &State, console: Console) -> 
     let Tool::Gcloud = arguments.tool;
     let kept = Kept::find(state, arguments.which.run.as_deref())?;
     let read = kept.directory.read().map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
-    let mut view = View::new(&kept.plan.work());
-    read.entries.iter().for_each(|entry| view.apply(entry));
+    let view = View::of(&kept.plan.work(), &read.entries);
     let towards = if arguments.undo { Towards::TheBeginning } else { Towards::TheEnd };
     console.out(&script(&view, towards));
     Ok(Exit::Done)

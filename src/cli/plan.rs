@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::check::{file, runbook, salvaged};
-use super::cloud::{CloudFlags, Connection};
+use super::cloud::{CloudFlags, Connection, Where};
 use super::console::Console;
 use super::exit::{Exit, Trouble};
 use crate::check::Checked;
@@ -132,9 +132,9 @@ pub(super) struct Made {
 }
 
 impl Source {
-    /// What the runbook is read for.
-    pub(super) fn mode(&self) -> Mode {
-        if self.cloud.is_simulated() { Mode::Rehearse } else { Mode::Run }
+    /// Where its calls go.
+    pub(super) fn place(&self) -> Result<Where, Trouble> {
+        self.cloud.place(&self.file)
     }
 }
 
@@ -179,10 +179,11 @@ pub(super) async fn make(
     on_failure: Option<OnFailure>,
     console: Console,
 ) -> Result<Made, Trouble> {
-    let (checked, inputs) = checked(source, source.mode(), console)?;
+    let place = source.place()?;
+    let (checked, inputs) = checked(source, place.mode(), console)?;
     let mut meant = checked.runbook().clone();
     selection.of(&mut meant).map_err(|error| Trouble::from_error(Exit::Usage, &error))?;
-    let connection = Connection::open(source.cloud.place(&source.file)?, console).await?;
+    let connection = Connection::open(place, console).await?;
     let plan = planned(&meant, inputs, &connection, on_failure).await?;
     Ok(Made { checked, connection, plan })
 }
@@ -211,7 +212,7 @@ async fn with_mistakes(arguments: &Arguments, mistakes: Trouble, console: Consol
     let inputs = source.inputs.values()?;
     let name = source.file.display().to_string();
     let Some(runbook) = salvaged(&name, &file(&source.file)?, inputs.clone()) else { return Err(mistakes) };
-    let connection = Connection::open(source.cloud.place(&source.file)?, console).await?;
+    let connection = Connection::open(source.place()?, console).await?;
     let plan = planned(&runbook, inputs, &connection, None).await?;
     connection.close().await?;
     Ok((plan, mistakes.help("this is what the rest of it would do; it is refused as a whole")))
@@ -282,8 +283,9 @@ fn unconnected(arguments: &Arguments, console: Console) -> Result<Plan, Trouble>
 }
 
 pub(super) async fn snapshot(arguments: &SnapshotArguments, console: Console) -> Result<Exit, Trouble> {
-    let (checked, _) = checked(&arguments.source, arguments.source.mode(), console)?;
-    let connection = Connection::open(arguments.source.cloud.place(&arguments.source.file)?, console).await?;
+    let place = arguments.source.place()?;
+    let (checked, _) = checked(&arguments.source, place.mode(), console)?;
+    let connection = Connection::open(place, console).await?;
     let (observed, samples) = look(checked.runbook(), &connection, async |observed| observed).await?;
     let snapshot = Snapshot::of(&observed, samples, &connection.words);
     connection.close().await?;
@@ -296,11 +298,15 @@ pub(super) async fn snapshot(arguments: &SnapshotArguments, console: Console) ->
 
 fn keep(path: &Path, what: &impl serde::Serialize) -> Result<(), Trouble> {
     let json = serde_json::to_vec_pretty(what).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
-    // Whole or not at all, and for nobody else to read.
+    write(path, &json)
+}
+
+/// Writes a file that was asked for: whole or not at all, and for nobody else to read.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Trouble> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || {
         let mut fresh = tempfile::NamedTempFile::new_in(folder)?;
-        fresh.write_all(&json)?;
+        fresh.write_all(bytes)?;
         fresh.persist(path).map_err(|error| error.error)
     };
     write()

@@ -15,7 +15,7 @@ use super::console::Console;
 use super::exit::{Exit, Trouble};
 use super::plan::Source;
 use crate::check::Checked;
-use crate::clock::{later, words};
+use crate::clock::{earlier, later, second, words};
 use crate::driver::Signals;
 use crate::gate::{Backtest, Health, History, Observation, Rule, backtest};
 use crate::inert::inert;
@@ -25,7 +25,7 @@ use crate::runbook::value::duration;
 /// How many looks a sparkline shows.
 const SHOWN: usize = 20;
 
-/// How many columns of a reason are shown where nothing says how wide the terminal is.
+/// What a sparkline is drawn with.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 #[derive(Args)]
@@ -73,10 +73,11 @@ enum Format {
 pub(super) async fn probe(arguments: &Arguments, console: Console) -> Result<Exit, Trouble> {
     let source = &arguments.source;
     let (inputs, name) = (source.inputs.values()?, source.file.display().to_string());
-    let checked = runbook(&name, &file(&source.file)?, inputs, source.mode(), console)?;
+    let place = source.place()?;
+    let checked = runbook(&name, &file(&source.file)?, inputs, place.mode(), console)?;
     let names = names(arguments, &checked)?;
     let mut signals = Signals::listen().map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
-    let connection = Connection::open(source.cloud.place(&source.file)?, console).await?;
+    let connection = Connection::open(place, console).await?;
     let exit = {
         let work = async {
             match arguments.backtest {
@@ -183,7 +184,7 @@ impl Table {
         let (name, seen) = (wide(&|row| row.name.chars().count()), wide(&|row| row.seen.len()));
         let mut lines = Vec::new();
         if watched {
-            lines.push(format!("{}", now.strftime("%Y-%m-%d %H:%M:%SZ")));
+            lines.push(second(now));
         }
         for row in &self.rows {
             let Some(sample) = &row.last else { continue };
@@ -259,7 +260,7 @@ async fn look_back(
 ) -> Result<Exit, Trouble> {
     let probes = connection.probes(checked.runbook());
     let to = connection.clock.now();
-    let from = to.checked_sub(past).unwrap_or(Timestamp::MIN);
+    let from = earlier(to, past);
     let every = arguments.every.unwrap_or(Duration::from_mins(1));
     let mut histories: BTreeMap<String, Result<History, String>> = BTreeMap::new();
     let mut out = format!("gates over the last {}, opened every {}\n", words(past), words(every));

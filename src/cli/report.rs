@@ -53,12 +53,6 @@ pub(super) fn report(arguments: &Arguments, state: &State, console: Console) -> 
         Format::Markdown => markdown(&record),
         Format::Json => serde_json::to_string(&record).map_err(|error| failed(&error))? + "\n",
     };
-    let Some(path) = &arguments.out else {
-        console.out(&text);
-        return Ok(Exit::Done);
-    };
-    std::fs::write(path, text)
-        .map_err(|error| Trouble::new(Exit::Failed, format!("{} cannot be written: {error}", path.display())))?;
-    console.out(&format!("the report of run {} is in {}\n", kept.directory.id(), path.display()));
+    console.deliver(&text, arguments.out.as_deref(), &format!("the report of run {}", kept.directory.id()))?;
     Ok(Exit::Done)
 }

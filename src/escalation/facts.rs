@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::gate::{Health, Observation};
+use crate::gate::Observation;
 use crate::run::{Standing, View};
 use crate::runbook::condition::Fact;
 use crate::runbook::model::{Escalation, Runbook};
@@ -75,15 +75,8 @@ pub fn facts(runbook: &Runbook, situation: &Situation) -> BTreeMap<String, Fact>
 
 fn table(samples: &BTreeMap<String, Observation>) -> Fact {
     let one = |(name, sample): (&String, &Observation)| {
-        let is = |is: bool| Fact::Bool(is);
         let seen = sample.facts.iter().filter_map(|(name, value)| Some((name.clone(), fact(name, value)?)));
-        let fields = BTreeMap::from([
-            ("healthy".to_owned(), is(sample.health == Health::Healthy)),
-            ("unhealthy".to_owned(), is(matches!(sample.health, Health::Unhealthy { .. }))),
-            ("unknown".to_owned(), is(matches!(sample.health, Health::Unknown { .. } | Health::Broken { .. }))),
-            ("observation".to_owned(), Fact::Table(seen.collect())),
-        ]);
-        (name.clone(), Fact::Table(fields))
+        (name.clone(), Fact::of_sample(&sample.health, seen.collect()))
     };
     Fact::Table(samples.iter().map(one).collect())
 }

@@ -166,14 +166,9 @@ impl Gate {
     /// Takes a sample.
     pub fn see(&mut self, probe: &str, observation: &Observation, at: Timestamp) {
         let longest_gap = self.longest_gap(probe);
-        let Some(place) = self.places.get(probe).copied() else { return };
-        let Some(watched) = self.probes.get_mut(place) else { return };
+        let Some(watched) = self.places.get(probe).and_then(|place| self.probes.get_mut(*place)) else { return };
         watched.see(observation, at, longest_gap, self.rule.tolerate);
-        if let Some(next) = self.probes.get(place).map(|watched| self.next_sample(watched))
-            && let Some(watched) = self.probes.get_mut(place)
-        {
-            watched.next = next;
-        }
+        watched.next = watched.next_look(&self.rule, self.opened);
     }
 
     /// The probes to sample now.
@@ -277,28 +272,6 @@ impl Gate {
         })
     }
 
-    /// When to look next: `every` after the last look began, a little earlier each time so that probes of one rhythm do
-    /// not all look at once; never while a look is under way, for the next one is reckoned from its end.
-    fn next_sample(&self, watched: &Watched) -> Timestamp {
-        let Some(last) = &watched.last else { return self.opened };
-        let every = if self.hurries(watched, last) { self.rule.every / HURRY } else { self.rule.every };
-        let early = every.mul_f64(jitter(&watched.name, watched.samples));
-        later(last.at, every.saturating_sub(early).saturating_sub(last.took))
-    }
-
-    /// Whether the next look may come sooner: it is worth it, and the budget has it.
-    ///
-    /// A plain poll takes `(time until healthy + hold) / every` looks. Those of `hold` are still to be taken.
-    fn hurries(&self, watched: &Watched, last: &Last) -> bool {
-        if self.rule.request_budget <= 1 || last.health == Health::Healthy || !self.rule.sight(&watched.name).hurried {
-            return false;
-        }
-        let every = self.rule.every.as_secs_f64();
-        let later = self.rule.hold.as_secs_f64() / every;
-        let plain = between(self.opened, last.at).as_secs_f64() / every + later;
-        f64::from(watched.samples) + 1.0 + later <= f64::from(self.rule.request_budget) * plain
-    }
-
     /// The first moment at which this probe could have shown enough, if every sample from now on is healthy.
     fn earliest_pass(&self, watched: &Watched, now: Timestamp) -> Timestamp {
         let next = watched.next.max(now);
@@ -364,10 +337,7 @@ impl Gate {
                     if watched.flaps > 2 { format!(", after {} changes", watched.flaps) } else { String::new() };
                 format!("`{}` is healthy, for {}{slow}{flapping}", watched.name, words(watched.healthy_for()))
             }
-            Some(Last { health, .. }) => {
-                let why = health.why().unwrap_or_default();
-                format!("`{}` is {}: {why}", watched.name, health.word())
-            }
+            Some(Last { health, .. }) => format!("`{}` is {health}", watched.name),
         });
         words.collect::<Vec<_>>().join("; ")
     }
@@ -376,7 +346,7 @@ impl Gate {
         let words = match &watched.last.as_ref()?.health {
             Health::Healthy => self.too_slow(watched).filter(|_| !self.rule.hold.is_zero())?,
             Health::Unhealthy { why } => why.clone(),
-            other => format!("{}: {}", other.word(), other.why().unwrap_or_default()),
+            other => other.to_string(),
         };
         Some((watched.name.clone(), words))
     }
@@ -403,6 +373,28 @@ impl Watched {
         }
         self.samples = self.samples.saturating_add(1);
         self.last = Some(Last { at, took: observation.took, health: observation.health.clone() });
+    }
+
+    /// When to look next: `every` after the last look began, a little earlier each time so that probes of one rhythm do
+    /// not all look at once; never while a look is under way, for the next one is reckoned from its end.
+    fn next_look(&self, rule: &Rule, opened: Timestamp) -> Timestamp {
+        let Some(last) = &self.last else { return opened };
+        let every = if self.hurries(rule, opened, last) { rule.every / HURRY } else { rule.every };
+        let early = every.mul_f64(jitter(&self.name, self.samples));
+        later(last.at, every.saturating_sub(early).saturating_sub(last.took))
+    }
+
+    /// Whether the next look may come sooner: it is worth it, and the budget has it.
+    ///
+    /// A plain poll takes `(time until healthy + hold) / every` looks. Those of `hold` are still to be taken.
+    fn hurries(&self, rule: &Rule, opened: Timestamp, last: &Last) -> bool {
+        if rule.request_budget <= 1 || last.health == Health::Healthy || !rule.sight(&self.name).hurried {
+            return false;
+        }
+        let every = rule.every.as_secs_f64();
+        let later = rule.hold.as_secs_f64() / every;
+        let plain = between(opened, last.at).as_secs_f64() / every + later;
+        f64::from(self.samples) + 1.0 + later <= f64::from(rule.request_budget) * plain
     }
 
     fn is_healthy(&self) -> bool {

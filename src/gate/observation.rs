@@ -1,6 +1,7 @@
 //! One look at one thing.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
@@ -59,6 +60,16 @@ impl Health {
             Health::Unhealthy { .. } => "unhealthy",
             Health::Unknown { .. } => "unknown",
             Health::Broken { .. } => "broken",
+        }
+    }
+}
+
+/// The word, and why it is no better.
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.why() {
+            Some(why) => write!(f, "{}: {why}", self.word()),
+            None => f.write_str(self.word()),
         }
     }
 }

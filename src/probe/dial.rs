@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use jiff::Timestamp;
+use reqwest::Url;
 use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -230,10 +231,21 @@ pub(super) fn host_and_port(address: &str) -> Result<(&str, u16), String> {
     parts.ok_or_else(|| format!("{address} is not a host and a port"))
 }
 
-/// The origin of a URL, whose scheme is one of these pairs' first (plain) or second (TLS).
-pub(super) fn origin(url: &reqwest::Url, tls: bool) -> Option<Origin> {
-    let usual = if tls { 443 } else { 80 };
-    Some(Origin { host: url.host_str()?.to_owned(), port: url.port().unwrap_or(usual), tls })
+/// A text as a URL.
+pub(super) fn url(text: &str) -> Result<Url, Unreached> {
+    Url::parse(text).map_err(|error| Unreached::Impossible(format!("{text} is not a URL: {error}")))
+}
+
+/// The origin of a URL whose scheme is one of these: that without TLS, and that with it.
+pub(super) fn origin(url: &Url, [plain, tls]: [&str; 2]) -> Result<Origin, Unreached> {
+    let impossible = |why: String| Unreached::Impossible(why);
+    let (tls, usual) = match url.scheme() {
+        scheme if scheme == plain => (false, 80),
+        scheme if scheme == tls => (true, 443),
+        other => return Err(impossible(format!("{other} is neither {plain} nor {tls}"))),
+    };
+    let host = url.host_str().ok_or_else(|| impossible(format!("{url} has no host")))?.to_owned();
+    Ok(Origin { host, port: url.port().unwrap_or(usual), tls })
 }
 
 #[cfg(test)]

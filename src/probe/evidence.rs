@@ -48,16 +48,9 @@ fn is_so(wanted: &Evidence, condition: Option<&Condition>, seen: &BTreeMap<Strin
         }
     }
     let Some(condition) = condition else { return Ok(()) };
-    let facts = seen.iter().map(|(name, (observation, facts))| {
-        let is = |meant: bool| Fact::Bool(meant);
-        let table = BTreeMap::from([
-            ("healthy".to_owned(), is(matches!(observation.health, Health::Healthy))),
-            ("unhealthy".to_owned(), is(matches!(observation.health, Health::Unhealthy { .. }))),
-            ("unknown".to_owned(), is(matches!(observation.health, Health::Unknown { .. } | Health::Broken { .. }))),
-            ("observation".to_owned(), Fact::Table(facts.clone())),
-        ]);
-        (name.clone(), Fact::Table(table))
-    });
+    let facts = seen
+        .iter()
+        .map(|(name, (observation, facts))| (name.clone(), Fact::of_sample(&observation.health, facts.clone())));
     let facts = BTreeMap::from([("probes".to_owned(), Fact::Table(facts.collect()))]);
     match condition.holds(&facts) {
         Ok(true) => Ok(()),

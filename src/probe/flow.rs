@@ -5,14 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use serde_json::Value;
 
 use super::{Looked, Probes, in_words};
 use crate::clock::between;
 use crate::runbook::condition::Fact;
 use crate::runbook::model::{FlowStep, Look};
-use crate::runbook::value::Private;
+use crate::runbook::value::{self, Private};
 
 impl Probes {
     pub(super) async fn flow(&self, steps: &[FlowStep]) -> Result<BTreeMap<String, Fact>, Looked> {
@@ -66,20 +66,14 @@ fn filled(look: &Look, captured: &BTreeMap<String, SecretString>) -> Look {
     let fill = |private: &mut Private| *private = private.filled(captured);
     match &mut look {
         Look::Http { url, headers, body, .. } => {
-            *url = text(url, captured);
+            *url = value::filled(url, captured);
             headers.values_mut().chain(body).for_each(fill);
         }
         Look::Websocket { url, headers, send, .. } => {
-            *url = text(url, captured);
+            *url = value::filled(url, captured);
             headers.values_mut().chain(send).for_each(fill);
         }
         _ => {}
     }
     look
-}
-
-fn text(written: &str, captured: &BTreeMap<String, SecretString>) -> String {
-    captured.iter().fold(written.to_owned(), |text, (name, value)| {
-        text.replace(&format!("${{flow.{name}}}"), value.expose_secret())
-    })
 }

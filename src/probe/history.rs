@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{Probes, judge, logs, metric};
-use crate::clock::later;
+use crate::clock::{earlier, later};
 use crate::gate::{History, Observation};
 use crate::runbook::condition::Fact;
 use crate::runbook::model::{Look, Probe};
@@ -48,8 +48,4 @@ fn seen(probe: &Probe, facts: Result<BTreeMap<String, Fact>, &str>) -> Observati
         Ok(facts) => judge(probe, &facts),
         Err(why) => Observation::unknown(why),
     }
-}
-
-fn earlier(at: Timestamp, by: Duration) -> Timestamp {
-    at.checked_sub(by).unwrap_or(Timestamp::MIN)
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Either, Fuse, select};
 use futures::pin_mut;
-use http::header::{HOST, HeaderName, HeaderValue, LOCATION, USER_AGENT};
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, USER_AGENT};
 use http::{Method, Request};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
@@ -21,7 +21,7 @@ use reqwest::Url;
 use secrecy::ExposeSecret as _;
 
 use super::Looked;
-use super::dial::{Dialer, Origin, Took, origin};
+use super::dial::{Dialer, Origin, Took, origin, url};
 use crate::clock::{Clock, between, later, words};
 use crate::runbook::condition::Fact;
 use crate::runbook::value::Private;
@@ -45,7 +45,7 @@ pub(super) struct Asked<'a> {
 pub(super) struct Answer {
     pub(super) status: u16,
     /// None if there was more than is read: what was not read cannot be judged.
-    pub(super) body: Option<String>,
+    body: Option<String>,
     took: Took,
     first_byte: Duration,
     total: Duration,
@@ -93,8 +93,7 @@ impl Client {
 
     /// Asks, and waits so long for the whole answer.
     pub(super) async fn ask(&self, asked: &Asked<'_>, timeout: Duration) -> Result<Answer, Looked> {
-        let url =
-            Url::parse(asked.url).map_err(|error| Looked::Broken(format!("{} is not a URL: {error}", asked.url)))?;
+        let url = url(asked.url)?;
         let until = later(self.clock.now(), timeout);
         let out_of_time = self.dialer.deadline(url.host_str().unwrap_or_default(), until);
         let answer = self.follow(asked, url);
@@ -135,12 +134,7 @@ impl Client {
     }
 
     async fn once(&self, asked: &Asked<'_>, url: &Url, redirected: bool) -> Result<Answer, Looked> {
-        let tls = match url.scheme() {
-            "http" => false,
-            "https" => true,
-            other => return Err(Looked::Broken(format!("{other} is not HTTP"))),
-        };
-        let origin = origin(url, tls).ok_or_else(|| Looked::Broken(format!("{url} has no host")))?;
+        let origin = origin(url, ["http", "https"])?;
         let request = || request(asked, url, redirected).map_err(Looked::Broken);
         if let Some(line) = self.take(&origin) {
             // The other side may have closed it meanwhile, which says nothing of it.
@@ -194,7 +188,7 @@ impl Client {
 }
 
 impl Answer {
-    pub(super) fn facts(&self) -> BTreeMap<String, Fact> {
+    fn facts(&self) -> BTreeMap<String, Fact> {
         let span = |name: &str, span| (name.to_owned(), Fact::Span(span));
         let mut facts = BTreeMap::from([
             ("status".to_owned(), Fact::Int(i64::from(self.status))),
@@ -210,7 +204,7 @@ impl Answer {
         facts
     }
 
-    pub(super) fn json(&self) -> Option<serde_json::Value> {
+    fn json(&self) -> Option<serde_json::Value> {
         serde_json::from_str(self.body.as_ref()?).ok()
     }
 }
@@ -231,15 +225,20 @@ fn request(asked: &Asked<'_>, url: &Url, redirected: bool) -> Result<Request<Ful
     let headers = request.headers_mut();
     headers.insert(HOST, HeaderValue::from_str(&host).map_err(|_| format!("{host} is no host"))?);
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("rectify/", env!("CARGO_PKG_VERSION"))));
-    for (name, value) in asked.headers {
+    add(headers, asked.headers)?;
+    Ok(request)
+}
+
+/// Adds a runbook's headers. A secret in one is not shown by whoever shows a request.
+pub(super) fn add(headers: &mut HeaderMap, wanted: &BTreeMap<String, Private>) -> Result<(), String> {
+    for (name, value) in wanted {
         let cannot = || format!("the header {name} cannot be sent: {value}");
         let known = HeaderName::try_from(name.as_str()).map_err(|_| cannot())?;
-        // A secret in a header is not shown by whoever shows a request.
         let mut header = HeaderValue::from_str(value.value().expose_secret()).map_err(|_| cannot())?;
         header.set_sensitive(true);
         headers.insert(known, header);
     }
-    Ok(request)
+    Ok(())
 }
 
 /// What is read of a body, and whether that is all of it.

@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::Looked;
-use crate::clock::Clock;
+use crate::clock::{Clock, earlier};
 use crate::resource::{Cloud, LogLine};
 use crate::runbook::condition::Fact;
 use crate::runbook::model::Target;
@@ -29,8 +29,7 @@ const CLASSES: [(&str, &[&str]); 4] = [
 ];
 
 pub(super) async fn look(cloud: &Cloud, target: &Target, filter: &str, window: Duration, clock: &dyn Clock) -> Looked {
-    let since = clock.now().saturating_sub(SignedDuration::try_from(window).unwrap_or(SignedDuration::MAX));
-    let Ok(since) = since else { return Looked::Unseen("the window is longer than time".to_owned()) };
+    let since = earlier(clock.now(), window);
     match cloud.log(&target.project, filter, since, None, MOST).await {
         Ok(lines) => Looked::Facts(facts(&lines)),
         Err(error) => Looked::Unseen(format!("the logs cannot be read: {error}")),
@@ -62,7 +61,7 @@ pub(super) async fn past(
 impl Past {
     /// What was to be seen at a moment over a window.
     pub(super) fn at(&self, at: Timestamp, window: Duration) -> Result<BTreeMap<String, Fact>, &'static str> {
-        let since = at.checked_sub(window).unwrap_or(Timestamp::MIN);
+        let since = earlier(at, window);
         if since < self.whole_since {
             return Err("there were more entries than are read");
         }

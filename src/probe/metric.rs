@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Looked;
-use crate::clock::Clock;
+use crate::clock::{Clock, earlier};
 use crate::resource::Cloud;
 use crate::runbook::condition::Fact;
 use crate::runbook::model::Target;
@@ -27,7 +27,7 @@ pub(super) async fn look(cloud: &Cloud, target: &Target, query: &str, clock: &dy
             Err(error) => return unseen(&error),
         }
     }
-    let at = clock.now().checked_sub(late).unwrap_or_else(|_| clock.now());
+    let at = earlier(clock.now(), late);
     match cloud.promql(&target.project, query, at).await {
         Err(error) => unseen(&error),
         Ok(values) => match values.as_slice() {

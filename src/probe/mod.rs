@@ -84,11 +84,6 @@ impl Probes {
         Probes { named: probes, target, kinds, cloud, clock, dialer, http, kept: Mutex::default() }
     }
 
-    /// The names of all of them.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.named.keys().map(String::as_str)
-    }
-
     /// Looks once.
     pub async fn observe(&self, name: &str) -> Observation {
         self.look(name).await.0
@@ -137,14 +132,10 @@ impl Probes {
             }
             Look::Flow { steps } => Box::pin(self.flow(steps)).await.into(),
             Look::Logs { filter, window, timeout } => {
-                let looked = logs::look(&self.cloud, &self.target, filter, *window, &*self.clock);
-                let out_of_time = self.clock.timer(later(self.clock.now(), *timeout));
-                within(*timeout, out_of_time, looked, Looked::Unseen).await
+                self.told(*timeout, logs::look(&self.cloud, &self.target, filter, *window, &*self.clock)).await
             }
             Look::Metric { query, timeout } => {
-                let looked = metric::look(&self.cloud, &self.target, query, &*self.clock);
-                let out_of_time = self.clock.timer(later(self.clock.now(), *timeout));
-                within(*timeout, out_of_time, looked, Looked::Unseen).await
+                self.told(*timeout, metric::look(&self.cloud, &self.target, query, &*self.clock)).await
             }
             Look::Resource { kind, name } => {
                 let Target { project, region, .. } = self.target.clone();
@@ -185,6 +176,12 @@ impl Probes {
                 self.connected(server.host(), timeout, looked).await
             }
         }
+    }
+
+    /// The cloud's own APIs, if they take too long, say nothing of what was asked about.
+    async fn told(&self, timeout: Duration, looked: impl Future<Output = Looked>) -> Looked {
+        let out_of_time = self.clock.timer(later(self.clock.now(), timeout));
+        within(timeout, out_of_time, looked, Looked::Unseen).await
     }
 
     /// A connection that takes too long is none.

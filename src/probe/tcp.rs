@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::Looked;
-use super::dial::{Dialer, Unreached};
+use super::dial::Dialer;
 use crate::runbook::condition::Fact;
 
 pub(super) async fn look(dialer: &Dialer, host: &str, port: u16) -> Result<BTreeMap<String, Fact>, Looked> {
-    let (_, took) = dialer.connect(host, port).await.map_err(|unreached: Unreached| Looked::from(unreached))?;
+    let (_, took) = dialer.connect(host, port).await?;
     Ok(BTreeMap::from([("latency".to_owned(), Fact::Span(took.dns + took.connect))]))
 }

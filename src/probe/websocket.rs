@@ -12,17 +12,15 @@ use std::time::Duration;
 use futures::future::{Either, select};
 use futures::{SinkExt as _, StreamExt as _, pin_mut};
 use jiff::Timestamp;
-use reqwest::Url;
 use secrecy::ExposeSecret as _;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
-use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
-use super::Looked;
-use super::dial::{Dialer, Stream, origin};
+use super::dial::{Dialer, Stream, origin, url};
+use super::{Looked, http};
 use crate::clock::{Clock, between, later, words};
 use crate::runbook::condition::Fact;
 use crate::runbook::value::Private;
@@ -203,13 +201,7 @@ impl<'a> Heard<'a> {
 
 async fn open(asked: &Asked<'_>, dialer: &Dialer) -> Result<WebSocketStream<Stream>, Looked> {
     let request = request(asked).map_err(Looked::Broken)?;
-    let url = Url::parse(asked.url).map_err(|error| Looked::Broken(format!("{} is not a URL: {error}", asked.url)))?;
-    let tls = match url.scheme() {
-        "ws" => false,
-        "wss" => true,
-        other => return Err(Looked::Broken(format!("{other} is not a WebSocket's"))),
-    };
-    let origin = origin(&url, tls).ok_or_else(|| Looked::Broken(format!("{} has no host", asked.url)))?;
+    let origin = origin(&url(asked.url)?, ["ws", "wss"])?;
     let (stream, _) = dialer.dial(&origin).await?;
     let config = WebSocketConfig::default().max_message_size(Some(LARGEST));
     let (socket, _) = client_async_with_config(request, stream, Some(config)).await.map_err(|error| explain(&error))?;
@@ -245,13 +237,7 @@ async fn converse(asked: &Asked<'_>, socket: &mut WebSocketStream<Stream>, heard
 
 fn request(asked: &Asked<'_>) -> Result<Request, String> {
     let mut request = asked.url.into_client_request().map_err(|error| format!("{}: {error}", asked.url))?;
-    for (name, value) in asked.headers {
-        let cannot = || format!("the header {name} cannot be sent: {value}");
-        let header = HeaderName::try_from(name.as_str()).map_err(|_| cannot())?;
-        let mut secret = HeaderValue::from_str(value.value().expose_secret()).map_err(|_| cannot())?;
-        secret.set_sensitive(true);
-        request.headers_mut().insert(header, secret);
-    }
+    http::add(request.headers_mut(), asked.headers)?;
     Ok(request)
 }
 

@@ -10,9 +10,10 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::clock::second;
 use crate::gate::{Health, Observation};
 use crate::inert::inert;
-use crate::plan::Plan;
+use crate::plan::{Plan, resource};
 use crate::run::{Entry, Event, GateOutcome, OpId, Refusal, TaskId, Way};
 
 /// A case, ready to be pasted or sent.
@@ -66,11 +67,10 @@ pub fn draft(plan: &Plan, entries: &[Entry], run: &str, display_name: &str, prio
         timeline.extend(happened(plan, &entry.event).map(|what| Happened { at: entry.at, what }));
     }
     let changes = plan.tasks.iter().filter_map(|task| task.change.as_ref());
-    let mut resources: Vec<String> =
-        changes.map(|change| format!("{} {}", change.resource.kind, change.resource.name)).collect();
+    let mut resources: Vec<String> = changes.map(resource).collect();
     resources.sort_unstable();
     resources.dedup();
-    let seen = |(name, sample): (&String, &Observation)| (name.clone(), in_words(sample));
+    let seen = |(name, sample): (&String, &Observation)| (name.clone(), sample.health.to_string());
     let well = last.iter().filter(|(_, (_, sample))| sample.health == Health::Healthy);
     Case {
         display_name: display_name.to_owned(),
@@ -85,7 +85,7 @@ pub fn draft(plan: &Plan, entries: &[Entry], run: &str, display_name: &str, prio
         ruled_out: well.map(|(name, (at, _))| format!("{name} was healthy at {}", second(*at))).collect(),
         last: last
             .iter()
-            .map(|(name, (at, sample))| (name.clone(), format!("{}, at {}", in_words(sample), second(*at))))
+            .map(|(name, (at, sample))| (name.clone(), format!("{}, at {}", sample.health, second(*at))))
             .collect(),
     }
 }
@@ -93,8 +93,7 @@ pub fn draft(plan: &Plan, entries: &[Entry], run: &str, display_name: &str, prio
 fn happened(plan: &Plan, event: &Event) -> Option<String> {
     let what = |op: &OpId| {
         let task = plan.tasks.iter().find(|task| task.id == op.task);
-        let change = task.and_then(|task| task.change.as_ref());
-        let resource = change.map(|change| format!("{} {}", change.resource.kind, change.resource.name));
+        let resource = task.and_then(|task| task.change.as_ref()).map(resource);
         let way = if op.way == Way::Undo { "undo of " } else { "" };
         format!("{way}{} ({})", op.task, resource.unwrap_or_default())
     };
@@ -121,17 +120,6 @@ fn happened(plan: &Plan, event: &Event) -> Option<String> {
         Event::RollbackAsked { operator, .. } => format!("rolled back by {}", operator.user),
         _ => return None,
     })
-}
-
-fn in_words(sample: &Observation) -> String {
-    match sample.health.why() {
-        Some(why) => format!("{}: {why}", sample.health.word()),
-        None => "healthy".to_owned(),
-    }
-}
-
-fn second(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
 impl Case {

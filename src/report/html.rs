@@ -2,11 +2,9 @@
 
 use std::fmt::Write as _;
 
-use jiff::Timestamp;
-
 use super::chart;
 use super::record::{GateRecord, Record, TaskRecord, UNDONE};
-use crate::clock::words;
+use crate::clock::{between, second, words};
 use crate::inert::inert;
 
 const STYLE: &str = "
@@ -110,15 +108,14 @@ fn changes(out: &mut String, record: &Record) {
         out,
         "<h2>Changes</h2>\n<table class=\"changes\"><tr><th>step<th>resource<th>field<th>before<th>after<th>"
     );
-    let written = |task: &&TaskRecord| task.spans.iter().any(|span| span.what != "gate");
-    for task in record.tasks.iter().filter(written) {
+    for task in record.tasks.iter().filter(|task| task.is_written()) {
         let tone = match task.stands {
             "in force" => "plain",
             UNDONE => "warn",
             _ => "bad",
         };
         let mark = format!("<span class=\"{tone}\">{}</span>", task.stands);
-        for field in task.change.iter().filter(|field| field.before.as_ref() != Some(&field.after)) {
+        for field in task.changed() {
             let _ = writeln!(
                 out,
                 "<tr><td>{}<td>{}<td>{}<td>{}<td>{}<td>{mark}",
@@ -147,7 +144,7 @@ fn step(out: &mut String, task: &TaskRecord, pictures: &mut usize) {
         let _ = writeln!(out, "<div class=\"soft\">evidence: {}</div>", safe(line));
     }
     for span in &task.spans {
-        let took = words(crate::clock::between(span.from, span.to));
+        let took = words(between(span.from, span.to));
         let _ = writeln!(out, "<div>{} at {}, {took}</div>", span.what, span.from.strftime("%H:%M:%S"));
     }
     for operation in &task.operations {
@@ -182,17 +179,10 @@ fn picture(out: &mut String, gate: &GateRecord, pictures: &mut usize) {
 
 fn people(out: &mut String, record: &Record) {
     let _ = writeln!(out, "<h2>Who</h2>\n<table>");
-    let mut said: Vec<_> = record.operators.iter().chain(&record.answers).collect();
-    said.sort_by_key(|said| said.at);
-    for said in said {
+    for said in record.said() {
         let _ = writeln!(out, "<tr><td>{}<td>{}", said.at.strftime("%H:%M:%S"), safe(&said.text));
     }
     let _ = writeln!(out, "</table>");
-}
-
-/// A moment, to the second.
-pub(super) fn second(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
 /// A text as content of a page: inert, and no markup.

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::html::second;
-use super::record::{Record, TaskRecord};
+use super::record::Record;
+use crate::clock::second;
 use crate::plan::prose;
 
 /// The text.
@@ -28,9 +28,8 @@ pub fn markdown(record: &Record) -> String {
         let _ = writeln!(out, "- {}", prose(line));
     }
     let _ = writeln!(out, "\n### Changes\n\n| step | field | before | after | |\n|---|---|---|---|---|");
-    let written = |task: &&TaskRecord| task.spans.iter().any(|span| span.what != "gate");
-    for task in record.tasks.iter().filter(written) {
-        for field in task.change.iter().filter(|field| field.before.as_ref() != Some(&field.after)) {
+    for task in record.tasks.iter().filter(|task| task.is_written()) {
+        for field in task.changed() {
             let before = field.before.as_deref().unwrap_or("not known");
             let _ = writeln!(
                 out,
@@ -55,9 +54,7 @@ pub fn markdown(record: &Record) -> String {
         }
     }
     let _ = writeln!(out, "\n### Who\n");
-    let mut said: Vec<_> = record.operators.iter().chain(&record.answers).collect();
-    said.sort_by_key(|said| said.at);
-    for said in said {
+    for said in record.said() {
         let _ = writeln!(out, "- {} {}", said.at.strftime("%H:%M:%S"), prose(&said.text));
     }
     for debt in &record.debts {

@@ -186,8 +186,7 @@ impl Narrator {
                 self.health.clear();
                 let undo = view.task(task).is_some_and(|view| matches!(view.standing, Standing::ProvingUndo(_)));
                 self.head(view, task, if undo { Way::Undo } else { Way::Apply }, &mut lines);
-                let rule = view.task(task).map(|view| &view.task);
-                let rule = rule.and_then(|task| if undo { task.undo_gate.as_ref() } else { task.gate.as_ref() });
+                let rule = view.task(task).and_then(TaskView::rule);
                 if let Some(rule) = rule {
                     lines.push(self.say(entry, Tone::Plain, &format!("proving: {}", plan::gate(rule))));
                 }
@@ -262,7 +261,7 @@ impl Narrator {
         let tone = if *health == Health::Healthy { Tone::Plain } else { Tone::Warn };
         let before = self.health.insert(probe.to_owned(), health.word());
         let changed = before != Some(health.word());
-        changed.then(|| self.say(entry, tone, &format!("{} is {}", inert(probe), in_words(health))))
+        changed.then(|| self.say(entry, tone, &format!("{} is {}", inert(probe), inert(&health.to_string()))))
     }
 
     /// A guard speaks up when it trips; before that, only a change of its health is worth a line.
@@ -270,7 +269,7 @@ impl Narrator {
         let tone = if matches!(health, Health::Unhealthy { .. }) { Tone::Warn } else { Tone::Dim };
         let before = self.guards.insert(probe.to_owned(), health.word());
         let changed = before != Some(health.word());
-        changed.then(|| self.say(entry, tone, &format!("guard: {} is {}", inert(probe), in_words(health))))
+        changed.then(|| self.say(entry, tone, &format!("guard: {} is {}", inert(probe), inert(&health.to_string()))))
     }
 
     fn required(&self, entry: &Entry, found: &Requirement) -> Vec<Line> {
@@ -278,7 +277,7 @@ impl Narrator {
             Requirement::Met { evidence } | Requirement::Unmet { evidence, .. } => evidence,
         };
         let seen = evidence.iter().map(|(probe, observation)| {
-            let health = in_words(&observation.health);
+            let health = inert(&observation.health.to_string());
             self.say(entry, Tone::Dim, &format!("evidence: {} is {health}", inert(probe)))
         });
         let verdict = match found {
@@ -291,14 +290,6 @@ impl Narrator {
     #[expect(clippy::unused_self, reason = "every line of an entry is made here")]
     fn say(&self, entry: &Entry, tone: Tone, text: &str) -> Line {
         line(tone, format!("      {}  {text}", clock(entry.at)))
-    }
-}
-
-/// A health, and why it is no better.
-fn in_words(health: &Health) -> String {
-    match health.why() {
-        Some(why) => format!("{}: {}", health.word(), inert(why)),
-        None => health.word().to_owned(),
     }
 }
 

@@ -10,9 +10,10 @@ use serde::Serialize;
 
 use super::narrate::{Line, Narrator, Tone, ending};
 use crate::clock::{between, words};
-use crate::gate::Observation;
 use crate::plan::{self, Plan};
-use crate::run::{Change, Difference, Entry, Event, GateOutcome, Question, Requirement, Standing, TaskId, View, Way};
+use crate::run::{
+    Change, Difference, Entry, Event, GateOutcome, Question, Requirement, Standing, TaskId, TaskView, View, Way,
+};
 
 /// The version of the JSON form.
 const FORMAT: u32 = 1;
@@ -183,8 +184,8 @@ pub fn record(plan: &Plan, entries: &[Entry], digests: BTreeMap<String, String>,
         change: task.change.iter().flat_map(Change::differences).map(field).collect(),
         ..TaskRecord::default()
     });
-    let mut all = Fold { tasks: tasks.collect(), places: BTreeMap::new(), open: BTreeMap::new() };
-    all.places = plan.tasks.iter().enumerate().map(|(place, task)| (task.id.clone(), place)).collect();
+    let places = plan.tasks.iter().enumerate().map(|(place, task)| (task.id.clone(), place));
+    let mut all = Fold { tasks: tasks.collect(), places: places.collect(), open: BTreeMap::new() };
     let (mut operators, mut answers, mut story) = (Vec::new(), Vec::new(), Vec::new());
     for entry in entries {
         view.apply(entry);
@@ -252,6 +253,13 @@ impl Record {
         self.began.map(|began| between(began, self.ended)).unwrap_or_default()
     }
 
+    /// What people did and said, in the order of time.
+    pub fn said(&self) -> Vec<&Said> {
+        let mut said: Vec<&Said> = self.operators.iter().chain(&self.answers).collect();
+        said.sort_by_key(|said| said.at);
+        said
+    }
+
     /// The outcome in a few words.
     pub fn headline(&self) -> String {
         let word = match self.outcome.as_str() {
@@ -263,6 +271,18 @@ impl Record {
             _ => "Not ended",
         };
         format!("{word}, after {}", words(self.took()))
+    }
+}
+
+impl TaskRecord {
+    /// Whether something was written for it, be it to undo it.
+    pub fn is_written(&self) -> bool {
+        self.spans.iter().any(|span| span.what != "gate")
+    }
+
+    /// The fields that its change does not leave as they are.
+    pub fn changed(&self) -> impl Iterator<Item = &Field> {
+        self.change.iter().filter(|field| field.before.as_ref() != Some(&field.after))
     }
 }
 
@@ -322,21 +342,15 @@ impl Fold {
             Event::Settled { op, .. } | Event::Refused { op, .. } => self.close(&op.task, way(op.way), at),
             Event::Required { task, found } => {
                 let (Requirement::Met { evidence } | Requirement::Unmet { evidence, .. }) = found;
-                let lines: Vec<String> = evidence.iter().map(|(probe, seen)| shown(probe, seen)).collect();
+                let lines: Vec<String> =
+                    evidence.iter().map(|(probe, seen)| format!("{probe} was {}", seen.health)).collect();
                 if let Some(task) = self.task(task) {
                     task.evidence.extend(lines);
                 }
             }
             Event::GateOpened { task: id } => {
                 self.open.insert((id.clone(), "gate"), at);
-                let rule = view.task(id).and_then(|view| {
-                    if matches!(view.standing, Standing::ProvingUndo(_)) {
-                        view.task.undo_gate.as_ref()
-                    } else {
-                        view.task.gate.as_ref()
-                    }
-                });
-                let asked = rule.map(plan::gate).unwrap_or_default();
+                let asked = view.task(id).and_then(TaskView::rule).map(plan::gate).unwrap_or_default();
                 let (verdict, probes) = (String::new(), BTreeMap::new());
                 let gate = GateRecord { asked, opened: at, passed: None, verdict, probes, samples: 0 };
                 if let Some(task) = self.task(id) {
@@ -385,13 +399,6 @@ fn thin(samples: &mut Vec<Sample>) {
             place += 1;
             place.is_multiple_of(2)
         });
-    }
-}
-
-fn shown(probe: &str, seen: &Observation) -> String {
-    match seen.health.why() {
-        Some(why) => format!("{probe} was {}: {why}", seen.health.word()),
-        None => format!("{probe} was healthy"),
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::event::{Choice, Ending, Entry, Event, GateOutcome, Question, Requirement};
 use super::id::{OpId, RunId, TaskId, Way};
 use super::task::{Task, Work};
-use crate::gate::Gate;
+use crate::gate::{Gate, Rule};
 
 /// A run as people look at it.
 #[derive(Clone, Debug)]
@@ -87,7 +87,24 @@ pub enum Standing {
     Left,
 }
 
+impl TaskView {
+    /// What its gate asks: that of its undo while that is being proven.
+    pub fn rule(&self) -> Option<&Rule> {
+        let undone = matches!(self.standing, Standing::ProvingUndo(_));
+        if undone { self.task.undo_gate.as_ref() } else { self.task.gate.as_ref() }
+    }
+}
+
 impl View {
+    /// A run that did this.
+    pub fn of(work: &Work, entries: &[Entry]) -> View {
+        let mut view = View::new(work);
+        for entry in entries {
+            view.apply(entry);
+        }
+        view
+    }
+
     /// A run that has this to do, and of which nothing is known yet.
     pub fn new(work: &Work) -> View {
         let tasks = work.tasks.iter().map(|task| TaskView {

@@ -21,6 +21,7 @@ use chrono::TimeDelta;
 
 use super::spelling::did_you_mean;
 use super::value::friendly;
+use crate::gate::Health;
 
 /// More than any condition needs; bounds the time that parsing takes.
 const LONGEST: usize = 4 * 1024;
@@ -66,6 +67,17 @@ pub enum Fact {
 }
 
 impl Fact {
+    /// A sample of a probe, as conditions over several probes read it.
+    pub fn of_sample(health: &Health, seen: BTreeMap<String, Fact>) -> Fact {
+        let is = |name: &str, is: bool| (name.to_owned(), Fact::Bool(is));
+        Fact::Table(BTreeMap::from([
+            is("healthy", *health == Health::Healthy),
+            is("unhealthy", matches!(health, Health::Unhealthy { .. })),
+            is("unknown", matches!(health, Health::Unknown { .. } | Health::Broken { .. })),
+            ("observation".to_owned(), Fact::Table(seen)),
+        ]))
+    }
+
     /// As it stands in a journal. A span is written as people read it, such as `"80ms"`.
     pub fn to_json(&self) -> serde_json::Value {
         match self {
@@ -93,17 +105,13 @@ impl Fact {
                 let entries = facts.iter().map(|(name, fact)| (name.as_str().into(), fact.to_cel()));
                 Value::Map(cel::objects::Map { map: Arc::new(entries.collect()) })
             }
-            Fact::Json(value) => cel::to_value(whole(value)).unwrap_or(Value::Null),
+            Fact::Json(value) => cel::to_value(Whole(value)).unwrap_or(Value::Null),
         }
     }
 }
 
 /// The same with numbers as people compare them: CEL tells a positive whole number from a whole number, and `1` in a
 /// condition is the latter.
-fn whole(value: &serde_json::Value) -> Whole<'_> {
-    Whole(value)
-}
-
 struct Whole<'a>(&'a serde_json::Value);
 
 impl serde::Serialize for Whole<'_> {
@@ -213,7 +221,7 @@ impl Condition {
         let evaluate = || {
             let answer = FUNCTIONS_THAT_THERE_ARE.with(|functions| {
                 let mut context = functions.new_inner_scope();
-                for (name, fact) in facts.iter().filter(|(name, _)| self.names.contains(name)) {
+                for (name, fact) in self.names.iter().filter_map(|name| Some((name, facts.get(name)?))) {
                     context.add_variable_from_value(name.as_str(), fact.to_cel());
                 }
                 self.program.execute(&context)

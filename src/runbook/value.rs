@@ -88,9 +88,7 @@ impl Private {
     /// The same with these values in the place of `${flow.NAME}`. What is shown of it stays as it was.
     #[must_use]
     pub fn filled(&self, captured: &BTreeMap<String, SecretString>) -> Private {
-        let value = captured.iter().fold(self.value.expose_secret().to_owned(), |text, (name, value)| {
-            text.replace(&format!("${{flow.{name}}}"), value.expose_secret())
-        });
+        let value = filled(self.value.expose_secret(), captured);
         Private { shown: self.shown.clone(), value: SecretString::from(value) }
     }
 
@@ -98,6 +96,13 @@ impl Private {
     pub fn value(&self) -> &SecretString {
         &self.value
     }
+}
+
+/// A text with these values in the place of `${flow.NAME}`.
+pub fn filled(text: &str, captured: &BTreeMap<String, SecretString>) -> String {
+    captured
+        .iter()
+        .fold(text.to_owned(), |text, (name, value)| text.replace(&format!("${{flow.{name}}}"), value.expose_secret()))
 }
 
 impl fmt::Display for Private {

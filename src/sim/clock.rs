@@ -235,8 +235,8 @@ impl Clock {
     }
 }
 
-/// A factor that is one.
-fn some(factor: f64) -> f64 {
+/// A factor that time can pass by: what is none counts as 1.
+fn sane(factor: f64) -> f64 {
     if factor.is_finite() && factor > 0.0 { factor } else { 1.0 }
 }
 
@@ -244,8 +244,8 @@ impl From<Pace> for Ticking {
     fn from(pace: Pace) -> Self {
         match pace {
             Pace::Stepped => Ticking::Stepped,
-            Pace::Scaled(factor) => Ticking::Scaled { since: Instant::now(), factor: some(factor) },
-            Pace::Paced(factor) => Ticking::Paced { last_jump: Instant::now(), factor: some(factor) },
+            Pace::Scaled(factor) => Ticking::Scaled { since: Instant::now(), factor: sane(factor) },
+            Pace::Paced(factor) => Ticking::Paced { last_jump: Instant::now(), factor: sane(factor) },
         }
     }
 }

@@ -133,6 +133,11 @@ impl Simulator {
         self.addr
     }
 
+    /// The certificate of its own authority, in PEM, for clients to trust.
+    pub fn authority(&self) -> &str {
+        self.shared.authority.pem()
+    }
+
     /// Writes the world to the file given at the start; does nothing if none was.
     pub fn save(&self) -> Result<(), SavedError> {
         self.shared.save(&self.shared.world())

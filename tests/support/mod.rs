@@ -89,6 +89,13 @@ impl Desk {
         self.spawn(arguments).end()
     }
 
+    /// The same with this variable in its environment.
+    pub fn rectify_knowing(&self, (name, value): (&str, &str), arguments: &[&str]) -> Done {
+        let mut command = self.command(arguments);
+        command.env(name, value);
+        Process(command.spawn().unwrap()).end()
+    }
+
     /// The same with this on its stdin, from a file.
     pub fn rectify_with_input(&self, arguments: &[&str], input: &str) -> Done {
         fs::write(self.path("stdin"), input).unwrap();

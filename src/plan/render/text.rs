@@ -20,7 +20,7 @@ pub struct Looks {
 /// The plan as text.
 pub fn text(plan: &Plan, looks: Looks) -> String {
     let mut page = Page { out: String::new(), looks };
-    let at = plan.observed_at.map(|at| format!(", as it was at {}", at.strftime("%Y-%m-%d %H:%M:%SZ")));
+    let at = plan.observed_at.map(|at| format!(", as it was at {}", crate::clock::second(at)));
     let place = format!("{} in {}, on {}", inert(&plan.project), inert(&plan.region), inert(&plan.cloud));
     page.line(Tone::Head, 0, &inert(&plan.title));
     page.line(Tone::Plain, 0, &format!("{place}{}", at.unwrap_or_default()));
