@@ -118,3 +118,20 @@ async fn googles_own_client_reads_them() {
     }
     assert_eq!(seen, 120);
 }
+
+/// Who really asks finds that in the logs, beside everybody else; a secret in the query is nobody's business.
+#[tokio::test]
+async fn requests_that_were_really_sent_are_logged() {
+    let cloud = Cloud::of(SCENARIO, "");
+    let sent = cloud.http.get(cloud.url("/health?token=hidden")).header("host", "api.staging.netrasystems.ai");
+    assert_eq!(sent.send().await.unwrap().status(), 503);
+    let ours = r#"httpRequest.requestUrl:"/health""#;
+    assert_eq!(count(&cloud, ours).await, 0, "it is not ingested yet");
+    cloud.sleep(SignedDuration::from_mins(1)).await;
+    let found = list(&cloud, ask(ours)).await;
+    let entries = found["entries"].as_array().unwrap();
+    assert_eq!(entries.len(), 1, "{found}");
+    let request = &entries[0]["httpRequest"];
+    assert_eq!((&request["status"], &request["requestMethod"]), (&json!(503), &json!("GET")));
+    assert_eq!(request["requestUrl"], "https://api.staging.netrasystems.ai/health");
+}

@@ -5,8 +5,6 @@
 //! whatever it was about (source: <https://docs.cloud.google.com/run/docs/triggering/websockets>). That the connection is
 //! closed without a closing frame then is ours.
 
-use std::sync::Arc;
-
 use axum::extract::ws::{Message, WebSocket};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -16,10 +14,10 @@ use super::clock::later;
 use super::world::service::Chat;
 
 /// Serves one connection until it ends.
-pub(super) async fn serve(shared: Arc<Shared>, chat: Chat, until: Timestamp, socket: WebSocket) {
+pub(super) async fn serve(shared: &Shared, chat: Chat, until: Timestamp, socket: WebSocket) {
     let mut stopped = shared.stopped.subscribe();
     tokio::select! {
-        () = converse(&shared, &chat, socket) => {}
+        () = converse(shared, &chat, socket) => {}
         // A time-out around the conversation, which is as busy as before.
         () = shared.clock.timer(until) => {}
         // An error means that the simulator has gone, which is the same.

@@ -18,13 +18,16 @@ use super::api::{Shared, bearer};
 use super::chat;
 use super::clock::later;
 use super::world::World;
-use super::world::health::Illness;
+use super::world::health::{Ending, Illness};
+use super::world::history::State;
 use super::world::service::{Chat, Figures, Login};
-use super::world::template;
+use super::world::visit::{Asked, Visit, Visitor};
 
 /// What a host name leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination {
+    /// The host name.
+    pub host: String,
     /// The service's short name.
     pub service: String,
     /// The revision, if the host is the address of a tag; otherwise the traffic decides.
@@ -37,13 +40,13 @@ pub fn destination(world: &World, host: &str) -> Option<Destination> {
         let own = service.figures.hosts.iter().any(|known| known.eq_ignore_ascii_case(host))
             || service.own_host(world, short).eq_ignore_ascii_case(host);
         if own {
-            return Some(Destination { service: short.clone(), revision: None });
+            return Some(Destination { host: host.to_owned(), service: short.clone(), revision: None });
         }
         let target = service.traffic_statuses.iter().find(|target| {
             target.tag.as_ref().is_some_and(|tag| service.tag_host(world, short, tag).eq_ignore_ascii_case(host))
         })?;
         let revision = target.revision.clone().unwrap_or_else(|| service.latest_ready.clone());
-        Some(Destination { service: short.clone(), revision: Some(revision) })
+        Some(Destination { host: host.to_owned(), service: short.clone(), revision: Some(revision) })
     })
 }
 
@@ -57,45 +60,64 @@ enum Decided {
     Chat(Chat, Timestamp),
 }
 
+/// A visitor's request whose answer is decided.
+struct Coming {
+    decided: Decided,
+    after: SignedDuration,
+    /// What is noted of it once it has its answer.
+    visit: Visit,
+}
+
 /// Answers a visitor's request that arrived at `at`.
 pub(super) async fn serve(shared: &Arc<Shared>, at: Timestamp, to: &Destination, request: Request) -> Response {
-    let (decided, after) = {
+    let asked = Asked {
+        number: 0,
+        method: request.method().to_string(),
+        host: to.host.clone(),
+        path: request.uri().path().to_owned(),
+    };
+    let Coming { decided, after, visit } = {
         let mut world = shared.world();
-        decide(&mut world, to, at, request.method(), request.uri().path())
+        decide(&mut world, to, at, request.method(), asked)
     };
     shared.clock.sleep_until(later(at, after)).await;
-    match decided {
+    let response = match decided {
         Decided::Answer(response) => response,
         Decided::Login(login) => log_in(&login, request).await,
-        Decided::Chat(chat, until) => open(shared, chat, until, request).await,
-    }
+        Decided::Chat(chat, until) => return open(shared, chat, until, request, visit).await,
+    };
+    note(shared, visit, response.status());
+    response
+}
+
+/// Notes that a request has had its answer, or that a conversation is over.
+fn note(shared: &Shared, visit: Visit, status: StatusCode) {
+    let latency = shared.clock.now().duration_since(visit.at);
+    shared.world().visited(Visit { latency, status: status.as_u16(), ..visit });
 }
 
 /// Decides what a request gets, and how long that takes.
-fn decide(
-    world: &mut World,
-    to: &Destination,
-    at: Timestamp,
-    method: &Method,
-    path: &str,
-) -> (Decided, SignedDuration) {
-    let nobody = || (Decided::Answer(unavailable(&Illness::NoRevision)), SignedDuration::ZERO);
-    let service = &to.service;
-    let Some(revision) = to.revision.clone().or_else(|| world.next_revision(service)) else { return nobody() };
-    let Some(found) = world.services.get(service) else { return nobody() };
-    let illness = world.illness(service, &revision);
-    let timeout = found.revisions.get(&revision).map(|revision| template::request_timeout(&revision.template));
-    let timeout = timeout.unwrap_or(SignedDuration::MAX);
-    let after = world.latency(service, &revision, illness.as_ref());
-    if after > timeout {
-        let response = (StatusCode::GATEWAY_TIMEOUT, "upstream request timeout").into_response();
-        return (Decided::Answer(response), timeout);
-    }
-    let decided = match illness {
-        Some(illness) => Decided::Answer(unavailable(&illness)),
-        None => page(world, service, &revision, &found.figures, method, path, later(at, timeout)),
+fn decide(world: &mut World, to: &Destination, at: Timestamp, method: &Method, asked: Asked) -> Coming {
+    let service = to.service.clone();
+    let revision = to.revision.clone().or_else(|| world.next_revision(&service));
+    let illness = match &revision {
+        None => Some(Illness::NoRevision),
+        Some(revision) => world.illness(&service, revision),
     };
-    (decided, after)
+    let revision = revision.unwrap_or_default();
+    let Ending { after, cut } = world.ending(&service, &revision, illness.as_ref());
+    let state = State::of(illness.as_ref());
+    let decided = match (&illness, world.services.get(&service)) {
+        _ if cut => Decided::Answer((StatusCode::GATEWAY_TIMEOUT, "upstream request timeout").into_response()),
+        (None, Some(found)) => {
+            let until = later(at, world.request_timeout(&service, &revision));
+            page(world, &service, &revision, &found.figures, method, &asked.path, until)
+        }
+        (illness, _) => Decided::Answer(unavailable(state, illness.as_ref())),
+    };
+    let visitor = Visitor::Somebody(Box::new(asked));
+    let visit = Visit { at, service, revision, state, latency: after, status: state.status(cut), visitor };
+    Coming { decided, after, visit }
 }
 
 fn page(
@@ -145,28 +167,38 @@ async fn log_in(login: &Login, request: Request) -> Response {
     (StatusCode::UNAUTHORIZED, Json(json!({ "detail": "Unauthorized" }))).into_response()
 }
 
-async fn open(shared: &Arc<Shared>, chat: Chat, until: Timestamp, request: Request) -> Response {
+async fn open(shared: &Arc<Shared>, chat: Chat, until: Timestamp, request: Request, visit: Visit) -> Response {
     if chat.token.is_some() && bearer(request.headers()) != chat.token.as_deref() {
+        note(shared, visit, StatusCode::UNAUTHORIZED);
         return (StatusCode::UNAUTHORIZED, Json(json!({ "detail": "Unauthorized" }))).into_response();
     }
     let (mut parts, _) = request.into_parts();
     match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
         Ok(upgrade) => {
             let shared = shared.clone();
-            upgrade.on_upgrade(move |socket| chat::serve(shared, chat, until, socket))
+            upgrade.on_upgrade(async move |socket| {
+                chat::serve(&shared, chat, until, socket).await;
+                note(&shared, visit, StatusCode::SWITCHING_PROTOCOLS);
+            })
         }
         // Not a WebSocket's request at all.
-        Err(rejection) => rejection.into_response(),
+        Err(rejection) => {
+            let response = rejection.into_response();
+            note(shared, visit, response.status());
+            response
+        }
     }
 }
 
 /// What Google's front end says when no container does: it does not tell the causes apart.
-fn unavailable(illness: &Illness) -> Response {
+fn unavailable(state: State, illness: Option<&Illness>) -> Response {
     let body = match illness {
-        Illness::Crashing { .. } => {
+        Some(Illness::Crashing { .. }) => {
             "The request failed because either the HTTP response was malformed or connection to the instance had an error."
         }
+        Some(Illness::Starting { .. }) => "The request was aborted because there was no available instance.",
         _ => "Service Unavailable",
     };
-    (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
+    let status = StatusCode::from_u16(state.status(false)).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+    (status, body).into_response()
 }

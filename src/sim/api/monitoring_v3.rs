@@ -1,7 +1,7 @@
 //! Cloud Monitoring v3: time series, descriptors, and the PromQL endpoint that Prometheus' own clients speak.
 //!
-//! Of the filter of `timeSeries` the metric's type is needed and labels can be compared for equality, as in
-//! `metric.type="…" AND resource.labels.service_name="…"`; aggregation is refused, not ignored. (source:
+//! The filter of `timeSeries` must name the metric's type and may compare labels, as in `metric.type="…" AND
+//! resource.labels.service_name="…"`; aggregation and an order are refused, not ignored. (source:
 //! `google/monitoring/v3/metric_service.proto`, and the reference of the Prometheus HTTP API)
 
 use std::sync::Arc;
@@ -19,7 +19,8 @@ use super::{Answered, Parameters, Shared, page};
 use crate::sim::clock::later;
 use crate::sim::world::World;
 use crate::sim::world::filter::Filter;
-use crate::sim::world::metric::{self, BOUNDS, DESCRIPTORS, Descriptor, Distribution, LATENCIES, SAMPLE_PERIOD};
+use crate::sim::world::metric::descriptor::{self, DESCRIPTORS, Descriptor, Kind};
+use crate::sim::world::metric::{Distribution, SAMPLE_PERIOD, Series};
 use crate::sim::world::promql::{Answer, Query};
 use crate::sim::world::refusal::{Code, Refusal};
 
@@ -37,7 +38,7 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
 }
 
 fn known(name: &str) -> Result<&'static Descriptor, Refusal> {
-    metric::find(name)
+    descriptor::find(name)
         .ok_or_else(|| Refusal::new(Code::NotFound, format!("Could not find descriptor for metric '{name}'.")))
 }
 
@@ -45,22 +46,12 @@ async fn descriptors(State(shared): State<Arc<Shared>>, Path(project): Path<Stri
     let parameters = Parameters::read(&uri, &["filter", "pageSize", "pageToken", "activeOnly"])?;
     let world = shared.world();
     world.check_project(&project)?;
-    let prefix = match parameters.get("filter") {
-        None => "",
-        Some(filter) => beginning(filter).ok_or_else(|| {
-            let message = "The simulated cloud knows one filter of descriptors: metric.type = starts_with(\"…\")";
-            Refusal::invalid("filter", message)
-        })?,
-    };
-    let meant = DESCRIPTORS.iter().filter(|descriptor| descriptor.name.starts_with(prefix));
-    let all: Vec<Value> = meant.map(|descriptor| descriptor.wire(&world)).collect();
+    let filter = Filter::of_metrics(parameters.get("filter").unwrap_or_default())?;
+    // Of a descriptor's fields only its type can be compared (source: the same proto).
+    filter.only(&["metric.type"])?;
+    let fits = |descriptor: &&Descriptor| filter.fits(&json!({ "metric": { "type": descriptor.name } }));
+    let all: Vec<Value> = DESCRIPTORS.iter().filter(fits).map(|descriptor| descriptor.wire(&world)).collect();
     page(&all, "metricDescriptors", &parameters)
-}
-
-/// What the type of a metric must begin with (source: the documentation of monitoring filters).
-fn beginning(filter: &str) -> Option<&str> {
-    let rest = filter.trim().strip_prefix("metric.type")?.trim_start().strip_prefix('=')?.trim_start();
-    rest.strip_prefix("starts_with(\"")?.strip_suffix("\")")
 }
 
 async fn descriptor(
@@ -74,11 +65,33 @@ async fn descriptor(
     Ok(Json(known(&name)?.wire(&world)))
 }
 
+/// The parameters of `timeSeries` that are understood, and those that Google has besides.
+const SERIES: [&str; 7] =
+    ["filter", "interval.startTime", "interval.endTime", "view", "orderBy", "pageSize", "pageToken"];
+const AGGREGATION: [&str; 8] = [
+    "aggregation.alignmentPeriod",
+    "aggregation.perSeriesAligner",
+    "aggregation.crossSeriesReducer",
+    "aggregation.groupByFields",
+    "secondaryAggregation.alignmentPeriod",
+    "secondaryAggregation.perSeriesAligner",
+    "secondaryAggregation.crossSeriesReducer",
+    "secondaryAggregation.groupByFields",
+];
+
 async fn series(State(shared): State<Arc<Shared>>, Path(project): Path<String>, uri: Uri) -> Answered {
-    let names = ["filter", "interval.startTime", "interval.endTime", "view", "orderBy", "pageSize", "pageToken"];
-    let parameters = Parameters::read(&uri, &names)?;
+    let parameters = Parameters::read(&uri, &[&SERIES[..], &AGGREGATION[..]].concat())?;
     let world = shared.world();
     world.check_project(&project)?;
+    if let Some(other) = AGGREGATION.iter().chain(&["orderBy"]).find(|name| parameters.get(name).is_some()) {
+        let message = format!("The simulated cloud does not answer {other}; PromQL can aggregate");
+        return Err(Refusal::new(Code::Unimplemented, message).into());
+    }
+    let with_points = match parameters.get("view") {
+        None | Some("FULL" | "0") => true,
+        Some("HEADERS" | "1") => false,
+        Some(other) => return Err(Refusal::invalid("view", format!("view cannot be {other:?}")).into()),
+    };
     let moment = |name: &str| match parameters.get(name) {
         None => Ok(None),
         Some(text) => {
@@ -88,69 +101,69 @@ async fn series(State(shared): State<Arc<Shared>>, Path(project): Path<String>, 
     let end = moment("interval.endTime")?
         .ok_or_else(|| Refusal::invalid("interval.end_time", "interval.end_time is needed"))?;
     let start = moment("interval.startTime")?.unwrap_or_else(|| later(end, -SAMPLE_PERIOD));
-    let text = parameters.get("filter").unwrap_or_default();
-    let filter = Filter::parse(text)?;
-    let from = later(start, SignedDuration::from_nanos(-1));
-    if text.contains(&format!("\"{LATENCIES}\"")) {
-        let found = world.latencies(from, end);
-        let shown = found.iter().map(distribution).filter(|series| filter.fits(series));
-        return page(&shown.collect::<Vec<_>>(), "timeSeries", &parameters);
+    if end < start {
+        return Err(Refusal::invalid("interval", "interval.end_time must not be before interval.start_time").into());
     }
-    let is_meant = |descriptor: &&Descriptor| text.contains(&format!("\"{}\"", descriptor.name));
-    let descriptor = DESCRIPTORS.iter().find(is_meant).ok_or_else(|| {
-        Refusal::invalid("filter", "The filter must name a metric that the simulated cloud has, as in metric.type=\"run.googleapis.com/request_count\"")
+    let filter = Filter::of_metrics(parameters.get("filter").unwrap_or_default())?;
+    let metric = filter.demands(&["metric", "type"]).ok_or_else(|| {
+        Refusal::invalid(
+            "filter",
+            "The filter must name one metric, as in metric.type=\"run.googleapis.com/request_count\"",
+        )
     })?;
-    let found = world.series(descriptor, from, end);
-    let shown = found.into_iter().map(|series| shown(descriptor, &series)).filter(|series| filter.fits(series));
-    page(&shown.collect::<Vec<_>>(), "timeSeries", &parameters)
+    let descriptor = known(metric)?;
+    let from = later(start, SignedDuration::from_nanos(-1));
+    let all: Vec<Value> = if descriptor.kind == Kind::Spread {
+        let value = |value: &Distribution| distribution(value, descriptor.bounds());
+        world.spreads(descriptor, from, end).iter().map(|series| shown(descriptor, series, value)).collect()
+    } else {
+        let value = |value: &f64| number(descriptor, *value);
+        world.series(descriptor, from, end).iter().map(|series| shown(descriptor, series, value)).collect()
+    };
+    let mut fitting: Vec<Value> = all.into_iter().filter(|series| filter.fits(series)).collect();
+    if !with_points {
+        fitting.iter_mut().filter_map(Value::as_object_mut).for_each(|series| drop(series.shift_remove("points")));
+    }
+    page(&fitting, "timeSeries", &parameters)
 }
 
-fn shown(descriptor: &Descriptor, series: &metric::Series) -> Value {
+fn shown<V>(descriptor: &Descriptor, series: &Series<V>, value: impl Fn(&V) -> Value) -> Value {
     let points: Vec<Value> = series
         .points
         .iter()
         .rev()
-        .map(|(end, value)| {
-            let start = if descriptor.counts { later(*end, -SAMPLE_PERIOD) } else { *end };
-            let value = if descriptor.whole {
-                json!({ "int64Value": format!("{value:.0}") })
-            } else {
-                json!({ "doubleValue": value })
-            };
-            json!({ "interval": { "startTime": start.to_string(), "endTime": end.to_string() }, "value": value })
+        .map(|(end, found)| {
+            let start = if descriptor.kind == Kind::Level { *end } else { later(*end, -SAMPLE_PERIOD) };
+            let interval = json!({ "startTime": start.to_string(), "endTime": end.to_string() });
+            json!({ "interval": interval, "value": value(found) })
         })
         .collect();
     json!({
         "metric": { "type": descriptor.name, "labels": series.metric },
-        "resource": { "type": descriptor.resource, "labels": series.resource },
-        "metricKind": if descriptor.counts { "DELTA" } else { "GAUGE" },
-        "valueType": if descriptor.whole { "INT64" } else { "DOUBLE" },
+        "resource": { "type": descriptor.resource(), "labels": series.resource },
+        "metricKind": descriptor.metric_kind(),
+        "valueType": descriptor.value_type(),
+        "unit": descriptor.unit(),
         "points": points,
     })
 }
 
-/// A minute of latencies as a series of its own: Google joins the minutes of one combination of labels, a client that
-/// adds them up sees no difference.
-fn distribution(minute: &Distribution) -> Value {
-    let count: u32 = minute.counts.iter().sum();
-    let mean = minute.sum / f64::from(count.max(1));
-    let counts: Vec<String> = minute.counts.iter().map(u32::to_string).collect();
-    let start = later(minute.end, -SAMPLE_PERIOD);
-    json!({
-        "metric": { "type": LATENCIES, "labels": minute.metric },
-        "resource": { "type": "cloud_run_revision", "labels": minute.resource },
-        "metricKind": "DELTA",
-        "valueType": "DISTRIBUTION",
-        "points": [{
-            "interval": { "startTime": start.to_string(), "endTime": minute.end.to_string() },
-            "value": { "distributionValue": {
-                "count": count.to_string(),
-                "mean": mean,
-                "bucketOptions": { "explicitBuckets": { "bounds": BOUNDS } },
-                "bucketCounts": counts,
-            } },
-        }],
-    })
+fn number(descriptor: &Descriptor, value: f64) -> Value {
+    if descriptor.value_type() == "INT64" {
+        json!({ "int64Value": format!("{value:.0}") })
+    } else {
+        json!({ "doubleValue": value })
+    }
+}
+
+fn distribution(found: &Distribution, bounds: &[f64]) -> Value {
+    let counts: Vec<String> = found.counts.iter().map(u32::to_string).collect();
+    json!({ "distributionValue": {
+        "count": found.count().to_string(),
+        "mean": found.sum / f64::from(found.count().max(1)),
+        "bucketOptions": { "explicitBuckets": { "bounds": bounds } },
+        "bucketCounts": counts,
+    } })
 }
 
 type Place = Path<(String, String)>;

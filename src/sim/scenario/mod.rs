@@ -24,9 +24,11 @@ use toml::Spanned;
 use super::fault::Fault;
 use super::world::World;
 use super::world::compute::Compute;
+use super::world::metric::Measurement;
 use super::world::service_health::Event;
 use super::world::sql::Databases;
 use super::world::support::{Figures, Support};
+use super::world::visit::Visitors;
 use reading::{Complaint, Complaints, Reader};
 
 /// Why a scenario could not be read.
@@ -121,6 +123,7 @@ fn world(text: &str) -> Result<World, Vec<Complaint>> {
     let support = reader.optional("support");
     let curve = reader.list("connection_set_up");
     let faults = reader.list("faults");
+    let measurements = reader.list("measurements");
     let cloud = reader.end(cloud)?;
 
     let mut complaints = Complaints::default();
@@ -147,6 +150,8 @@ fn world(text: &str) -> Result<World, Vec<Complaint>> {
         disabled_apis: cloud.disabled_apis,
         faults: sound(faults, Fault::complaint, &mut complaints),
         twist: None,
+        visitors: Visitors::default(),
+        measurements: Vec::new(),
         history: Vec::new(),
     };
     connector::build(connectors, &mut world, &mut complaints);
@@ -157,6 +162,9 @@ fn world(text: &str) -> Result<World, Vec<Complaint>> {
     compute::certificates(certificates, &mut world, &mut complaints);
     std::mem::take(&mut complaints).settled()?;
     compute::backend_services(backend_services, &mut world, &mut complaints);
+    let nobody = "there is no such service, connector or database";
+    let why = |found: &Measurement| found.complaint().or_else(|| (!world.has(found)).then_some(nobody));
+    world.measurements = sound(measurements, why, &mut complaints);
     complaints.settled()?;
     world.settle();
     Ok(world)
@@ -172,7 +180,7 @@ fn sensible<T: Default>(
 }
 
 /// Those of which there is nothing to complain.
-fn sound<T>(found: Vec<Spanned<T>>, why: fn(&T) -> Option<&'static str>, complaints: &mut Complaints) -> Vec<T> {
+fn sound<T>(found: Vec<Spanned<T>>, why: impl Fn(&T) -> Option<&'static str>, complaints: &mut Complaints) -> Vec<T> {
     for one in &found {
         if let Some(reason) = why(one.as_ref()) {
             complaints.add(one.span(), reason);

@@ -134,6 +134,13 @@ impl BackendService {
     }
 
     /// Whether its backends are network endpoint groups of a region, which here are always serverless ones.
+    /// Whether a Cloud Run service stands behind it.
+    pub fn leads_to(&self, service: &str) -> bool {
+        let ending = format!("/networkEndpointGroups/{service}-neg");
+        let backends = self.settings.get("backends").and_then(Value::as_array).into_iter().flatten();
+        backends.filter_map(|backend| backend.get("group")?.as_str()).any(|group| group.ends_with(&ending))
+    }
+
     fn is_serverless(&self) -> bool {
         let backends = self.settings.get("backends").and_then(Value::as_array).into_iter().flatten();
         let group = |backend: &Value| backend.get("group").and_then(Value::as_str).map(str::to_owned);

@@ -6,6 +6,9 @@
 //! beside one another), `OR`, `NOT`, `-` and brackets. `OR` binds more tightly than `AND`. Fields are paths such as
 //! `resource.labels.service_name`; texts are compared whatever their case. Functions are refused, not ignored.
 //! (source: <https://docs.cloud.google.com/logging/docs/view/logging-query-language>)
+//!
+//! Cloud Monitoring's filters are the same here, and have functions in the place of a value: `starts_with("…")` and its
+//! like. (source: <https://docs.cloud.google.com/monitoring/api/v3/filters>)
 
 use std::cmp::Ordering;
 
@@ -67,6 +70,9 @@ enum Token {
     Minus,
 }
 
+/// Google's own examples of Cloud Monitoring's filters write both.
+const ALIASES: [(&str, &str); 2] = [("metric.label.", "metric.labels."), ("resource.label.", "resource.labels.")];
+
 /// The severities in their order (`google/logging/type/log_severity.proto`).
 const SEVERITIES: [&str; 9] =
     ["DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY"];
@@ -77,11 +83,23 @@ impl Filter {
     /// # Errors
     /// INVALID_ARGUMENT, with what is not understood.
     pub fn parse(text: &str) -> Result<Filter, Refusal> {
+        Filter::read(text, Dialect::Logging)
+    }
+
+    /// Reads a filter of Cloud Monitoring.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT, with what is not understood.
+    pub fn of_metrics(text: &str) -> Result<Filter, Refusal> {
+        Filter::read(text, Dialect::Monitoring)
+    }
+
+    fn read(text: &str, dialect: Dialect) -> Result<Filter, Refusal> {
         let tokens = tokens(text)?;
         if tokens.is_empty() {
             return Ok(Filter::All);
         }
-        let mut parser = Parser { tokens, at: 0, depth: 0 };
+        let mut parser = Parser { tokens, at: 0, depth: 0, dialect };
         let filter = parser.both()?;
         match parser.tokens.get(parser.at) {
             None => Ok(filter),
@@ -117,6 +135,17 @@ impl Filter {
                 }
                 Err(wrong(format!("there is no field {path:?} to filter by; there are {}", fields.join(", "))))
             }
+        }
+    }
+
+    /// The value that a field must have for sure, if there is one.
+    pub fn demands(&self, path: &[&str]) -> Option<&str> {
+        match self {
+            Filter::And(parts) => parts.iter().find_map(|part| part.demands(path)),
+            Filter::Compare(comparison) if comparison.operator == Operator::Equal && comparison.path == path => {
+                Some(&comparison.value)
+            }
+            _ => None,
         }
     }
 
@@ -239,10 +268,18 @@ fn tokens(text: &str) -> Result<Vec<Token>, Refusal> {
     Ok(tokens)
 }
 
+/// Whose filters they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dialect {
+    Logging,
+    Monitoring,
+}
+
 struct Parser {
     tokens: Vec<Token>,
     at: usize,
     depth: usize,
+    dialect: Dialect,
 }
 
 impl Parser {
@@ -305,6 +342,29 @@ impl Parser {
         Ok(term)
     }
 
+    /// The pattern that a function of this name stands for; its bracket is next.
+    fn function(&mut self, name: &str) -> Result<String, Refusal> {
+        self.at += 1;
+        let mut texts = Vec::new();
+        loop {
+            match self.next() {
+                Some(Token::Quoted(text)) => texts.push(text),
+                Some(Token::Word(comma)) if comma == "," => {}
+                Some(Token::Close) if !texts.is_empty() => break,
+                other => return Err(wrong(format!("{other:?} does not belong into {name}(…)"))),
+            }
+        }
+        let plain = texts.iter().map(|text| regex::escape(text)).collect::<Vec<_>>().join("|");
+        match (name, texts.as_slice()) {
+            ("starts_with", [_]) => Ok(format!("^{plain}")),
+            ("ends_with", [_]) => Ok(format!("{plain}$")),
+            ("has_substring", [_]) => Ok(plain),
+            ("one_of", _) => Ok(format!("^(?:{plain})$")),
+            ("monitoring.regex.full_match", [pattern]) => Ok(format!("^(?:{pattern})$")),
+            _ => Err(wrong(format!("the simulated cloud knows no function {name:?} of {} texts", texts.len()))),
+        }
+    }
+
     /// Whether what was just taken is the left side of something.
     fn goes_on(&self) -> bool {
         matches!(self.tokens.get(self.at), Some(Token::Operator(_) | Token::Open))
@@ -314,14 +374,31 @@ impl Parser {
         let Some(Token::Operator(operator)) = self.next() else {
             return Err(wrong(format!("the simulated cloud knows no function {path:?}")));
         };
+        let mut path = path.to_owned();
+        if self.dialect == Dialect::Monitoring
+            && let Some((alias, name)) = ALIASES.iter().find(|(alias, _)| path.starts_with(alias))
+        {
+            path = path.replacen(alias, name, 1);
+        }
         let path: Vec<String> = path.split('.').map(|part| part.trim_matches('"').to_owned()).collect();
-        let compare = |value: String| {
+        let with = |operator: Operator, value: String| {
             let regex = matches!(operator, Operator::Matches | Operator::MatchesNot);
             let pattern = regex.then(|| Regex::new(&value)).transpose();
             let pattern = pattern.map_err(|_| wrong(format!("{value:?} is not a regular expression")))?;
             Ok(Filter::Compare(Comparison { path: path.clone(), operator, value, pattern }))
         };
+        let compare = |value: String| with(operator, value);
         match self.next() {
+            Some(Token::Word(name))
+                if self.dialect == Dialect::Monitoring && self.tokens.get(self.at) == Some(&Token::Open) =>
+            {
+                let operator = match operator {
+                    Operator::Equal => Operator::Matches,
+                    Operator::NotEqual => Operator::MatchesNot,
+                    _ => return Err(wrong(format!("{name}(…) stands behind = or !="))),
+                };
+                with(operator, self.function(&name)?)
+            }
             Some(Token::Word(value) | Token::Quoted(value)) => compare(value),
             Some(Token::Minus) => match self.next() {
                 Some(Token::Word(value)) => compare(format!("-{value}")),
@@ -388,6 +465,28 @@ mod tests {
             "severity=ERROR OR severity=ERROR AND severity=INFO",
         ] {
             assert!(!fits(filter), "{filter}");
+        }
+    }
+
+    #[test]
+    fn filters_of_metrics_have_functions_and_a_second_spelling() {
+        let entry = json!({ "resource": { "labels": { "service_name": "orders" } } });
+        let fits = |filter: &str| Filter::of_metrics(filter).map(|filter| filter.fits(&entry)).ok();
+        for (filter, found) in [
+            (r#"resource.label.service_name="orders""#, Some(true)),
+            (r#"resource.labels.service_name=starts_with("ord")"#, Some(true)),
+            (r#"resource.labels.service_name=starts_with("rders")"#, Some(false)),
+            (r#"resource.labels.service_name = ends_with("ers")"#, Some(true)),
+            (r#"resource.labels.service_name!=has_substring("x.")"#, Some(true)),
+            (r#"resource.labels.service_name=one_of("payments", "orders")"#, Some(true)),
+            (r#"resource.labels.service_name=monitoring.regex.full_match("o.*")"#, Some(true)),
+            (r#"resource.labels.service_name=monitoring.regex.full_match("o")"#, Some(false)),
+            (r#"resource.labels.service_name=starts_with("a", "b")"#, None),
+            (r#"resource.labels.service_name=sample("a")"#, None),
+            (r#"resource.labels.service_name<starts_with("a")"#, None),
+            ("resource.labels.service_name=starts_with(", None),
+        ] {
+            assert_eq!(fits(filter), found, "{filter}");
         }
     }
 

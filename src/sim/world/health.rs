@@ -13,7 +13,9 @@
 //!    others hold and those that are reserved. If more are wanted, or if it is down, every service behind it is *turned
 //!    away*: its instances start, are refused a connection, and exit; a request gets 503 after `starved_latency`.
 //! 4. A revision whose image is listed as crashing answers 503 after `crash_latency`, whatever its connector does.
-//! 5. When the cause of an illness has gone, the instances need `start_up` to come up again; meanwhile they answer 503.
+//! 5. When the cause of an illness has gone, the instances need `start_up` to come up again; meanwhile there is none, and
+//!    a request gets 500.
+//!    Whatever takes longer than the revision's request time-out gets 504 then.
 //! 6. A service's health page is red while a service that it `needs` is not healthy; its other pages are not.
 //! 7. A new revision opens a connection through its connector when it starts. So it fails to start if, at the end of
 //!    its deployment, its image crashes, its connector is exhausted or is not there, or its database turns it away.
@@ -94,6 +96,15 @@ impl Illness {
             Self::NoRevision => "no revision has traffic".to_owned(),
         }
     }
+}
+
+/// When a request has its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// How long it takes.
+    pub after: SignedDuration,
+    /// Whether that is because the request time-out ends it.
+    pub cut: bool,
 }
 
 /// How many connections the instances of a service's revisions with traffic hold, of those revisions that count.
@@ -274,8 +285,22 @@ impl World {
         Some(name)
     }
 
+    /// When a request to a revision in this condition has its answer: when there is one, or when the revision's request
+    /// time-out has passed.
+    pub fn ending(&self, service: &str, revision: &str, illness: Option<&Illness>) -> Ending {
+        let after = self.latency(service, revision, illness);
+        let timeout = self.request_timeout(service, revision);
+        if after > timeout { Ending { after: timeout, cut: true } } else { Ending { after, cut: false } }
+    }
+
+    /// How long a request to a revision may take.
+    pub fn request_timeout(&self, service: &str, revision: &str) -> SignedDuration {
+        let found = self.services.get(service).and_then(|service| service.revisions.get(revision));
+        found.map_or(SignedDuration::MAX, |revision| template::request_timeout(&revision.template))
+    }
+
     /// How long a request to a revision takes that ends like this.
-    pub fn latency(&self, service: &str, revision: &str, illness: Option<&Illness>) -> SignedDuration {
+    fn latency(&self, service: &str, revision: &str, illness: Option<&Illness>) -> SignedDuration {
         let Some(found) = self.services.get(service) else {
             return SignedDuration::ZERO;
         };

@@ -1,23 +1,18 @@
-//! What the services did as time went by: requests, their answers, and what their containers said of it.
+//! How the services stood as time went by, from which everything else is worked out that logs and metrics tell.
 //!
 //! Nothing ticks. The world notes how its services stood whenever that changed; what happened in a stretch of time is
 //! worked out when somebody asks. So an hour that a clock jumped over has its thousand requests, the same ones each
-//! time, and they cost nothing until they are looked at. How many visitors a service has is its scenario's figure
-//! (`requests_per_minute`); they come at even intervals and are divided as the traffic is.
+//! time, and they cost nothing until they are looked at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::World;
-use super::health::Illness;
+use super::health::{Ending, Illness};
 use crate::sim::clock::later;
 
-/// More requests than this are not worked out for one question.
-const MOST: usize = 100_000;
-/// How long before the scenario's beginning things were as they are then.
-const BEFORE: SignedDuration = SignedDuration::from_hours(1);
 /// Changes that are remembered.
 const REMEMBERED: usize = 2_000;
 
@@ -34,6 +29,9 @@ pub struct Standing {
     /// By database: how many connections it has open.
     #[serde(default)]
     pub databases: BTreeMap<String, u64>,
+    /// The databases that cannot be connected to.
+    #[serde(default)]
+    pub databases_down: BTreeSet<String>,
 }
 
 /// A revision that serves.
@@ -50,6 +48,12 @@ pub struct Serving {
     pub instances: u64,
     /// Until when its instances are starting, if they are.
     pub starting_until: Option<Timestamp>,
+    /// How long its answers take, good ones or bad ones.
+    #[serde(default)]
+    pub latency: SignedDuration,
+    /// Whether that is when the request time-out ends them.
+    #[serde(default)]
+    pub cut: bool,
 }
 
 /// Whether a revision answers, and if not, what its logs say.
@@ -68,27 +72,27 @@ pub enum State {
     Starting,
 }
 
-/// A visitor's request, as a log keeps it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Visit {
-    /// When it arrived.
-    pub at: Timestamp,
-    /// The service.
-    pub service: String,
-    /// The revision that it was sent to.
-    pub revision: String,
-    /// What that revision was like.
-    pub state: State,
-    /// How long the answer took.
-    pub latency: SignedDuration,
-    /// Which of the service's requests it was.
-    pub number: i64,
-}
+impl State {
+    /// What keeps a revision from answering, in fewer words. A service that waits for another one answers, if badly.
+    pub fn of(illness: Option<&Illness>) -> State {
+        match illness {
+            None | Some(Illness::Needs { .. }) => State::Well,
+            Some(Illness::Crashing { .. }) => State::Crashing,
+            Some(Illness::TurnedAway { .. }) => State::TurnedAway,
+            Some(Illness::Starting { .. }) => State::Starting,
+            Some(Illness::Starved { .. } | Illness::NoConnector { .. } | Illness::NoRevision) => State::Starved,
+        }
+    }
 
-impl Visit {
-    /// The status of the answer.
-    pub fn status(&self) -> u16 {
-        if self.state == State::Well { 200 } else { 503 }
+    /// The status of an answer, which may have been cut off by the request time-out (source: Cloud Run's
+    /// troubleshooting page).
+    pub fn status(self, cut: bool) -> u16 {
+        match self {
+            _ if cut => 504,
+            State::Well => 200,
+            State::Starting => 500,
+            State::Crashing | State::Starved | State::TurnedAway => 503,
+        }
     }
 }
 
@@ -97,11 +101,13 @@ impl World {
     pub(super) fn note(&mut self) {
         let services: BTreeMap<String, Vec<Serving>> =
             self.services.keys().map(|short| (short.clone(), self.serving_now(short))).collect();
+        let down = self.sql.instances.iter().filter(|(_, instance)| !instance.accepts_connections());
         let standing = Standing {
             since: self.now,
             services,
             connectors: self.connectors.keys().map(|short| (short.clone(), self.load(short))).collect(),
             databases: self.sql.instances.keys().map(|name| (name.clone(), self.connections_open(name))).collect(),
+            databases_down: down.map(|(name, _)| name.clone()).collect(),
         };
         if self.history.last().is_some_and(|last| Standing { since: self.now, ..last.clone() } == standing) {
             return;
@@ -116,14 +122,16 @@ impl World {
         self.history.push(standing);
     }
 
-    /// A connector's instances, and how busy they are. They scale out with what is wanted; that they never scale in
-    /// (source: the documentation of Serverless VPC Access) is not kept here.
+    /// A connector's instances, and how busy they are. They scale out with what is wanted, and never in (source: the
+    /// documentation of Serverless VPC Access).
     fn load(&self, connector: &str) -> (i64, f64) {
         let Some(found) = self.connectors.get(connector) else { return (0, 0.0) };
         let (wanted, carried) = (self.wanted(connector), self.carried(connector));
         let each = self.connections_per_instance.get(&found.machine_type).copied().unwrap_or(1).max(1);
         let needed = i64::try_from(wanted.div_ceil(each)).unwrap_or(i64::MAX);
-        let instances = needed.clamp(found.min_instances, found.max_instances);
+        let before =
+            self.history.last().and_then(|last| last.connectors.get(connector)).map_or(0, |(instances, _)| *instances);
+        let instances = needed.max(before).clamp(found.min_instances, found.max_instances);
         #[expect(clippy::cast_precision_loss, reason = "connections are thousands at most")]
         let busy = if carried == 0 { 1.0 } else { (wanted as f64 / carried as f64).min(1.0) };
         (instances, busy)
@@ -146,63 +154,15 @@ impl World {
     fn serving_now(&self, short: &str) -> Vec<Serving> {
         let Some(service) = self.services.get(short) else { return Vec::new() };
         let one = |(revision, share): (String, i64)| {
-            let state = match self.root_cause(short, &revision) {
-                None => State::Well,
-                Some(Illness::Crashing { .. }) => State::Crashing,
-                Some(Illness::TurnedAway { .. }) => State::TurnedAway,
-                Some(_) => State::Starved,
-            };
+            let cause = self.root_cause(short, &revision);
+            let state = State::of(cause.as_ref());
+            let Ending { after: latency, cut } = self.ending(short, &revision, cause.as_ref());
             let recovered = service.revisions.get(&revision).and_then(|revision| revision.recovered);
             let starting_until = recovered.map(|recovered| later(recovered, service.figures.start_up));
             let starting_until = starting_until.filter(|_| state == State::Well);
             let instances = service.instances_of(&revision);
-            Serving { revision, share, state, instances, starting_until }
+            Serving { revision, share, state, instances, starting_until, latency, cut }
         };
         service.serving().into_iter().map(one).collect()
-    }
-
-    /// The requests that arrived from `from` on and before `to`, the oldest first; of too many, the newest.
-    pub fn visits(&self, from: Timestamp, to: Timestamp) -> Vec<Visit> {
-        let from = from.max(self.history.first().map_or(to, |first| later(first.since, -BEFORE)));
-        let to = to.min(self.now);
-        let mut visits = Vec::new();
-        for (short, service) in &self.services {
-            let per_minute = i64::try_from(service.figures.requests_per_minute).unwrap_or(i64::MAX);
-            if per_minute == 0 || from >= to {
-                continue;
-            }
-            let period = (60_000 / per_minute.min(60_000)).max(1);
-            let first = from.as_millisecond().div_euclid(period) + i64::from(from.as_millisecond() % period != 0);
-            let last = (to.as_millisecond() - 1).div_euclid(period);
-            let first = first.max(last.saturating_sub(i64::try_from(MOST).unwrap_or(i64::MAX)));
-            for number in first..=last {
-                let Ok(at) = Timestamp::from_millisecond(number.saturating_mul(period)) else { continue };
-                visits.extend(self.visit(short, number, at));
-            }
-        }
-        visits.sort_by(|a, b| (a.at, &a.service).cmp(&(b.at, &b.service)));
-        visits
-    }
-
-    fn visit(&self, short: &str, number: i64, at: Timestamp) -> Option<Visit> {
-        let serving = self.stood(at)?.services.get(short)?;
-        // 37 has no factor in common with 100: of any hundred requests each percent gets one, and they are mixed.
-        let mut turn = (number.rem_euclid(100) * 37).rem_euclid(100);
-        let revision = serving.iter().find(|serving| {
-            turn -= serving.share;
-            turn < 0
-        })?;
-        let state = match revision.starting_until {
-            Some(until) if at < until => State::Starting,
-            _ => revision.state,
-        };
-        let figures = &self.services.get(short)?.figures;
-        let latency = match state {
-            State::Well => figures.latency,
-            State::Starved | State::TurnedAway => figures.starved_latency,
-            State::Crashing | State::Starting => figures.crash_latency,
-        };
-        let (service, revision) = (short.to_owned(), revision.revision.clone());
-        Some(Visit { at, service, revision, state, latency, number })
     }
 }

@@ -8,18 +8,21 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::World;
-use super::history::{State, Visit};
+use super::history::State;
 use super::operation::{Api, Operation};
 use super::uuid_like;
+use super::visit::{Visit, Visitor};
 use crate::sim::clock::later;
 
 impl World {
     /// The entries with timestamps from `from` on and before `to` that have been ingested, the oldest first.
     pub fn log(&self, from: Timestamp, to: Timestamp) -> Vec<Value> {
         let delay = self.behaviour.log_delay.unwrap_or(SignedDuration::from_secs(7));
-        let to = to.min(later(self.now, -delay));
+        let to_be_read = later(self.now, -delay);
+        let to = to.min(to_be_read);
         let mut entries: Vec<(Timestamp, Value)> = Vec::new();
-        for visit in self.visits(from, to) {
+        // A request is written down when it has ended, with the time at which it came.
+        for visit in self.visits(from, to).into_iter().filter(|visit| visit.ended() <= to_be_read) {
             entries.push((visit.at, self.request_entry(&visit)));
             entries.extend(self.last_words(&visit).into_iter().map(|entry| (visit.at, entry)));
         }
@@ -57,20 +60,33 @@ impl World {
     }
 
     fn request_entry(&self, visit: &Visit) -> Value {
-        let severity = if visit.status() == 200 { "INFO" } else { "ERROR" };
-        let key = format!("{}/{}/request", visit.service, visit.number);
+        let severity = match visit.status {
+            500.. => "ERROR",
+            400.. => "WARNING",
+            _ => "INFO",
+        };
+        let key = format!("{}/{}/request", visit.service, visit.visitor.key());
         let resource = self.revision_resource(visit);
         let mut entry = self.entry(visit.at, "run.googleapis.com/requests", severity, &resource, &key);
-        let host = self.services.get(&visit.service).and_then(|service| service.figures.hosts.first()).cloned();
-        let host = host.unwrap_or_else(|| format!("{}.run.app", visit.service));
+        let (method, url) = match &visit.visitor {
+            Visitor::Somebody(asked) => (asked.method.as_str(), format!("https://{}{}", asked.host, asked.path)),
+            Visitor::Anyone(_) => {
+                let host = self.services.get(&visit.service).and_then(|service| service.figures.hosts.first()).cloned();
+                let host = host.unwrap_or_else(|| format!("{}.run.app", visit.service));
+                ("GET", format!("https://{host}/"))
+            }
+        };
         entry["httpRequest"] = json!({
-            "requestMethod": "GET",
-            "requestUrl": format!("https://{host}/"),
-            "status": visit.status(),
+            "requestMethod": method,
+            "requestUrl": url,
+            "status": visit.status,
             "latency": format!("{}s", visit.latency.as_secs_f64()),
             "protocol": "HTTP/1.1",
         });
         let text = match visit.state {
+            _ if visit.status == 504 => {
+                Some("The request has been terminated because it has reached the maximum request timeout.")
+            }
             State::Well => None,
             State::Crashing => Some(
                 "The request failed because either the HTTP response was malformed or connection to the instance had an error.",
@@ -102,7 +118,7 @@ impl World {
             State::Well | State::Starved | State::Starting => return Vec::new(),
         };
         let of = |log: &str, severity: &str, text: &str, what: &str| {
-            let key = format!("{}/{}/{what}", visit.service, visit.number);
+            let key = format!("{}/{}/{what}", visit.service, visit.visitor.key());
             let mut entry = self.entry(visit.at, log, severity, &self.revision_resource(visit), &key);
             entry["textPayload"] = json!(text);
             entry

@@ -29,6 +29,7 @@ pub mod support;
 pub mod template;
 pub mod traffic;
 pub mod update;
+pub mod visit;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -46,10 +47,12 @@ use caller::Caller;
 use compute::Compute;
 use connector::{Connector, State};
 use history::Standing;
+use metric::Measurement;
 use operation::{Api, Effect, Operation, Outcome, Twist};
 use refusal::{Code, Refusal};
 use service::Service;
 use sql::Databases;
+use visit::Visitors;
 
 /// One project in one region, with all that the simulated cloud knows of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -105,6 +108,12 @@ pub struct World {
     /// What becomes of the next operation, while the request that begins it is served.
     #[serde(skip)]
     pub(super) twist: Option<Twist>,
+    /// What the scenario measured.
+    #[serde(default)]
+    pub measurements: Vec<Measurement>,
+    /// Requests that were really sent to the services.
+    #[serde(skip)]
+    pub(super) visitors: Visitors,
 }
 
 /// A point of the curve along which a connector slows down.

@@ -1,6 +1,6 @@
-//! The part of PromQL that the simulated cloud answers: selectors with label matchers, `rate`, `increase`, `sum`, `avg`,
-//! `max`, `min` and `count` (also `by` and `without`), `histogram_quantile`, arithmetic and comparison of vectors and
-//! numbers, brackets.
+//! The part of PromQL that the simulated cloud answers: selectors with label matchers; `rate` and `increase` of counters,
+//! `max_over_time`, `min_over_time` and `avg_over_time` of gauges; `sum`, `avg`, `max`, `min` and `count` (also `by` and
+//! `without`), `histogram_quantile`, arithmetic and comparison of vectors and numbers, brackets.
 //!
 //! The grammar is a library's; what it parses and this does not answer is refused by name. Counters are Google's DELTA
 //! metrics: a rate is what was counted in the range, divided by it, without the extrapolation of Prometheus (ours). A
@@ -17,7 +17,8 @@ use promql_parser::parser::token::{
 use promql_parser::parser::{AggregateExpr, BinaryExpr, Call, Expr, LabelModifier, VectorSelector};
 
 use super::World;
-use super::metric::{BOUNDS, DESCRIPTORS, Descriptor};
+use super::metric::descriptor::{DESCRIPTORS, Descriptor, Kind};
+use super::metric::{Distribution, Labels, Series};
 use super::refusal::{Code, Refusal};
 use crate::sim::clock::later;
 
@@ -98,16 +99,44 @@ fn evaluate(world: &World, expression: &Expr, at: Timestamp) -> Result<Answer, R
     }
 }
 
-fn metric_of(selector: &VectorSelector) -> Result<&'static Descriptor, Refusal> {
+/// A metric, and which numbers of it are meant.
+struct Meant {
+    descriptor: &'static Descriptor,
+    part: Part,
+}
+
+/// What PromQL makes of a metric's points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// The points as they are.
+    Points,
+    /// `_bucket`: how much of a distribution is not above each bound.
+    Buckets,
+    /// `_count`: how much there is of it.
+    Count,
+    /// `_sum`: all of it added up.
+    Sum,
+}
+
+impl Meant {
+    fn is_counted(&self) -> bool {
+        self.descriptor.kind != Kind::Level
+    }
+}
+
+fn meant(selector: &VectorSelector) -> Result<Meant, Refusal> {
     if selector.offset.is_some() || selector.at.is_some() {
         return Err(unknown("offset and @"));
     }
     let named = selector.matchers.matchers.iter().find(|matcher| matcher.name == "__name__").map(|found| &found.value);
     let name = selector.name.as_ref().or(named).ok_or_else(|| wrong("a selector names its metric"))?;
-    DESCRIPTORS
-        .iter()
-        .find(|descriptor| descriptor.promql() == *name)
-        .ok_or_else(|| unknown(&format!("the metric {name}")))
+    let parts = [("_bucket", Part::Buckets), ("_count", Part::Count), ("_sum", Part::Sum), ("", Part::Points)];
+    let fits = |descriptor: &'static Descriptor| {
+        let ours = descriptor.promql();
+        let (_, part) = parts.into_iter().find(|(ending, _)| name.strip_suffix(ending) == Some(ours.as_str()))?;
+        ((descriptor.kind == Kind::Spread) == (part != Part::Points)).then_some(Meant { descriptor, part })
+    };
+    DESCRIPTORS.iter().find_map(fits).ok_or_else(|| unknown(&format!("the metric {name}")))
 }
 
 fn fits(matchers: &[Matcher], labels: &BTreeMap<String, String>) -> bool {
@@ -122,45 +151,52 @@ fn fits(matchers: &[Matcher], labels: &BTreeMap<String, String>) -> bool {
     })
 }
 
-type Points = Vec<(BTreeMap<String, String>, Vec<(Timestamp, f64)>)>;
+type Points = Vec<(Labels, Vec<(Timestamp, f64)>)>;
 
-/// What PromQL calls the buckets of the one distribution that there is.
-const BUCKETS: &str = "run_googleapis_com:request_latencies_bucket";
-
-/// The points of a distribution's buckets: each counts what is not above its `le`.
-fn buckets(world: &World, from: Timestamp, to: Timestamp) -> Points {
-    let mut found: BTreeMap<BTreeMap<String, String>, Vec<(Timestamp, f64)>> = BTreeMap::new();
-    for minute in world.latencies(from, to) {
-        let mut so_far = 0;
-        for (index, count) in minute.counts.iter().enumerate() {
-            so_far += count;
-            let mut labels = minute.resource.clone();
-            labels.extend(minute.metric.clone());
-            labels.insert("monitored_resource".to_owned(), "cloud_run_revision".to_owned());
-            labels.insert("le".to_owned(), BOUNDS.get(index).map_or("+Inf".to_owned(), f64::to_string));
-            found.entry(labels).or_default().push((minute.end, f64::from(so_far)));
-        }
+/// The numbers of a distribution's points that are meant: each bucket counts what is not above its `le`.
+fn numbers(series: &Series<Distribution>, bounds: &[f64], part: Part) -> Points {
+    let of = |value: fn(&Distribution) -> f64| {
+        let points = series.points.iter().map(|(end, found)| (*end, value(found))).collect();
+        vec![(BTreeMap::new(), points)]
+    };
+    match part {
+        Part::Count => of(|found| f64::from(found.count())),
+        Part::Sum => of(|found| found.sum),
+        Part::Points | Part::Buckets => (0..=bounds.len())
+            .map(|index| {
+                let le = bounds.get(index).map_or("+Inf".to_owned(), f64::to_string);
+                let below = |found: &Distribution| f64::from(found.counts.iter().take(index + 1).sum::<u32>());
+                let points = series.points.iter().map(|(end, found)| (*end, below(found))).collect();
+                (BTreeMap::from([("le".to_owned(), le)]), points)
+            })
+            .collect(),
     }
-    found.into_iter().collect()
-}
-
-fn is_bucket(selector: &VectorSelector) -> bool {
-    selector.name.as_deref() == Some(BUCKETS)
 }
 
 fn points(world: &World, selector: &VectorSelector, from: Timestamp, to: Timestamp) -> Result<Points, Refusal> {
-    if is_bucket(selector) {
-        let found = buckets(world, from, to).into_iter();
-        return Ok(found.filter(|(labels, _)| fits(&selector.matchers.matchers, labels)).collect());
+    let Meant { descriptor, part } = meant(selector)?;
+    let mut all: Points = Vec::new();
+    let mut add = |metric: &Labels, resource: &Labels, own: Labels, points| {
+        let mut labels = resource.clone();
+        labels.extend(metric.clone());
+        labels.extend(own);
+        labels.insert("monitored_resource".to_owned(), descriptor.resource().to_owned());
+        if fits(&selector.matchers.matchers, &labels) {
+            all.push((labels, points));
+        }
+    };
+    if descriptor.kind == Kind::Spread {
+        for series in world.spreads(descriptor, from, to) {
+            for (own, points) in numbers(&series, descriptor.bounds(), part) {
+                add(&series.metric, &series.resource, own, points);
+            }
+        }
+    } else {
+        for series in world.series(descriptor, from, to) {
+            add(&series.metric, &series.resource, Labels::new(), series.points);
+        }
     }
-    let descriptor = metric_of(selector)?;
-    let series = world.series(descriptor, from, to).into_iter().map(|series| {
-        let mut labels = series.resource;
-        labels.extend(series.metric);
-        labels.insert("monitored_resource".to_owned(), descriptor.resource.to_owned());
-        (labels, series.points)
-    });
-    Ok(series.filter(|(labels, _)| fits(&selector.matchers.matchers, labels)).collect())
+    Ok(all)
 }
 
 fn select(world: &World, selector: &VectorSelector, at: Timestamp) -> Result<Answer, Refusal> {
@@ -169,26 +205,34 @@ fn select(world: &World, selector: &VectorSelector, at: Timestamp) -> Result<Ans
     Ok(Answer::Vector(found.into_iter().filter_map(latest).collect()))
 }
 
+/// What a function makes of the points of a range; the range is in seconds.
+type OfRange = fn(&[f64], f64) -> f64;
+
 fn function(world: &World, call: &Call, at: Timestamp) -> Result<Answer, Refusal> {
-    let per_second = match call.func.name {
-        "rate" => true,
-        "increase" => false,
+    let (counted, of_range): (bool, OfRange) = match call.func.name {
+        "rate" => (true, |all, seconds| all.iter().sum::<f64>() / seconds),
+        "increase" => (true, |all, _| all.iter().sum()),
+        "max_over_time" => (false, |all, _| all.iter().copied().fold(f64::NEG_INFINITY, f64::max)),
+        "min_over_time" => (false, |all, _| all.iter().copied().fold(f64::INFINITY, f64::min)),
+        #[expect(clippy::cast_precision_loss, reason = "points are thousands at most")]
+        "avg_over_time" => (false, |all, _| all.iter().sum::<f64>() / all.len() as f64),
         "histogram_quantile" => return quantile(world, call, at),
         other => return Err(unknown(&format!("the function {other}"))),
     };
     let Some(Expr::MatrixSelector(matrix)) = call.args.args.first().map(|argument| &**argument) else {
-        return Err(wrong("a rate is taken of a range, such as x[5m]"));
+        return Err(wrong(format!("{} is taken of a range, such as x[5m]", call.func.name)));
     };
-    if !is_bucket(&matrix.vs) && !metric_of(&matrix.vs)?.counts {
-        return Err(wrong("a rate is taken of a counter"));
+    if meant(&matrix.vs)?.is_counted() != counted {
+        let of = if counted { "a counter" } else { "a gauge" };
+        return Err(wrong(format!("{} is taken of {of}", call.func.name)));
     }
     let range = SignedDuration::try_from(matrix.range).unwrap_or(SignedDuration::MAX);
-    let seconds = if per_second { range.as_secs_f64() } else { 1.0 };
     let found = points(world, &matrix.vs, later(at, -range), at)?;
-    let total = |(labels, points): (_, Vec<(Timestamp, f64)>)| {
-        (labels, points.iter().map(|(_, value)| value).sum::<f64>() / seconds)
+    let one = |(labels, points): (_, Vec<(Timestamp, f64)>)| {
+        let values: Vec<f64> = points.into_iter().map(|(_, value)| value).collect();
+        (labels, of_range(&values, range.as_secs_f64()))
     };
-    Ok(Answer::Vector(found.into_iter().map(total).collect()))
+    Ok(Answer::Vector(found.into_iter().map(one).collect()))
 }
 
 /// The value below which this part of what was counted lies, by straight lines within buckets, as Prometheus has it.

@@ -89,7 +89,7 @@ pub struct Figures {
     pub deploy_takes: SignedDuration,
     /// How long a change without a new revision takes.
     pub traffic_takes: SignedDuration,
-    /// How many visitors it has beside those who are simulated one by one.
+    /// How many visitors it has beside those whose requests are really sent.
     #[serde(default)]
     pub requests_per_minute: u64,
     /// Where its users log in, if they do.
@@ -350,11 +350,14 @@ impl Service {
     }
 
     /// How many instances a revision with traffic runs: what the scenario has, within what the template and the service
-    /// allow. Google divides the service's bound among the revisions by their traffic; here each may use it all (ours).
+    /// allow. The service's bound is divided among the revisions by their traffic (source: `max_instance_count` in
+    /// `google/cloud/run/v2/vendor_settings.proto`); that it is rounded up is ours.
     pub fn instances_of(&self, revision: &str) -> u64 {
         let most = |scaling: Option<&Value>| scaling?.get("maxInstanceCount")?.as_u64().filter(|most| *most > 0);
         let template = self.revisions.get(revision).and_then(|revision| most(revision.template.get("scaling")));
-        let service = most(self.spec.get("scaling"));
+        let share = self.serving().get(revision).copied().unwrap_or_default();
+        let part = |all: u64| all.saturating_mul(u64::try_from(share).unwrap_or_default()).div_ceil(100).max(1);
+        let service = most(self.spec.get("scaling")).map(part);
         [template, service].into_iter().flatten().fold(self.figures.instances, u64::min)
     }
 
