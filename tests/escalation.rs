@@ -75,7 +75,8 @@ fn a_support_case_is_drafted_from_a_run_that_failed() {
     let draft = draft.says("Before anything was changed:\n  auth: unhealthy: latency");
     let draft =
         draft.says("scale-connector (gcp.connector staging-connector): accepted, operation projects/netra-staging/");
-    let draft = draft.says("gate of deploy-backend/shift-10: not healthy: ").says("auth was healthy at 2025-09-16 03:");
+    let draft =
+        draft.says("gate of deploy-backend/candidate: not healthy: ").says("auth was healthy at 2025-09-16 03:");
     let draft = draft.says("Long-running operations:\n  projects/").says("Reference: rectify-run-");
     assert!(!draft.stdout.contains("sim-password") && !draft.stdout.contains("sim-chat-token"));
     let json: serde_json::Value =

@@ -116,7 +116,7 @@ fn what_cannot_be_looked_at_is_said_and_not_guessed() {
     cloud.call(reqwest::Method::POST, "/_sim/faults", Some(fault));
     let done = desk.rectify(&["plan", FLAGSHIP, "--sim", &cloud.url]).code(1);
     let done = done
-        .says("not a whole plan: 1 step cannot be planned; of the others, 6 changes")
+        .says("not a whole plan: 1 step cannot be planned; of the others, 7 changes")
         .says("deploy-auth   gcp.run.service");
     done.says("image  unknown → us-central1-docker")
         .says("× gcp.run.service/netra-staging/us-central1/netra-auth-staging cannot be read");
@@ -134,7 +134,7 @@ fn reads_that_fail_for_a_moment_are_tried_again() {
             serde_json::json!({ "match": { "method": "GET", "path": "*/connectors/*" }, "fault": fault, "times": 1 });
         cloud.call(reqwest::Method::POST, "/_sim/faults", Some(body));
     }
-    desk.rectify(&["plan", FLAGSHIP, "--sim", &cloud.url]).code(0).says("7 changes");
+    desk.rectify(&["plan", FLAGSHIP, "--sim", &cloud.url]).code(0).says("8 changes");
 }
 
 #[test]
@@ -241,9 +241,9 @@ fn planning_runs_no_code_of_the_runbook() {
 fn planning_and_dry_runs_write_nothing() {
     let desk = Desk::new();
     let cloud = Served::start(&desk, SCENARIO, "max");
-    desk.rectify(&["plan", FLAGSHIP, "--sim", &cloud.url]).code(0).says("7 changes, 1 of which cannot be undone");
-    desk.rectify(&["plan", FLAGSHIP, "--sim", &cloud.url, "--detailed-exitcode"]).code(3).says("7 changes");
-    desk.rectify(&["run", FLAGSHIP, "--sim", &cloud.url, "--dry-run"]).code(0).says("7 changes");
+    desk.rectify(&["plan", FLAGSHIP, "--sim", &cloud.url]).code(0).says("8 changes, 1 of which cannot be undone");
+    desk.rectify(&["plan", FLAGSHIP, "--sim", &cloud.url, "--detailed-exitcode"]).code(3).says("8 changes");
+    desk.rectify(&["run", FLAGSHIP, "--sim", &cloud.url, "--dry-run"]).code(0).says("8 changes");
     assert_eq!(cloud.writes(), Vec::<String>::new());
     assert!(!cloud.get("/_sim/requests").as_array().unwrap().is_empty(), "the cloud was looked at");
     assert!(!desk.path("rectify").exists(), "nothing was kept");

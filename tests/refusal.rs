@@ -75,5 +75,5 @@ fn a_companys_proxy_does_not_stand_before_a_simulated_cloud() {
         .env("HTTP_PROXY", "http://127.0.0.1:9")
         .env("http_proxy", "http://127.0.0.1:9")
         .env("NO_PROXY", "example.com");
-    Process(command.spawn().unwrap()).end().code(0).says("7 changes");
+    Process(command.spawn().unwrap()).end().code(0).says("8 changes");
 }

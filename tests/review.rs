@@ -51,7 +51,7 @@ fn the_action_posts_a_plan_and_updates_it_later() {
     assert_eq!(action.review("sim", FLAGSHIP), 0);
     let body = action.kept("body");
     assert!(body.starts_with("<!-- rectify runbooks/connector-exhaustion.toml -->\n"), "{body}");
-    assert!(body.contains("7 changes, 1 of which cannot be undone") && body.contains("One-way doors"), "{body}");
+    assert!(body.contains("8 changes, 1 of which cannot be undone") && body.contains("One-way doors"), "{body}");
     assert!(action.kept("calls").contains("--method POST repos/example/netra/issues/7/comments"));
     fs::write(action.desk.path("comments"), "4711\n").unwrap();
     assert_eq!(action.review("sim", FLAGSHIP), 0);

@@ -114,9 +114,9 @@ fn going_on_after_a_failed_share_leaves_the_rest_of_its_step_out() {
         ),
     ]);
     let done = desk.rectify(&[&["run", &runbook, "--sim", SCENARIO], &FLAGS[..]].concat()).code(1);
-    let done = done.says("deploy-backend/shift-10 failed");
+    let done = done.says("deploy-backend/candidate failed");
     let (_, told) = done.stdout.split_once("\nrun ").unwrap();
-    assert!(!told.contains("shift-50"), "{told}");
+    assert!(!told.contains("shift-10"), "{told}");
     assert!(told.contains("soak"), "the next step is gone on with: {told}");
 }
 
@@ -132,4 +132,97 @@ fn a_deploy_that_failed_is_not_taken_for_done_when_run_again() {
     let again = desk.rectify(&["plan", &runbook, "--sim", &cloud.url]).code(0);
     let (_, auth) = again.stdout.split_once("deploy-auth").unwrap();
     assert!(auth.trim_start().starts_with("gcp.run.service"), "it is planned again: {auth}");
+}
+
+/// The traffic of a service that follows its newest revision is given back in seconds; the template, which takes a
+/// deployment, comes after that.
+#[test]
+fn undoing_a_deploy_gives_the_traffic_back_first() {
+    let desk = Desk::new();
+    let cloud = Served::start(&desk, &sound_past(&desk), "max");
+    let expected = "expect = 'status == 200 && latency < duration(\"2s\")'\n\n[probes.backend]";
+    let runbook = desk.flagship(&[
+        ("on_failure  = \"ask\"", "on_failure  = \"rollback\""),
+        (expected, "expect = 'status == 418'\n\n[probes.backend]"),
+    ]);
+    let flags = ["--sim", cloud.url.as_str(), "--yes", "--acknowledge", "scale-connector"];
+    let done = desk.rectify(&[&["run", &runbook], &flags[..]].concat()).code(1).says("✗ failed and rolled back");
+    let (_, undone) = done.stdout.split_once("deploy-auth failed").unwrap();
+    let place = |what: &str| undone.find(what).unwrap_or_else(|| panic!("{what} is not in {undone}"));
+    let traffic = place("undo deploy-auth/traffic   gcp.run.traffic netra-auth-staging");
+    let template = place("undo deploy-auth   gcp.run.service netra-auth-staging");
+    let follow = place("undo deploy-auth/follow   gcp.run.traffic netra-auth-staging");
+    assert!(traffic < template && template < follow, "{undone}");
+    let masks: Vec<String> = cloud
+        .writes()
+        .iter()
+        .filter(|write| write.contains("netra-auth-staging"))
+        .map(|write| write.rsplit_once("updateMask=").unwrap().1.split('&').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(masks, ["template", "traffic", "template", "traffic"]);
+    let service = &cloud.get("/_sim/state")["services"]["netra-auth-staging"];
+    assert_eq!(service["traffic"][0]["type"], "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST", "as it was: {service}");
+    desk.rectify(&["verify"]).code(0);
+}
+
+/// A revision that is not well under its own address never gets a request of a visitor.
+#[test]
+fn a_candidate_that_is_not_well_gets_no_traffic() {
+    let desk = Desk::new();
+    let cloud = Served::start(&desk, &sound_past(&desk), "max");
+    let fault = serde_json::json!({ "match": { "host": "cand---*", "path": "/health" }, "fault": { "status": 500 } });
+    cloud.call(reqwest::Method::POST, "/_sim/faults", Some(fault));
+    let runbook = desk.flagship(&[("on_failure  = \"ask\"", "on_failure  = \"rollback\"")]);
+    let flags = ["--sim", cloud.url.as_str(), "--yes", "--acknowledge", "scale-connector"];
+    let done = desk.rectify(&[&["run", &runbook], &flags[..]].concat()).code(1);
+    let done = done.says("✗ deploy-backend/candidate failed").says("✗ failed and rolled back");
+    done.says("backend` is unhealthy: ").says("status 500").says("undo deploy-backend/candidate");
+    let backend = cloud.get("/_sim/state")["services"]["netra-backend-staging"].clone();
+    assert_eq!(backend["traffic"].as_array().unwrap().len(), 2, "as it was, without the tag: {backend}");
+    assert!(!desk.journal().iter().any(|entry| entry["event"]["op"] == "deploy-backend/shift-10/apply"));
+}
+
+/// To hold the traffic where it is means to know where that is: who deploys in between is not undone by it.
+#[test]
+fn traffic_is_not_held_at_a_revision_that_is_not_the_newest_any_more() {
+    let desk = Desk::new();
+    let scenario = std::fs::read_to_string("runbooks/bad-revision.sim.toml").unwrap();
+    let (well, _) = scenario.split_once("[[services.checkout.revisions]]\nname = \"checkout-00042-bad\"").unwrap();
+    let cloud = Served::start(&desk, &desk.write("well.sim.toml", well), "1");
+    let image = "us-central1-docker.pkg.dev/shop-staging/apps/checkout@sha256:0430000000000000000000000000000000000000000000000000000000000043";
+    let runbook = desk.write(
+        "shifted.toml",
+        &format!(
+            r#"[runbook]
+name = "shifted"
+[target]
+project = "shop-staging"
+region = "us-central1"
+[[phase]]
+name = "deploy"
+[[phase.step]]
+name = "breathe"
+uses = "wait"
+with = {{ for = "10m" }}
+[[phase.step]]
+name = "checkout"
+uses = "gcp.run.deploy"
+with = {{ service = "checkout", image = "{image}", shift = [50, 100] }}
+"#
+        ),
+    );
+    let run = desk.spawn(&["run", &runbook, "--sim", &cloud.url, "--yes"]);
+    crate::support::until("the pause", || desk.journal_has("unchanged"));
+    // While the run waits, somebody else deploys, and that comes to its end.
+    let service = "/v2/projects/shop-staging/locations/us-central1/services/checkout";
+    let mut template = cloud.get(service)["template"].clone();
+    template["labels"] = serde_json::json!({ "who": "somebody-else" });
+    let body = serde_json::json!({ "template": template });
+    let (status, answer) = cloud.call(reqwest::Method::PATCH, &format!("{service}?updateMask=template"), Some(body));
+    assert_eq!(status, 200, "{answer}");
+    cloud.hurry();
+    let done = run.end().code(7).says("is no longer what the plan saw; somebody else changed it");
+    done.says("checkout-00041-kez").says("checkout/hold-traffic");
+    let ours = cloud.writes().into_iter().filter(|write| write.contains("/services/checkout")).count();
+    assert_eq!(ours, 1, "the only write to it is the other's: {:?}", cloud.writes());
 }

@@ -19,6 +19,7 @@ const PAGES: &[(&str, &str)] = pages![
     "bad-url",
     "bad-value",
     "beyond-limits",
+    "candidate-unseen",
     "condition-mistyped",
     "connector-machine-type",
     "connector-max-instances",

@@ -51,7 +51,7 @@ pub const KINDS: &[(&str, Facts)] = &[
         ],
     ),
     // A split is a list, and a list is no fact.
-    ("gcp.run.traffic", &[]),
+    ("gcp.run.traffic", &[("latest", FactType::Text)]),
     ("gcp.run.scaling", &[("min_instances", FactType::Int), ("max_instances", FactType::Int)]),
     ("gcp.run.revision", &[("ready", FactType::Bool), ("image", FactType::Text)]),
     (

@@ -276,7 +276,7 @@ impl Session<'_> {
 
 /// What can be done with a run that ended so.
 fn next(exit: Exit, id: &str, run: &Run) -> String {
-    let undo = run.undo().len();
+    let undo = run.undo().iter().filter(|(task, _)| task.back_for.is_none()).count();
     let mut lines = match exit {
         Exit::Stuck => vec![format!("rectify rollback {id}   tries again what could not be undone")],
         Exit::Refused => vec![

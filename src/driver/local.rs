@@ -76,7 +76,7 @@ impl Durable for Local {
         }
         let Local { view, kinds, writer, probes, clock, rules, messages, asker, reporter, signals, looks, .. } = self;
         let wanted: Vec<(For, String)> = wave.iter().filter_map(look).collect();
-        looks.want(wanted, probes, clock);
+        looks.want(wanted, view, probes, clock);
         let mut hands = Hands {
             view,
             kinds,

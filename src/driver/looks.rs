@@ -14,7 +14,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use crate::clock::Clock;
 use crate::gate::Observation;
 use crate::probe::Probes;
-use crate::run::TaskId;
+use crate::run::{TaskId, View};
 
 /// For whom a probe is looked through.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,16 +43,29 @@ pub struct Looks {
 
 impl Looks {
     /// Begins those of these that are not under way, and drops all others.
-    pub(super) fn want(&mut self, wanted: Vec<(For, String)>, probes: &Arc<Probes>, clock: &Arc<dyn Clock>) {
+    pub(super) fn want(
+        &mut self,
+        wanted: Vec<(For, String)>,
+        view: &View,
+        probes: &Arc<Probes>,
+        clock: &Arc<dyn Clock>,
+    ) {
         let wanted: BTreeSet<(For, String)> = wanted.into_iter().collect();
         if !self.keys.is_subset(&wanted) {
             // Those that are still wanted begin anew: it is rare, and nothing that was seen is lost by it.
             *self = Looks::default();
         }
         for (watcher, probe) in wanted.difference(&self.keys).cloned() {
+            let aside = match &watcher {
+                For::Gate(task) => view.task(task).and_then(|view| view.task.aside.clone()),
+                For::Guard => None,
+            };
             let (probes, busy) = (probes.clone(), clock.beside());
             let look = async move {
-                let observation = probes.observe(&probe).await;
+                let observation = match &aside {
+                    Some(aside) => probes.observe_aside(&probe, aside).await,
+                    None => probes.observe(&probe).await,
+                };
                 Ended { watcher, probe, observation, _busy: busy }
             };
             self.under_way.push(look.boxed_local());

@@ -168,9 +168,9 @@ impl Run {
     pub fn new(work: impl Into<Work>) -> Run {
         let Work { tasks, guards, budgets } = work.into();
         Run {
+            cursor: forward(&tasks, 0),
             tasks,
             way: Way::Apply,
-            cursor: 0,
             at: At::Ready,
             applied: Vec::new(),
             unsent: 0,
@@ -388,7 +388,7 @@ impl Run {
         use Event::{Answered, Ended, Resumed, RollbackAsked, Started, StopAsked};
         let now = entry.at;
         match (&entry.event, &self.at) {
-            (Started { .. }, At::Ready) if self.cursor == 0 && self.applied.is_empty() => {}
+            (Started { .. }, At::Ready) if self.cursor == forward(&self.tasks, 0) && self.applied.is_empty() => {}
             (Resumed { .. }, _) => return self.resume(),
             (RollbackAsked { to, .. }, _) => return self.ask_rollback(to.as_deref()),
             (StopAsked { .. }, At::Ended { .. }) => return false,
@@ -721,7 +721,7 @@ impl Run {
             (Way::Apply, Some(why)) => {
                 let took_effect = !untouched;
                 if took_effect {
-                    self.applied.push(Applied { task: self.cursor, seen: seen.clone() });
+                    self.in_force_now(seen.clone());
                 }
                 let retry = untouched.then_some(Retry::Change);
                 self.give_up(Failure::Operation { resource, why, seen, took_effect }, retry);
@@ -735,7 +735,7 @@ impl Run {
     fn happened(&mut self, seen: Value) {
         match self.way {
             Way::Apply => {
-                self.applied.push(Applied { task: self.cursor, seen });
+                self.in_force_now(seen);
                 match self.turn_when_settled.clone() {
                     Some(TurnBack { why }) => self.turn_back(why),
                     None => self.prove(),
@@ -781,9 +781,25 @@ impl Run {
     }
 
     fn advance(&mut self) {
-        self.cursor += 1;
+        self.cursor = forward(&self.tasks, self.cursor + 1);
         (self.unsent, self.busy, self.met) = (0, 0, false);
         self.at = At::Ready;
+    }
+
+    /// A change is in force, or a part of it; and with the whole of it, what is made for it on the way back.
+    fn in_force_now(&mut self, seen: Value) {
+        let cursor = self.cursor;
+        let Some(Task { id, change: Some(change), reversibility, .. }) = self.tasks.get(cursor) else { return };
+        let whole = covers(&seen, &change.to) && !reversibility.is_one_way();
+        let back =
+            |place: &usize| self.tasks.get(*place).is_some_and(|task| whole && task.back_for.as_ref() == Some(id));
+        let applied = |task: usize| {
+            let seen = self.tasks.get(task)?.change.as_ref()?.to.clone();
+            Some(Applied { task, seen })
+        };
+        let before = cursor.checked_sub(1).filter(back).and_then(applied);
+        let after = Some(cursor + 1).filter(back).and_then(applied);
+        self.applied.extend(before.into_iter().chain([Applied { task: cursor, seen }]).chain(after));
     }
 
     fn give_up(&mut self, failure: Failure, retry: Option<Retry>) {
@@ -938,6 +954,12 @@ impl Retry {
             Retry::Gate => At::Proving,
         }
     }
+}
+
+/// The first place from here on of what is carried out on the way forward.
+fn forward(tasks: &[Task], from: usize) -> usize {
+    let place = tasks.iter().skip(from).position(|task| task.back_for.is_none());
+    place.map_or(tasks.len(), |place| from + place)
 }
 
 fn next_of_gate(task: &TaskId, gate: &Gate, now: Timestamp) -> Vec<Effect> {

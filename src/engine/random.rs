@@ -28,24 +28,30 @@ struct Shape {
     undo_gate: bool,
     require: bool,
     pause: bool,
+    detour: bool,
     on_failure: OnFailure,
 }
 
 fn shape() -> impl Strategy<Value = Shape> {
     let policy =
         prop_oneof![Just(OnFailure::Ask), Just(OnFailure::Rollback), Just(OnFailure::Stop), Just(OnFailure::Continue)];
-    (0..3_usize, prop::bool::weighted(0.2), any::<[bool; 4]>(), policy).prop_map(
-        |(resource, one_way, [gate, undo_gate, require, pause], on_failure)| Shape {
+    (0..3_usize, prop::bool::weighted(0.2), any::<[bool; 5]>(), policy).prop_map(
+        |(resource, one_way, [gate, undo_gate, require, pause, detour], on_failure)| Shape {
             resource,
             one_way,
             gate,
             undo_gate,
             require,
             pause,
+            detour: detour && !one_way,
             on_failure,
         },
     )
 }
+
+/// What tasks change, and where their detours lead: the same thing at Google.
+const MAIN: &str = "gcp.run.service/p/r/r";
+const SIDE: &str = "gcp.run.traffic/p/r/r";
 
 fn work(shapes: &[Shape]) -> Work {
     let rule = |is: bool| {
@@ -58,7 +64,7 @@ fn work(shapes: &[Shape]) -> Work {
         sizes[shape.resource] = n + 1;
         Task {
             change: Some(Change {
-                resource: format!("k/p/r/r{}", shape.resource).parse().unwrap(),
+                resource: format!("{MAIN}{}", shape.resource).parse().unwrap(),
                 from: json!({ "size": from }),
                 to: json!({ "size": n + 1 }),
             }),
@@ -67,6 +73,11 @@ fn work(shapes: &[Shape]) -> Work {
             } else {
                 Reversibility::Reversible
             },
+            detour: shape.detour.then(|| Change {
+                resource: format!("{SIDE}{}", shape.resource).parse().unwrap(),
+                from: json!({ "size": 0 }),
+                to: json!({ "size": n + 100 }),
+            }),
             gate: rule(shape.gate),
             undo_gate: rule(shape.undo_gate),
             require: shape.require.then(Evidence::default),
@@ -77,7 +88,7 @@ fn work(shapes: &[Shape]) -> Work {
     let tasks: Vec<Task> = shapes.iter().enumerate().map(task).collect();
     let guard = Guard { probe: "guard".to_owned(), every: Duration::from_secs(2), failures: 2, then: Trip::Rollback };
     let budgets = BTreeMap::from([("p".to_owned(), Duration::from_secs(40))]);
-    Work { tasks, guards: vec![guard], budgets }
+    Work { guards: vec![guard], budgets, ..Work::from(tasks) }
 }
 
 /// A cloud that does as the dice say.
@@ -219,7 +230,7 @@ fn operator() -> Operator {
 /// Works a run to its end, dying once after so many entries; the journal and the world.
 fn tell(shapes: &[Shape], dice: Vec<u8>, crash: usize) -> (Vec<Entry>, World) {
     let work = work(shapes);
-    let states = (0..3).map(|n| (format!("k/p/r/r{n}"), json!({ "size": 0 }))).collect();
+    let states = (0..3).flat_map(|n| [MAIN, SIDE].map(|kind| (format!("{kind}{n}"), json!({ "size": 0 })))).collect();
     let (running, took_effect, unheard) = (None, BTreeMap::new(), BTreeSet::new());
     let mut world = World { states, running, took_effect, unheard, dice: dice.into_iter() };
     let (mut run, mut now, mut journal) = (Run::new(work.clone()), Timestamp::UNIX_EPOCH, Vec::new());
@@ -309,6 +320,16 @@ proptest! {
             }
             if undone == 1 {
                 prop_assert!(turned, "t{} was undone in {:?}", n, ending);
+            }
+            // A detour is never made on the way forward, and is taken before the change that it is for is undone.
+            let side = |name: &str, way| {
+                let task = TaskId::part(id.as_str(), name);
+                world.took_effect.get(&OpId { task, way }).copied().unwrap_or(0)
+            };
+            prop_assert_eq!(side("traffic", Way::Apply) + side("follow", Way::Apply), 0);
+            prop_assert!(side("traffic", Way::Undo) <= applied && side("follow", Way::Undo) <= undone.max(side("traffic", Way::Undo)));
+            if shape.detour && undone == 1 && matches!(ending, Ending::RolledBack { .. }) {
+                prop_assert_eq!(&world.states[&format!("{SIDE}{}", shape.resource)]["size"], &json!(0), "t{}", n);
             }
         }
     }

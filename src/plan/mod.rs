@@ -205,7 +205,7 @@ impl Plan {
     /// What a run of it has to do.
     pub fn work(&self) -> Work {
         let budgets = self.phases.iter().filter_map(|phase| Some((phase.name.clone(), phase.budget?)));
-        Work { tasks: self.tasks.clone(), guards: self.guards.clone(), budgets: budgets.collect() }
+        Work { guards: self.guards.clone(), budgets: budgets.collect(), ..Work::from(self.tasks.clone()) }
     }
 
     /// Whether nothing is missing from it.

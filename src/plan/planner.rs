@@ -18,8 +18,8 @@ use crate::resource::service::{self, Service};
 use crate::resource::sql::{self, Sql};
 use crate::resource::traffic::{LATEST, Split, Traffic};
 use crate::resource::{Kind, Observable, ReadError, Seen, needed, revision};
-use crate::run::{Change, Evidence, Guard, OnFailure, ResourceId, Reversibility, Task, TaskId, Trip, covers};
-use crate::runbook::model::{self, Action, Command, Phase, Runbook, Step, Turn};
+use crate::run::{Aside, Change, Evidence, Guard, OnFailure, ResourceId, Reversibility, Task, TaskId, Trip, covers};
+use crate::runbook::model::{self, Action, Candidate, Command, Phase, Runbook, Step, Turn};
 use crate::runbook::value::{Image, Percent};
 
 /// Works out the plan, as far as that goes.
@@ -141,6 +141,18 @@ struct Part {
     confirm: Option<String>,
     pause: Option<Duration>,
     message: Option<String>,
+    detour: Option<Change>,
+    aside: Option<Aside>,
+}
+
+/// What a deploy is told.
+struct Deploy<'a> {
+    service: &'a str,
+    image: &'a Image,
+    candidate: Option<&'a Candidate>,
+    shift: &'a [Percent],
+    /// How long the gate holds before the last share.
+    hold: Duration,
 }
 
 impl Part {
@@ -154,6 +166,8 @@ impl Part {
             confirm: None,
             pause: None,
             message: None,
+            detour: None,
+            aside: None,
         }
     }
 }
@@ -187,11 +201,10 @@ impl Planner<'_> {
                 vec![self.grow(step, whole, connector, &wanted)?]
             }
             Action::RunTraffic { service, to } => vec![self.route(step, whole, service, to)?],
-            Action::RunDeploy { service, image, shift, hold, candidate: None } => {
+            Action::RunDeploy { service, image, candidate, shift, hold } => {
                 let hold = hold.or(gate.as_ref().map(|gate| gate.hold)).unwrap_or_default();
-                self.deploy(step, &whole, service, image, shift, hold)?
+                self.deploy(step, &whole, &Deploy { service, image, candidate: candidate.as_ref(), shift, hold })?
             }
-            Action::RunDeploy { .. } => return Err(not_yet(step, "`candidate`")),
             Action::RunScale { service, min_instances, max_instances } => {
                 let wanted = scaling::Owned { min_instances: *min_instances, max_instances: *max_instances };
                 vec![self.scale(step, whole, service, &wanted)?]
@@ -234,6 +247,8 @@ impl Planner<'_> {
                 require,
                 pause: part.pause,
                 message: part.message,
+                detour: part.detour,
+                aside: part.aside,
                 turn: item.cloned(),
                 spare: step.fan_out.as_ref().map_or(0, |fan_out| fan_out.max_failures),
                 ..Task::idle(part.id, &phase.name, turn.action.uses(), on_failure)
@@ -379,7 +394,8 @@ impl Planner<'_> {
             self.must_be_ready(step, service, revision)?;
         }
         let shares = to.iter().map(|(revision, percent)| (revision.clone(), i64::from(*percent)));
-        self.split(step, service, shares.collect(), &mut part)?;
+        let before: Split = self.believe(step, &self.traffic(service))?;
+        self.split(step, service, &Split::of(shares, &before), &mut part)?;
         if !to.iter().any(|(revision, percent)| revision == LATEST && percent.get() > 0) {
             part.warnings.push(
                 "traffic stays pinned to named revisions: a later deploy serves nobody until traffic is moved to it"
@@ -394,71 +410,80 @@ impl Planner<'_> {
         self.given.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("${{{name}}}"), value))
     }
 
-    fn deploy(
-        &mut self,
-        step: &Step,
-        whole: &Part,
-        service: &str,
-        image: &Image,
-        shift: &[Percent],
-        hold: Duration,
-    ) -> Result<Vec<Part>, Problem> {
+    /// A deploy whose share of the traffic is raised step by step has none at first. One that is left to a service which
+    /// follows its newest revision is undone by way of a detour: giving the traffic back takes seconds, the old template
+    /// minutes.
+    fn deploy(&mut self, step: &Step, whole: &Part, deploy: &Deploy<'_>) -> Result<Vec<Part>, Problem> {
+        let Deploy { service, image, candidate, shift, hold } = *deploy;
         let id = id::<Service>(&self.runbook.target, service);
-        let now: service::Owned = self.believe(step, &id)?;
-        let generation = self.believed(step, &id)?.get("generation").and_then(Value::as_i64).unwrap_or_default();
-        let current = now.revision.clone().unwrap_or_default();
+        let now: service::State = self.believe(step, &id)?;
         // An image whose newest revision never became ready is not deployed: it serves nobody.
-        let ready =
-            self.believed(step, &id)?.get("latest_ready_revision").and_then(Value::as_str) == Some(current.as_str());
-        let already = now.image == image.as_str() && ready;
-        let revision = if already { current } else { service::name_revision(service, generation, image.as_str()) };
+        let already = now.image == image.as_str() && now.latest_ready_revision == now.revision;
+        let new = service::name_revision(service, now.generation, image.as_str());
+        let revision = if already { now.revision.clone() } else { new };
         self.given.insert(format!("steps.{}.revision", step.name), revision.clone());
+        let part = |name: &str| Part::of(TaskId::part(whole.id.as_str(), name));
 
         let mut parts = Vec::new();
         let before: Split = self.believe(step, &self.traffic(service))?;
-        if !shift.is_empty() && before.share(LATEST) > 0 && !already {
-            // A split that follows the newest revision would move all at once, before any gate.
-            let ready = self
-                .believed(step, &id)?
-                .get("latest_ready_revision")
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned();
-            let shares = before
-                .shares()
-                .map(|(name, percent)| (if name == LATEST { ready.clone() } else { name.to_owned() }, percent));
-            let mut part = Part::of(TaskId::part(whole.id.as_str(), "hold-traffic"));
-            self.split(step, service, shares.collect(), &mut part)?;
+        let follows = before.share(LATEST) > 0 && !already;
+        let held = follows.then(|| before.held(&now.latest_ready_revision));
+        if let Some(held) = held.clone().filter(|_| !shift.is_empty()) {
+            let mut part = part("hold-traffic");
+            self.split(step, service, &held, &mut part)?;
+            // Whoever deploys in between gives the same words another meaning.
+            if let Some(Value::Object(from)) = part.change.as_mut().map(|change| &mut change.from) {
+                from.insert("latest".to_owned(), json!(now.latest_ready_revision));
+            }
             parts.push(part);
         }
 
-        let task = if shift.is_empty() { whole.id.clone() } else { TaskId::part(whole.id.as_str(), "revision") };
-        let mut part = Part::of(task);
+        let mut deployed = if shift.is_empty() { Part::of(whole.id.clone()) } else { part("revision") };
         if shift.is_empty() {
-            part.gate.clone_from(&whole.gate);
-            if before.share(LATEST) == 0 {
-                part.warnings
-                    .push("traffic is pinned to named revisions: the new revision will serve nobody".to_owned());
+            deployed.gate.clone_from(&whole.gate);
+            match held {
+                Some(held) => {
+                    let (from, to) = (json(step, &before)?, json(step, &held)?);
+                    deployed.detour = Some(Change { resource: self.traffic(service), from, to });
+                }
+                None if before.share(LATEST) == 0 => {
+                    let warning = "traffic is pinned to named revisions: the new revision will serve nobody";
+                    deployed.warnings.push(warning.to_owned());
+                }
+                None => {}
             }
         }
         if !already {
             let to = service::Owned { image: image.as_str().to_owned(), revision: Some(revision.clone()) };
             let from = json!({ "image": now.image });
-            self.change_from::<Service>(step, id.clone(), from, json(step, &to)?, &mut part)?;
-            self.will_be(
-                &id,
-                &json!({ "generation": generation.saturating_add(1), "latest_ready_revision": revision }),
-            );
+            self.change_from::<Service>(step, id.clone(), from, json(step, &to)?, &mut deployed)?;
+            let next = now.generation.saturating_add(1);
+            self.will_be(&id, &json!({ "generation": next, "latest_ready_revision": revision }));
         }
-        parts.push(part);
+        parts.push(deployed);
+
+        if let Some(candidate @ Candidate { tag, .. }) = candidate {
+            let probes =
+                whole.gate.iter().flat_map(|gate| &gate.healthy).filter_map(|name| self.runbook.probes.get(name));
+            let hosts = candidate.asked_by(probes).map_err(|why| impossible(step, why.to_string()))?;
+            let split: Split = self.believe(step, &self.traffic(service))?;
+            let mut part = part("candidate");
+            let tagged = json(step, &split.tagged(tag, &revision))?;
+            self.change::<Traffic>(step, self.traffic(service), tagged, &mut part)?;
+            part.gate = whole.gate.clone().map(|gate| Rule { hold, max_failure_rate: None, ..gate });
+            part.warnings
+                .push(format!("its gate asks the revision at its tag {tag}, in place of {}", hosts.join(" and ")));
+            part.aside = Some(Aside { service: id, tag: tag.clone(), hosts });
+            parts.push(part);
+        }
 
         let others: Split = self.believe(step, &self.traffic(service))?;
         for (place, share) in shift.iter().enumerate() {
             let last = place + 1 == shift.len();
-            let mut part = Part::of(TaskId::part(whole.id.as_str(), &format!("shift-{}", share.get())));
+            let mut part = part(&format!("shift-{}", share.get()));
             part.gate =
                 whole.gate.clone().map(|gate| if last { gate } else { Rule { hold, max_failure_rate: None, ..gate } });
-            self.split(step, service, shifted(&others, &revision, *share), &mut part)?;
+            self.split(step, service, &Split::of(shifted(&others, &revision, *share), &others), &mut part)?;
             if last {
                 part.warnings.push("traffic stays pinned to the new revision: a later deploy serves nobody until traffic is moved to it".to_owned());
             }
@@ -467,29 +492,22 @@ impl Planner<'_> {
         Ok(parts)
     }
 
-    fn split(
-        &mut self,
-        step: &Step,
-        service: &str,
-        shares: Vec<(String, i64)>,
-        part: &mut Part,
-    ) -> Result<(), Problem> {
-        let id = self.traffic(service);
-        let before: Split = self.believe(step, &id)?;
-        let to = Split::of(shares, &before);
+    /// Gives the traffic another split, if that does not move too much of it at once.
+    fn split(&mut self, step: &Step, service: &str, to: &Split, part: &mut Part) -> Result<(), Problem> {
+        let before: Split = self.believe(step, &self.traffic(service))?;
         let kept = to.targets.iter().filter(|target| target.percent == 0).filter_map(|target| {
             let tag = target.tag.as_ref()?;
             Some(format!("the tag {tag} stays on {}, with no share of the traffic", target.revision))
         });
         part.warnings.extend(kept);
-        let moved = moved(&self.named(service, &before), &self.named(service, &to));
+        let moved = moved(&self.named(service, &before), &self.named(service, to));
         if let Some(most) = self.runbook.limits.traffic_shift.filter(|most| moved > i64::from(*most)) {
             return Err(beyond(
                 step,
                 format!("this moves {moved} % of {service}'s traffic at once; the limit is {most}"),
             ));
         }
-        self.change::<Traffic>(step, id, json(step, &to)?, part)
+        self.change::<Traffic>(step, self.traffic(service), json(step, to)?, part)
     }
 
     /// The split with the revision that the newest one is in its place, if that is known.
@@ -607,12 +625,6 @@ fn impossible(step: &Step, why: String) -> Problem {
 fn unseen(step: &Step, error: &ReadError) -> Problem {
     let sort = if matches!(error, ReadError::NotFound { .. }) { Sort::Impossible } else { Sort::Unseen };
     Problem { sort, ..impossible(step, error.to_string()) }
-}
-
-/// Part of the format, and not carried out. `check` says so before anything is looked at, and at its place.
-fn not_yet(step: &Step, what: &str) -> Problem {
-    let why = format!("{what} is not supported by this version yet");
-    Problem { help: Some("take it out; it would not be carried out".to_owned()), ..impossible(step, why) }
 }
 
 /// What `[limits]` does not allow, seen only now that the cloud was looked at.

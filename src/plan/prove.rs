@@ -32,6 +32,12 @@ impl Plan {
         self.baseline.clone_from(samples);
         let is_well = |name: &String| samples.get(name).is_some_and(|sample| sample.health == Health::Healthy);
         for task in &mut self.tasks {
+            // What has no traffic is not there yet, and when it is gone again nobody can tell.
+            if let (Some(aside), Some(review)) = (&task.aside, self.reviews.get_mut(&task.id)) {
+                let why = format!("the tag {} is not there yet", aside.tag);
+                review.trial = task.gate.is_some().then_some(Trial::Unknown { why });
+                continue;
+            }
             let undoable = task.change.is_some() && !task.reversibility.is_one_way();
             task.undo_gate = task.gate.as_ref().filter(|_| undoable).and_then(|gate| {
                 let healthy: Vec<String> = gate.healthy.iter().filter(|name| is_well(name)).cloned().collect();
@@ -122,10 +128,13 @@ fn chosen(tasks: &[Task]) -> BTreeSet<String> {
     let changes = tasks.iter().filter_map(|task| task.change.as_ref());
     let splits = changes.filter(|change| change.resource.kind == Traffic::NAME).filter_map(|change| {
         let of = |value: &Value| serde_json::from_value::<Split>(value.clone()).ok();
-        Some((of(&change.from)?, of(&change.to)?))
+        let latest = change.from.get("latest").and_then(Value::as_str);
+        Some((of(&change.from)?, latest, of(&change.to)?))
     });
-    let names = splits.flat_map(|(before, after)| {
-        let more = after.shares().filter(|(name, share)| *share > before.share(name));
+    let names = splits.flat_map(|(before, latest, after)| {
+        // What is held where it is, is not chosen.
+        let had = |name: &str| before.share(name) + if latest == Some(name) { before.share(LATEST) } else { 0 };
+        let more = after.shares().filter(|(name, share)| *share > had(name));
         more.map(|(name, _)| name.to_owned()).collect::<Vec<_>>()
     });
     // What stands in a filter is a name and nothing more.
@@ -176,8 +185,9 @@ fn undo_targets(tasks: &[Task]) -> BTreeSet<ResourceId> {
 
 fn revisions_before(task: &Task) -> impl Iterator<Item = ResourceId> + use<> {
     let change = task.change.as_ref().filter(|change| change.resource.kind == Traffic::NAME);
-    let before = change.and_then(|change| {
-        let split: Split = serde_json::from_value(change.from.clone()).ok()?;
+    let back = change.map(|change| (change, &change.from)).or(task.detour.as_ref().map(|detour| (detour, &detour.to)));
+    let before = back.and_then(|(change, back)| {
+        let split: Split = serde_json::from_value(back.clone()).ok()?;
         let named = split.shares().filter(|(name, _)| *name != LATEST);
         Some(named.map(|(name, _)| revision::of(&change.resource, name)).collect::<Vec<_>>())
     });

@@ -31,7 +31,7 @@ use self::dial::{Dialer, host_and_port};
 use crate::clock::{Clock, between, later, together, words};
 use crate::gate::{Health, Observation};
 use crate::resource::{Cloud, Kinds};
-use crate::run::ResourceId;
+use crate::run::{Aside, ResourceId};
 use crate::runbook::condition::{Condition, Fact};
 use crate::runbook::model::{Look, Probe, Target};
 
@@ -46,6 +46,8 @@ pub struct Probes {
     http: http::Client,
     /// WebSockets that stay open between looks, by probe.
     kept: Mutex<BTreeMap<String, websocket::Kept>>,
+    /// Host names of tags.
+    tags: Mutex<BTreeMap<(ResourceId, String), String>>,
 }
 
 /// What was seen, as it is kept and as conditions read it.
@@ -81,12 +83,50 @@ impl Probes {
     ) -> Probes {
         let dialer = Arc::new(Dialer::new(route, clock.clone()));
         let http = http::Client::new(dialer.clone(), clock.clone());
-        Probes { named: probes, target, kinds, cloud, clock, dialer, http, kept: Mutex::default() }
+        Probes {
+            named: probes,
+            target,
+            kinds,
+            cloud,
+            clock,
+            dialer,
+            http,
+            kept: Mutex::default(),
+            tags: Mutex::default(),
+        }
     }
 
     /// Looks once.
     pub async fn observe(&self, name: &str) -> Observation {
         self.look(name).await.0
+    }
+
+    /// Looks once, and asks a revision without traffic in place of the service's own hosts.
+    pub async fn observe_aside(&self, name: &str, aside: &Aside) -> Observation {
+        let Some(probe) = self.named.get(name) else { return self.observe(name).await };
+        let address = match self.address_of(aside).await {
+            Ok(address) => address,
+            Err(why) => return Observation::unknown(why),
+        };
+        let look = probe.look.in_place_of(&aside.hosts, &address);
+        self.judged(probe, Box::pin(self.look_at(None, &look))).await.0
+    }
+
+    /// The host name of a tag, which stays the same for good.
+    async fn address_of(&self, aside: &Aside) -> Result<String, String> {
+        let key = (aside.service.clone(), aside.tag.clone());
+        if let Some(known) = self.tags().get(&key) {
+            return Ok(known.clone());
+        }
+        let found = self.cloud.tag_host(&aside.service, &aside.tag).await;
+        let found = found.map_err(|error| format!("the address of the tag {} cannot be read: {error}", aside.tag))?;
+        let host = found.ok_or_else(|| format!("the tag {} has no address yet", aside.tag))?;
+        self.tags().insert(key, host.clone());
+        Ok(host)
+    }
+
+    fn tags(&self) -> std::sync::MutexGuard<'_, BTreeMap<(ResourceId, String), String>> {
+        self.tags.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks at several things at once; the observations come in the order of the names.
@@ -107,9 +147,12 @@ impl Probes {
         let Some(probe) = self.named.get(name) else {
             return (Observation::broken(format!("there is no probe `{name}`")), BTreeMap::new());
         };
+        self.judged(probe, Box::pin(self.look_at(Some(name), &probe.look))).await
+    }
+
+    async fn judged(&self, probe: &Probe, look: impl Future<Output = Looked>) -> Sample {
         let began = self.clock.now();
-        let looked = self.look_at(Some(name), &probe.look).await;
-        let (mut observation, facts) = match looked {
+        let (mut observation, facts) = match look.await {
             Looked::Facts(facts) => (judge(probe, &facts), facts),
             Looked::Sick(why) => (Observation::of(Health::Unhealthy { why }), BTreeMap::new()),
             Looked::Unseen(why) => (Observation::unknown(why), BTreeMap::new()),

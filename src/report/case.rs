@@ -92,7 +92,8 @@ pub fn draft(plan: &Plan, entries: &[Entry], run: &str, display_name: &str, prio
 
 fn happened(plan: &Plan, event: &Event) -> Option<String> {
     let what = |op: &OpId| {
-        let task = plan.tasks.iter().find(|task| task.id == op.task);
+        let tasks = plan.work().tasks;
+        let task = tasks.iter().find(|task| task.id == op.task);
         let resource = task.and_then(|task| task.change.as_ref()).map(resource);
         let way = if op.way == Way::Undo { "undo of " } else { "" };
         format!("{way}{} ({})", op.task, resource.unwrap_or_default())

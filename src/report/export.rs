@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use crate::inert::inert;
-use crate::run::{Change, ResourceId, Standing, View};
+use crate::run::{Change, ResourceId, Standing, TaskView, View};
 
 /// What to print the commands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum Towards {
 pub fn export(view: &View, towards: Towards) -> String {
     let run = view.run.as_ref().map(ToString::to_string).unwrap_or_default();
     let (aim, tasks): (_, Vec<_>) = match towards {
-        Towards::TheEnd => ("finish", view.tasks.iter().filter(|task| !is_over(&task.standing)).collect()),
+        Towards::TheEnd => ("finish", view.tasks.iter().filter(|task| is_to_do(task)).collect()),
         Towards::TheBeginning => ("undo", view.tasks.iter().rev().filter(|task| is_in_force(&task.standing)).collect()),
     };
     let mut out = format!("# To {aim} run {run} ({}) by hand, as of {}.\n", inert(&view.runbook), view.now);
@@ -59,8 +59,9 @@ pub fn export(view: &View, towards: Towards) -> String {
     out
 }
 
-fn is_over(standing: &Standing) -> bool {
-    matches!(standing, Standing::Done { .. } | Standing::Skipped | Standing::Undone)
+fn is_to_do(view: &TaskView) -> bool {
+    let is_over = matches!(view.standing, Standing::Done { .. } | Standing::Skipped | Standing::Undone);
+    !is_over && view.task.back_for.is_none()
 }
 
 fn is_in_force(standing: &Standing) -> bool {

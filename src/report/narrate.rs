@@ -419,7 +419,7 @@ fn in_force(view: &View) -> Vec<Line> {
 
 /// Whether something of the task's change was seen to have taken effect, and was not undone.
 fn is_in_force(task: &TaskView) -> bool {
-    let before = task.task.change.as_ref().map(|change| &change.from);
+    let before = task.task.change.as_ref().filter(|_| task.task.back_for.is_none()).map(|change| &change.from);
     let seen = task.seen.as_ref().zip(before);
     task.standing != Standing::Undone && seen.is_some_and(|(seen, before)| !covers(seen, before))
 }

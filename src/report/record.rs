@@ -173,9 +173,10 @@ pub struct Sample {
 
 /// Folds a run into its record.
 pub fn record(plan: &Plan, entries: &[Entry], digests: BTreeMap<String, String>, damage: Option<String>) -> Record {
-    let mut view = View::new(&plan.work());
+    let work = plan.work();
+    let mut view = View::new(&work);
     let mut narrator = Narrator::default();
-    let tasks = plan.tasks.iter().map(|task| TaskRecord {
+    let tasks = work.tasks.iter().map(|task| TaskRecord {
         id: task.id.to_string(),
         phase: task.phase.clone(),
         uses: task.uses.clone(),
@@ -184,7 +185,7 @@ pub fn record(plan: &Plan, entries: &[Entry], digests: BTreeMap<String, String>,
         change: task.change.iter().flat_map(Change::differences).map(field).collect(),
         ..TaskRecord::default()
     });
-    let places = plan.tasks.iter().enumerate().map(|(place, task)| (task.id.clone(), place));
+    let places = work.tasks.iter().enumerate().map(|(place, task)| (task.id.clone(), place));
     let mut all = Fold { tasks: tasks.collect(), places: places.collect(), open: BTreeMap::new() };
     let (mut operators, mut answers, mut story) = (Vec::new(), Vec::new(), Vec::new());
     for entry in entries {

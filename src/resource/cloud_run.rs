@@ -6,6 +6,7 @@
 
 use google_cloud_longrunning::model::operation::Result as Outcome;
 use google_cloud_run_v2::model::{Service, condition::State as ConditionState};
+use reqwest::Url;
 
 use super::cloud::Cloud;
 use super::error::{ReadError, WriteError};
@@ -22,6 +23,18 @@ pub(super) fn path(id: &ResourceId) -> String {
 
 pub(super) async fn get(cloud: &Cloud, id: &ResourceId) -> Result<Service, ReadError> {
     cloud.service(&path(id)).await.map_err(|error| ReadError::of(id, &error))
+}
+
+impl Cloud {
+    /// The host name at which a tag of a Cloud Run service is to be reached; `None` if it has no such tag.
+    ///
+    /// # Errors
+    /// If the service cannot be read.
+    pub async fn tag_host(&self, service: &ResourceId, tag: &str) -> Result<Option<String>, ReadError> {
+        let service = get(self, service).await?;
+        let found = service.traffic_statuses.iter().find(|status| status.tag == tag && !status.uri.is_empty());
+        Ok(found.and_then(|status| Url::parse(&status.uri).ok()?.host_str().map(str::to_owned)))
+    }
 }
 
 /// Reads the service, and the name of what is changing it.

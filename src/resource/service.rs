@@ -17,7 +17,7 @@ use super::{Kind, Observable, Progress, Seen, Validity, Writer};
 use crate::run::{ResourceId, Reversibility};
 
 /// What a service runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     /// The image of the template's container that serves requests.
     pub image: String,

@@ -17,7 +17,17 @@ use crate::run::{ResourceId, Reversibility};
 /// Stands for whichever revision became ready last.
 pub const LATEST: &str = "LATEST";
 
-/// Where a service's requests go.
+/// Where a service's requests go, and what [`LATEST`] stands for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct State {
+    /// The split.
+    #[serde(flatten)]
+    pub split: Split,
+    /// Short name of the newest revision that became ready.
+    pub latest: String,
+}
+
+/// A traffic split.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Split {
     /// The shares, in order of size; tags without a share are kept.
@@ -39,8 +49,13 @@ pub struct Target {
 impl Split {
     /// The split that gives these shares. Tags of `before` are kept, with no share unless given one.
     pub fn of(shares: impl IntoIterator<Item = (String, i64)>, before: &Split) -> Split {
-        let mut targets: Vec<Target> =
-            shares.into_iter().map(|(revision, percent)| Target { revision, percent, tag: None }).collect();
+        let mut targets: Vec<Target> = Vec::new();
+        for (revision, percent) in shares {
+            match targets.iter_mut().find(|target| target.revision == revision) {
+                Some(target) => target.percent += percent,
+                None => targets.push(Target { revision, percent, tag: None }),
+            }
+        }
         for kept in before.targets.iter().filter(|target| target.tag.is_some()) {
             match targets.iter_mut().find(|target| target.revision == kept.revision && target.tag.is_none()) {
                 Some(target) => target.tag.clone_from(&kept.tag),
@@ -48,6 +63,27 @@ impl Split {
             }
         }
         Split { targets }.sorted()
+    }
+
+    /// The same split with this revision in the place of the newest one.
+    #[must_use]
+    pub fn held(&self, newest: &str) -> Split {
+        let named = |(name, share): (&str, i64)| (if name == LATEST { newest } else { name }.to_owned(), share);
+        Split::of(self.shares().map(named), self)
+    }
+
+    /// The same shares, with this tag on that revision and on no other.
+    #[must_use]
+    pub fn tagged(mut self, tag: &str, revision: &str) -> Split {
+        for target in self.targets.iter_mut().filter(|target| target.tag.as_deref() == Some(tag)) {
+            target.tag = None;
+        }
+        let tag = Some(tag.to_owned());
+        match self.targets.iter_mut().find(|target| target.revision == revision && target.tag.is_none()) {
+            Some(target) => target.tag = tag,
+            None => self.targets.push(Target { revision: revision.to_owned(), percent: 0, tag }),
+        }
+        self.sorted()
     }
 
     /// The share of a revision, in percent.
@@ -83,12 +119,12 @@ impl Traffic {
 }
 
 impl Observable for Traffic {
-    type State = Split;
+    type State = State;
 
     const NAME: &'static str = "gcp.run.traffic";
 
-    async fn observe(&self, id: &ResourceId) -> Result<Seen<Split>, ReadError> {
-        cloud_run::observe(&self.cloud, id, not_routed, split).await
+    async fn observe(&self, id: &ResourceId) -> Result<Seen<State>, ReadError> {
+        cloud_run::observe(&self.cloud, id, not_routed, state).await
     }
 }
 
@@ -108,14 +144,14 @@ impl Kind for Traffic {
         &self,
         writer: &Writer,
         id: &ResourceId,
-        seen: &Seen<Split>,
+        seen: &Seen<State>,
         to: &Split,
-    ) -> Result<Progress<Split>, WriteError> {
+    ) -> Result<Progress<State>, WriteError> {
         cloud_run::patch(writer, id, wanted(id, seen.etag.as_deref(), to), "traffic").await
     }
 
-    async fn poll(&self, id: &ResourceId, operation: &str) -> Result<Progress<Split>, ReadError> {
-        cloud_run::poll(&self.cloud, id, operation, not_routed, split).await
+    async fn poll(&self, id: &ResourceId, operation: &str) -> Result<Progress<State>, ReadError> {
+        cloud_run::poll(&self.cloud, id, operation, not_routed, state).await
     }
 }
 
@@ -149,6 +185,10 @@ fn not_routed(service: &Service) -> Option<String> {
     })
 }
 
+fn state(service: &Service) -> State {
+    State { split: split(service), latest: short(&service.latest_ready_revision) }
+}
+
 fn split(service: &Service) -> Split {
     if service.traffic.is_empty() {
         // Source: google/cloud/run/v2/service.proto on `traffic`: empty means all to the latest ready revision.
@@ -178,5 +218,16 @@ mod tests {
         assert_eq!(after.targets, [target("b", 100, None), target("a", 0, Some("old")), target("c", 0, Some("cand"))]);
         assert_eq!(after.share("b"), 100);
         assert_eq!(after.share("a"), 0);
+    }
+
+    #[test]
+    fn a_tag_is_on_one_revision() {
+        let before = Split { targets: vec![target("a", 100, Some("cand")), target("b", 0, Some("cand2"))] };
+        let after = before.tagged("cand", "c");
+        assert_eq!(
+            after.targets,
+            [target("a", 100, None), target("b", 0, Some("cand2")), target("c", 0, Some("cand"))]
+        );
+        assert_eq!(after.clone().tagged("cand", "c"), after, "it is there already");
     }
 }

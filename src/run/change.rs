@@ -5,7 +5,9 @@ use serde_json::Value;
 
 use super::id::ResourceId;
 
-/// One resource, from one state to another. Both ends name exactly the fields that the change owns.
+/// One resource, from one state to another. `to` names exactly the fields that the change owns.
+///
+/// A field that stands in `from` only is a condition: it must be so before, and is not brought back by an undo.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Change {
     /// What is changed.
@@ -20,7 +22,14 @@ impl Change {
     /// The same change with its ends swapped: undoing is nothing else.
     #[must_use]
     pub fn undo(&self) -> Change {
-        Change { resource: self.resource.clone(), from: self.to.clone(), to: self.from.clone() }
+        let back = match (&self.from, &self.to) {
+            (Value::Object(from), Value::Object(to)) => {
+                let owned = from.iter().filter(|(field, _)| to.contains_key(*field));
+                Value::Object(owned.map(|(field, value)| (field.clone(), value.clone())).collect())
+            }
+            (from, _) => from.clone(),
+        };
+        Change { resource: self.resource.clone(), from: self.to.clone(), to: back }
     }
 
     /// The thing at Google that it is about: the template, the traffic and the bounds of a Cloud Run service are one. A later
@@ -107,6 +116,17 @@ mod tests {
         };
         let seen = json!({"image": "b", "revision": "other", "generation": 7, "ready": false});
         assert_eq!(change.owned(&seen), json!({"image": "b", "revision": "other"}));
+    }
+
+    #[test]
+    fn a_condition_is_not_brought_back() {
+        let change = Change {
+            resource: "k/p/r/n".parse().unwrap(),
+            from: json!({"targets": "LATEST", "latest": "r1"}),
+            to: json!({"targets": "r1"}),
+        };
+        assert_eq!(change.undo().to, json!({"targets": "LATEST"}));
+        assert_eq!(change.undo().from, change.to);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use jiff::fmt::serde::unsigned_duration::friendly::compact::optional as duration
 use serde::{Deserialize, Serialize};
 
 use super::change::{Change, Reversibility};
-use super::id::TaskId;
+use super::id::{ResourceId, TaskId};
 use crate::gate::Rule;
 
 /// What happens when a step fails.
@@ -62,6 +62,15 @@ pub struct Task {
     /// What it tells somebody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// What is made before its change is undone, and taken back after that: traffic is led elsewhere first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detour: Option<Change>,
+    /// If it is carried out on the way back only: the task for which. Its change is in force as soon as that one's is.
+    #[serde(skip)]
+    pub back_for: Option<TaskId>,
+    /// Where its gate's probes look instead of where they usually do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aside: Option<Aside>,
     /// The item that this turn of its step is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turn: Option<String>,
@@ -92,10 +101,37 @@ impl Task {
             undo_gate: None,
             pause: None,
             message: None,
+            detour: None,
+            back_for: None,
+            aside: None,
             turn: None,
             spare: 0,
         }
     }
+
+    /// The task, between the two that its detour is made of.
+    fn with_detour(self) -> Vec<Task> {
+        let Some(detour) = self.detour.clone() else { return vec![self] };
+        let back = |name: &str, change: Change, undo_gate: Option<Rule>| {
+            let id = TaskId::part(self.id.as_str(), name);
+            let idle = Task::idle(id, &self.phase, &detour.resource.kind, self.on_failure);
+            Task { change: Some(change), undo_gate, back_for: Some(self.id.clone()), turn: self.turn.clone(), ..idle }
+        };
+        // Undone from the last to the first: the detour, the change itself, the way back from the detour.
+        let last = back("traffic", detour.undo(), None);
+        vec![back("follow", detour.clone(), self.undo_gate.clone()), self, last]
+    }
+}
+
+/// The address of a revision that has no traffic yet, and the hosts in whose place it is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aside {
+    /// The Cloud Run service.
+    pub service: ResourceId,
+    /// The revision's tag.
+    pub tag: String,
+    /// Host names that lead to the service. A probe of one of them asks the tag's address; all others ask as ever.
+    pub hosts: Vec<String>,
 }
 
 /// What must be so before a task may begin: proof that it is the right one.
@@ -150,6 +186,6 @@ pub struct Work {
 
 impl From<Vec<Task>> for Work {
     fn from(tasks: Vec<Task>) -> Work {
-        Work { tasks, ..Work::default() }
+        Work { tasks: tasks.into_iter().flat_map(Task::with_detour).collect(), ..Work::default() }
     }
 }

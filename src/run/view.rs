@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::change::covers;
 use super::event::{Choice, Ending, Entry, Event, GateOutcome, Question, Requirement};
 use super::id::{OpId, RunId, TaskId, Way};
 use super::task::{Task, Work};
@@ -215,8 +216,24 @@ impl View {
             Way::Undo => Standing::Undone,
         };
         self.stand(&op.task, standing);
-        if let Some(view) = self.find(&op.task) {
+        let Some(place) = self.tasks.iter().position(|view| view.task.id == op.task) else { return };
+        if let Some(view) = self.tasks.get_mut(place) {
             view.seen = Some(seen.clone());
+        }
+        self.bring_beside(op.way, place, seen);
+    }
+
+    /// What is made on the way back only is in force once the change beside it is.
+    fn bring_beside(&mut self, way: Way, place: usize, seen: &Value) {
+        let Some(Task { id, change: Some(change), .. }) = self.tasks.get(place).map(|view| view.task.clone()) else {
+            return;
+        };
+        if way == Way::Undo || !covers(seen, &change.to) {
+            return;
+        }
+        for view in self.tasks.iter_mut().filter(|view| view.task.back_for.as_ref() == Some(&id)) {
+            view.standing = Standing::Done { proof: None };
+            view.since = Some(self.now);
         }
     }
 

@@ -122,7 +122,9 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
             Action::ConnectorScale { connector, .. } => {
                 names.value(&CONNECTOR, connector, &argument(&path, "connector"));
             }
-            Action::RunDeploy { candidate: Some(tag), .. } => names.value(&TAG, tag, &argument(&path, "candidate")),
+            Action::RunDeploy { candidate: Some(candidate), .. } => {
+                names.value(&TAG, &candidate.tag, &argument(&path, "candidate"));
+            }
             Action::RunTraffic { to, .. } => {
                 for (revision, _) in to.iter().filter(|(revision, _)| revision != "LATEST") {
                     names.revision(revision, &argument(&path, "to"));

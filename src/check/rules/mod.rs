@@ -7,6 +7,7 @@ mod ambient_target;
 mod bad_name;
 mod bad_url;
 mod beyond_limits;
+mod candidate_unseen;
 mod condition_mistyped;
 mod connector_machine_type;
 mod connector_max_instances;
@@ -69,6 +70,7 @@ pub const RULES: &[Rule] = &[
     bad_name::RULE,
     bad_url::RULE,
     beyond_limits::RULE,
+    candidate_unseen::RULE,
     condition_mistyped::RULE,
     connector_machine_type::RULE,
     connector_max_instances::RULE,

@@ -3,7 +3,6 @@
 
 use super::{Rule, Subject, argument};
 use crate::check::diagnostic::Diagnostic;
-use crate::runbook::model::Action;
 use crate::runbook::{Mode, Part, Path};
 
 pub(super) const RULE: Rule = Rule {
@@ -26,13 +25,6 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let root = Path::root();
     if !matches!(draft.closure, Part::Absent) {
         later(&root.key("closure"), "`[closure]`");
-    }
-    for (step, draft) in draft.steps() {
-        if let Some(Action::RunDeploy { candidate: Some(_), .. }) =
-            draft.turns.first().and_then(|turn| turn.action.read())
-        {
-            later(&argument(&step, "candidate"), "`candidate`");
-        }
     }
     // A split may name a revision that does not exist yet: the planner knows what it will be called.
     let splits: Vec<Path> = draft.steps().map(|(step, _)| argument(&step, "to")).collect();

@@ -2,7 +2,7 @@
 
 use console::Style;
 
-use super::words::{access, evidence, gate, guard, idle, lines, resource, summary};
+use super::words::{access, evidence, gate, guard, idle, lines, resource, summary, way_back};
 use crate::clock::words;
 use crate::inert::inert;
 use crate::plan::{Known, Plan, Problem, Sort, Trial};
@@ -123,6 +123,9 @@ impl Page {
                 let tone = if task.reversibility.is_one_way() { Tone::Bad } else { Tone::Warn };
                 self.line(tone, 6, &format!("! {}", inert(&caution)));
             }
+        }
+        if let Some(back) = way_back(task) {
+            self.line(Tone::Dim, 6, &back);
         }
         for warning in &task.warnings {
             self.line(Tone::Warn, 6, &format!("! {}", inert(warning)));

@@ -69,6 +69,13 @@ pub(super) fn idle(task: &Task) -> String {
     }
 }
 
+/// How a task is undone, if that takes a detour.
+pub(super) fn way_back(task: &Task) -> Option<String> {
+    let detour = task.detour.as_ref()?.differences();
+    let to = detour.iter().map(|difference| inert(&difference.after)).collect::<Vec<_>>().join(", ");
+    Some(format!("undone by way of {to}, which takes seconds; then comes the change itself"))
+}
+
 /// A guard in words.
 pub(super) fn guard(guard: &Guard) -> String {
     let then = match guard.then {

@@ -52,6 +52,13 @@ pub const ACTIONS: &[ActionFormat] = &[
                 )
                 .such_as("\"cand\""),
                 Key::new(
+                    "hosts",
+                    Is::Texts,
+                    "Hosts that lead to the service: while it is a candidate, the gate's probes of them ask its tag.",
+                )
+                .such_as("[\"api.example.com\"]")
+                .otherwise("the only one that the gate's probes ask"),
+                Key::new(
                     "shift",
                     Is::Percents,
                     "Shares of the traffic to move to it, one after another, gated at each.",

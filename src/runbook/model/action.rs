@@ -1,10 +1,49 @@
 //! What steps do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
+use super::probe::Probe;
 use crate::runbook::value::{Image, Percent, Private};
+
+/// A new revision under an address of its own, without traffic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// The tag that gives it the address.
+    pub tag: String,
+    /// Host names that lead to the service: probes of the gate that ask one of them ask the candidate. Empty: the only
+    /// one that they ask.
+    pub hosts: Vec<String>,
+}
+
+/// Why nothing would look at a candidate.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unasked {
+    /// No probe of the gate asks the service.
+    #[error("no probe of the gate asks {} by HTTP or a WebSocket: nothing would look at the candidate", .0.join(" or "))]
+    Nobody(Vec<String>),
+    /// Which host is the service's is not clear.
+    #[error("the gate's probes ask {}: which of them lead to this service?", .0.join(" and "))]
+    Several(Vec<String>),
+}
+
+impl Candidate {
+    /// The hosts in whose place the candidate is asked, if these are the probes of its gate.
+    ///
+    /// # Errors
+    /// If nothing would look at it, or it is not clear what would.
+    pub fn asked_by<'p>(&self, probes: impl IntoIterator<Item = &'p Probe>) -> Result<Vec<String>, Unasked> {
+        let asked: BTreeSet<String> = probes.into_iter().flat_map(|probe| probe.look.hosts()).collect();
+        match (self.hosts.as_slice(), asked.len()) {
+            ([], 1) => Ok(asked.into_iter().collect()),
+            ([], 0) => Err(Unasked::Nobody(vec!["anything".to_owned()])),
+            ([], _) => Err(Unasked::Several(asked.into_iter().collect())),
+            (hosts, _) if hosts.iter().any(|host| asked.contains(&host.to_lowercase())) => Ok(self.hosts.clone()),
+            (hosts, _) => Err(Unasked::Nobody(hosts.to_vec())),
+        }
+    }
+}
 
 /// What a step does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +72,8 @@ pub enum Action {
         service: String,
         /// The image, by digest.
         image: Image,
-        /// The tag under which the revision is gated at 0 % before any traffic moves to it.
-        candidate: Option<String>,
+        /// How the revision is gated at 0 % before any traffic moves to it.
+        candidate: Option<Candidate>,
         /// Shares of traffic to move to the new revision, one after another, the gate holding at each.
         /// Empty: traffic is left to the service's own split.
         shift: Vec<Percent>,

@@ -10,7 +10,7 @@ mod probe;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-pub use self::action::{Action, Command};
+pub use self::action::{Action, Candidate, Command, Unasked};
 pub use self::escalation::{Closing, Criterion, Escalation, Ground, Priority, SupportCase};
 pub use self::probe::{FlowStep, Look, Probe};
 use super::condition::Condition;

@@ -1,7 +1,9 @@
 //! What probes look at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+use reqwest::Url;
 
 use crate::gate::Sight;
 use crate::runbook::condition::Condition;
@@ -155,6 +157,19 @@ pub enum Look {
     },
 }
 
+fn moved(url: &str, hosts: &[String], other: &str) -> Option<String> {
+    let mut url = Url::parse(url).ok()?;
+    let host = url.host_str()?;
+    if !hosts.iter().any(|known| known.eq_ignore_ascii_case(host)) {
+        return None;
+    }
+    let scheme = if url.scheme().starts_with("ws") { "wss" } else { "https" };
+    url.set_host(Some(other)).ok()?;
+    url.set_port(None).ok()?;
+    url.set_scheme(scheme).ok()?;
+    Some(url.into())
+}
+
 impl Look {
     /// What looking through it is like.
     pub fn sight(&self) -> Sight {
@@ -175,6 +190,38 @@ impl Look {
         Sight { within: within.max(API_WITHIN), hurried }
     }
 
+    /// The hosts that it asks by HTTP or over a WebSocket, in lower case.
+    pub fn hosts(&self) -> BTreeSet<String> {
+        match self {
+            Look::Http { url, .. } | Look::Load { url, .. } | Look::Websocket { url, .. } => {
+                let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+                host.into_iter().collect()
+            }
+            Look::Flow { steps } => steps.iter().flat_map(|step| step.look.hosts()).collect(),
+            _ => BTreeSet::new(),
+        }
+    }
+
+    /// The same look that asks another host in place of these, over TLS and at its usual port.
+    #[must_use]
+    pub fn in_place_of(&self, hosts: &[String], other: &str) -> Look {
+        let mut look = self.clone();
+        match &mut look {
+            Look::Http { url, .. } | Look::Load { url, .. } | Look::Websocket { url, .. } => {
+                if let Some(moved) = moved(url, hosts, other) {
+                    *url = moved;
+                }
+            }
+            Look::Flow { steps } => {
+                for step in steps {
+                    step.look = step.look.in_place_of(hosts, other);
+                }
+            }
+            _ => {}
+        }
+        look
+    }
+
     /// The key that makes a probe one of this kind.
     pub fn key(&self) -> &'static str {
         match self {
@@ -190,5 +237,29 @@ impl Look {
             Look::Postgres { .. } => "postgres",
             Look::Redis { .. } => "redis",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn http(url: &str) -> Look {
+        let timeout = Duration::from_secs(1);
+        Look::Http { url: url.to_owned(), method: None, headers: BTreeMap::new(), body: None, redirects: 0, timeout }
+    }
+
+    #[test]
+    fn only_the_hosts_that_are_named_are_asked_elsewhere() {
+        let hosts = ["api.example.com".to_owned()];
+        for (url, moved) in [
+            ("https://api.example.com/health?x=1", "https://cand---api.run.app/health?x=1"),
+            ("http://API.example.com:8080/", "https://cand---api.run.app/"),
+            ("https://auth.example.com/health", "https://auth.example.com/health"),
+            ("not a url", "not a url"),
+        ] {
+            assert_eq!(http(url).in_place_of(&hosts, "cand---api.run.app"), http(moved), "{url}");
+        }
+        assert_eq!(http("https://API.example.com/").hosts(), BTreeSet::from(hosts));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::runbook::block::{Block, Reader};
 use crate::runbook::format::{ACTIONS, ActionFormat, SHELLS};
 use crate::runbook::mistake::{BAD_VALUE, MISSING_KEY, Mistake, UNKNOWN_ACTION};
-use crate::runbook::model::{Action, Command};
+use crate::runbook::model::{Action, Candidate, Command};
 use crate::runbook::spelling::{did_you_mean, list};
 use crate::runbook::value::Image;
 
@@ -78,7 +78,13 @@ fn run_traffic(with: &Block<'_, '_>) -> Option<Action> {
 fn run_deploy(with: &Block<'_, '_>) -> Option<Action> {
     let service = with.text("service");
     let image = with.text("image").map(Image::new);
-    let candidate = with.text("candidate");
+    let tag = with.text("candidate");
+    let hosts = with.texts("hosts").unwrap_or_default();
+    if !hosts.is_empty() && !with.has("candidate") {
+        let message = "`hosts` says where a candidate is asked, and there is no `candidate`";
+        with.wrong("hosts", message, "add candidate = \"cand\", or take `hosts` out");
+    }
+    let candidate = tag.map(|tag| Candidate { tag, hosts });
     let shift = with.percents("shift").unwrap_or_default();
     let hold = with.positive_duration("hold");
     for (key, what) in [("hold", "is how long the gate holds at each share of `shift`"), ("candidate", "is shifted to")]
