@@ -134,3 +134,51 @@ fn a_run_is_followed_from_another_terminal() {
     run.end().code(0);
     drop(leaver);
 }
+
+/// Whoever asks twice means it: the program goes at once, and what it had sent is found again.
+#[test]
+fn a_second_signal_does_not_wait_for_a_write() {
+    let desk = Desk::new();
+    let cloud = Served::start(&desk, SCENARIO, "1");
+    let slow = serde_json::json!({
+        "match": { "method": "PATCH", "path": "*/connectors/*" }, "fault": { "latency": "10m" }, "times": 1,
+    });
+    cloud.call(reqwest::Method::POST, "/_sim/faults", Some(slow));
+    let runbook = desk.flagship_before("services");
+    let run = desk.spawn(&["run", &runbook, "--sim", &cloud.url, "--yes", "--acknowledge", "scale-connector"]);
+    let is_sent = || cloud.get("/_sim/state")["connectors"]["staging-connector"]["state"] == "UPDATING";
+    until("the connector's operation", is_sent);
+    run.signal("INT");
+    // The first one waits for the answer to the write. That it has been heard cannot be seen from outside.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert!(!desk.journal_has("stop_asked"));
+    run.signal("INT");
+    run.end().code(130);
+    cloud.hurry();
+    let done = desk.rectify(&["resume", "--yes", "--acknowledge", "scale-connector"]).code(0).says("✓ done");
+    done.says("accepted, operation");
+    // The first one was never answered, and so does not stand among the requests.
+    assert!(!cloud.writes().iter().any(|write| write.contains("/connectors/")), "{:?}", cloud.writes());
+    assert_eq!(cloud.get("/_sim/state")["connectors"]["staging-connector"]["maxInstances"], 10);
+}
+
+/// Runs of every version that was released are told by today's program as they were told then.
+#[test]
+fn runs_of_released_versions_are_told() {
+    for version in fs::read_dir("tests/journals").unwrap() {
+        let (version, desk) = (version.unwrap().path(), Desk::new());
+        for run in fs::read_dir(&version).unwrap().map(|run| run.unwrap().path()).filter(|run| run.is_dir()) {
+            let there = desk.path("rectify/runs").join(run.file_name().unwrap());
+            fs::create_dir_all(&there).unwrap();
+            for file in fs::read_dir(&run).unwrap().map(|file| file.unwrap().path()) {
+                fs::copy(&file, there.join(file.file_name().unwrap())).unwrap();
+            }
+            let id = run.file_name().unwrap().to_string_lossy().into_owned();
+            let told = desk.rectify(&["show", &id]).code(0).stdout;
+            assert_eq!(told, fs::read_to_string(version.join(format!("{id}.txt"))).unwrap(), "{}", run.display());
+            desk.rectify(&["verify", &id]).code(0).says("as they were written");
+            desk.rectify(&["report", &id, "--format", "markdown"]).code(0);
+            desk.rectify(&["export", &id, "--undo", "--as", "gcloud"]).code(0).says("by hand");
+        }
+    }
+}

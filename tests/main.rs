@@ -24,6 +24,7 @@ mod drift;
 mod escalation;
 mod faults;
 mod gcloud;
+mod kill;
 mod knative;
 mod logs;
 mod metrics;

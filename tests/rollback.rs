@@ -226,3 +226,48 @@ with = {{ service = "checkout", image = "{image}", shift = [50, 100] }}
     let ours = cloud.writes().into_iter().filter(|write| write.contains("/services/checkout")).count();
     assert_eq!(ours, 1, "the only write to it is the other's: {:?}", cloud.writes());
 }
+
+/// What says `rollback` is what is undone: here the phase. Auth is healthy, the backend fails, both go back; what the
+/// phase before did stays, and is owed.
+#[test]
+fn a_phase_that_fails_is_undone_and_what_came_before_it_stays() {
+    let desk = Desk::new();
+    let cloud = Served::start(&desk, &sound_past(&desk), "max");
+    let fault = serde_json::json!({ "match": { "host": "cand---*", "path": "/health" }, "fault": { "status": 500 } });
+    cloud.call(reqwest::Method::POST, "/_sim/faults", Some(fault));
+    let phase = "name   = \"services\"\n";
+    let runbook = desk.flagship(&[(phase, &format!("{phase}on_failure = \"rollback\"\n"))]);
+    let flags = ["--sim", cloud.url.as_str(), "--yes", "--acknowledge", "scale-connector"];
+    let done = desk.rectify(&[&["run", &runbook], &flags[..]].concat()).code(1);
+    let done = done.says("roll back, says on_failure = \"rollback\" of the phase").says("✗ failed and rolled back");
+    let done = done.says("undo deploy-backend/revision").says("undo deploy-auth   gcp.run.service");
+    let done = done.says("applied and still in force: scale-connector, one-revision");
+    assert!(!done.stdout.contains("undo one-revision"), "{}", done.stdout);
+    let is = cloud.get("/_sim/state");
+    for service in ["netra-backend-staging", "netra-auth-staging"] {
+        assert_eq!(image(&is, service), image(&before(), service), "{service}");
+    }
+    assert_eq!(traffic(&is, "netra-backend-staging")[0]["revision"], "netra-backend-staging-00750-69k");
+    desk.rectify(&["debts"]).code(0).says("the connector stays enlarged").says("traffic is pinned");
+    desk.rectify(&["rollback", "--yes"]).code(0).says("undo one-revision");
+    assert_eq!(traffic(&cloud.get("/_sim/state"), "netra-backend-staging").as_array().unwrap().len(), 2);
+}
+
+/// A step's own `rollback` undoes the step, and nothing else.
+#[test]
+fn a_step_that_fails_is_undone_by_itself() {
+    let desk = Desk::new();
+    let step = "name = \"deploy-backend\"\nuses = \"gcp.run.deploy\"\n";
+    let runbook = desk.flagship(&[
+        (step, &format!("{step}on_failure = \"rollback\"\n")),
+        (
+            "http   = \"https://api.staging.netrasystems.ai/health\"\nexpect = 'status == 200 && latency < duration(\"2s\")'",
+            "http   = \"https://api.staging.netrasystems.ai/health\"\nexpect = 'status == 418'",
+        ),
+    ]);
+    let done = desk.rectify(&[&["run", &runbook, "--sim", &sound_past(&desk)], &FLAGS[..]].concat()).code(1);
+    let done = done.says("of the step").says("undo deploy-backend/revision");
+    done.says("applied and still in force: scale-connector, one-revision, deploy-auth");
+    assert!(image(&desk.cloud(), "netra-auth-staging").as_str().unwrap().ends_with("0118"));
+    assert!(image(&desk.cloud(), "netra-backend-staging").as_str().unwrap().ends_with("0750"));
+}

@@ -10,7 +10,7 @@ use crate::clock::words;
 use crate::inert::inert;
 use crate::journal::{Directory, State};
 use crate::plan::{Debt, Plan};
-use crate::run::{Ending, Entry, Event, View, covers};
+use crate::run::{Entry, Event, TaskId, View, covers};
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -76,13 +76,13 @@ pub(super) async fn debts(arguments: &Arguments, state: &State, console: Console
 
 fn told(owed: &Owed, word: &str, due: Timestamp, unknown: Option<&str>) -> String {
     let Owed { run, debt, .. } = owed;
-    let owners = debt.owners.iter().map(|owner| inert(owner)).collect::<Vec<_>>().join(", ");
     let unknown = unknown.map(|why| format!("\n      it cannot be looked at: {}", inert(why))).unwrap_or_default();
     format!(
-        "{word}  {} {}: {}\n      run {run}, by {owners}, due {} (within {}){unknown}\n      how: {}\n",
+        "{word}  {} {}: {}\n      run {run}, {}, due {} (within {}){unknown}\n      how: {}\n",
         inert(&debt.resource.kind),
         inert(&debt.resource.name),
         inert(&debt.what),
+        debt.by(),
         due.strftime("%Y-%m-%d %H:%M UTC"),
         words(debt.within),
         inert(&debt.payment)
@@ -93,20 +93,17 @@ fn told(owed: &Owed, word: &str, due: Timestamp, unknown: Option<&str>) -> Strin
 fn owed(directory: &Directory) -> Vec<Owed> {
     let (Ok(read), Ok(plan)) = (directory.read(), directory.kept(super::session::PLAN)) else { return Vec::new() };
     let Ok(plan) = serde_json::from_slice::<Plan>(&plan) else { return Vec::new() };
-    let Some(Entry { at, event: Event::Ended { ending } }) = read.entries.last() else { return Vec::new() };
-    if matches!(ending, Ending::RolledBack { kept, .. } if kept.is_empty()) {
-        return Vec::new();
-    }
+    let Some(Entry { at, event: Event::Ended { .. } }) = read.entries.last() else { return Vec::new() };
     let view = View::of(&plan.work(), &read.entries);
-    let is_in_force = |debt: &&Debt| {
-        let task = view.task(&debt.task);
+    let is_in_force = |id: &TaskId| {
+        let task = view.task(id);
         task.is_some_and(|task| task.seen.is_some() && task.standing != crate::run::Standing::Undone)
     };
-    let debts = plan.debts.iter().filter(is_in_force);
+    let debts = plan.debts_of(is_in_force).into_iter();
     debts
         .filter_map(|debt| {
             let change = plan.tasks.iter().find(|task| task.id == debt.task)?.change.as_ref()?;
-            Some(Owed { run: directory.id(), since: *at, debt: debt.clone(), left: change.to.clone() })
+            Some(Owed { run: directory.id(), since: *at, left: change.to.clone(), debt })
         })
         .collect()
 }

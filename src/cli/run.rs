@@ -17,7 +17,7 @@ use crate::engine::{MACHINE, Run};
 use crate::inert::inert;
 use crate::journal::State;
 use crate::plan::{Moved, Plan, Saved, Selection, text};
-use crate::run::{Event, OnFailure, RunId, Task, View, digest};
+use crate::run::{Event, OnFailure, RunId, Scope, Task, View, digest};
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -173,7 +173,9 @@ async fn promised(arguments: &Arguments, bytes: &[u8], console: Console) -> Resu
     }
     let mut plan = saved.plan;
     if let Some(policy) = arguments.on_failure {
-        plan.tasks.iter_mut().for_each(|task| task.on_failure = policy);
+        for task in &mut plan.tasks {
+            (task.on_failure, task.undoes) = (policy, Scope::Run);
+        }
     }
     Ok(Made { checked, connection, plan })
 }

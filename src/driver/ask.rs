@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::BoxFuture;
 
-use crate::run::{Choice, OnFailure, Question, View};
+use crate::run::{Choice, OnFailure, Question, Scope, View};
 
 /// What was agreed before the run began.
 #[derive(Clone, Debug, Default)]
@@ -55,7 +55,9 @@ impl Rules {
                 acknowledged.map(|name| (Choice::Yes, format!("--acknowledge {name}")))
             }
             Question::Failed { policy, .. } | Question::Interrupted { policy, .. } => match policy {
-                OnFailure::Rollback => Some((Choice::Rollback, "on_failure = \"rollback\"".to_owned())),
+                OnFailure::Rollback => {
+                    Some((Choice::Rollback, format!("on_failure = \"rollback\"{}", of(view, question))))
+                }
                 OnFailure::Stop => Some((Choice::Stop, "on_failure = \"stop\"".to_owned())),
                 OnFailure::Continue => Some((Choice::Continue, "on_failure = \"continue\"".to_owned())),
                 OnFailure::Ask if !self.interactive => {
@@ -65,6 +67,16 @@ impl Rules {
             },
             Question::Doubt { .. } => None,
         }
+    }
+}
+
+/// Which part of the runbook says what happens after a failure, if that matters: it is what is undone.
+fn of(view: &View, question: &Question) -> &'static str {
+    let Question::Failed { task, .. } = question else { return "" };
+    match view.task(task).map(|view| view.task.undoes) {
+        Some(Scope::Step) => " of the step",
+        Some(Scope::Phase) => " of the phase",
+        Some(Scope::Run) | None => "",
     }
 }
 

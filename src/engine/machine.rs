@@ -45,7 +45,7 @@ use crate::clock::later;
 use crate::gate::{Fault, Gate, Rule, Verdict};
 use crate::run::{
     Change, Choice, Ending, Entry, Event, Failure, GateOutcome, Left, OnFailure, OpId, Question, Refusal, Requirement,
-    ResourceId, Reversibility, Task, TaskId, Trip, Way, Work, covers,
+    ResourceId, Reversibility, Scope, Task, TaskId, Trip, Way, Work, covers,
 };
 
 /// Version of this machine; it stands in every journal. It rises when old journals would fold differently.
@@ -152,6 +152,8 @@ enum Trouble {
 #[derive(Clone, Copy, Debug)]
 enum Retry {
     Change,
+    /// It failed and something of it is there: whether that has come right meanwhile.
+    Look,
     Gate,
 }
 
@@ -634,7 +636,10 @@ impl Run {
             }
             At::Running { .. } | At::Doubt { .. } => self.turn_when_settled = Some(TurnBack { why: None }),
             // A part was undone before; what was left as it was then may be undone now.
-            At::Ended { ending: Ending::RolledBack { .. }, .. } => self.turn_to_next_undo(),
+            At::Ended { ending: Ending::RolledBack { .. }, .. } => {
+                self.turned_by = None;
+                self.turn_to_next_undo();
+            }
             _ if self.way == Way::Apply => self.turn_back(None),
             _ => {}
         }
@@ -655,7 +660,11 @@ impl Run {
                 self.at = At::Over { ending: Ending::Declined { task }, resumes: Box::new(At::Ready) };
             }
             (Choice::Rollback, At::Ready) => self.turn_back(None),
-            (Choice::Rollback, At::Failed { failure, .. }) => self.turn_back(Some(failure.clone())),
+            (Choice::Rollback, At::Failed { failure, .. }) => {
+                let failure = failure.clone();
+                self.floor = self.scope();
+                self.turn_back(Some(failure));
+            }
             (Choice::Continue, At::Failed { .. }) => {
                 self.pass_over(task);
             }
@@ -702,6 +711,9 @@ impl Run {
         match (self.way, failed) {
             (_, None) if reached => self.happened(seen),
             (_, None) if untouched => {
+                if self.way == Way::Apply {
+                    self.forget();
+                }
                 self.unsent += 1;
                 if let (Way::Apply, Some(TurnBack { why })) = (self.way, self.turn_when_settled.clone()) {
                     self.turn_back(why);
@@ -723,8 +735,8 @@ impl Run {
                 if took_effect {
                     self.in_force_now(seen.clone());
                 }
-                let retry = untouched.then_some(Retry::Change);
-                self.give_up(Failure::Operation { resource, why, seen, took_effect }, retry);
+                let retry = if untouched { Retry::Change } else { Retry::Look };
+                self.give_up(Failure::Operation { resource, why, seen, took_effect }, Some(retry));
             }
             (Way::Undo, Some(why)) => {
                 self.give_up(Failure::Operation { resource, why, seen, took_effect: !untouched }, None);
@@ -799,7 +811,16 @@ impl Run {
         };
         let before = cursor.checked_sub(1).filter(back).and_then(applied);
         let after = Some(cursor + 1).filter(back).and_then(applied);
+        self.forget();
         self.applied.extend(before.into_iter().chain([Applied { task: cursor, seen }]).chain(after));
+    }
+
+    /// What was thought to be in force of the current task's change is looked at anew.
+    fn forget(&mut self) {
+        let Some(id) = self.task().map(|task| task.id.clone()) else { return };
+        let tasks = &self.tasks;
+        let is_its = |task: &Task| task.id == id || task.back_for.as_ref() == Some(&id);
+        self.applied.retain(|applied| !tasks.get(applied.task).is_some_and(is_its));
     }
 
     fn give_up(&mut self, failure: Failure, retry: Option<Retry>) {
@@ -835,6 +856,17 @@ impl Run {
         self.turn_when_settled = None;
         self.interrupt = None;
         self.turn_to_next_undo();
+    }
+
+    /// The last task that an automatic rollback leaves as it is: what said that it should be undone is.
+    fn scope(&self) -> Option<usize> {
+        let task = self.task().filter(|task| task.on_failure == OnFailure::Rollback)?;
+        let first = self.tasks.iter().position(|other| match task.undoes {
+            Scope::Step => other.id.step() == task.id.step(),
+            Scope::Phase => other.phase == task.phase,
+            Scope::Run => true,
+        });
+        first?.checked_sub(1)
     }
 
     fn try_left_again(&mut self) {
@@ -951,6 +983,7 @@ impl Retry {
     fn place(self) -> At {
         match self {
             Retry::Change => At::Ready,
+            Retry::Look => At::Doubt { failed: None },
             Retry::Gate => At::Proving,
         }
     }

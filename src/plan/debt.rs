@@ -10,6 +10,7 @@ use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::inert::inert;
 use crate::resource::Observable;
 use crate::resource::connector::Connector;
 use crate::resource::scaling::Scaling;
@@ -34,6 +35,18 @@ pub struct Debt {
     pub payment: String,
 }
 
+impl Debt {
+    /// Who pays it, for a sentence: `by infrastructure`. Inert.
+    pub fn by(&self) -> String {
+        let owners: Vec<String> = self.owners.iter().map(|owner| inert(owner)).collect();
+        if owners.is_empty() {
+            "by nobody that the runbook names".to_owned()
+        } else {
+            format!("by {}", owners.join(", "))
+        }
+    }
+}
+
 /// A pinned split hides every deploy that comes after it, so it goes first.
 const PIN: Duration = Duration::from_hours(24);
 /// Idle instances cost money.
@@ -42,7 +55,7 @@ const INSTANCES: Duration = Duration::from_hours(7 * 24);
 const CONNECTOR: Duration = Duration::from_hours(30 * 24);
 
 /// What these tasks leave behind.
-pub(super) fn debts(tasks: &[Task], owners: &[String]) -> Vec<Debt> {
+pub(super) fn debts<'t>(tasks: impl IntoIterator<Item = &'t Task>, owners: &[String]) -> Vec<Debt> {
     // From the first state to the last one of each resource.
     let mut ends: BTreeMap<&ResourceId, (&Task, &Change, Value)> = BTreeMap::new();
     for task in tasks {

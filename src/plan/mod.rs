@@ -75,6 +75,9 @@ pub struct Plan {
     /// What the probes of its gates and of the escalation saw before the first change.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub baseline: BTreeMap<String, Observation>,
+    /// Who answers for the runbook.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owners: Vec<String>,
     /// What it will leave behind.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub debts: Vec<Debt>,
@@ -206,6 +209,11 @@ impl Plan {
     pub fn work(&self) -> Work {
         let budgets = self.phases.iter().filter_map(|phase| Some((phase.name.clone(), phase.budget?)));
         Work { guards: self.guards.clone(), budgets: budgets.collect(), ..Work::from(self.tasks.clone()) }
+    }
+
+    /// What a run of it leaves behind that did only these tasks, or undid the others.
+    pub fn debts_of(&self, is_in_force: impl Fn(&TaskId) -> bool) -> Vec<Debt> {
+        debt::debts(self.tasks.iter().filter(|task| is_in_force(&task.id)), &self.owners)
     }
 
     /// Whether nothing is missing from it.

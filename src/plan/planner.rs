@@ -18,7 +18,9 @@ use crate::resource::service::{self, Service};
 use crate::resource::sql::{self, Sql};
 use crate::resource::traffic::{LATEST, Split, Traffic};
 use crate::resource::{Kind, Observable, ReadError, Seen, needed, revision};
-use crate::run::{Aside, Change, Evidence, Guard, OnFailure, ResourceId, Reversibility, Task, TaskId, Trip, covers};
+use crate::run::{
+    Aside, Change, Evidence, Guard, OnFailure, ResourceId, Reversibility, Scope, Task, TaskId, Trip, covers,
+};
 use crate::runbook::model::{self, Action, Candidate, Command, Phase, Runbook, Step, Turn};
 use crate::runbook::value::{Image, Percent};
 
@@ -78,6 +80,7 @@ pub fn plan(
         phases: phases.collect(),
         reviews: reviews(&tasks),
         debts: debts(&tasks, &runbook.about.owners),
+        owners: runbook.about.owners.clone(),
         tasks,
         baseline: BTreeMap::new(),
         guards: guards.collect(),
@@ -222,8 +225,11 @@ impl Planner<'_> {
 
     /// Puts what a turn does into the plan.
     fn add(&mut self, phase: &Phase, step: &Step, item: Option<&String>, turn: &Turn, parts: Vec<Part>) {
-        let on_failure = self.on_failure.or(step.on_failure).or(phase.on_failure);
-        let on_failure = on_failure.unwrap_or(self.runbook.about.on_failure);
+        let (on_failure, undoes) = match (self.on_failure, step.on_failure, phase.on_failure) {
+            (None, Some(policy), _) => (policy, Scope::Step),
+            (None, None, Some(policy)) => (policy, Scope::Phase),
+            (said, ..) => (said.unwrap_or(self.runbook.about.on_failure), Scope::Run),
+        };
         let changes = |part: &Part| part.change.is_some();
         // What is asked besides, and the evidence, come before the first change of the step, or what stands for it.
         let first = parts.iter().position(changes).unwrap_or(0);
@@ -250,6 +256,7 @@ impl Planner<'_> {
                 detour: part.detour,
                 aside: part.aside,
                 turn: item.cloned(),
+                undoes,
                 spare: step.fan_out.as_ref().map_or(0, |fan_out| fan_out.max_failures),
                 ..Task::idle(part.id, &phase.name, turn.action.uses(), on_failure)
             });

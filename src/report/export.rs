@@ -68,6 +68,13 @@ fn is_in_force(standing: &Standing) -> bool {
     !matches!(standing, Standing::Waiting | Standing::Skipped | Standing::Undone)
 }
 
+/// The commands by which a person makes a change, and comments on them. Inert.
+pub(super) fn by_hand(change: &Change) -> Vec<String> {
+    let mut out = String::new();
+    command(&mut out, change);
+    out.lines().map(str::to_owned).collect()
+}
+
 fn command(out: &mut String, change: &Change) {
     let ResourceId { kind, project, region, name } = &change.resource;
     let to = &change.to;

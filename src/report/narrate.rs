@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::export::by_hand;
 use crate::clock::{between, words};
 use crate::gate::{Bound, Fault, Health, Verdict};
 use crate::inert::inert;
@@ -248,7 +249,9 @@ impl Narrator {
             (Way::Apply, true) if self.failed.as_ref() != Some(op) => {
                 self.say(entry, Tone::Good, &format!("✓ applied{took}"))
             }
-            (Way::Undo, true) => self.say(entry, Tone::Good, &format!("✓ undone{took}")),
+            (Way::Undo, true) if self.failed.as_ref() != Some(op) => {
+                self.say(entry, Tone::Good, &format!("✓ undone{took}"))
+            }
             _ => {
                 let owned = change.map_or_else(|| seen.clone(), |change| change.owned(seen));
                 self.say(entry, Tone::Warn, &format!("it is now {}", state(&owned)))
@@ -359,6 +362,10 @@ pub fn ending(view: &View, ending: &Ending) -> Vec<Line> {
                 lines.extend(failure(why).into_iter().map(|text| line(Tone::Bad, format!("  {text}"))));
             }
             lines.extend(self::kept(view, kept));
+            // A part of it may have been all that was to be undone.
+            if view.tasks.iter().any(|task| is_in_force(task) && !kept.contains(&task.task.id)) {
+                lines.extend(in_force(view));
+            }
         }
         Ending::Stopped { task, .. } => {
             // Why was said when it was asked what to do about it.
@@ -382,7 +389,7 @@ pub fn ending(view: &View, ending: &Ending) -> Vec<Line> {
                     continue;
                 }
                 let change = view.task(&left.task).and_then(|view| view.task.change.as_ref());
-                for text in change.map(|change| plan::lines(&change.undo())).unwrap_or_default() {
+                for text in change.map(|change| by_hand(&change.undo())).unwrap_or_default() {
                     lines.push(line(Tone::Plain, format!("    by hand: {text}")));
                 }
             }

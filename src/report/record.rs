@@ -307,7 +307,7 @@ impl Fold {
             let task = self.places.get(id).and_then(|place| self.tasks.get(*place));
             task.is_some_and(|task| task.stands != UNDONE && task.spans.iter().any(|span| span.what == "write"))
         };
-        let debts = plan.debts.iter().filter(|debt| stands(&debt.task));
+        let debts = plan.debts_of(stands).into_iter();
         debts
             .map(|debt| {
                 format!(

@@ -19,5 +19,5 @@ pub use event::{
     Choice, Ending, Entry, Event, Failure, Findings, GateOutcome, Left, Operator, Question, Refusal, Requirement,
 };
 pub use id::{OpId, ResourceId, RunId, TaskId, Way};
-pub use task::{Aside, Evidence, Guard, OnFailure, Task, Trip, Work};
+pub use task::{Aside, Evidence, Guard, OnFailure, Scope, Task, Trip, Work};
 pub use view::{Standing, TaskView, View};

@@ -25,6 +25,26 @@ pub enum OnFailure {
     Continue,
 }
 
+/// How far a rollback goes that nobody asked for: what says `on_failure = "rollback"` is what is undone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// What the step applied.
+    Step,
+    /// What the phase applied.
+    Phase,
+    /// Whatever the run applied.
+    #[default]
+    Run,
+}
+
+impl Scope {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+    fn is_run(&self) -> bool {
+        *self == Scope::Run
+    }
+}
+
 /// A step of the runbook becomes one task, or several when it changes several things one after another.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Task {
@@ -44,6 +64,9 @@ pub struct Task {
     pub gate: Option<Rule>,
     /// What happens when it does not.
     pub on_failure: OnFailure,
+    /// How far it is undone, if that is what happens then.
+    #[serde(default, skip_serializing_if = "Scope::is_run")]
+    pub undoes: Scope,
     /// What a person should know before saying yes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -95,6 +118,7 @@ impl Task {
             reversibility: Reversibility::Reversible,
             gate: None,
             on_failure,
+            undoes: Scope::Run,
             warnings: Vec::new(),
             confirm: None,
             require: None,

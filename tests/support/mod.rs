@@ -73,7 +73,12 @@ impl Desk {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rectify"));
+        self.program(env!("CARGO_BIN_EXE_rectify"), arguments)
+    }
+
+    /// A program in the person's environment.
+    pub fn program(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(arguments).env_clear().env("HOME", self.folder.path()).env("XDG_STATE_HOME", self.folder.path());
         command.env("USER", "ops").env("PATH", std::env::var("PATH").unwrap_or_default());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -186,10 +186,9 @@ impl Page {
         self.gap();
         self.line(Tone::Head, 0, "what it leaves behind");
         for debt in &plan.debts {
-            let owners = debt.owners.iter().map(|owner| inert(owner)).collect::<Vec<_>>().join(", ");
             let owed = format!("  {}: {}", inert(&debt.resource.name), inert(&debt.what));
             self.line(Tone::Warn, 0, &owed);
-            self.line(Tone::Plain, 6, &format!("to be paid within {} by {owners}", words(debt.within)));
+            self.line(Tone::Plain, 6, &format!("to be paid within {} {}", words(debt.within), debt.by()));
             self.line(Tone::Plain, 6, &format!("how: {}", inert(&debt.payment)));
         }
     }

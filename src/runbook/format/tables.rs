@@ -57,7 +57,7 @@ const RUNBOOK: Table = Table {
         Key::new("description", Is::Text, "What is wrong when this runbook is the right one."),
         Key::new("owners", Is::Texts, "Who answers for it.").such_as("[\"infrastructure\"]"),
         Key::new("incident", Is::Text, "A link to the incident.").such_as("\"https://…/issues/1278\""),
-        on_failure("What to do when a step fails and neither it nor its phase says so.").otherwise("ask"),
+        on_failure("What to do when a step fails and neither it nor its phase says so; `rollback` undoes what the run applied.").otherwise("ask"),
     ],
 };
 
@@ -118,7 +118,9 @@ const PHASE: Table = Table {
         Key::new("name", Is::Literal, "Its name, unlike that of any other phase.").needed().such_as("\"capacity\""),
         Key::new("title", Is::Text, "One line for people."),
         Key::new("budget", Is::Duration, "How long it should take at most.").such_as("\"2h\""),
-        on_failure("What to do when a step of it fails and does not say so itself."),
+        on_failure(
+            "What to do when a step of it fails and does not say so itself; `rollback` undoes what the phase applied.",
+        ),
         Key::new("step", Is::Tables(&STEP), STEP.about),
     ],
 };
@@ -136,7 +138,7 @@ const STEP: Table = Table {
         Key::new("confirm", Is::Text, "What the operator is asked before it, beside what is always shown."),
         Key::new("require", Is::Table(&REQUIRE), REQUIRE.about),
         Key::new("gate", Is::Table(&GATE), GATE.about),
-        on_failure("What to do when it fails."),
+        on_failure("What to do when it fails; `rollback` undoes what the step applied."),
         Key::new("for_each", Is::Table(&FOR_EACH), FOR_EACH.about),
     ],
 };
