@@ -84,3 +84,48 @@ fn a_support_case_is_drafted_from_a_run_that_failed() {
     assert_eq!(json["priority"], "P2");
     assert!(json["timeline"].as_array().unwrap().len() > 10);
 }
+
+/// A run asks by itself whether to go on: before it stops, and while it waits. It acts on none of it.
+#[test]
+fn a_run_says_whether_to_call_google_and_why() {
+    let desk = Desk::new();
+    let runbook = desk.flagship(&[(
+        "http   = \"https://auth.staging.netrasystems.ai/health\"\nexpect = 'status == 200 && latency < duration(\"2s\")'",
+        "http   = \"https://auth.staging.netrasystems.ai/health\"\nexpect = 'status == 418'",
+    )]);
+    let flags = ["--sim", SCENARIO, "--speed", "max", "--yes", "--acknowledge", "scale-connector"];
+    let done = desk.rectify(&[&["run", &runbook], &flags[..]].concat()).code(1);
+    let (before, _) = done.stdout.split_once("deploy-auth failed").unwrap();
+    let (waited, failed) = before.split_once("can no longer be healthy").unwrap();
+    assert!(waited.contains("escalation: undecided: the incident is "), "while it waits: {waited}");
+    assert!(failed.contains("escalation: undecided: "), "before anything is asked: {failed}");
+    desk.rectify(&["report", "--format", "markdown"]).code(0).says("### Whether to go on").says("auth is up");
+    desk.rectify(&["verify"]).code(0);
+
+    // Older than `after`, what does not hold escalates.
+    let desk = Desk::new();
+    let runbook = desk.flagship(&[
+        (
+            "http   = \"https://auth.staging.netrasystems.ai/health\"\nexpect = 'status == 200 && latency < duration(\"2s\")'",
+            "http   = \"https://auth.staging.netrasystems.ai/health\"\nexpect = 'status == 418'",
+        ),
+        ("after = \"2h\" ", "after = \"10m\" "),
+    ]);
+    let done = desk.rectify(&[&["run", &runbook], &flags[..]].concat()).code(1);
+    done.says("escalation: escalate: the incident is older than 10m").says("drafts what to tell Google");
+}
+
+/// What must hold for the end of the incident is judged when the work is done, and changes neither outcome nor exit code.
+#[test]
+fn the_end_of_the_incident_is_judged_and_ticked_off() {
+    let desk = Desk::new();
+    let flags = ["--sim", SCENARIO, "--speed", "max", "--yes", "--acknowledge", "scale-connector"];
+    let closing = "condition = 'probes.saturation.observation.value < 0.95'";
+    let runbook = desk.flagship(&[(closing, "condition = 'probes.saturation.observation.value < 0.01'")]);
+    let done = desk.rectify(&[&["run", &runbook], &flags[..]].concat()).code(0).says("✓ done");
+    done.says("before the incident is closed").says("✗ the connector has room: does not hold");
+    let text = desk.rectify(&["report", "--format", "markdown"]).code(0);
+    let text = text.says("- [x] log in, ask, and get the five events in order: holds");
+    text.says("- [ ] the connector has room: does not hold").says("### What logs said");
+    desk.rectify(&["report", "--format", "html"]).code(0).says("<h2>Before the incident is closed</h2>");
+}

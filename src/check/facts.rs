@@ -114,6 +114,7 @@ pub fn facts_of(look: &Look) -> Option<Facts> {
             ("not_ready", FactType::Int),
             ("no_instance", FactType::Int),
             ("timed_out", FactType::Int),
+            ("latest", FactType::Text),
         ],
         Look::Metric { .. } => &[("value", FactType::Number)],
         Look::Tls { .. } => &[

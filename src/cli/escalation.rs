@@ -1,9 +1,13 @@
 //! `rectify escalation`: one exit code — go on, wait, or call Google.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use futures::FutureExt as _;
+use futures::future::LocalBoxFuture;
 use jiff::Timestamp;
 
 use super::check::{file, runbook};
@@ -12,12 +16,17 @@ use super::console::Console;
 use super::exit::{Exit, Trouble};
 use super::plan::Source;
 use super::session::Kept;
-use crate::check::Checked;
-use crate::clock::{between, later};
-use crate::escalation::{Decision, Situation, Stands, Verdict, decide, facts, judge, probes_of};
+use crate::clock::{Clock, between, later};
+use crate::driver::Advisor;
+use crate::escalation::{Situation, decide, facts, judge, judge_closing, probes_of, probes_of_closing};
+use crate::gate::Observation;
 use crate::inert::inert;
 use crate::journal::State;
-use crate::run::View;
+use crate::probe::Probes;
+use crate::resource::Cloud;
+use crate::run::{Decision, Judged, Verdict, View};
+use crate::runbook::condition::Fact;
+use crate::runbook::model::Runbook;
 
 /// How far apart decisions are with --watch.
 const EVERY: Duration = Duration::from_secs(30);
@@ -69,8 +78,21 @@ pub(super) async fn escalation(arguments: &Arguments, state: &State, console: Co
         Some(kept) => Connection::look_back(&kept.directory, Timestamp::MIN).await?,
         None => Connection::open(place, console).await?,
     };
+    let grounds = Grounds {
+        runbook: checked.runbook().clone(),
+        probes: Arc::new(connection.probes(checked.runbook())),
+        cloud: connection.cloud.clone(),
+        clock: connection.clock.clone(),
+        baseline: kept.as_ref().map(|kept| kept.plan.baseline.clone()).unwrap_or_default(),
+        since: arguments.since,
+    };
     let exit = loop {
-        let verdict = decided(arguments, &checked, kept.as_ref(), &connection).await?;
+        let view = kept.as_ref().map(|kept| {
+            let read = kept.directory.read().map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+            Ok::<_, Trouble>(View::of(&kept.plan.work(), &read.entries))
+        });
+        let verdict = grounds.verdict(view.transpose()?.as_ref()).await;
+        let verdict = verdict.ok_or_else(|| Trouble::new(Exit::Usage, "there is nothing to decide by"))?;
         match arguments.format {
             Format::Text => console.out(&told(&verdict)),
             Format::Json => {
@@ -90,34 +112,62 @@ pub(super) async fn escalation(arguments: &Arguments, state: &State, console: Co
     Ok(exit)
 }
 
-async fn decided(
-    arguments: &Arguments,
-    checked: &Checked,
-    kept: Option<&Kept>,
-    connection: &Connection,
-) -> Result<Verdict, Trouble> {
-    let runbook = checked.runbook();
-    let Some(escalation) = &runbook.escalation else {
-        return Err(Trouble::new(Exit::Usage, "there is nothing to decide by"));
-    };
-    let probes = connection.probes(runbook);
-    let samples = probes.observe_all(probes_of(escalation).into_iter().collect()).await;
-    let mut situation = Situation { probes: samples.into_iter().collect(), ..Situation::default() };
-    let now = connection.clock.now();
-    if let Some(kept) = kept {
-        let read = kept.directory.read().map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
-        let view = View::of(&kept.plan.work(), &read.entries);
-        situation.elapsed = view.started.map(|started| between(started, now));
-        situation.baseline.clone_from(&kept.plan.baseline);
-        situation.view = Some(view);
+/// What decisions rest on: the runbook's criteria, and where to look.
+pub(super) struct Grounds {
+    pub(super) runbook: Runbook,
+    pub(super) probes: Arc<Probes>,
+    pub(super) cloud: Arc<Cloud>,
+    pub(super) clock: Arc<dyn Clock>,
+    /// What probes were like before the run's first change.
+    pub(super) baseline: BTreeMap<String, Observation>,
+    /// Since when the incident is going on, if it was said.
+    pub(super) since: Option<Timestamp>,
+}
+
+impl Grounds {
+    /// What can be known of the incident now, with a fresh look at these probes.
+    async fn facts(&self, view: Option<&View>, names: BTreeSet<String>) -> (BTreeMap<String, Fact>, Option<Duration>) {
+        let probes = self.probes.observe_all(names.into_iter().collect()).await.into_iter().collect();
+        let now = self.clock.now();
+        let started = view.and_then(|view| view.started);
+        let told = self.runbook.escalation.as_ref().and_then(|escalation| escalation.since);
+        let since_incident = self.since.or(told).or(started).map(|began| between(began, now));
+        let situation = Situation {
+            probes,
+            baseline: self.baseline.clone(),
+            view: view.cloned(),
+            elapsed: started.map(|started| between(started, now)),
+            since_incident,
+            incidents: self.cloud.impacts(&self.runbook.target.project).await.ok(),
+        };
+        (facts(&self.runbook, &situation), since_incident)
     }
-    let began = arguments.since.or(escalation.since);
-    let began = began.or_else(|| situation.view.as_ref().and_then(|view| view.started));
-    situation.since_incident = began.map(|began| between(began, now));
-    situation.incidents = connection.cloud.impacts(&runbook.target.project).await.ok();
-    let facts = facts(runbook, &situation);
-    let criteria = escalation.criteria.iter().map(|criterion| judge(criterion, &facts)).collect();
-    Ok(decide(escalation, criteria, situation.since_incident))
+
+    async fn verdict(&self, view: Option<&View>) -> Option<Verdict> {
+        let escalation = self.runbook.escalation.as_ref()?;
+        let (facts, age) = self.facts(view, probes_of(escalation)).await;
+        let criteria = escalation.criteria.iter().map(|criterion| judge(criterion, &facts)).collect();
+        Some(decide(escalation, criteria, age))
+    }
+
+    async fn closing(&self, view: &View) -> Vec<Judged> {
+        let closing = &self.runbook.closure;
+        if closing.is_empty() {
+            return Vec::new();
+        }
+        let (facts, _) = self.facts(Some(view), probes_of_closing(closing)).await;
+        closing.iter().map(|closing| judge_closing(closing, &facts)).collect()
+    }
+}
+
+impl Advisor for Grounds {
+    fn decide<'a>(&'a self, view: &'a View) -> LocalBoxFuture<'a, Option<Verdict>> {
+        self.verdict(Some(view)).boxed_local()
+    }
+
+    fn close<'a>(&'a self, view: &'a View) -> LocalBoxFuture<'a, Vec<Judged>> {
+        self.closing(view).boxed_local()
+    }
 }
 
 fn told(verdict: &Verdict) -> String {
@@ -128,11 +178,7 @@ fn told(verdict: &Verdict) -> String {
     };
     let mut out = format!("{head}: {}\n", inert(&verdict.because));
     for judged in &verdict.criteria {
-        let (mark, word) = match judged.stands {
-            Stands::Holds => ("✓", "holds"),
-            Stands::Fails => ("✗", "does not hold"),
-            Stands::Unknown => ("?", "cannot be told"),
-        };
+        let (mark, word) = judged.stands.words();
         let _ = writeln!(out, "  {mark} {} ({}): {word}", inert(&judged.name), judged.ground);
         let _ = writeln!(out, "      {}", inert(&judged.why));
     }

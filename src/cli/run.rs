@@ -140,6 +140,7 @@ pub(super) async fn run(arguments: &Arguments, state: &State, console: Console) 
         journal,
         run,
         view,
+        baseline: plan.baseline.clone(),
         approvals,
         console,
         events,

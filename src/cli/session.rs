@@ -9,13 +9,15 @@ use super::Approvals;
 use super::check::runbook;
 use super::cloud::{Connection, Speed, Where};
 use super::console::{Console, Person};
+use super::escalation::Grounds;
 use super::exit::{Exit, Trouble};
 use jiff::Timestamp;
 
 use crate::action::Messages;
 use crate::check::Checked;
-use crate::driver::{Came, Local, Looks, Rules, Signals, drive};
+use crate::driver::{Advised, Came, Local, Looks, Rules, Signals, drive};
 use crate::engine::{MACHINE, Run};
+use crate::gate::Observation;
 use crate::journal::{Directory, Found, Journal, LockError, Locks as _, OpenError, Read, State};
 use crate::plan::Plan;
 use crate::report::Stream;
@@ -159,7 +161,9 @@ impl Taken {
         let checked = runbook(&name, &text, plan.inputs, Where::of(&directory)?.mode(), console)?;
         let connection = Connection::reopen(&directory, newest).await?;
         let (checked, directory) = (&checked, &directory);
-        let session = Session { checked, connection, directory, journal, run, view, approvals, console, events: None };
+        let baseline = plan.baseline;
+        let session =
+            Session { checked, connection, directory, journal, run, view, baseline, approvals, console, events: None };
         session.work(state, first).await
     }
 }
@@ -216,6 +220,8 @@ pub(super) struct Session<'a> {
     pub(super) journal: Journal,
     pub(super) run: Run,
     pub(super) view: View,
+    /// What probes were like before the first change.
+    pub(super) baseline: BTreeMap<String, Observation>,
     pub(super) approvals: &'a Approvals,
     pub(super) console: Console,
     /// Where events are written besides.
@@ -225,7 +231,8 @@ pub(super) struct Session<'a> {
 impl Session<'_> {
     /// Writes down how this process comes to the run, works it, and says how to go on.
     pub(super) async fn work(self, state: &State, first: Event) -> Result<Exit, Trouble> {
-        let Session { checked, connection, directory, journal, mut run, view, approvals, console, events } = self;
+        let Session { checked, connection, directory, journal, mut run, view, baseline, approvals, console, events } =
+            self;
         let failed = |error: &dyn std::error::Error| Trouble::from_error(Exit::Failed, error);
         let probes = Arc::new(connection.probes(checked.runbook()));
         let mut local = Local {
@@ -234,7 +241,7 @@ impl Session<'_> {
             view,
             kinds: connection.kinds_of(checked.runbook()),
             writer: connection.writer().await?,
-            probes,
+            probes: probes.clone(),
             looks: Looks::default(),
             clock: connection.clock.clone(),
             rules: Rules {
@@ -243,6 +250,15 @@ impl Session<'_> {
                 interactive: console.interactive,
                 phases: BTreeMap::new(),
             },
+            advisor: Box::new(Grounds {
+                runbook: checked.runbook().clone(),
+                probes: probes.clone(),
+                cloud: connection.cloud.clone(),
+                clock: connection.clock.clone(),
+                baseline,
+                since: None,
+            }),
+            advised: Advised::default(),
             messages: Messages::of(checked.runbook(), connection.is_rehearsal()),
             asker: Box::new(Person { console, name: operator().user }),
             reporter: match events {

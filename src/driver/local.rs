@@ -12,6 +12,7 @@ use futures::pin_mut;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::advice::{Advised, Advisor, Due};
 use super::ask::{Answer, Asker, Rules};
 use super::durable::{CannotTell, Durable};
 use super::looks::{Ended, For, Looks};
@@ -54,6 +55,10 @@ pub struct Local {
     pub rules: Rules,
     /// Whom runbooks want to be told.
     pub messages: Messages,
+    /// Who says whether to go on.
+    pub advisor: Box<dyn Advisor>,
+    /// What was said.
+    pub advised: Advised,
     /// Whom to ask otherwise.
     pub asker: Box<dyn Asker>,
     /// Whom to tell.
@@ -73,6 +78,9 @@ impl Durable for Local {
             && let Some(by) = self.signals.next().now_or_never()
         {
             return Ok(vec![self.record(Event::StopAsked { by })?]);
+        }
+        if let Some(events) = self.advice(&wave).await {
+            return events.into_iter().map(|event| self.record(event)).collect();
         }
         let Local { view, kinds, writer, probes, clock, rules, messages, asker, reporter, signals, looks, .. } = self;
         let wanted: Vec<(For, String)> = wave.iter().filter_map(look).collect();
@@ -132,12 +140,38 @@ impl Local {
 }
 
 impl Local {
+    /// Takes advice, if it is due before these effects and there is something to tell. Looks go on meanwhile.
+    async fn advice(&mut self, wave: &[Effect]) -> Option<Vec<Event>> {
+        let due = self.advised.due(wave, self.clock.now())?;
+        let (advised, ended) = match due {
+            Due::Closure => {
+                let (criteria, ended) = self.looks.beside(self.advisor.close(&self.view)).await;
+                (Some(criteria).filter(|all| !all.is_empty()).map(|criteria| Event::Closed { criteria }), ended)
+            }
+            Due::Decision { in_any_case } => {
+                let (verdict, ended) = self.looks.beside(self.advisor.decide(&self.view)).await;
+                let news = verdict.filter(|verdict| self.advised.is_news(verdict, in_any_case));
+                (news.map(|verdict| Event::Decided { verdict }), ended)
+            }
+        };
+        let events: Vec<Event> = ended.into_iter().map(seen).chain(advised).collect();
+        Some(events).filter(|events| !events.is_empty())
+    }
+
     /// Keeps what a person would need if this were the last that was heard of the run. Its failure stops nothing: the
     /// journal is what counts.
     fn by_hand(&self) {
         for (name, towards) in [("remaining.sh", Towards::TheEnd), ("undo.sh", Towards::TheBeginning)] {
             let _ = self.directory.replace(name, export(&self.view, towards).as_bytes());
         }
+    }
+}
+
+/// What a look saw.
+fn seen(Ended { watcher, probe, observation, .. }: Ended) -> Event {
+    match watcher {
+        For::Gate(task) => Event::Observed { task, probe, observation },
+        For::Guard => Event::Watched { probe, observation },
     }
 }
 
@@ -186,10 +220,7 @@ impl Hands<'_> {
                 }
             }
         }
-        events.extend(ended.into_iter().map(|Ended { watcher, probe, observation, .. }| match watcher {
-            For::Gate(task) => Event::Observed { task, probe, observation },
-            For::Guard => Event::Watched { probe, observation },
-        }));
+        events.extend(ended.into_iter().map(seen));
         Ok(events)
     }
 

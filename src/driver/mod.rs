@@ -4,6 +4,7 @@
 //! Who does it is a [`Durable`]: [`Local`] here, which keeps its journal in a directory; an engine for
 //! durable execution could stand in its place.
 
+mod advice;
 mod ask;
 mod drive;
 mod durable;
@@ -11,6 +12,7 @@ mod local;
 mod looks;
 mod signal;
 
+pub use advice::{Advised, Advisor};
 pub use ask::{Answer, Asker, Rules};
 pub use drive::{Came, drive};
 pub use durable::{CannotTell, Durable};

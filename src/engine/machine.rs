@@ -433,7 +433,7 @@ impl Run {
 
     /// What comes before a write, instead of one, or beside it.
     fn take_before(&mut self, entry: &Entry) -> bool {
-        use Event::{Compared, Notified, Required, Unchanged, Waited, Watched};
+        use Event::{Closed, Compared, Decided, Notified, Required, Unchanged, Waited, Watched};
         let now = entry.at;
         match (&entry.event, &self.at) {
             (Required { task, found }, At::Ready) if self.is_current(task) && self.way == Way::Apply => match found {
@@ -454,6 +454,7 @@ impl Run {
             (Watched { probe, observation }, _) if !matches!(self.at, At::Ended { .. }) => {
                 self.watched(probe, observation, now);
             }
+            (Decided { .. } | Closed { .. }, _) if !matches!(self.at, At::Ended { .. }) => {}
             (Compared { moved }, _) if !matches!(self.at, At::Ended { .. }) => {
                 self.watch.compared(now);
                 if let Some((resource, seen)) = moved.iter().next() {

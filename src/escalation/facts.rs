@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::gate::Observation;
 use crate::run::{Standing, View};
-use crate::runbook::condition::Fact;
-use crate::runbook::model::{Escalation, Runbook};
+use crate::runbook::condition::{Condition, Fact};
+use crate::runbook::model::{Closing, Escalation, Runbook};
 use crate::runbook::value::duration;
 
 /// What is known of an incident and of the run against it.
@@ -29,10 +29,18 @@ pub struct Situation {
     pub incidents: Option<Vec<String>>,
 }
 
-/// The probes that the criteria speak of.
+/// The probes that the grounds of the decision speak of.
 pub fn probes_of(escalation: &Escalation) -> BTreeSet<String> {
-    let conditions = escalation.criteria.iter().map(|criterion| criterion.ground.parts().1);
-    let paths = conditions.flat_map(crate::runbook::condition::Condition::paths);
+    named(escalation.criteria.iter().map(|criterion| criterion.ground.parts().1))
+}
+
+/// The probes that speak for the end of the incident.
+pub fn probes_of_closing(closing: &[Closing]) -> BTreeSet<String> {
+    named(closing.iter().map(|closing| &closing.condition))
+}
+
+fn named<'c>(conditions: impl Iterator<Item = &'c Condition>) -> BTreeSet<String> {
+    let paths = conditions.flat_map(Condition::paths);
     let named = paths.filter_map(|path| match path {
         [first, probe, ..] if first == "probes" => Some(probe.clone()),
         [first, second, probe, ..] if first == "baseline" && second == "probes" => Some(probe.clone()),

@@ -6,75 +6,34 @@
 
 mod facts;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Serialize;
-
-pub use facts::{Situation, facts, probes_of};
+pub use facts::{Situation, facts, probes_of, probes_of_closing};
 
 use crate::clock::words;
-use crate::runbook::condition::Fact;
-use crate::runbook::model::{Criterion, Escalation, Ground};
+use crate::run::{Decision, Judged, Stands, Verdict};
+use crate::runbook::condition::{Condition, Fact};
+use crate::runbook::model::{Closing, Criterion, Escalation, Ground};
 
-/// What is to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Decision {
-    /// Go on.
-    Continue,
-    /// It cannot be told yet.
-    Undecided,
-    /// Call Google.
-    Escalate,
-}
-
-/// How a criterion stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Stands {
-    /// Its condition holds.
-    Holds,
-    /// It does not.
-    Fails,
-    /// It cannot be told.
-    Unknown,
-}
-
-/// A criterion, judged.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Judged {
-    /// What it is about.
-    pub name: String,
-    /// `continue` or `escalate_now`.
-    pub ground: &'static str,
-    /// How it stands.
-    pub stands: Stands,
-    /// The condition, or why it cannot be told.
-    pub why: String,
-}
-
-/// The decision, with everything that it rests on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Verdict {
-    /// Version of this form: 1.
-    pub format: u32,
-    /// What is to be done.
-    pub decision: Decision,
-    /// In one sentence, why.
-    pub because: String,
-    /// Each criterion, in the order of the runbook.
-    pub criteria: Vec<Judged>,
-}
-
-/// Judges a criterion.
-pub fn judge(criterion: &Criterion, facts: &std::collections::BTreeMap<String, Fact>) -> Judged {
+/// Judges a ground of the decision.
+pub fn judge(criterion: &Criterion, facts: &BTreeMap<String, Fact>) -> Judged {
     let (ground, condition) = criterion.ground.parts();
+    judged(&criterion.name, ground, condition, facts)
+}
+
+/// Judges what must hold before the incident is closed.
+pub fn judge_closing(closing: &Closing, facts: &BTreeMap<String, Fact>) -> Judged {
+    judged(&closing.name, "close", &closing.condition, facts)
+}
+
+fn judged(name: &str, ground: &str, condition: &Condition, facts: &BTreeMap<String, Fact>) -> Judged {
     let (stands, why) = match condition.holds(facts) {
         Ok(true) => (Stands::Holds, condition.to_string()),
         Ok(false) => (Stands::Fails, condition.to_string()),
         Err(error) => (Stands::Unknown, format!("{condition}: {error}")),
     };
-    Judged { name: criterion.name.clone(), ground, stands, why }
+    Judged { name: name.to_owned(), ground: ground.to_owned(), stands, why }
 }
 
 /// Decides. `age` is how old the incident is, if that is known.
@@ -109,7 +68,7 @@ mod tests {
     use super::*;
 
     fn judged(ground: &'static str, stands: Stands) -> Judged {
-        Judged { name: format!("{ground} {stands:?}"), ground, stands, why: String::new() }
+        Judged { name: format!("{ground} {stands:?}"), ground: ground.to_owned(), stands, why: String::new() }
     }
 
     fn escalation() -> Escalation {

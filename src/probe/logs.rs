@@ -28,6 +28,9 @@ const CLASSES: [(&str, &[&str]); 4] = [
     ("timed_out", &["upstream request timeout", "request has been terminated"]),
 ];
 
+/// So much of the newest entry's text is kept.
+const EXCERPT: usize = 200;
+
 pub(super) async fn look(cloud: &Cloud, target: &Target, filter: &str, window: Duration, clock: &dyn Clock) -> Looked {
     let since = earlier(clock.now(), window);
     match cloud.log(&target.project, filter, since, None, MOST).await {
@@ -82,6 +85,9 @@ fn facts(lines: &[LogLine]) -> BTreeMap<String, Fact> {
         let is_it = |line: &&LogLine| words.iter().any(|words| line.text.contains(words));
         facts.insert(class.to_owned(), count(lines.iter().filter(is_it).count()));
     }
+    let latest = lines.iter().filter(|line| !line.text.is_empty()).max_by_key(|line| line.at);
+    let latest = latest.map(|line| line.text.chars().take(EXCERPT).collect::<String>());
+    facts.insert("latest".to_owned(), Fact::Text(latest.unwrap_or_default()));
     facts
 }
 

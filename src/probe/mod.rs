@@ -281,8 +281,8 @@ fn judge(probe: &Probe, facts: &BTreeMap<String, Fact>) -> Observation {
     Observation { facts: kept.map(|(name, fact)| (name.clone(), fact.to_json())).collect(), ..Observation::of(health) }
 }
 
-/// The parts of a latency: worth a word only if a condition is about them.
-const PARTS: [&str; 5] = ["connect", "dns", "first_byte", "redirects", "tls"];
+/// The parts of a latency, and what a log says: worth a word only if a condition is about them.
+const PARTS: [&str; 6] = ["connect", "dns", "first_byte", "latest", "redirects", "tls"];
 
 /// What was seen that is worth a word to whom this was expected.
 fn in_words(facts: &BTreeMap<String, Fact>, expected: &Condition) -> String {

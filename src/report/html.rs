@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 use super::chart;
-use super::record::{GateRecord, Record, TaskRecord, UNDONE};
+use super::record::{GateRecord, Record, Said, TaskRecord, UNDONE};
 use crate::clock::{between, second, words};
 use crate::inert::inert;
+use crate::run::Stands;
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --ink: light-dark(#1b1f24, #e6e8eb); --soft: light-dark(#5b6570, #9aa4af);
@@ -45,13 +46,16 @@ pub fn html(record: &Record) -> String {
             chart::timeline(record)
         );
     }
+    closure(&mut out, record);
     changes(&mut out, record);
     let _ = writeln!(out, "<h2>Steps</h2>");
     let mut pictures = 0;
     for task in record.tasks.iter().filter(|task| !task.spans.is_empty() || !task.evidence.is_empty()) {
         step(&mut out, task, &mut pictures);
     }
-    people(&mut out, record);
+    said(&mut out, "Whether to go on", &record.decisions.iter().collect::<Vec<_>>());
+    said(&mut out, "What logs said", &record.logs.iter().collect::<Vec<_>>());
+    said(&mut out, "Who", &record.said());
     let _ = writeln!(out, "<h2>As it was told</h2>\n<details><summary>{} lines</summary><pre>", record.story.len());
     for line in &record.story {
         let _ = writeln!(out, "<span class=\"{}\">{}</span>", line.tone, safe(&line.text));
@@ -101,6 +105,33 @@ fn head(out: &mut String, record: &Record) {
     for debt in &record.debts {
         let _ = writeln!(out, "<p class=\"warn\">left behind: {}</p>", safe(debt));
     }
+}
+
+/// What must hold for the end of the incident, ticked off.
+fn closure(out: &mut String, record: &Record) {
+    if record.closure.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "<h2>Before the incident is closed</h2>\n<table>");
+    for judged in &record.closure {
+        let (mark, word) = judged.stands.words();
+        let tone = if judged.stands == Stands::Holds { "good" } else { "warn" };
+        let (name, why) = (safe(&judged.name), safe(&judged.why));
+        let _ = writeln!(out, "<tr><td class=\"{tone}\">{mark} {word}<td>{name}<td class=\"soft\"><code>{why}</code>");
+    }
+    let _ = writeln!(out, "</table>");
+}
+
+/// What was said, and when.
+fn said(out: &mut String, head: &str, all: &[&Said]) {
+    if all.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "<h2>{head}</h2>\n<table>");
+    for said in all {
+        let _ = writeln!(out, "<tr><td class=\"soft\">{}<td>{}", said.at.strftime("%H:%M:%S"), safe(&said.text));
+    }
+    let _ = writeln!(out, "</table>");
 }
 
 fn changes(out: &mut String, record: &Record) {
@@ -175,14 +206,6 @@ fn picture(out: &mut String, gate: &GateRecord, pictures: &mut usize) {
     }
     *pictures += 1;
     let _ = writeln!(out, "{}", chart::gate(gate));
-}
-
-fn people(out: &mut String, record: &Record) {
-    let _ = writeln!(out, "<h2>Who</h2>\n<table>");
-    for said in record.said() {
-        let _ = writeln!(out, "<tr><td>{}<td>{}", said.at.strftime("%H:%M:%S"), safe(&said.text));
-    }
-    let _ = writeln!(out, "</table>");
 }
 
 /// A text as content of a page: inert, and no markup.

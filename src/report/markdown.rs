@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::record::Record;
 use crate::clock::second;
 use crate::plan::prose;
+use crate::run::Stands;
 
 /// The text.
 pub fn markdown(record: &Record) -> String {
@@ -51,6 +52,22 @@ pub fn markdown(record: &Record) -> String {
                 None => "not ended:",
             };
             let _ = writeln!(out, "| {} | {} | {mark} {} |", prose(&task.id), prose(&gate.asked), prose(&gate.verdict));
+        }
+    }
+    if !record.closure.is_empty() {
+        let _ = writeln!(out, "\n### Before the incident is closed\n");
+        for judged in &record.closure {
+            let (_, word) = judged.stands.words();
+            let tick = if judged.stands == Stands::Holds { "x" } else { " " };
+            let _ = writeln!(out, "- [{tick}] {}: {word}", prose(&judged.name));
+        }
+    }
+    for (head, all) in [("Whether to go on", &record.decisions), ("What logs said", &record.logs)] {
+        if !all.is_empty() {
+            let _ = writeln!(out, "\n### {head}\n");
+        }
+        for said in all {
+            let _ = writeln!(out, "- {} {}", said.at.strftime("%H:%M:%S"), prose(&said.text));
         }
     }
     let _ = writeln!(out, "\n### Who\n");

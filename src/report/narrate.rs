@@ -10,8 +10,8 @@ use crate::gate::{Bound, Fault, Health, Verdict};
 use crate::inert::inert;
 use crate::plan;
 use crate::run::{
-    Choice, Ending, Entry, Event, Failure, GateOutcome, OpId, Question, Refusal, Requirement, Reversibility, Standing,
-    TaskId, TaskView, View, Way, covers,
+    Choice, Decision, Ending, Entry, Event, Failure, GateOutcome, OpId, Question, Refusal, Requirement, Reversibility,
+    Standing, Stands, TaskId, TaskView, View, Way, covers,
 };
 
 /// How a line is meant; a colour may say it too, but never alone.
@@ -106,6 +106,30 @@ impl Narrator {
                 let to = to.as_ref().map(|to| format!(" to {}", inert(to))).unwrap_or_default();
                 let text = format!("{} rolling back{to}, asked by {}", clock(entry.at), inert(&operator.to_string()));
                 lines.push(line(Tone::Head, text));
+            }
+            Event::Decided { verdict } => {
+                let tone = match verdict.decision {
+                    Decision::Continue => Tone::Good,
+                    Decision::Undecided => Tone::Warn,
+                    Decision::Escalate => Tone::Bad,
+                };
+                let text = format!("escalation: {}: {}", verdict.decision.words(), inert(&verdict.because));
+                lines.push(self.say(entry, tone, &text));
+                if verdict.decision == Decision::Escalate
+                    && let Some(run) = &view.run
+                {
+                    let text = format!("`rectify case {run}` drafts what to tell Google");
+                    lines.push(self.say(entry, Tone::Plain, &text));
+                }
+            }
+            Event::Closed { criteria } => {
+                lines.push(line(Tone::Head, String::new()));
+                lines.push(line(Tone::Head, "before the incident is closed".to_owned()));
+                lines.extend(criteria.iter().map(|judged| {
+                    let (mark, word) = judged.stands.words();
+                    let tone = if judged.stands == Stands::Holds { Tone::Good } else { Tone::Warn };
+                    line(tone, format!("  {mark} {}: {word}", inert(&judged.name)))
+                }));
             }
             Event::StopAsked { by } => {
                 lines.push(line(Tone::Warn, format!("{} asked to stop by {}", clock(entry.at), inert(by))));

@@ -10,9 +10,10 @@ use serde::Serialize;
 
 use super::narrate::{Line, Narrator, Tone, ending};
 use crate::clock::{between, words};
+use crate::gate::Observation;
 use crate::plan::{self, Plan};
 use crate::run::{
-    Change, Difference, Entry, Event, GateOutcome, Question, Requirement, Standing, TaskId, TaskView, View, Way,
+    Change, Difference, Entry, Event, GateOutcome, Judged, Question, Requirement, Standing, TaskId, TaskView, View, Way,
 };
 
 /// The version of the JSON form.
@@ -23,6 +24,9 @@ pub(super) const UNDONE: &str = "undone";
 
 /// How many samples of a probe a gate's picture shows.
 const SHOWN: usize = 240;
+
+/// How many things that logs said are shown.
+const EXCERPTS: usize = 50;
 
 /// A report.
 #[derive(Clone, Debug, Serialize)]
@@ -55,6 +59,12 @@ pub struct Record {
     pub operators: Vec<Said>,
     /// What was asked and answered.
     pub answers: Vec<Said>,
+    /// Whether to go on, as it was decided while the run went on.
+    pub decisions: Vec<Said>,
+    /// How what must hold for the end of the incident stood when the work was done.
+    pub closure: Vec<Judged>,
+    /// What logs said, a line for each thing that they said.
+    pub logs: Vec<Said>,
     /// The phases, in order.
     pub phases: Vec<Phase>,
     /// The tasks, in order.
@@ -188,11 +198,18 @@ pub fn record(plan: &Plan, entries: &[Entry], digests: BTreeMap<String, String>,
     let places = work.tasks.iter().enumerate().map(|(place, task)| (task.id.clone(), place));
     let mut all = Fold { tasks: tasks.collect(), places: places.collect(), open: BTreeMap::new() };
     let (mut operators, mut answers, mut story) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut decisions, mut closure, mut logs) = (Vec::new(), Vec::new(), Vec::new());
+    excerpts(&mut logs, plan.observed_at.unwrap_or_default(), &plan.baseline);
     for entry in entries {
         view.apply(entry);
         story.extend(narrator.entry(&view, entry).into_iter().map(told));
         let at = entry.at;
+        excerpts(&mut logs, at, samples(&entry.event));
         match &entry.event {
+            Event::Decided { verdict } => {
+                decisions.push(Said { at, text: format!("{}: {}", verdict.decision.words(), verdict.because) });
+            }
+            Event::Closed { criteria } => closure.clone_from(criteria),
             Event::Started { operator, rectify, .. } => {
                 operators.push(Said { at, text: format!("begun by {operator}, with rectify {rectify}") });
             }
@@ -241,10 +258,37 @@ pub fn record(plan: &Plan, entries: &[Entry], digests: BTreeMap<String, String>,
             .iter()
             .map(|phase| Phase { name: phase.name.clone(), title: phase.title.clone() })
             .collect(),
+        decisions,
+        closure,
+        logs,
         debts: all.debts(plan),
         tasks: all.tasks,
         story,
         digests,
+    }
+}
+
+/// What logs said in these samples: each thing once, when it was first seen.
+fn excerpts<'s>(logs: &mut Vec<Said>, at: Timestamp, samples: impl IntoIterator<Item = (&'s String, &'s Observation)>) {
+    for (probe, sample) in samples {
+        let Some(latest) = sample.facts.get("latest").and_then(|latest| latest.as_str()) else { continue };
+        let text = format!("{probe}: {latest}");
+        if !latest.is_empty() && logs.len() < EXCERPTS && !logs.iter().any(|said| said.text == text) {
+            logs.push(Said { at, text });
+        }
+    }
+}
+
+/// The samples that an event brings.
+fn samples(event: &Event) -> Vec<(&String, &Observation)> {
+    match event {
+        Event::Observed { probe, observation, .. } | Event::Watched { probe, observation } => {
+            vec![(probe, observation)]
+        }
+        Event::Required { found: Requirement::Met { evidence } | Requirement::Unmet { evidence, .. }, .. } => {
+            evidence.iter().collect()
+        }
+        _ => Vec::new(),
     }
 }
 

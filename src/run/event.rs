@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::id::{OpId, ResourceId, RunId, TaskId};
 use super::task::OnFailure;
+use super::verdict::{Judged, Verdict};
 use crate::gate::{Fault, Observation, Proof};
 
 /// An event and when it happened, in the run's time.
@@ -126,6 +127,16 @@ pub enum Event {
         /// What somebody else has changed meanwhile: what it is now.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         moved: BTreeMap<ResourceId, Value>,
+    },
+    /// Whether to go on was asked of the runbook's criteria. It decides nothing by itself: it is for people.
+    Decided {
+        /// The decision, with its grounds.
+        verdict: Verdict,
+    },
+    /// The work is done, and this is how what must hold for the end of the incident stands.
+    Closed {
+        /// Each criterion, in the order of the runbook.
+        criteria: Vec<Judged>,
     },
     /// The task has nothing to change: the resource already is as wanted, or the task only proves health.
     Unchanged {

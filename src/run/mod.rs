@@ -10,6 +10,7 @@ mod digest;
 mod event;
 mod id;
 mod task;
+mod verdict;
 mod view;
 
 pub use change::{Change, Reversibility, covers};
@@ -20,4 +21,5 @@ pub use event::{
 };
 pub use id::{OpId, ResourceId, RunId, TaskId, Way};
 pub use task::{Aside, Evidence, Guard, OnFailure, Scope, Task, Trip, Work};
+pub use verdict::{Decision, Judged, Stands, Verdict};
 pub use view::{Standing, TaskView, View};

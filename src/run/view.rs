@@ -155,7 +155,12 @@ impl View {
             }
             Event::Waited { task } | Event::Notified { task, .. } => self.stand(task, Standing::Applied),
             Event::Required { task, found: Requirement::Unmet { .. } } => self.stand(task, Standing::Failed),
-            Event::Required { .. } | Event::Watched { .. } | Event::Compared { .. } | Event::Polled { .. } => {}
+            Event::Required { .. }
+            | Event::Watched { .. }
+            | Event::Compared { .. }
+            | Event::Polled { .. }
+            | Event::Decided { .. }
+            | Event::Closed { .. } => {}
             Event::Intended { op } => self.writing(op, None),
             Event::Begun { op, operation } => self.writing(op, Some(operation.clone())),
             Event::Settled { op, seen } => self.settled(op, seen),

@@ -68,6 +68,9 @@ impl Desk {
         let (before, rest) = text.split_once("[symptom]").unwrap();
         let (_, after) = rest.split_once("[limits]").unwrap();
         let text = format!("{before}[limits]{after}");
+        let (before, rest) = text.split_once("[[closure.criterion]]").unwrap();
+        let (_, after) = rest.split_once("# ── phase 1").unwrap();
+        let text = format!("{before}# ── phase 1{after}");
         // What only later phases use would be told as unused; that is a warning and does no harm.
         self.write("runbook.toml", &text)
     }

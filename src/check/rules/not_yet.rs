@@ -3,7 +3,7 @@
 
 use super::{Rule, Subject, argument};
 use crate::check::diagnostic::Diagnostic;
-use crate::runbook::{Mode, Part, Path};
+use crate::runbook::{Mode, Path};
 
 pub(super) const RULE: Rule = Rule {
     code: "not-yet",
@@ -22,10 +22,6 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
         let diagnostic = Diagnostic::error(RULE.code, subject.key_place(path), message);
         found.push(diagnostic.help("take it out; it would not be carried out"));
     };
-    let root = Path::root();
-    if !matches!(draft.closure, Part::Absent) {
-        later(&root.key("closure"), "`[closure]`");
-    }
     // A split may name a revision that does not exist yet: the planner knows what it will be called.
     let splits: Vec<Path> = draft.steps().map(|(step, _)| argument(&step, "to")).collect();
     for path in draft.known_later().filter(|path| !splits.iter().any(|split| path.is_within(split))) {

@@ -1,0 +1,75 @@
+//! What is judged beside the work: whether to go on or to call for help, and whether the incident is over.
+
+use serde::{Deserialize, Serialize};
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// Go on.
+    Continue,
+    /// It cannot be told yet.
+    Undecided,
+    /// Call Google.
+    Escalate,
+}
+
+impl Decision {
+    /// The same in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Decision::Continue => "go on",
+            Decision::Undecided => "undecided",
+            Decision::Escalate => "escalate",
+        }
+    }
+}
+
+/// How a criterion stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stands {
+    /// Its condition holds.
+    Holds,
+    /// It does not.
+    Fails,
+    /// It cannot be told.
+    Unknown,
+}
+
+impl Stands {
+    /// A mark, and the same in words.
+    pub fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Stands::Holds => ("✓", "holds"),
+            Stands::Fails => ("✗", "does not hold"),
+            Stands::Unknown => ("?", "cannot be told"),
+        }
+    }
+}
+
+/// A criterion, judged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judged {
+    /// What it is about.
+    pub name: String,
+    /// What it speaks for: `continue`, `escalate_now`, or `close`.
+    pub ground: String,
+    /// How it stands.
+    pub stands: Stands,
+    /// The condition, or why it cannot be told.
+    pub why: String,
+}
+
+/// The decision, with everything that it rests on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Version of this form: 1.
+    pub format: u32,
+    /// What is to be done.
+    pub decision: Decision,
+    /// In one sentence, why.
+    pub because: String,
+    /// Each criterion, in the order of the runbook.
+    pub criteria: Vec<Judged>,
+}
