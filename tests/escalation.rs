@@ -1,6 +1,6 @@
 //! One exit code for a script: go on (0), it cannot be told yet (4), call Google (5).
 
-use crate::support::{Desk, FLAGSHIP, SCENARIO};
+use crate::support::{Desk, FLAGSHIP, SCENARIO, Served};
 
 const SIM: [&str; 4] = ["--sim", SCENARIO, "--speed", "max"];
 
@@ -128,4 +128,64 @@ fn the_end_of_the_incident_is_judged_and_ticked_off() {
     let text = text.says("- [x] log in, ask, and get the five events in order: holds");
     text.says("- [ ] the connector has room: does not hold").says("### What logs said");
     desk.rectify(&["report", "--format", "html"]).code(0).says("<h2>Before the incident is closed</h2>");
+}
+
+/// A run that failed, on a cloud that can be asked about it afterwards.
+fn failed_run(desk: &Desk, cloud: &Served) {
+    let expected = "expect = 'status == 200 && latency < duration(\"2s\")'\n\n[probes.backend]";
+    let runbook = desk.flagship(&[(expected, "expect = 'status == 418'\n\n[probes.backend]")]);
+    desk.rectify(&["run", &runbook, "--sim", &cloud.url, "--yes", "--acknowledge", "scale-connector"]).code(1);
+}
+
+fn cases(cloud: &Served) -> Vec<serde_json::Value> {
+    let found = cloud.get("/v2/projects/netra-staging/cases:search");
+    found["cases"].as_array().cloned().unwrap_or_default()
+}
+
+#[test]
+fn a_case_is_opened_once_on_an_explicit_yes() {
+    let desk = Desk::new();
+    let cloud = Served::start(&desk, SCENARIO, "max");
+    failed_run(&desk, &cloud);
+    desk.rectify(&["case"]).code(0).says("VPC connector exhaustion");
+    assert!(cases(&cloud).is_empty(), "a draft is no case");
+    desk.rectify(&["case", "--send"]).code(0).says("opened projects/netra-staging/cases/");
+    desk.rectify(&["case", "--send"])
+        .code(0)
+        .says("there is a case of this run already: projects/netra-staging/cases/");
+    let opened = cases(&cloud);
+    assert_eq!(opened.len(), 1, "{opened:?}");
+    assert!(opened[0]["displayName"].as_str().unwrap().contains("[rectify-run-"), "{opened:?}");
+    assert!(opened[0]["description"].as_str().unwrap().contains("What was done, in UTC:"), "{opened:?}");
+    assert_eq!(opened[0]["priority"], "P2");
+}
+
+/// An answer that was lost is looked for: the case is not opened twice.
+#[test]
+fn a_case_whose_answer_was_lost_is_found_again() {
+    let desk = Desk::new();
+    let cloud = Served::start(&desk, SCENARIO, "max");
+    failed_run(&desk, &cloud);
+    let lost =
+        serde_json::json!({ "match": { "method": "POST", "path": "*/cases" }, "fault": { "reset": true }, "times": 1 });
+    cloud.call(reqwest::Method::POST, "/_sim/faults", Some(lost));
+    desk.rectify(&["case", "--send"]).code(0).says("opened projects/netra-staging/cases/");
+    assert_eq!(cases(&cloud).len(), 1);
+}
+
+#[test]
+fn a_case_that_cannot_be_opened_is_left_as_a_draft() {
+    let desk = Desk::new();
+    let scenario = std::fs::read_to_string(SCENARIO).unwrap() + "\n[support]\ntier = \"none\"\n";
+    let cloud = Served::start(&desk, &desk.write("no-tier.sim.toml", &scenario), "max");
+    failed_run(&desk, &cloud);
+    let done = desk.rectify(&["case", "--send"]).code(1).complains("no support service").complains("case.txt");
+    assert!(done.stdout.contains("What was done, in UTC:"));
+    assert!(desk.run_directory().join("case.txt").exists());
+    // Edited first, by the editor that the environment names.
+    let edited = desk.rectify_knowing(("EDITOR", "sed -i s/VPC/OUR/"), &["case", "--edit"]).code(0);
+    edited.says("OUR connector exhaustion");
+    desk.rectify_knowing(("EDITOR", "/nowhere"), &["case", "--edit"])
+        .code(2)
+        .complains("the editor /nowhere cannot be used");
 }

@@ -1,4 +1,4 @@
-//! `rectify case`: what to tell Google, drafted from a run.
+//! `rectify case`: what to tell Google, drafted from a run, and told on an explicit yes.
 
 use std::path::PathBuf;
 
@@ -6,13 +6,19 @@ use clap::{Args, ValueEnum};
 
 use super::Which;
 use super::check::runbook;
+use super::cloud::Connection;
 use super::console::Console;
 use super::exit::{Exit, Trouble};
 use super::session::{Kept, RUNBOOK};
+use crate::inert::inert;
 use crate::journal::State;
-use crate::report::draft;
+use crate::report::{Case, draft};
+use crate::resource::{Letter, SupportDesk, WriteError};
 use crate::runbook::Mode;
 use crate::runbook::model::Priority;
+
+/// Where the draft lies in the run's directory.
+const DRAFT: &str = "case.txt";
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -26,6 +32,18 @@ pub(super) struct Arguments {
     /// Write it to this file
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+
+    /// Edit the text in $EDITOR first
+    #[arg(long)]
+    edit: bool,
+
+    /// Open the case at Google, unless there is one of this run
+    #[arg(long, conflicts_with = "out")]
+    send: bool,
+
+    /// What the case is about, in the words of Google's classifications
+    #[arg(long, value_name = "WORDS", default_value = "Cloud Run")]
+    classification: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -36,7 +54,7 @@ enum Format {
     Json,
 }
 
-pub(super) fn case(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
+pub(super) async fn case(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
     let kept = Kept::find(state, arguments.which.run.as_deref())?;
     let failed = |error: &dyn std::error::Error| Trouble::from_error(Exit::Failed, error);
     let (read, damage) = kept.directory.salvage().map_err(|error| failed(&error))?;
@@ -51,10 +69,98 @@ pub(super) fn case(arguments: &Arguments, state: &State, console: Console) -> Re
     let priority = wanted.as_ref().map_or(Priority::default(), |wanted| wanted.priority);
     let case = draft(&kept.plan, &read.entries, &kept.directory.id(), &title, priority.name());
     let said = wanted.and_then(|wanted| wanted.description).map(|said| format!("{said}\n\n")).unwrap_or_default();
-    let text = match arguments.format {
-        Format::Text => said + &case.text(),
-        Format::Json => serde_json::to_string_pretty(&case).map_err(|error| failed(&error))? + "\n",
-    };
+    if arguments.format == Format::Json {
+        let json = serde_json::to_string_pretty(&case).map_err(|error| failed(&error))? + "\n";
+        console.deliver(&json, arguments.out.as_deref(), "the draft")?;
+        return if arguments.send {
+            send(arguments, &kept, &case, said + &case.text(), console).await
+        } else {
+            Ok(Exit::Done)
+        };
+    }
+    let mut text = said + &case.text();
+    if arguments.edit {
+        kept.directory.replace(DRAFT, text.as_bytes()).map_err(|error| failed(&error))?;
+        text = edited(&kept.directory.file(DRAFT))?;
+    }
     console.deliver(&text, arguments.out.as_deref(), "the draft")?;
+    let asked = || console.confirm("Open this case at Google?").map_err(|why| Trouble::new(Exit::Failed, why));
+    let wanted = arguments.send || arguments.out.is_none() && console.interactive && asked()? == Some(true);
+    if wanted { send(arguments, &kept, &case, text, console).await } else { Ok(Exit::Done) }
+}
+
+/// Lets a person change the draft. The editor is the one that their environment names; nothing of the run is in the command.
+#[expect(clippy::disallowed_methods, reason = "the environment is where a person's editor is named")]
+#[expect(
+    clippy::disallowed_types,
+    reason = "the editor's words come from the environment, and the draft's path from us"
+)]
+fn edited(draft: &std::path::Path) -> Result<String, Trouble> {
+    let named = std::env::var("VISUAL").or_else(|_| std::env::var("EDITOR")).unwrap_or_else(|_| "vi".to_owned());
+    let words = shlex::split(&named).filter(|words| !words.is_empty());
+    let unusable = |why: &dyn std::fmt::Display| {
+        Trouble::new(Exit::Usage, format!("the editor {} cannot be used: {why}", inert(&named)))
+            .help("set EDITOR to a program; the draft lies beside the run's journal")
+    };
+    let words = words.ok_or_else(|| unusable(&"its quotes do not match"))?;
+    let (program, arguments) = words.split_first().ok_or_else(|| unusable(&"it is empty"))?;
+    let status =
+        std::process::Command::new(program).args(arguments).arg(draft).status().map_err(|error| unusable(&error))?;
+    if !status.success() {
+        return Err(unusable(&status));
+    }
+    std::fs::read_to_string(draft).map_err(|error| unusable(&error))
+}
+
+/// Opens the case, unless there is one of this run. The draft stays beside the journal, whatever becomes of it.
+async fn send(
+    arguments: &Arguments,
+    kept: &Kept,
+    case: &Case,
+    description: String,
+    console: Console,
+) -> Result<Exit, Trouble> {
+    let failed = |error: &dyn std::error::Error| Trouble::from_error(Exit::Failed, error);
+    kept.directory.replace(DRAFT, description.as_bytes()).map_err(|error| failed(&error))?;
+    let draft = kept.directory.file(DRAFT);
+    let left = |trouble: Trouble| {
+        trouble.help(format!("the draft is in {}; it can be pasted into a case by hand", draft.display()))
+    };
+    let (_held, read) = kept.reopen()?;
+    let newest = read.entries.last().map(|entry| entry.at).unwrap_or_default();
+    let connection = Connection::reopen(&kept.directory, newest).await?;
+    let desk = connection.support_desk().await?;
+    let project = &kept.plan.project;
+    let found = desk.find(project, &case.marker).await;
+    let opened = match found.map_err(|error| left(failed(&error)))? {
+        Some(name) => {
+            console.out(&format!("there is a case of this run already: {}\n", inert(&name)));
+            connection.close().await?;
+            return Ok(Exit::Done);
+        }
+        None => {
+            let letter = Letter {
+                display_name: format!("{} [{}]", case.display_name, case.marker),
+                description,
+                priority: case.priority.clone(),
+                classification: arguments.classification.clone(),
+            };
+            open(&desk, project, &letter, &case.marker).await
+        }
+    };
+    connection.close().await?;
+    let name = opened.map_err(|error| left(failed(&error)))?;
+    console.out(&format!("opened {}\n", inert(&name)));
     Ok(Exit::Done)
+}
+
+/// Opens a case. If the answer is lost, whether it is open is looked for, and not tried again.
+async fn open(desk: &SupportDesk, project: &str, letter: &Letter, marker: &str) -> Result<String, WriteError> {
+    match desk.open(project, letter).await {
+        Err(error @ WriteError::InDoubt { .. }) => match desk.find(project, marker).await {
+            Ok(Some(name)) => Ok(name),
+            Ok(None) | Err(_) => Err(error),
+        },
+        other => other,
+    }
 }

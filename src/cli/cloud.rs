@@ -18,7 +18,7 @@ use crate::action::{ByHand, Programs};
 use crate::clock::{Clock, SystemClock};
 use crate::journal::Directory;
 use crate::probe::{Probes, Route};
-use crate::resource::{BuildError, Cloud, Endpoint, Kinds, Writer};
+use crate::resource::{BuildError, Cloud, Endpoint, Kinds, SupportDesk, Writer};
 use crate::runbook::Mode;
 use crate::runbook::model::Runbook;
 use crate::sim;
@@ -318,6 +318,11 @@ impl Connection {
     /// What it takes to change something. Only who carries out a run asks for it.
     pub(super) async fn writer(&self) -> Result<Writer, Trouble> {
         Writer::at(&self.endpoint).await.map_err(|error| no_client(&error))
+    }
+
+    /// The way to Google's support. Only who sends a case asks for it.
+    pub(super) async fn support_desk(&self) -> Result<SupportDesk, Trouble> {
+        SupportDesk::at(&self.endpoint).await.map_err(|error| no_client(&error))
     }
 
     /// The probes of a runbook, ready to look.

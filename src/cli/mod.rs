@@ -161,7 +161,7 @@ fn dispatch(cli: Cli, console: Console) -> Result<Exit, Trouble> {
         Command::Verify(arguments) => verify::verify(&arguments, &state()?, console),
         Command::Probe(arguments) => alone(probe::probe(&arguments, console)),
         Command::Escalation(arguments) => alone(escalation::escalation(&arguments, &state()?, console)),
-        Command::Case(arguments) => case::case(&arguments, &state()?, console),
+        Command::Case(arguments) => alone(case::case(&arguments, &state()?, console)),
         Command::Export(arguments) => export::export(&arguments, &state()?, console),
         Command::Debts(arguments) => alone(debts::debts(&arguments, &state()?, console)),
         Command::Unlock(arguments) => unlock::unlock(&arguments, &state()?, console),

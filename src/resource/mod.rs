@@ -18,6 +18,7 @@ pub mod scaling;
 pub mod service;
 mod service_health;
 pub mod sql;
+mod support;
 pub mod traffic;
 mod writer;
 
@@ -32,6 +33,7 @@ use serde_json::Value;
 pub use self::cloud::{Cloud, Endpoint, LogLine, Principal};
 pub use self::error::{BuildError, ReadError, WriteError};
 pub use self::permission::{Permission, has_of, needed, product};
+pub use self::support::{Letter, SupportDesk};
 pub use self::writer::Writer;
 use crate::run::{Change, ResourceId, Reversibility, covers};
 
