@@ -326,3 +326,20 @@ fn answers_that_make_no_sense_are_no_facts() {
     let done = desk.rectify(&["plan", FLAGSHIP, "--sim", &url]).code(1);
     done.says("min_instances  unknown → 3").says("makes no sense").says("not a whole plan: 4 steps cannot be planned");
 }
+
+/// A token that has run out, a project that is another's: each resource says so, with what to do, and nothing is guessed.
+#[test]
+fn a_token_that_has_run_out_and_a_wrong_project_are_told() {
+    let desk = Desk::new();
+    let cloud = Served::start(&desk, SCENARIO, "max");
+    let expired = serde_json::json!({ "match": { "host": "127.0.0.1", "path": "/v*" }, "fault": { "status": 401 } });
+    cloud.call(reqwest::Method::POST, "/_sim/faults", Some(expired));
+    let done = desk.rectify(&["plan", FLAGSHIP, "--sim", &cloud.url]).code(1);
+    let done =
+        done.says("log in again with `gcloud auth application-default login`").says("min_instances  unknown → 3");
+    done.says("not a whole plan: 4 steps cannot be planned; of the others, none changes anything");
+    cloud.call(reqwest::Method::DELETE, "/_sim/faults", None);
+    let runbook = desk.flagship(&[("\"netra-staging\"", "\"another-project\"")]);
+    let done = desk.rectify(&["plan", &runbook, "--sim", &cloud.url]).code(1);
+    done.says("Permission denied on resource project another-project").says("not a whole plan: 4 steps");
+}

@@ -119,8 +119,13 @@ impl ReadError {
                 | Code::DeadlineExceeded
                 | Code::Aborted,
             ) => ReadError::Unavailable { resource, why },
+            // A token runs out, and an administrator ends a session; both look like this.
+            Some(Code::Unauthenticated) => {
+                let why = format!("{why}; log in again with `gcloud auth application-default login`");
+                ReadError::Refused { resource, why, denied: true }
+            }
             Some(code) => {
-                let denied = matches!(code, Code::PermissionDenied | Code::Unauthenticated);
+                let denied = code == Code::PermissionDenied;
                 ReadError::Refused { resource, why, denied }
             }
             None if error.is_binding() => ReadError::Refused { resource, why, denied: false },

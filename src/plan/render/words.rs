@@ -100,6 +100,8 @@ pub(super) fn proof(rule: &Rule) -> String {
 pub(super) fn summary(plan: &Plan) -> String {
     let (changes, one_way) = (plan.changes(), plan.one_way());
     let changes = match (changes, one_way) {
+        // Of what could not be planned nobody knows how it is.
+        (0, _) if !plan.problems.is_empty() => "none changes anything".to_owned(),
         (0, _) => "nothing to change: the cloud already is as this runbook wants it".to_owned(),
         (1, 0) => "1 change, which can be undone".to_owned(),
         (1, _) => "1 change, which cannot be undone".to_owned(),
