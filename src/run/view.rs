@@ -27,6 +27,8 @@ pub struct View {
     pub now: Timestamp,
     /// Every task of the plan, in order.
     pub tasks: Vec<TaskView>,
+    /// Where each task stands among them.
+    places: BTreeMap<TaskId, usize>,
     /// How long each phase may take, by name.
     pub budgets: BTreeMap<String, Duration>,
     /// How the run ended, if it has and nobody took it up again.
@@ -121,6 +123,7 @@ impl View {
             started: None,
             now: Timestamp::UNIX_EPOCH,
             tasks: tasks.collect(),
+            places: work.tasks.iter().enumerate().map(|(place, task)| (task.id.clone(), place)).collect(),
             budgets: work.budgets.clone(),
             ending: None,
             stopped_by: None,
@@ -129,7 +132,7 @@ impl View {
 
     /// The task of this id.
     pub fn task(&self, id: &TaskId) -> Option<&TaskView> {
-        self.tasks.iter().find(|view| view.task.id == *id)
+        self.tasks.get(*self.places.get(id)?)
     }
 
     /// Takes one more entry.
@@ -199,7 +202,7 @@ impl View {
     }
 
     fn find(&mut self, id: &TaskId) -> Option<&mut TaskView> {
-        self.tasks.iter_mut().find(|view| view.task.id == *id)
+        self.tasks.get_mut(*self.places.get(id)?)
     }
 
     fn stand(&mut self, id: &TaskId, standing: Standing) {
@@ -221,7 +224,7 @@ impl View {
             Way::Undo => Standing::Undone,
         };
         self.stand(&op.task, standing);
-        let Some(place) = self.tasks.iter().position(|view| view.task.id == op.task) else { return };
+        let Some(place) = self.places.get(&op.task).copied() else { return };
         if let Some(view) = self.tasks.get_mut(place) {
             view.seen = Some(seen.clone());
         }
@@ -236,7 +239,8 @@ impl View {
         if way == Way::Undo || !covers(seen, &change.to) {
             return;
         }
-        for view in self.tasks.iter_mut().filter(|view| view.task.back_for.as_ref() == Some(&id)) {
+        let near = self.tasks.iter_mut().skip(place.saturating_sub(1)).take(3);
+        for view in near.filter(|view| view.task.back_for.as_ref() == Some(&id)) {
             view.standing = Standing::Done { proof: None };
             view.since = Some(self.now);
         }
