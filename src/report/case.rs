@@ -56,6 +56,9 @@ pub struct Happened {
 pub fn draft(plan: &Plan, entries: &[Entry], run: &str, display_name: &str, priority: &str) -> Case {
     let mut last: BTreeMap<String, (Timestamp, &Observation)> = BTreeMap::new();
     let (mut timeline, mut operations) = (Vec::new(), Vec::new());
+    let work = plan.work();
+    let resources_of: BTreeMap<&TaskId, String> =
+        work.tasks.iter().filter_map(|task| Some((&task.id, resource(task.change.as_ref()?)))).collect();
     for entry in entries {
         match &entry.event {
             Event::Observed { probe, observation, .. } | Event::Watched { probe, observation } => {
@@ -64,7 +67,7 @@ pub fn draft(plan: &Plan, entries: &[Entry], run: &str, display_name: &str, prio
             Event::Begun { operation, .. } if !operations.contains(operation) => operations.push(operation.clone()),
             _ => {}
         }
-        timeline.extend(happened(plan, &entry.event).map(|what| Happened { at: entry.at, what }));
+        timeline.extend(happened(&resources_of, &entry.event).map(|what| Happened { at: entry.at, what }));
     }
     let changes = plan.tasks.iter().filter_map(|task| task.change.as_ref());
     let mut resources: Vec<String> = changes.map(resource).collect();
@@ -90,13 +93,10 @@ pub fn draft(plan: &Plan, entries: &[Entry], run: &str, display_name: &str, prio
     }
 }
 
-fn happened(plan: &Plan, event: &Event) -> Option<String> {
+fn happened(resources: &BTreeMap<&TaskId, String>, event: &Event) -> Option<String> {
     let what = |op: &OpId| {
-        let tasks = plan.work().tasks;
-        let task = tasks.iter().find(|task| task.id == op.task);
-        let resource = task.and_then(|task| task.change.as_ref()).map(resource);
         let way = if op.way == Way::Undo { "undo of " } else { "" };
-        format!("{way}{} ({})", op.task, resource.unwrap_or_default())
+        format!("{way}{} ({})", op.task, resources.get(&op.task).map(String::as_str).unwrap_or_default())
     };
     let gate = |task: &TaskId| format!("gate of {task}");
     Some(match event {
