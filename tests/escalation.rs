@@ -1,6 +1,6 @@
 //! One exit code for a script: go on (0), it cannot be told yet (4), call Google (5).
 
-use crate::support::{Desk, FLAGSHIP, SCENARIO, Served};
+use crate::support::{AUTH_NEVER_WELL, Desk, FLAGSHIP, SCENARIO, Served};
 
 const SIM: [&str; 4] = ["--sim", SCENARIO, "--speed", "max"];
 
@@ -89,10 +89,7 @@ fn a_support_case_is_drafted_from_a_run_that_failed() {
 #[test]
 fn a_run_says_whether_to_call_google_and_why() {
     let desk = Desk::new();
-    let runbook = desk.flagship(&[(
-        "http   = \"https://auth.staging.netrasystems.ai/health\"\nexpect = 'status == 200 && latency < duration(\"2s\")'",
-        "http   = \"https://auth.staging.netrasystems.ai/health\"\nexpect = 'status == 418'",
-    )]);
+    let runbook = desk.flagship(&[AUTH_NEVER_WELL]);
     let flags = ["--sim", SCENARIO, "--speed", "max", "--yes", "--acknowledge", "scale-connector"];
     let done = desk.rectify(&[&["run", &runbook], &flags[..]].concat()).code(1);
     let (before, _) = done.stdout.split_once("deploy-auth failed").unwrap();
@@ -104,13 +101,7 @@ fn a_run_says_whether_to_call_google_and_why() {
 
     // Older than `after`, what does not hold escalates.
     let desk = Desk::new();
-    let runbook = desk.flagship(&[
-        (
-            "http   = \"https://auth.staging.netrasystems.ai/health\"\nexpect = 'status == 200 && latency < duration(\"2s\")'",
-            "http   = \"https://auth.staging.netrasystems.ai/health\"\nexpect = 'status == 418'",
-        ),
-        ("after = \"2h\" ", "after = \"10m\" "),
-    ]);
+    let runbook = desk.flagship(&[AUTH_NEVER_WELL, ("after = \"2h\" ", "after = \"10m\" ")]);
     let done = desk.rectify(&[&["run", &runbook], &flags[..]].concat()).code(1);
     done.says("escalation: escalate: the incident is older than 10m").says("drafts what to tell Google");
 }
@@ -132,8 +123,7 @@ fn the_end_of_the_incident_is_judged_and_ticked_off() {
 
 /// A run that failed, on a cloud that can be asked about it afterwards.
 fn failed_run(desk: &Desk, cloud: &Served) {
-    let expected = "expect = 'status == 200 && latency < duration(\"2s\")'\n\n[probes.backend]";
-    let runbook = desk.flagship(&[(expected, "expect = 'status == 418'\n\n[probes.backend]")]);
+    let runbook = desk.flagship(&[AUTH_NEVER_WELL]);
     desk.rectify(&["run", &runbook, "--sim", &cloud.url, "--yes", "--acknowledge", "scale-connector"]).code(1);
 }
 

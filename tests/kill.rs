@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use crate::support::gcloud::say;
-use crate::support::{Desk, Done, Process, SCENARIO, Served};
+use crate::support::{Desk, Done, Process, Served, sound_past};
 
 const STEPS: &str = r#"[runbook]
 name = "killed"
@@ -193,9 +193,7 @@ struct Scene {
 impl Scene {
     fn set(dies: Dies) -> Scene {
         let desk = Desk::new();
-        let scenario = std::fs::read_to_string(SCENARIO).unwrap();
-        // The auth image that is replaced does start here: so there is something to go back to.
-        let scenario = scenario.replace("    \"us-central1-docker.pkg.dev/netra-staging/apps/auth@sha256:1170000000000000000000000000000000000000000000000000000000000117\",\n", "");
+        let scenario = sound_past();
         let slow = ["update_takes", "deploy_takes", "traffic_takes", "start_up"];
         let quick = scenario.lines().map(|line| match slow.iter().find(|figure| line.starts_with(*figure)) {
             Some(figure) => format!("{figure} = \"2s\"\n"),

@@ -2,16 +2,12 @@
 
 use serde_json::Value;
 
-use crate::support::{Desk, FLAGSHIP, SCENARIO, Served};
+use crate::support::{self, AUTH_NEVER_WELL, BACKEND_NEVER_WELL, Desk, FLAGSHIP, SCENARIO, Served};
 
 const FLAGS: [&str; 5] = ["--speed", "max", "--yes", "--acknowledge", "scale-connector"];
 
-/// The incident, but with an old auth image that does start: so there is something well to go back to.
 fn sound_past(desk: &Desk) -> String {
-    let scenario = std::fs::read_to_string(SCENARIO).unwrap();
-    let crashing = "    \"us-central1-docker.pkg.dev/netra-staging/apps/auth@sha256:1170000000000000000000000000000000000000000000000000000000000117\",\n";
-    assert!(scenario.contains(crashing));
-    desk.write("sound.sim.toml", &scenario.replace(crashing, ""))
+    desk.write("sound.sim.toml", &support::sound_past())
 }
 
 fn traffic(cloud: &Value, service: &str) -> Value {
@@ -37,13 +33,7 @@ fn before() -> Value {
 fn a_gate_that_never_passes_rolls_back_all_but_the_one_way_growth() {
     let desk = Desk::new();
     // The backend's page never answers 418, so its first share of traffic is never proven.
-    let runbook = desk.flagship(&[
-        ("on_failure  = \"ask\"", "on_failure  = \"rollback\""),
-        (
-            "http   = \"https://api.staging.netrasystems.ai/health\"\nexpect = 'status == 200 && latency < duration(\"2s\")'",
-            "http   = \"https://api.staging.netrasystems.ai/health\"\nexpect = 'status == 418'",
-        ),
-    ]);
+    let runbook = desk.flagship(&[("on_failure  = \"ask\"", "on_failure  = \"rollback\""), BACKEND_NEVER_WELL]);
     let done = desk.rectify(&[&["run", &runbook, "--sim", &sound_past(&desk)], &FLAGS[..]].concat()).code(1);
     let done = done.says("✗ failed and rolled back").says("kept, because it cannot be undone: scale-connector");
     done.says("undo one-revision");
@@ -76,10 +66,7 @@ fn a_finished_run_can_be_rolled_back_later() {
 #[test]
 fn with_nobody_to_ask_a_failure_stops_and_can_be_rolled_back() {
     let desk = Desk::new();
-    let runbook = desk.flagship(&[(
-        "expect = 'status == 200 && latency < duration(\"2s\")'\n\n[probes.backend]",
-        "expect = 'status == 418'\n\n[probes.backend]",
-    )]);
+    let runbook = desk.flagship(&[AUTH_NEVER_WELL]);
     let done = desk.rectify(&[&["run", &runbook, "--sim", &sound_past(&desk)], &FLAGS[..]].concat()).code(1);
     done.says("stop here, says on_failure = \"ask\", with nobody to ask")
         .says("applied and still in force: scale-connector, one-revision, deploy-auth");
@@ -106,13 +93,7 @@ fn an_undo_that_does_not_serve_is_stuck_and_stays_so_until_somebody_acts() {
 #[test]
 fn going_on_after_a_failed_share_leaves_the_rest_of_its_step_out() {
     let desk = Desk::new();
-    let runbook = desk.flagship(&[
-        ("on_failure  = \"ask\"", "on_failure  = \"continue\""),
-        (
-            "http   = \"https://api.staging.netrasystems.ai/health\"\nexpect = 'status == 200 && latency < duration(\"2s\")'",
-            "http   = \"https://api.staging.netrasystems.ai/health\"\nexpect = 'status == 418'",
-        ),
-    ]);
+    let runbook = desk.flagship(&[("on_failure  = \"ask\"", "on_failure  = \"continue\""), BACKEND_NEVER_WELL]);
     let done = desk.rectify(&[&["run", &runbook, "--sim", SCENARIO], &FLAGS[..]].concat()).code(1);
     let done = done.says("deploy-backend/candidate failed");
     let (_, told) = done.stdout.split_once("\nrun ").unwrap();
@@ -140,11 +121,7 @@ fn a_deploy_that_failed_is_not_taken_for_done_when_run_again() {
 fn undoing_a_deploy_gives_the_traffic_back_first() {
     let desk = Desk::new();
     let cloud = Served::start(&desk, &sound_past(&desk), "max");
-    let expected = "expect = 'status == 200 && latency < duration(\"2s\")'\n\n[probes.backend]";
-    let runbook = desk.flagship(&[
-        ("on_failure  = \"ask\"", "on_failure  = \"rollback\""),
-        (expected, "expect = 'status == 418'\n\n[probes.backend]"),
-    ]);
+    let runbook = desk.flagship(&[("on_failure  = \"ask\"", "on_failure  = \"rollback\""), AUTH_NEVER_WELL]);
     let flags = ["--sim", cloud.url.as_str(), "--yes", "--acknowledge", "scale-connector"];
     let done = desk.rectify(&[&["run", &runbook], &flags[..]].concat()).code(1).says("✗ failed and rolled back");
     let (_, undone) = done.stdout.split_once("deploy-auth failed").unwrap();
@@ -258,13 +235,7 @@ fn a_phase_that_fails_is_undone_and_what_came_before_it_stays() {
 fn a_step_that_fails_is_undone_by_itself() {
     let desk = Desk::new();
     let step = "name = \"deploy-backend\"\nuses = \"gcp.run.deploy\"\n";
-    let runbook = desk.flagship(&[
-        (step, &format!("{step}on_failure = \"rollback\"\n")),
-        (
-            "http   = \"https://api.staging.netrasystems.ai/health\"\nexpect = 'status == 200 && latency < duration(\"2s\")'",
-            "http   = \"https://api.staging.netrasystems.ai/health\"\nexpect = 'status == 418'",
-        ),
-    ]);
+    let runbook = desk.flagship(&[(step, &format!("{step}on_failure = \"rollback\"\n")), BACKEND_NEVER_WELL]);
     let done = desk.rectify(&[&["run", &runbook, "--sim", &sound_past(&desk)], &FLAGS[..]].concat()).code(1);
     let done = done.says("of the step").says("undo deploy-backend/revision");
     done.says("applied and still in force: scale-connector, one-revision, deploy-auth");

@@ -69,23 +69,22 @@ pub(super) async fn case(arguments: &Arguments, state: &State, console: Console)
     let priority = wanted.as_ref().map_or(Priority::default(), |wanted| wanted.priority);
     let case = draft(&kept.plan, &read.entries, &kept.directory.id(), &title, priority.name());
     let said = wanted.and_then(|wanted| wanted.description).map(|said| format!("{said}\n\n")).unwrap_or_default();
-    if arguments.format == Format::Json {
-        let json = serde_json::to_string_pretty(&case).map_err(|error| failed(&error))? + "\n";
-        console.deliver(&json, arguments.out.as_deref(), "the draft")?;
-        return if arguments.send {
-            send(arguments, &kept, &case, said + &case.text(), console).await
-        } else {
-            Ok(Exit::Done)
-        };
-    }
     let mut text = said + &case.text();
-    if arguments.edit {
-        kept.directory.replace(DRAFT, text.as_bytes()).map_err(|error| failed(&error))?;
-        text = edited(&kept.directory.file(DRAFT))?;
-    }
-    console.deliver(&text, arguments.out.as_deref(), "the draft")?;
+    let shown = match arguments.format {
+        Format::Json => serde_json::to_string_pretty(&case).map_err(|error| failed(&error))? + "\n",
+        Format::Text => {
+            if arguments.edit {
+                kept.directory.replace(DRAFT, text.as_bytes()).map_err(|error| failed(&error))?;
+                text = edited(&kept.directory.file(DRAFT))?;
+            }
+            text.clone()
+        }
+    };
+    console.deliver(&shown, arguments.out.as_deref(), "the draft")?;
+    // Somebody who reads the draft may send it; a program or a file is not asked.
+    let is_read = arguments.format == Format::Text && arguments.out.is_none() && console.interactive;
     let asked = || console.confirm("Open this case at Google?").map_err(|why| Trouble::new(Exit::Failed, why));
-    let wanted = arguments.send || arguments.out.is_none() && console.interactive && asked()? == Some(true);
+    let wanted = arguments.send || is_read && asked()? == Some(true);
     if wanted { send(arguments, &kept, &case, text, console).await } else { Ok(Exit::Done) }
 }
 
@@ -132,22 +131,18 @@ async fn send(
     let desk = connection.support_desk().await?;
     let project = &kept.plan.project;
     let found = desk.find(project, &case.marker).await;
-    let opened = match found.map_err(|error| left(failed(&error)))? {
-        Some(name) => {
-            console.out(&format!("there is a case of this run already: {}\n", inert(&name)));
-            connection.close().await?;
-            return Ok(Exit::Done);
-        }
-        None => {
-            let letter = Letter {
-                display_name: format!("{} [{}]", case.display_name, case.marker),
-                description,
-                priority: case.priority.clone(),
-                classification: arguments.classification.clone(),
-            };
-            open(&desk, project, &letter, &case.marker).await
-        }
+    if let Some(name) = found.map_err(|error| left(failed(&error)))? {
+        console.out(&format!("there is a case of this run already: {}\n", inert(&name)));
+        connection.close().await?;
+        return Ok(Exit::Done);
+    }
+    let letter = Letter {
+        display_name: format!("{} [{}]", case.display_name, case.marker),
+        description,
+        priority: case.priority.clone(),
+        classification: arguments.classification.clone(),
     };
+    let opened = open(&desk, project, &letter, &case.marker).await;
     connection.close().await?;
     let name = opened.map_err(|error| left(failed(&error)))?;
     console.out(&format!("opened {}\n", inert(&name)));

@@ -134,8 +134,8 @@ impl Grounds {
         let since_incident = self.since.or(told).or(started).map(|began| between(began, now));
         let situation = Situation {
             probes,
-            baseline: self.baseline.clone(),
-            view: view.cloned(),
+            baseline: &self.baseline,
+            view,
             elapsed: started.map(|started| between(started, now)),
             since_incident,
             incidents: self.cloud.impacts(&self.runbook.target.project).await.ok(),

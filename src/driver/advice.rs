@@ -12,7 +12,7 @@ use crate::engine::Effect;
 use crate::run::{Decision, Ending, Judged, Question, Verdict, View};
 
 /// How often advice is taken while the run waits.
-pub(super) const EVERY: Duration = Duration::from_mins(5);
+const EVERY: Duration = Duration::from_mins(5);
 
 /// Gives advice.
 pub trait Advisor {
@@ -26,8 +26,8 @@ pub trait Advisor {
 /// What was advised so far.
 #[derive(Debug, Default)]
 pub struct Advised {
-    /// The last decision, and why.
-    last: Option<(Decision, String)>,
+    /// The last decision.
+    last: Option<Decision>,
     /// When it is asked for again.
     next: Option<Timestamp>,
     /// The question before which it was asked for.
@@ -72,7 +72,7 @@ impl Advised {
 
     /// Whether a decision is worth telling: it is asked for, or it is another one than before.
     pub(super) fn is_news(&mut self, verdict: &Verdict, in_any_case: bool) -> bool {
-        let before = self.last.replace((verdict.decision, verdict.because.clone()));
-        in_any_case || before.is_none_or(|(decision, _)| decision != verdict.decision)
+        let before = self.last.replace(verdict.decision);
+        in_any_case || before != Some(verdict.decision)
     }
 }

@@ -13,14 +13,14 @@ use crate::runbook::model::{Closing, Escalation, Runbook};
 use crate::runbook::value::duration;
 
 /// What is known of an incident and of the run against it.
-#[derive(Debug, Default)]
-pub struct Situation {
+#[derive(Debug)]
+pub struct Situation<'s> {
     /// One sample of each probe, now.
     pub probes: BTreeMap<String, Observation>,
     /// The same before the first change of the run.
-    pub baseline: BTreeMap<String, Observation>,
+    pub baseline: &'s BTreeMap<String, Observation>,
     /// The run, if one is meant.
-    pub view: Option<View>,
+    pub view: Option<&'s View>,
     /// How long the run has taken.
     pub elapsed: Option<Duration>,
     /// How old the incident is.
@@ -50,12 +50,12 @@ fn named<'c>(conditions: impl Iterator<Item = &'c Condition>) -> BTreeSet<String
 }
 
 /// The situation as conditions read it. What is not known is not there, so that a condition over it is unknown.
-pub fn facts(runbook: &Runbook, situation: &Situation) -> BTreeMap<String, Fact> {
+pub fn facts(runbook: &Runbook, situation: &Situation<'_>) -> BTreeMap<String, Fact> {
     let text = |text: &str| Fact::Text(text.to_owned());
     let incident = runbook.about.incident.as_deref().unwrap_or_default();
     let mut facts = BTreeMap::from([
         ("probes".to_owned(), table(&situation.probes)),
-        ("baseline".to_owned(), Fact::Table(BTreeMap::from([("probes".to_owned(), table(&situation.baseline))]))),
+        ("baseline".to_owned(), Fact::Table(BTreeMap::from([("probes".to_owned(), table(situation.baseline))]))),
         (
             "target".to_owned(),
             Fact::Table(BTreeMap::from([
@@ -71,7 +71,7 @@ pub fn facts(runbook: &Runbook, situation: &Situation) -> BTreeMap<String, Fact>
             ])),
         ),
     ]);
-    facts.extend(situation.view.as_ref().map(|view| ("steps".to_owned(), steps(view))));
+    facts.extend(situation.view.map(|view| ("steps".to_owned(), steps(view))));
     facts.extend(situation.elapsed.map(|elapsed| ("elapsed".to_owned(), Fact::Span(elapsed))));
     facts.extend(situation.since_incident.map(|since| ("since_incident".to_owned(), Fact::Span(since))));
     facts.extend(situation.incidents.as_ref().map(|incidents| {

@@ -401,7 +401,7 @@ impl Planner<'_> {
             self.must_be_ready(step, service, revision)?;
         }
         let shares = to.iter().map(|(revision, percent)| (revision.clone(), i64::from(*percent)));
-        let before: Split = self.believe(step, &self.traffic(service))?;
+        let before = self.split_of(step, service)?;
         self.split(step, service, &Split::of(shares, &before), &mut part)?;
         if !to.iter().any(|(revision, percent)| revision == LATEST && percent.get() > 0) {
             part.warnings.push(
@@ -432,7 +432,7 @@ impl Planner<'_> {
         let part = |name: &str| Part::of(TaskId::part(whole.id.as_str(), name));
 
         let mut parts = Vec::new();
-        let before: Split = self.believe(step, &self.traffic(service))?;
+        let before = self.split_of(step, service)?;
         let follows = before.share(LATEST) > 0 && !already;
         let held = follows.then(|| before.held(&now.latest_ready_revision));
         if let Some(held) = held.clone().filter(|_| !shift.is_empty()) {
@@ -473,23 +473,22 @@ impl Planner<'_> {
             let probes =
                 whole.gate.iter().flat_map(|gate| &gate.healthy).filter_map(|name| self.runbook.probes.get(name));
             let hosts = candidate.asked_by(probes).map_err(|why| impossible(step, why.to_string()))?;
-            let split: Split = self.believe(step, &self.traffic(service))?;
+            let split = self.split_of(step, service)?;
             let mut part = part("candidate");
             let tagged = json(step, &split.tagged(tag, &revision))?;
             self.change::<Traffic>(step, self.traffic(service), tagged, &mut part)?;
-            part.gate = whole.gate.clone().map(|gate| Rule { hold, max_failure_rate: None, ..gate });
+            part.gate = before_the_last(whole.gate.as_ref(), hold);
             part.warnings
                 .push(format!("its gate asks the revision at its tag {tag}, in place of {}", hosts.join(" and ")));
             part.aside = Some(Aside { service: id, tag: tag.clone(), hosts });
             parts.push(part);
         }
 
-        let others: Split = self.believe(step, &self.traffic(service))?;
+        let others = self.split_of(step, service)?;
         for (place, share) in shift.iter().enumerate() {
             let last = place + 1 == shift.len();
             let mut part = part(&format!("shift-{}", share.get()));
-            part.gate =
-                whole.gate.clone().map(|gate| if last { gate } else { Rule { hold, max_failure_rate: None, ..gate } });
+            part.gate = if last { whole.gate.clone() } else { before_the_last(whole.gate.as_ref(), hold) };
             self.split(step, service, &Split::of(shifted(&others, &revision, *share), &others), &mut part)?;
             if last {
                 part.warnings.push("traffic stays pinned to the new revision: a later deploy serves nobody until traffic is moved to it".to_owned());
@@ -501,7 +500,7 @@ impl Planner<'_> {
 
     /// Gives the traffic another split, if that does not move too much of it at once.
     fn split(&mut self, step: &Step, service: &str, to: &Split, part: &mut Part) -> Result<(), Problem> {
-        let before: Split = self.believe(step, &self.traffic(service))?;
+        let before = self.split_of(step, service)?;
         let kept = to.targets.iter().filter(|target| target.percent == 0).filter_map(|target| {
             let tag = target.tag.as_ref()?;
             Some(format!("the tag {tag} stays on {}, with no share of the traffic", target.revision))
@@ -528,6 +527,11 @@ impl Planner<'_> {
             }
         }
         split
+    }
+
+    /// How a service's traffic is split once the steps so far are done.
+    fn split_of(&mut self, step: &Step, service: &str) -> Result<Split, Problem> {
+        self.believe(step, &self.traffic(service))
     }
 
     fn traffic(&self, service: &str) -> ResourceId {
@@ -638,6 +642,11 @@ fn unseen(step: &Step, error: &ReadError) -> Problem {
 fn beyond(step: &Step, why: String) -> Problem {
     let help = "do it in smaller steps, or raise [limits] in a review of its own";
     Problem { help: Some(help.to_owned()), ..impossible(step, why) }
+}
+
+/// The gate at a share that is not the last: it holds for as long as is said for those, and proves no rate.
+fn before_the_last(gate: Option<&Rule>, hold: Duration) -> Option<Rule> {
+    gate.map(|gate| Rule { hold, max_failure_rate: None, ..gate.clone() })
 }
 
 /// How much of the traffic goes elsewhere than before, in percent.

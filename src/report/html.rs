@@ -53,9 +53,9 @@ pub fn html(record: &Record) -> String {
     for task in record.tasks.iter().filter(|task| !task.spans.is_empty() || !task.evidence.is_empty()) {
         step(&mut out, task, &mut pictures);
     }
-    said(&mut out, "Whether to go on", &record.decisions.iter().collect::<Vec<_>>());
-    said(&mut out, "What logs said", &record.logs.iter().collect::<Vec<_>>());
-    said(&mut out, "Who", &record.said());
+    said(&mut out, "Whether to go on", &record.decisions);
+    said(&mut out, "What logs said", &record.logs);
+    said(&mut out, "Who", record.said());
     let _ = writeln!(out, "<h2>As it was told</h2>\n<details><summary>{} lines</summary><pre>", record.story.len());
     for line in &record.story {
         let _ = writeln!(out, "<span class=\"{}\">{}</span>", line.tone, safe(&line.text));
@@ -123,8 +123,9 @@ fn closure(out: &mut String, record: &Record) {
 }
 
 /// What was said, and when.
-fn said(out: &mut String, head: &str, all: &[&Said]) {
-    if all.is_empty() {
+fn said<'s>(out: &mut String, head: &str, all: impl IntoIterator<Item = &'s Said>) {
+    let mut all = all.into_iter().peekable();
+    if all.peek().is_none() {
         return;
     }
     let _ = writeln!(out, "<h2>{head}</h2>\n<table>");

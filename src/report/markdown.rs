@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::record::Record;
+use super::record::{Record, Said};
 use crate::clock::second;
 use crate::plan::prose;
 use crate::run::Stands;
@@ -64,16 +64,10 @@ pub fn markdown(record: &Record) -> String {
     }
     for (head, all) in [("Whether to go on", &record.decisions), ("What logs said", &record.logs)] {
         if !all.is_empty() {
-            let _ = writeln!(out, "\n### {head}\n");
-        }
-        for said in all {
-            let _ = writeln!(out, "- {} {}", said.at.strftime("%H:%M:%S"), prose(&said.text));
+            said(&mut out, head, all);
         }
     }
-    let _ = writeln!(out, "\n### Who\n");
-    for said in record.said() {
-        let _ = writeln!(out, "- {} {}", said.at.strftime("%H:%M:%S"), prose(&said.text));
-    }
+    said(&mut out, "Who", record.said());
     for debt in &record.debts {
         let _ = writeln!(out, "- left behind: {}", prose(debt));
     }
@@ -82,4 +76,12 @@ pub fn markdown(record: &Record) -> String {
         let _ = writeln!(out, "{}: `{digest}`  ", prose(name));
     }
     out
+}
+
+/// What was said, and when.
+fn said<'s>(out: &mut String, head: &str, all: impl IntoIterator<Item = &'s Said>) {
+    let _ = writeln!(out, "\n### {head}\n");
+    for said in all {
+        let _ = writeln!(out, "- {} {}", said.at.strftime("%H:%M:%S"), prose(&said.text));
+    }
 }

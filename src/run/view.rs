@@ -233,12 +233,11 @@ impl View {
 
     /// What is made on the way back only is in force once the change beside it is.
     fn bring_beside(&mut self, way: Way, place: usize, seen: &Value) {
-        let Some(Task { id, change: Some(change), .. }) = self.tasks.get(place).map(|view| view.task.clone()) else {
-            return;
-        };
+        let Some(Task { id, change: Some(change), .. }) = self.tasks.get(place).map(|view| &view.task) else { return };
         if way == Way::Undo || !covers(seen, &change.to) {
             return;
         }
+        let id = id.clone();
         let near = self.tasks.iter_mut().skip(place.saturating_sub(1)).take(3);
         for view in near.filter(|view| view.task.back_for.as_ref() == Some(&id)) {
             view.standing = Standing::Done { proof: None };

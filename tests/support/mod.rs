@@ -18,6 +18,24 @@ pub const FLAGSHIP: &str = "runbooks/connector-exhaustion.toml";
 /// Its cloud.
 pub const SCENARIO: &str = "runbooks/connector-exhaustion.sim.toml";
 
+/// Edits of the flagship after which the page of a service is never what is expected of it, however well it is.
+pub const AUTH_NEVER_WELL: (&str, &str) = (
+    "http   = \"https://auth.staging.netrasystems.ai/health\"\nexpect = 'status == 200 && latency < duration(\"2s\")'",
+    "http   = \"https://auth.staging.netrasystems.ai/health\"\nexpect = 'status == 418'",
+);
+pub const BACKEND_NEVER_WELL: (&str, &str) = (
+    "http   = \"https://api.staging.netrasystems.ai/health\"\nexpect = 'status == 200 && latency < duration(\"2s\")'",
+    "http   = \"https://api.staging.netrasystems.ai/health\"\nexpect = 'status == 418'",
+);
+
+/// The flagship's scenario, but with an old auth image that does start: so there is something well to go back to.
+pub fn sound_past() -> String {
+    let scenario = fs::read_to_string(SCENARIO).unwrap();
+    let crashing = "    \"us-central1-docker.pkg.dev/netra-staging/apps/auth@sha256:1170000000000000000000000000000000000000000000000000000000000117\",\n";
+    assert!(scenario.contains(crashing));
+    scenario.replace(crashing, "")
+}
+
 /// Nothing here takes this long; what does, hangs. It bounds a hang and measures nothing.
 const PATIENCE: Duration = Duration::from_mins(2);
 

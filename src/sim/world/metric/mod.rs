@@ -193,21 +193,20 @@ impl World {
 
     /// Whose metric a request is counted in.
     fn counted_for(&self, descriptor: &Descriptor, visit: &Visit) -> Vec<Place> {
-        let class = visit.status / 100;
+        let metric = |class: &str| {
+            let class = format!("{}{class}", visit.status / 100);
+            labels(&[("response_code", &visit.status.to_string()), ("response_code_class", &class)])
+        };
         if descriptor.of == Of::Balancer {
             // A load balancer sees every request, whether it comes to a container or not.
-            let metric =
-                labels(&[("response_code", &visit.status.to_string()), ("response_code_class", &format!("{class}00"))]);
             let behind = self.compute.backend_services.iter().filter(|(_, found)| found.leads_to(&visit.service));
-            return behind.map(|(name, _)| (metric.clone(), self.balancer_labels(name))).collect();
+            return behind.map(|(name, _)| (metric("00"), self.balancer_labels(name))).collect();
         }
         // What found no instance never reached a container, and is not counted: a zero here is not health.
         if !visit.arrived() {
             return Vec::new();
         }
-        let metric =
-            labels(&[("response_code", &visit.status.to_string()), ("response_code_class", &format!("{class}xx"))]);
-        vec![(metric, self.revision_labels(&visit.service, &visit.revision))]
+        vec![(metric("xx"), self.revision_labels(&visit.service, &visit.revision))]
     }
 
     /// How long the instances took that came up, in milliseconds.
