@@ -71,18 +71,80 @@ fn a_support_case_is_drafted_from_a_run_that_failed() {
     let draft = desk.rectify(&["case"]).code(0);
     let draft = draft
         .says("VPC connector exhaustion in us-central1 (https://github.com/example/netra/issues/1278)\nPriority P2");
-    let draft = draft.says("Project netra-staging, region us-central1.").says("gcp.connector staging-connector");
+    let draft = draft
+        .says("Project netra-staging (number 7")
+        .says("), region us-central1.")
+        .says("gcp.connector staging-connector");
     let draft = draft.says("Before anything was changed:\n  auth: unhealthy: latency");
     let draft =
         draft.says("scale-connector (gcp.connector staging-connector): accepted, operation projects/netra-staging/");
     let draft =
         draft.says("gate of deploy-backend/candidate: not healthy: ").says("auth was healthy at 2025-09-16 03:");
     let draft = draft.says("Long-running operations:\n  projects/").says("Reference: rectify-run-");
+    let draft = draft.says("the run stopped: deploy-backend/candidate failed");
+    // By these Google's own people find things again.
+    let draft = draft.says("Traces of requests that were logged:\n  ").says(" (no-503)\n");
+    let draft = draft.says("vpcaccess.googleapis.com/connector/instances of staging-connector: 3 at 2025-09-16 0");
+    let draft = draft.says("/connectors/staging-connector?updateMask=").says(" times until 2025-09-16 0");
+    let draft = draft.says("validateOnly=true → 200");
+    assert!(!draft.stdout.contains("Not looked up"), "{}", draft.stdout);
     assert!(!draft.stdout.contains("sim-password") && !draft.stdout.contains("sim-chat-token"));
     let json: serde_json::Value =
         serde_json::from_str(&desk.rectify(&["case", "--format", "json"]).code(0).stdout).unwrap();
     assert_eq!(json["priority"], "P2");
     assert!(json["timeline"].as_array().unwrap().len() > 10);
+    let calls = json["calls"].as_array().unwrap();
+    let writes = calls.iter().filter(|call| call["method"] == "PATCH" && call["answer"] == "200");
+    assert!(calls.len() > 100 && writes.count() >= 4, "{} calls", calls.len());
+}
+
+/// What a scenario measures of quotas stands in the draft; what cannot be asked any more is named there.
+#[test]
+fn a_draft_has_the_quotas_and_says_what_it_could_not_look_up() {
+    let desk = Desk::new();
+    let mut text = std::fs::read_to_string(SCENARIO).unwrap();
+    for (name, value) in [("limit", 10), ("allocation/usage", 9)] {
+        let metric = format!("serviceruntime.googleapis.com/quota/{name}");
+        let of = "vpcaccess.googleapis.com";
+        let labels = format!("{{ quota_metric = \"{of}/connectors\" }}");
+        let table =
+            format!("[[measurements]]\nmetric = \"{metric}\"\nof = \"{of}\"\nvalue = {value}\nlabels = {labels}");
+        text = format!("{text}\n{table}\n");
+    }
+    let cloud = Served::start(&desk, &desk.write("measured.sim.toml", &text), "max");
+    failed_run(&desk, &cloud);
+    let of = "vpcaccess.googleapis.com quota_metric=vpcaccess.googleapis.com/connectors";
+    let draft = desk.rectify(&["case"]).code(0);
+    let draft = draft.says(&format!("Quotas:\n  serviceruntime.googleapis.com/quota/limit of {of}: 10 at "));
+    draft.says(&format!("serviceruntime.googleapis.com/quota/allocation/usage of {of}: 9 at "));
+    drop(cloud);
+    let draft =
+        desk.rectify(&["case"]).code(0).says("Not looked up:\n  project number, metrics and quotas: no simulated");
+    draft.says("Calls, in UTC:").says("deploy-auth (gcp.run.service netra-auth-staging): sent");
+}
+
+/// The log of a run has every call and no secret, is for its owner only, and is told on stderr to who asks.
+#[test]
+fn every_call_is_logged_and_no_secret() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let desk = Desk::new();
+    let runbook = desk.flagship_before("services");
+    let flags = ["--yes", "--acknowledge", "scale-connector"];
+    let done = desk.rectify(&[&["-v", "run", &runbook], &SIM[..], &flags[..]].concat()).code(0);
+    let patch = done.stderr.lines().find(|line| line.contains("PATCH") && line.contains("/connectors/")).unwrap();
+    assert!(patch.starts_with("2025-09-16T03:") && patch.contains("status=200"), "{patch}");
+    assert!(!done.stderr.contains("rectify::journal"), "that is for -vv");
+    let log = desk.run_directory().join("log.jsonl");
+    assert_eq!(std::fs::metadata(&log).unwrap().permissions().mode() & 0o777, 0o600);
+    let text = std::fs::read_to_string(log).unwrap();
+    let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    // What was asked while planning, before there was a run, is there too.
+    assert!(text.contains("testIamPermissions") && text.contains("rectify::journal"), "{text}");
+    let journaled = lines.iter().filter(|line| line["target"] == "rectify::journal").count();
+    assert_eq!(journaled, desk.journal().len());
+    assert!(!text.contains("sim-password") && !text.contains("sim-chat-token"));
+    let quiet = desk.rectify(&["runs"]).code(0);
+    assert_eq!(quiet.stderr, "");
 }
 
 /// A run asks by itself whether to go on: before it stops, and while it waits. It acts on none of it.
@@ -104,6 +166,21 @@ fn a_run_says_whether_to_call_google_and_why() {
     let runbook = desk.flagship(&[AUTH_NEVER_WELL, ("after = \"2h\" ", "after = \"10m\" ")]);
     let done = desk.rectify(&[&["run", &runbook], &flags[..]].concat()).code(1);
     done.says("escalation: escalate: the incident is older than 10m").says("drafts what to tell Google");
+}
+
+/// When the incident began is said once: the run knows it, whoever asks of the run later, and the draft for Google.
+#[test]
+fn when_the_incident_began_survives_hand_overs() {
+    let desk = Desk::new();
+    let runbook = desk.flagship(&[AUTH_NEVER_WELL]);
+    let began = ["--input", "incident_began=2025-09-16T01:10:00Z"];
+    let flags = [&["run", &runbook], &SIM[..], &began[..], &["--yes", "--acknowledge", "scale-connector"]].concat();
+    let done = desk.rectify(&flags).code(1);
+    done.says("escalation: escalate: the incident is older than 2h, and this does not hold: auth is up");
+    let done = desk.rectify(&["escalation", &runbook, "--run"]).code(5);
+    done.says("ESCALATE: the incident is older than 2h");
+    desk.rectify(&["escalation", &runbook, "--run", "--since", "2025-09-16T03:10:00Z"]).code(4).says("undecided");
+    desk.rectify(&["case"]).code(0).says("The incident began 2025-09-16 01:10:00Z.");
 }
 
 /// What must hold for the end of the incident is judged when the work is done, and changes neither outcome nor exit code.

@@ -270,7 +270,7 @@ fn what_a_person_does_wants_a_word_and_yes_is_not_theirs() {
 /// A webhook that is really asked, and one that is not there: neither stops anything.
 #[test]
 fn a_message_is_sent_in_earnest_only_and_its_failure_stops_nothing() {
-    use rectify::action::Messages;
+    use rectify::action::{Github, Messages, Status};
     use rectify::check::check;
     use rectify::runbook::{Inputs, Mode};
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -293,10 +293,12 @@ fn a_message_is_sent_in_earnest_only_and_its_failure_stops_nothing() {
     run(&desk, &file, &[]).code(0).says("! nobody was told: this is a rehearsal").says("✓ done");
     let checked = check(&file, &std::fs::read(&file).unwrap(), &Inputs::none(), Mode::Run).checked.unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(Messages::of(checked.runbook(), false).send("tell")).unwrap();
+    let status = Status { marker: String::new(), text: String::new(), is_closed: false };
+    let messages = Messages::of(checked.runbook(), Github::default(), false);
+    runtime.block_on(messages.send("tell", &status)).unwrap();
     let request = served.join().unwrap();
     assert!(request.starts_with("POST /hook HTTP/1.1") && request.ends_with("{\"text\":\"done\"}"), "{request}");
-    let gone = runtime.block_on(Messages::of(checked.runbook(), false).send("tell")).unwrap_err();
+    let gone = runtime.block_on(messages.send("tell", &status)).unwrap_err();
     assert!(!gone.contains("/hook"), "the address of a webhook is a secret: {gone}");
 }
 

@@ -4,10 +4,12 @@
 //! journaled and undone by the same code. What they need, secrets among it, stays here and is in no change and no
 //! journal. In a rehearsal on a simulated cloud nothing of this reaches the real world, unless somebody says so.
 
+mod issue;
 mod message;
 mod person;
 mod program;
 
+pub use issue::{Github, Status};
 pub use message::Messages;
 pub use person::ByHand;
 pub use program::Programs;

@@ -20,6 +20,7 @@ const PAGES: &[(&str, &str)] = pages![
     "bad-value",
     "beyond-limits",
     "candidate-unseen",
+    "closure-missing",
     "condition-mistyped",
     "connector-machine-type",
     "connector-max-instances",

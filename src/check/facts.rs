@@ -115,6 +115,7 @@ pub fn facts_of(look: &Look) -> Option<Facts> {
             ("no_instance", FactType::Int),
             ("timed_out", FactType::Int),
             ("latest", FactType::Text),
+            ("trace", FactType::Text),
         ],
         Look::Metric { .. } => &[("value", FactType::Number)],
         Look::Tls { .. } => &[

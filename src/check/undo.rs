@@ -23,6 +23,7 @@ pub(super) fn undo_of(action: &Action) -> Undo {
         Action::Shell { .. }
         | Action::Manual { .. }
         | Action::Notify { .. }
+        | Action::Issue(_)
         | Action::Wait { .. }
         | Action::RunTraffic { .. }
         | Action::RunDeploy { .. }

@@ -1,6 +1,8 @@
 //! `rectify case`: what to tell Google, drafted from a run, and told on an explicit yes.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
@@ -9,16 +11,21 @@ use super::check::runbook;
 use super::cloud::Connection;
 use super::console::Console;
 use super::exit::{Exit, Trouble};
+use super::log;
 use super::session::{Kept, RUNBOOK};
+use crate::clock::earlier;
 use crate::inert::inert;
 use crate::journal::State;
-use crate::report::{Case, draft};
+use crate::report::{Around, Case, draft};
 use crate::resource::{Letter, SupportDesk, WriteError};
+use crate::run::Entry;
 use crate::runbook::Mode;
 use crate::runbook::model::Priority;
 
 /// Where the draft lies in the run's directory.
 const DRAFT: &str = "case.txt";
+/// How long before a run its metrics are worth a look.
+const BEFORE: Duration = Duration::from_mins(30);
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -67,7 +74,9 @@ pub(super) async fn case(arguments: &Arguments, state: &State, console: Console)
     let wanted = checked.runbook().escalation.as_ref().and_then(|escalation| escalation.support_case.clone());
     let title = wanted.as_ref().map_or_else(|| kept.plan.title.clone(), |wanted| wanted.display_name.clone());
     let priority = wanted.as_ref().map_or(Priority::default(), |wanted| wanted.priority);
-    let case = draft(&kept.plan, &read.entries, &kept.directory.id(), &title, priority.name());
+    let incident_began = checked.runbook().escalation.as_ref().and_then(|escalation| escalation.since);
+    let around = Around { incident_began, ..around(&kept, &read.entries).await };
+    let case = draft(&kept.plan, &read.entries, around, &kept.directory.id(), &title, priority.name());
     let said = wanted.and_then(|wanted| wanted.description).map(|said| format!("{said}\n\n")).unwrap_or_default();
     let mut text = said + &case.text();
     let shown = match arguments.format {
@@ -86,6 +95,47 @@ pub(super) async fn case(arguments: &Arguments, state: &State, console: Console)
     let asked = || console.confirm("Open this case at Google?").map_err(|why| Trouble::new(Exit::Failed, why));
     let wanted = arguments.send || is_read && asked()? == Some(true);
     if wanted { send(arguments, &kept, &case, text, console).await } else { Ok(Exit::Done) }
+}
+
+/// What Google and the log say besides. Whatever cannot be looked up is named: a draft is wanted all the same.
+async fn around(kept: &Kept, entries: &[Entry]) -> Around {
+    let mut around = Around { calls: log::calls(&kept.directory), ..Around::default() };
+    let moment = |entry: Option<&Entry>| entry.map(|entry| entry.at).unwrap_or_default();
+    let (began, newest) = (moment(entries.first()), moment(entries.last()));
+    let connection = match Connection::look_back(&kept.directory, newest).await {
+        Ok(connection) => connection,
+        Err(trouble) => {
+            around.not_seen.push(format!("project number, metrics and quotas: {}", trouble.message));
+            return around;
+        }
+    };
+    let Connection { cloud, clock, .. } = &connection;
+    let (from, to) = (earlier(began, BEFORE), clock.now());
+    match cloud.project_number(&kept.plan.project).await {
+        Ok(number) => around.project_number = Some(number),
+        Err(error) => around.not_seen.push(format!("the project's number: {error}")),
+    }
+    let mut subjects = BTreeMap::new();
+    for id in kept.plan.observed.keys() {
+        let family = id.kind.split('.').take(2).collect::<Vec<_>>();
+        subjects.insert((family.join("."), id.name.clone()), id.clone());
+    }
+    let mut apis = BTreeSet::new();
+    for ((family, _), id) in subjects {
+        match cloud.figures(&id, from, to).await {
+            Ok(figures) => around.figures.extend(figures),
+            Err(error) => around.not_seen.push(format!("metrics of {} {}: {error}", id.kind, id.name)),
+        }
+        if apis.insert(family) {
+            match cloud.quotas(&id, from, to).await {
+                Ok(quotas) => around.quotas.extend(quotas),
+                Err(error) => around.not_seen.push(format!("quotas: {error}")),
+            }
+        }
+    }
+    // It was only looked at: there is nothing to leave.
+    let _ = connection.close().await;
+    around
 }
 
 /// Lets a person change the draft. The editor is the one that their environment names; nothing of the run is in the command.

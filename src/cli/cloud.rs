@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::console::Console;
 use super::exit::{Exit, Trouble};
+use super::log;
 use super::scenario::world;
 use crate::action::{ByHand, Programs};
 use crate::clock::{Clock, SystemClock};
@@ -43,7 +44,7 @@ pub(super) struct CloudFlags {
     #[arg(long, value_name = "ACCOUNT", conflicts_with = "sim")]
     impersonate: Option<String>,
 
-    /// With --sim, run the programs of `shell` steps all the same; otherwise a rehearsal runs none
+    /// With --sim, run the programs of `shell` steps and send messages all the same; otherwise a rehearsal does neither
     #[arg(long, requires = "sim")]
     run_programs: bool,
 
@@ -300,17 +301,18 @@ impl Connection {
         let cloud = Cloud::at(&endpoint).await.map_err(|error| no_client(&error))?;
         let cloud = Arc::new(cloud);
         let kinds = Arc::new(Kinds::on(&cloud));
+        log::tell_time_by(clock.clone());
         Ok(Connection { place, endpoint, cloud, kinds, clock, route, words, simulator, only_looks: false })
     }
 
-    /// Whether this is a rehearsal on a simulated cloud.
-    pub(super) fn is_rehearsal(&self) -> bool {
-        self.place.mode() == Mode::Rehearse
+    /// Whether what steps do besides the cloud is done: programs, messages.
+    pub(super) fn reaches_others(&self) -> bool {
+        self.place.runs_programs()
     }
 
     /// What can be changed here: the cloud's resources, and what the runbook's own steps do.
     pub(super) fn kinds_of(&self, runbook: &Runbook) -> Arc<Kinds> {
-        let programs = Programs::of(runbook, self.clock.clone(), !self.place.runs_programs());
+        let programs = Programs::of(runbook, self.clock.clone(), !self.reaches_others());
         let kinds = Kinds::on(&self.cloud).with(Programs::NAME, Arc::new(programs));
         Arc::new(kinds.with(ByHand::NAME, Arc::new(ByHand)))
     }

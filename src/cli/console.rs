@@ -56,6 +56,11 @@ impl Console {
         Console { aside: true, live: false, ..self }
     }
 
+    /// The same console, on which somebody else writes too: no line is drawn again.
+    pub(super) fn beside_a_log(self) -> Console {
+        Console { live: false, ..self }
+    }
+
     /// Writes text to stdout. A reader that went away is not an error.
     pub(super) fn out(&self, text: &str) {
         if self.aside {

@@ -63,9 +63,12 @@ enum Format {
 
 pub(super) async fn escalation(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
     let source = &arguments.source;
-    let (inputs, name) = (source.inputs.values()?, source.file.display().to_string());
+    let (given, name) = (source.inputs.values()?, source.file.display().to_string());
     let kept = arguments.run.as_ref().map(|run| Kept::find(state, Some(run.as_str()).filter(|run| !run.is_empty())));
     let kept = kept.transpose()?;
+    // What the run was told holds on, such as when the incident began; who asks may know better.
+    let mut inputs = kept.as_ref().map(|kept| kept.plan.inputs.clone()).unwrap_or_default();
+    inputs.extend(given);
     // A run on a cloud inside this program is asked where it was left; anything else is asked where the flags say.
     let left = kept.as_ref().filter(|_| !source.cloud.are_given());
     let place = left.map_or_else(|| source.place(), |kept| Where::of(&kept.directory))?;

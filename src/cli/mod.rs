@@ -11,6 +11,7 @@ mod escalation;
 mod exit;
 mod explain;
 mod export;
+mod log;
 mod new;
 mod plan;
 mod probe;
@@ -25,13 +26,14 @@ mod schema;
 mod session;
 mod show;
 mod simulate;
+mod telemetry;
 mod unlock;
 mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand};
 
 use self::console::Console;
 use self::exit::{Exit, Trouble};
@@ -50,6 +52,10 @@ struct Cli {
     /// Where runs are kept [default: $XDG_STATE_HOME/rectify]
     #[arg(long, global = true, value_name = "DIR", env = "RECTIFY_STATE", hide_env = true)]
     state: Option<PathBuf>,
+
+    /// Tell on stderr of every call to Google; twice: of everything
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
 }
 
 #[derive(Subcommand)]
@@ -134,7 +140,9 @@ pub fn main() -> ExitCode {
             return exit.into();
         }
     };
+    log::begin(cli.verbose);
     let console = Console::detect();
+    let console = if cli.verbose > 0 { console.beside_a_log() } else { console };
     match dispatch(cli, console) {
         Ok(exit) => exit.into(),
         Err(trouble) => {

@@ -11,9 +11,11 @@ use super::cloud::{Connection, Speed, Where};
 use super::console::{Console, Person};
 use super::escalation::Grounds;
 use super::exit::{Exit, Trouble};
+use super::{log, telemetry};
 use jiff::Timestamp;
+use secrecy::SecretString;
 
-use crate::action::Messages;
+use crate::action::{Github, Messages};
 use crate::check::Checked;
 use crate::driver::{Advised, Came, Local, Looks, Rules, Signals, drive};
 use crate::engine::{MACHINE, Run};
@@ -164,7 +166,7 @@ impl Taken {
         let baseline = plan.baseline;
         let session =
             Session { checked, connection, directory, journal, run, view, baseline, approvals, console, events: None };
-        session.work(state, first).await
+        Box::pin(session.work(state, first)).await
     }
 }
 
@@ -212,6 +214,14 @@ pub(super) fn operator() -> Operator {
     Operator { user, host: host.unwrap_or_else(|_| "unknown".to_owned()), pid: std::process::id() }
 }
 
+/// How GitHub is reached, as the environment says: the names are those of its own tools.
+#[expect(clippy::disallowed_methods, reason = "the environment is read here")]
+fn github() -> Github {
+    let named = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let token = named("GITHUB_TOKEN").or_else(|| named("GH_TOKEN"));
+    Github { api: named("GITHUB_API_URL"), token: token.map(SecretString::from) }
+}
+
 /// What it takes to work a run.
 pub(super) struct Session<'a> {
     pub(super) checked: &'a Checked,
@@ -234,6 +244,7 @@ impl Session<'_> {
         let Session { checked, connection, directory, journal, mut run, view, baseline, approvals, console, events } =
             self;
         let failed = |error: &dyn std::error::Error| Trouble::from_error(Exit::Failed, error);
+        log::keep_in(directory);
         let probes = Arc::new(connection.probes(checked.runbook()));
         let mut local = Local {
             directory: directory.clone(),
@@ -259,7 +270,7 @@ impl Session<'_> {
                 since: None,
             }),
             advised: Advised::default(),
-            messages: Messages::of(checked.runbook(), connection.is_rehearsal()),
+            messages: Messages::of(checked.runbook(), github(), !connection.reaches_others()),
             asker: Box::new(Person { console, name: operator().user }),
             reporter: match events {
                 Some(out) => Box::new(Stream::new(out, console.reporter())),
@@ -274,6 +285,7 @@ impl Session<'_> {
         connection.close().await?;
         let exit = Exit::of(&came);
         let id = directory.id();
+        telemetry::export(state, &id, console).await;
         // A run that has ended holds nothing any more; one that is parked or was killed does.
         if let Ok(Came::Ended(_)) = &came {
             state.release(&id).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;

@@ -17,15 +17,16 @@ use super::ask::{Answer, Asker, Rules};
 use super::durable::{CannotTell, Durable};
 use super::looks::{Ended, For, Looks};
 use super::signal::Signals;
-use crate::action::Messages;
+use crate::action::{Messages, Status};
 use crate::clock::{Clock, later};
 use crate::engine::Effect;
 use crate::journal::{Directory, Journal};
 use crate::probe::Probes;
-use crate::report::{Reporter, Towards, export};
+use crate::report::{Reporter, Towards, export, status_comment};
 use crate::resource::{Kinds, Progress, ReadError, WriteError, Writer, Written};
 use crate::run::{
-    Change, Choice, Entry, Event, Evidence, OpId, Question, Refusal, Requirement, ResourceId, TaskId, View, covers,
+    Change, Choice, Entry, Event, Evidence, OpId, Question, Refusal, Requirement, ResourceId, Stands, TaskId, View,
+    covers,
 };
 
 /// How long a resource in doubt is looked at again and again before a person must.
@@ -82,7 +83,9 @@ impl Durable for Local {
         if let Some(events) = self.advice(&wave).await {
             return events.into_iter().map(|event| self.record(event)).collect();
         }
-        let Local { view, kinds, writer, probes, clock, rules, messages, asker, reporter, signals, looks, .. } = self;
+        let Local {
+            view, kinds, writer, probes, clock, rules, messages, asker, reporter, signals, looks, advisor, ..
+        } = self;
         let wanted: Vec<(For, String)> = wave.iter().filter_map(look).collect();
         looks.want(wanted, view, probes, clock);
         let mut hands = Hands {
@@ -93,6 +96,7 @@ impl Durable for Local {
             clock: &**clock,
             rules,
             messages,
+            advisor: &**advisor,
             asker: &mut **asker,
             reporter: &mut **reporter,
         };
@@ -193,6 +197,7 @@ struct Hands<'a> {
     clock: &'a dyn Clock,
     rules: &'a mut Rules,
     messages: &'a Messages,
+    advisor: &'a dyn Advisor,
     asker: &'a mut dyn Asker,
     reporter: &'a mut dyn Reporter,
 }
@@ -260,8 +265,15 @@ impl Hands<'_> {
         Event::Required { task, found }
     }
 
+    /// Tells somebody, with how the run stands and what is still open before the incident is closed.
     async fn notify(&self, task: TaskId) -> Event {
-        let problem = self.messages.send(task.step()).await.err();
+        let criteria = self.advisor.close(self.view).await;
+        let status = Status {
+            marker: self.view.run.as_ref().map(|run| format!("rectify-run-{run}")).unwrap_or_default(),
+            text: status_comment(self.view, &criteria),
+            is_closed: !criteria.is_empty() && criteria.iter().all(|judged| judged.stands == Stands::Holds),
+        };
+        let problem = self.messages.send(task.step(), &status).await.err();
         Event::Notified { task, problem }
     }
 

@@ -258,6 +258,7 @@ impl Journal {
         if Event::must_last(&entry.event) {
             self.file.sync_data().map_err(io)?;
         }
+        tracing::debug!(target: "rectify::journal", line = self.next);
         self.next += 1;
         self.last = hash;
         Ok(())

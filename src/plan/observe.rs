@@ -91,9 +91,12 @@ fn touched_by(action: &Action, target: &Target) -> Vec<ResourceId> {
         Action::RunDeploy { service, .. } => vec![id::<Service>(target, service), id::<Traffic>(target, service)],
         Action::RunScale { service, .. } => vec![id::<Scaling>(target, service)],
         Action::SqlPatch { instance, .. } => vec![id::<Sql>(target, instance)],
-        Action::Shell { .. } | Action::Manual { .. } | Action::Notify { .. } | Action::Wait { .. } | Action::Probe => {
-            Vec::new()
-        }
+        Action::Shell { .. }
+        | Action::Manual { .. }
+        | Action::Notify { .. }
+        | Action::Issue(_)
+        | Action::Wait { .. }
+        | Action::Probe => Vec::new(),
     }
 }
 

@@ -218,6 +218,7 @@ impl Planner<'_> {
                 vec![self.by_hand(whole, instructions, undo.as_ref(), verify.as_ref())]
             }
             Action::Notify { text, .. } => vec![Part { message: Some(text.clone()), ..whole }],
+            Action::Issue(update) => vec![Part { message: Some(update.to_string()), ..whole }],
             Action::Wait { pause } => vec![Part { pause: Some(*pause), ..whole }],
             Action::Probe => vec![whole],
         })
@@ -235,7 +236,8 @@ impl Planner<'_> {
         let first = parts.iter().position(changes).unwrap_or(0);
         // Once for the whole step: what its first turn changes may well take the evidence away.
         let is_begun = self.tasks.iter().any(|task| task.id.step() == step.name);
-        let idle = !parts.iter().any(changes) && !matches!(turn.action, Action::Probe | Action::Notify { .. });
+        let idle = !parts.iter().any(changes)
+            && !matches!(turn.action, Action::Probe | Action::Notify { .. } | Action::Issue(_));
         for (place, part) in parts.into_iter().enumerate() {
             let is_first = place == first && !idle;
             let require = step.require.as_ref().filter(|_| is_first && !is_begun).map(|require| Evidence {
@@ -340,6 +342,7 @@ impl Planner<'_> {
             Action::Shell { .. }
             | Action::Manual { .. }
             | Action::Notify { .. }
+            | Action::Issue(_)
             | Action::Wait { .. }
             | Action::Probe => {
                 return None;

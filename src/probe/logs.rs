@@ -88,6 +88,8 @@ fn facts(lines: &[LogLine]) -> BTreeMap<String, Fact> {
     let latest = lines.iter().filter(|line| !line.text.is_empty()).max_by_key(|line| line.at);
     let latest = latest.map(|line| line.text.chars().take(EXCERPT).collect::<String>());
     facts.insert("latest".to_owned(), Fact::Text(latest.unwrap_or_default()));
+    let traced = lines.iter().filter(|line| !line.trace.is_empty()).max_by_key(|line| line.at);
+    facts.insert("trace".to_owned(), Fact::Text(traced.map(|line| line.trace.clone()).unwrap_or_default()));
     facts
 }
 
@@ -97,7 +99,12 @@ mod tests {
 
     #[test]
     fn a_503_is_told_apart_by_the_words_of_its_entry() {
-        let line = |text: &str| LogLine { at: Timestamp::UNIX_EPOCH, text: text.to_owned(), status: Some(503) };
+        let line = |text: &str| LogLine {
+            at: Timestamp::UNIX_EPOCH,
+            text: text.to_owned(),
+            status: Some(503),
+            trace: String::new(),
+        };
         let facts = facts(&[
             line(
                 "The request failed because either the HTTP response was malformed or connection to the instance had an error.",

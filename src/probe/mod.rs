@@ -282,7 +282,7 @@ fn judge(probe: &Probe, facts: &BTreeMap<String, Fact>) -> Observation {
 }
 
 /// The parts of a latency, and what a log says: worth a word only if a condition is about them.
-const PARTS: [&str; 6] = ["connect", "dns", "first_byte", "latest", "redirects", "tls"];
+const PARTS: [&str; 7] = ["connect", "dns", "first_byte", "latest", "redirects", "tls", "trace"];
 
 /// What was seen that is worth a word to whom this was expected.
 fn in_words(facts: &BTreeMap<String, Fact>, expected: &Condition) -> String {

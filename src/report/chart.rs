@@ -4,7 +4,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::html::safe;
-use super::record::{GateRecord, Record};
+use super::record::{GateRecord, PAUSE, Record, UNDO as BACK, WRITE as FORWARD};
 use crate::clock::between;
 
 /// Colours that can be told apart on a dark page and on a light one.
@@ -67,12 +67,11 @@ pub(super) fn timeline(record: &Record) -> String {
             area.draw(&Text::new(name, (4, top), label(13))).ok()?;
             for span in &task.spans {
                 let (from, to) = (x(between(began, span.from).as_secs_f64()), x(between(began, span.to).as_secs_f64()));
-                let failed = span.what == "gate"
-                    && task.gates.iter().any(|gate| gate.opened == span.from && gate.passed == Some(false));
                 let colour = match span.what {
-                    _ if failed => TROUBLE,
-                    "write" => WRITE,
-                    "undo" => UNDO,
+                    _ if span.failed.is_some() => TROUBLE,
+                    FORWARD => WRITE,
+                    BACK => UNDO,
+                    PAUSE => SOFT,
                     _ => GATE,
                 };
                 area.draw(&Rectangle::new([(from, top), (to.max(from + 2), top + 14)], colour.filled())).ok()?;

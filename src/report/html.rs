@@ -42,7 +42,7 @@ pub fn html(record: &Record) -> String {
     if record.began.is_some() {
         let _ = write!(
             out,
-            "<h2>Timeline</h2>\n{}\n<p class=\"soft\">blue: a change · green: a gate · red: a gate that did not pass · orange: an undo</p>\n",
+            "<h2>Timeline</h2>\n{}\n<p class=\"soft\">blue: a change · green: a gate · orange: an undo · grey: a pause · red: what failed of these</p>\n",
             chart::timeline(record)
         );
     }

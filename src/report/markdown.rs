@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::record::{Record, Said};
 use crate::clock::second;
 use crate::plan::prose;
-use crate::run::Stands;
+use crate::run::{Judged, Stands, View};
 
 /// The text.
 pub fn markdown(record: &Record) -> String {
@@ -54,14 +54,7 @@ pub fn markdown(record: &Record) -> String {
             let _ = writeln!(out, "| {} | {} | {mark} {} |", prose(&task.id), prose(&gate.asked), prose(&gate.verdict));
         }
     }
-    if !record.closure.is_empty() {
-        let _ = writeln!(out, "\n### Before the incident is closed\n");
-        for judged in &record.closure {
-            let (_, word) = judged.stands.words();
-            let tick = if judged.stands == Stands::Holds { "x" } else { " " };
-            let _ = writeln!(out, "- [{tick}] {}: {word}", prose(&judged.name));
-        }
-    }
+    ticked(&mut out, &record.closure);
     for (head, all) in [("Whether to go on", &record.decisions), ("What logs said", &record.logs)] {
         if !all.is_empty() {
             said(&mut out, head, all);
@@ -76,6 +69,32 @@ pub fn markdown(record: &Record) -> String {
         let _ = writeln!(out, "{}: `{digest}`  ", prose(name));
     }
     out
+}
+
+/// How a run stands, for the readers of an issue: its steps, and what must hold before the incident is closed.
+pub fn status_comment(view: &View, criteria: &[Judged]) -> String {
+    let mut out = String::from("| step | |\n|---|---|\n");
+    for task in view.tasks.iter().filter(|task| task.task.back_for.is_none()) {
+        let _ = writeln!(out, "| {} | {} |", prose(task.task.id.as_str()), task.standing.word());
+    }
+    ticked(&mut out, criteria);
+    let run = view.run.as_ref().map(ToString::to_string).unwrap_or_default();
+    let (runbook, cloud) = (prose(&view.runbook), prose(&view.cloud));
+    let _ = writeln!(out, "\nRun `{run}` of {runbook}, {cloud}, as of {}.", second(view.now));
+    out
+}
+
+/// What must hold before the incident is closed, ticked off as far as it does.
+fn ticked(out: &mut String, criteria: &[Judged]) {
+    if criteria.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\n### Before the incident is closed\n");
+    for judged in criteria {
+        let (_, word) = judged.stands.words();
+        let tick = if judged.stands == Stands::Holds { "x" } else { " " };
+        let _ = writeln!(out, "- [{tick}] {}: {word}", prose(&judged.name));
+    }
 }
 
 /// What was said, and when.

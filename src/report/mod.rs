@@ -13,16 +13,18 @@ mod narrate;
 mod plain;
 mod record;
 mod stream;
+mod trace;
 
-pub use case::{Case, draft};
+pub use case::{Around, Called, Case, draft};
 pub use export::{Towards, export};
 pub use html::html;
 pub use live::Live;
-pub use markdown::markdown;
+pub use markdown::{markdown, status_comment};
 pub use narrate::{Line, Narrator, Tone, ending, failure, status};
 pub use plain::Plain;
 pub use record::{Record, record};
 pub use stream::Stream;
+pub use trace::spans;
 
 use crate::run::{Entry, Question, View};
 

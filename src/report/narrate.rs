@@ -516,7 +516,7 @@ fn state(seen: &serde_json::Value) -> String {
     fields.collect::<Vec<_>>().join(", ")
 }
 
-fn refusal_words(refusal: &Refusal) -> String {
+pub(super) fn refusal_words(refusal: &Refusal) -> String {
     match refusal {
         Refusal::Drifted { .. } => "it is no longer what the plan saw".to_owned(),
         Refusal::Api { why } | Refusal::Busy { why } => inert(why),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::narrate::{Line, Narrator, Tone, ending};
+use super::narrate::{Line, Narrator, Tone, ending, refusal_words};
 use crate::clock::{between, words};
 use crate::gate::Observation;
 use crate::plan::{self, Plan};
@@ -22,11 +22,20 @@ const FORMAT: u32 = 1;
 /// What became of a change that is there no longer.
 pub(super) const UNDONE: &str = "undone";
 
+/// What a stretch of time is of.
+pub(super) const WRITE: &str = "write";
+pub(super) const UNDO: &str = "undo";
+pub(super) const GATE: &str = "gate";
+pub(super) const PAUSE: &str = "pause";
+
 /// How many samples of a probe a gate's picture shows.
 const SHOWN: usize = 240;
 
 /// How many things that logs said are shown.
 const EXCERPTS: usize = 50;
+
+/// How many lines of the story are told from its beginning, and how many from its end, if there are more.
+const TOLD: (usize, usize) = (4_000, 8_000);
 
 /// A report.
 #[derive(Clone, Debug, Serialize)]
@@ -71,7 +80,7 @@ pub struct Record {
     pub tasks: Vec<TaskRecord>,
     /// What it leaves behind.
     pub debts: Vec<String>,
-    /// The run told from its beginning, a line each.
+    /// The run told, a line each; of a long one its beginning and its end.
     pub story: Vec<Told>,
     /// SHA-256 of the plan, of the runbook, and of the whole journal.
     pub digests: BTreeMap<String, String>,
@@ -109,6 +118,8 @@ pub struct Told {
 pub struct TaskRecord {
     /// Its id.
     pub id: String,
+    /// The step that it belongs to.
+    pub step: String,
     /// Its phase.
     pub phase: String,
     /// What the step uses.
@@ -119,7 +130,7 @@ pub struct TaskRecord {
     pub one_way: bool,
     /// The fields it changes, before and after.
     pub change: Vec<Field>,
-    /// Stretches of time: a write, a gate, an undo.
+    /// Stretches of time: a write, a gate, an undo, a pause.
     pub spans: Vec<Span>,
     /// The names of its long-running operations.
     pub operations: Vec<String>,
@@ -143,14 +154,20 @@ pub struct Field {
 }
 
 /// A stretch of time.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Span {
-    /// `write`, `gate` or `undo`.
+    /// `write`, `gate`, `undo` or `pause`.
     pub what: &'static str,
     /// When it began.
     pub from: Timestamp,
     /// When it ended.
     pub to: Timestamp,
+    /// The long-running operation that it was, if it was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
+    /// Why it failed, if it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
 }
 
 /// What a gate showed.
@@ -188,6 +205,7 @@ pub fn record(plan: &Plan, entries: &[Entry], digests: BTreeMap<String, String>,
     let mut narrator = Narrator::default();
     let tasks = work.tasks.iter().map(|task| TaskRecord {
         id: task.id.to_string(),
+        step: task.id.step().to_owned(),
         phase: task.phase.clone(),
         uses: task.uses.clone(),
         resource: task.change.as_ref().map(plan::resource),
@@ -263,9 +281,20 @@ pub fn record(plan: &Plan, entries: &[Entry], digests: BTreeMap<String, String>,
         logs,
         debts: all.debts(plan),
         tasks: all.tasks,
-        story,
+        story: shortened(story),
         digests,
     }
+}
+
+/// A long story's beginning and end: what lies between can be told from the journal.
+fn shortened(mut story: Vec<Told>) -> Vec<Told> {
+    let (first, last) = TOLD;
+    if story.len() > first + last {
+        let end = story.len() - last;
+        let text = format!("… {} lines are left out; `rectify show` tells them", end - first);
+        story.splice(first..end, [Told { tone: "warn", text }]);
+    }
+    story
 }
 
 /// What logs said in these samples: each thing once, when it was first seen.
@@ -322,7 +351,7 @@ impl Record {
 impl TaskRecord {
     /// Whether something was written for it, be it to undo it.
     pub fn is_written(&self) -> bool {
-        self.spans.iter().any(|span| span.what != "gate")
+        self.spans.iter().any(|span| span.what == WRITE || span.what == UNDO)
     }
 
     /// The fields that its change does not leave as they are.
@@ -335,8 +364,8 @@ impl TaskRecord {
 struct Fold {
     tasks: Vec<TaskRecord>,
     places: BTreeMap<TaskId, usize>,
-    /// Writes and gates that have begun and not ended.
-    open: BTreeMap<(TaskId, &'static str), Timestamp>,
+    /// What has begun and not ended.
+    open: BTreeMap<(TaskId, &'static str), Span>,
 }
 
 impl Fold {
@@ -349,7 +378,7 @@ impl Fold {
     fn debts(&self, plan: &Plan) -> Vec<String> {
         let stands = |id: &TaskId| {
             let task = self.places.get(id).and_then(|place| self.tasks.get(*place));
-            task.is_some_and(|task| task.stands != UNDONE && task.spans.iter().any(|span| span.what == "write"))
+            task.is_some_and(|task| task.stands != UNDONE && task.spans.iter().any(|span| span.what == WRITE))
         };
         let debts = plan.debts_of(stands).into_iter();
         debts
@@ -365,26 +394,46 @@ impl Fold {
             .collect()
     }
 
-    fn close(&mut self, id: &TaskId, what: &'static str, to: Timestamp) {
-        let Some(from) = self.open.remove(&(id.clone(), what)) else { return };
+    fn open(&mut self, id: &TaskId, what: &'static str, at: Timestamp) {
+        let span = Span { what, from: at, to: at, operation: None, failed: None };
+        self.open.insert((id.clone(), what), span);
+    }
+
+    fn close(&mut self, id: &TaskId, what: &'static str, to: Timestamp, why: Option<String>) {
+        let Some(span) = self.open.remove(&(id.clone(), what)) else { return };
         if let Some(task) = self.task(id) {
-            task.spans.push(Span { what, from, to });
+            task.spans.push(Span { to, failed: span.failed.clone().or(why), ..span });
         }
     }
 
     fn take(&mut self, view: &View, entry: &Entry) {
         let at = entry.at;
-        let way = |way: Way| if way == Way::Undo { "undo" } else { "write" };
+        let way = |way: Way| if way == Way::Undo { UNDO } else { WRITE };
         match &entry.event {
-            Event::Intended { op } => drop(self.open.insert((op.task.clone(), way(op.way)), at)),
+            Event::Unchanged { task } if view.task(task).is_some_and(|view| view.task.pause.is_some()) => {
+                self.open(task, PAUSE, at);
+            }
+            Event::Waited { task } => self.close(task, PAUSE, at, None),
+            Event::Intended { op } => self.open(&op.task, way(op.way), at),
+            Event::Failed { op, why } => {
+                if let Some(span) = self.open.get_mut(&(op.task.clone(), way(op.way))) {
+                    span.failed = Some(why.clone());
+                }
+            }
             Event::Begun { op, operation } => {
+                if let Some(span) = self.open.get_mut(&(op.task.clone(), way(op.way))) {
+                    span.operation = Some(operation.clone());
+                }
                 if let Some(task) = self.task(&op.task)
                     && !task.operations.contains(operation)
                 {
                     task.operations.push(operation.clone());
                 }
             }
-            Event::Settled { op, .. } | Event::Refused { op, .. } => self.close(&op.task, way(op.way), at),
+            Event::Settled { op, .. } => self.close(&op.task, way(op.way), at, None),
+            Event::Refused { op, refusal } => {
+                self.close(&op.task, way(op.way), at, Some(refusal_words(refusal)));
+            }
             Event::Required { task, found } => {
                 let (Requirement::Met { evidence } | Requirement::Unmet { evidence, .. }) = found;
                 let lines: Vec<String> =
@@ -394,7 +443,7 @@ impl Fold {
                 }
             }
             Event::GateOpened { task: id } => {
-                self.open.insert((id.clone(), "gate"), at);
+                self.open(id, GATE, at);
                 let asked = view.task(id).and_then(TaskView::rule).map(plan::gate).unwrap_or_default();
                 let (verdict, probes) = (String::new(), BTreeMap::new());
                 let gate = GateRecord { asked, opened: at, passed: None, verdict, probes, samples: 0 };
@@ -415,7 +464,11 @@ impl Fold {
                 thin(samples);
             }
             Event::GateClosed { task: id, outcome } => {
-                self.close(id, "gate", at);
+                let why = match outcome {
+                    GateOutcome::Passed { .. } => None,
+                    GateOutcome::Failed { why, .. } => Some(why.clone()),
+                };
+                self.close(id, GATE, at, why);
                 let Some(gate) = self.task(id).and_then(|task| task.gates.last_mut()) else { return };
                 (gate.passed, gate.verdict) = match outcome {
                     GateOutcome::Passed { proof } => (Some(true), proof.to_string()),
@@ -472,5 +525,20 @@ fn asked(question: &Question) -> String {
         Question::Failed { task, .. } => format!("{task} failed"),
         Question::Interrupted { .. } => "interrupted".to_owned(),
         Question::Doubt { op } => format!("whether {op} happened"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_story_the_beginning_and_the_end_are_told() {
+        let line = |number: usize| Told { tone: "plain", text: number.to_string() };
+        let whole = |count: usize| shortened((0..count).map(line).collect());
+        assert_eq!(whole(12_000).len(), 12_000);
+        let short = whole(82_000);
+        assert_eq!((short.len(), short[3_999].text.as_str(), short[4_001].text.as_str()), (12_001, "3999", "74000"));
+        assert_eq!(short[4_000].text, "… 70000 lines are left out; `rectify show` tells them");
     }
 }

@@ -94,6 +94,7 @@ macro_rules! client {
         let access: &$crate::resource::cloud::Access = $access;
         let mut builder = <$client>::builder()
             .with_credentials(access.credentials.clone())
+            .with_tracing()
             .with_attempt_timeout(ATTEMPT)
             .with_retry_policy(Aip194Strict.continue_on_too_many_requests().with_attempt_limit(READ_ATTEMPTS))
             .with_backoff_policy(access.backoff.clone());
@@ -113,7 +114,7 @@ pub struct Cloud {
     instances: SqlInstancesService,
     jobs: SqlOperationsService,
     health: ServiceHealth,
-    rest: Rest,
+    pub(super) rest: Rest,
     /// The services that were read, newest look only: a write is worked out from what was looked at.
     read: Mutex<BTreeMap<String, Service>>,
     impersonated: Option<String>,
@@ -141,6 +142,8 @@ pub struct LogLine {
     pub text: String,
     /// The status of the request that it is about.
     pub status: Option<i32>,
+    /// The id of the request's trace, by which Google finds it again; empty if it has none.
+    pub trace: String,
 }
 
 impl Cloud {
@@ -273,7 +276,9 @@ impl Cloud {
                 _ => String::new(),
             };
             let at = entry.timestamp.and_then(|at| Timestamp::new(at.seconds(), at.nanos()).ok()).unwrap_or_default();
-            found.push(LogLine { at, text, status: entry.http_request.map(|request| request.status) });
+            // It is `projects/P/traces/ID` (source: `google/logging/v2/log_entry.proto`).
+            let trace = entry.trace.rsplit('/').next().unwrap_or_default().to_owned();
+            found.push(LogLine { at, text, status: entry.http_request.map(|request| request.status), trace });
             if found.len() >= most {
                 break;
             }
@@ -455,7 +460,7 @@ fn source() -> String {
 }
 
 /// The project itself, where an error wants to name a resource.
-fn whole(project: &str) -> ResourceId {
+pub(super) fn whole(project: &str) -> ResourceId {
     let (kind, name) = ("gcp.project".to_owned(), project.to_owned());
     ResourceId { kind, project: project.to_owned(), region: "global".to_owned(), name }
 }

@@ -6,11 +6,13 @@
 //! journal never learn what a connector is. Looking needs a [`Cloud`], and writing a [`Writer`] besides.
 
 mod backend_service;
+mod call;
 mod certificate;
 pub mod cloud;
 mod cloud_run;
 pub mod connector;
 mod error;
+mod figures;
 mod permission;
 mod rest;
 pub mod revision;
@@ -30,6 +32,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+pub use self::call::{Call, TARGET as CALLS};
 pub use self::cloud::{Cloud, Endpoint, LogLine, Principal};
 pub use self::error::{BuildError, ReadError, WriteError};
 pub use self::permission::{Permission, has_of, needed, product};

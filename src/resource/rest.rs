@@ -17,7 +17,9 @@ use jiff::Timestamp;
 use reqwest::RequestBuilder;
 use serde_json::Value;
 
+use super::call::Call;
 use super::cloud::READ_ATTEMPTS;
+use crate::clock::{Clock as _, SystemClock, between};
 
 /// An API that is spoken to in plain REST.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,9 +138,13 @@ impl Rest {
             CacheableResource::New { data, .. } => data,
             CacheableResource::NotModified => http::HeaderMap::new(),
         };
-        let answer = request.headers(headers).send().await.map_err(|error| {
+        let request = request.headers(headers).build().map_err(|error| SdkError::binding(error.without_url()))?;
+        let (method, url, began) = (request.method().to_string(), request.url().to_string(), SystemClock.now());
+        let answer = self.http.execute(request).await;
+        let told = answer.as_ref().map(|answer| answer.status().as_u16()).map_err(ToString::to_string);
+        Call { method, url, answer: told, took: between(began, SystemClock.now()) }.tell();
+        let answer = answer.map_err(|error| {
             let sort = match &error {
-                error if error.is_builder() => SdkError::binding,
                 error if error.is_connect() => SdkError::connect,
                 error if error.is_timeout() => SdkError::timeout,
                 _ => SdkError::io,

@@ -8,6 +8,7 @@ mod change;
 mod diff;
 mod digest;
 mod event;
+mod figure;
 mod id;
 mod task;
 mod verdict;
@@ -19,6 +20,7 @@ pub use digest::{Hash, digest};
 pub use event::{
     Choice, Ending, Entry, Event, Failure, Findings, GateOutcome, Left, Operator, Question, Refusal, Requirement,
 };
+pub use figure::Figure;
 pub use id::{OpId, ResourceId, RunId, TaskId, Way};
 pub use task::{Aside, Evidence, Guard, OnFailure, Scope, Task, Trip, Work};
 pub use verdict::{Decision, Judged, Stands, Verdict};

@@ -90,6 +90,27 @@ pub enum Standing {
     Left,
 }
 
+impl Standing {
+    /// In a word or two.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Standing::Waiting => "to come",
+            Standing::Writing { way: Way::Apply, .. } => "changing",
+            Standing::Writing { way: Way::Undo, .. } => "changing back",
+            Standing::InDoubt { .. } => "outcome not known",
+            Standing::Applied => "applied",
+            Standing::Resting => "waiting",
+            Standing::Proving(_) => "proving",
+            Standing::Skipped => "left out",
+            Standing::ProvingUndo(_) => "undone, proving",
+            Standing::Done { .. } => "done",
+            Standing::Failed => "failed",
+            Standing::Undone => "undone",
+            Standing::Left => "could not be undone",
+        }
+    }
+}
+
 impl TaskView {
     /// What its gate asks: that of its undo while that is being proven.
     pub fn rule(&self) -> Option<&Rule> {

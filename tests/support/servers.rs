@@ -141,3 +141,62 @@ pub fn answers(answer: impl Fn(&mut TcpStream, &str) + Send + Sync + 'static) ->
     });
     port
 }
+
+/// A request that somebody sent.
+#[derive(Clone, Debug)]
+pub struct Got {
+    pub method: String,
+    /// With its query.
+    pub path: String,
+    pub headers: axum::http::HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Got {
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+}
+
+/// A real HTTP server that keeps what it was sent, and answers as a test wants.
+pub struct Receiver {
+    pub url: String,
+    got: std::sync::Arc<std::sync::Mutex<Vec<Got>>>,
+}
+
+impl Receiver {
+    /// It answers with this status and this body.
+    pub fn start(answer: impl Fn(&Got) -> (u16, String) + Clone + Send + Sync + 'static) -> Receiver {
+        use axum::extract::Request;
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let got = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let kept = got.clone();
+        let app = axum::Router::new().fallback(move |request: Request| {
+            let (kept, answer) = (kept.clone(), answer.clone());
+            async move {
+                let (head, body) = request.into_parts();
+                let body = axum::body::to_bytes(body, usize::MAX).await.unwrap().to_vec();
+                let (method, path) = (head.method.to_string(), head.uri.to_string());
+                let got = Got { method, path, headers: head.headers, body };
+                let (status, body) = answer(&got);
+                kept.lock().unwrap().push(got);
+                let kind = [(axum::http::header::CONTENT_TYPE, "application/json")];
+                (axum::http::StatusCode::from_u16(status).unwrap(), kind, body)
+            }
+        });
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                listener.set_nonblocking(true).unwrap();
+                axum::serve(tokio::net::TcpListener::from_std(listener).unwrap(), app).await.unwrap();
+            });
+        });
+        Receiver { url, got }
+    }
+
+    /// What it was sent so far.
+    pub fn got(&self) -> Vec<Got> {
+        self.got.lock().unwrap().clone()
+    }
+}

@@ -8,6 +8,7 @@ mod bad_name;
 mod bad_url;
 mod beyond_limits;
 mod candidate_unseen;
+mod closure_missing;
 mod condition_mistyped;
 mod connector_machine_type;
 mod connector_max_instances;
@@ -71,6 +72,7 @@ pub const RULES: &[Rule] = &[
     bad_url::RULE,
     beyond_limits::RULE,
     candidate_unseen::RULE,
+    closure_missing::RULE,
     condition_mistyped::RULE,
     connector_machine_type::RULE,
     connector_max_instances::RULE,

@@ -113,6 +113,28 @@ pub const ACTIONS: &[ActionFormat] = &[
         },
     },
     ActionFormat {
+        name: "github.issue",
+        gives: &[],
+        with: Table {
+            about: "Brings an issue on GitHub up to date, with the token in GITHUB_TOKEN. That it fails never fails a run.",
+            keys: &[
+                Key::new("issue", Is::Text, "The issue's address.").needed().such_as("\"${runbook.incident}\""),
+                Key::new("add_labels", Is::Texts, "Labels to add.").such_as("[\"mitigated\"]"),
+                Key::new("remove_labels", Is::Texts, "Labels to remove.").such_as("[\"ongoing\"]"),
+                Key::new(
+                    "comment",
+                    Is::Text,
+                    "What the run's one status comment begins with; below it stands how the run does.",
+                )
+                .such_as("\"The connector has grown\"")
+                .otherwise("there is no comment"),
+                Key::new("close", Is::Flag, "Whether to close it once every criterion of `[closure]` holds.")
+                    .such_as("true")
+                    .otherwise("it is left open"),
+            ],
+        },
+    },
+    ActionFormat {
         name: "manual",
         gives: &[],
         with: Table {

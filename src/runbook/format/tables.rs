@@ -226,7 +226,7 @@ const ESCALATION: Table = Table {
         Key::new("after", Is::Duration, "How long after the incident began what is still unknown escalates.")
             .needed()
             .such_as("\"2h\""),
-        Key::new("since", Is::Text, "When the incident began, in RFC 3339.")
+        Key::new("since", Is::Text, "When the incident began, in RFC 3339; it may well be an input.")
             .such_as("\"2025-09-16T02:53:00Z\"")
             .otherwise("when the run began"),
         Key::new("criterion", Is::Tables(&CRITERION), CRITERION.about),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
+use super::issue::IssueUpdate;
 use super::probe::Probe;
 use crate::runbook::value::{Image, Percent, Private};
 
@@ -125,6 +126,8 @@ pub enum Action {
         /// What to say.
         text: String,
     },
+    /// `github.issue`: bring the incident's issue up to date.
+    Issue(IssueUpdate),
     /// `wait`: let time pass.
     Wait {
         /// How long.
@@ -167,6 +170,7 @@ impl Action {
             Action::Shell { .. } => "shell",
             Action::Manual { .. } => "manual",
             Action::Notify { .. } => "notify",
+            Action::Issue(_) => "github.issue",
             Action::Wait { .. } => "wait",
             Action::Probe => "probe",
         }

@@ -5,6 +5,7 @@
 
 mod action;
 mod escalation;
+mod issue;
 mod probe;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 pub use self::action::{Action, Candidate, Command, Unasked};
 pub use self::escalation::{Closing, Criterion, Escalation, Ground, Priority, SupportCase};
+pub use self::issue::{IssueRef, IssueUpdate, NotAnIssue};
 pub use self::probe::{FlowStep, Look, Probe};
 use super::condition::Condition;
 use super::value::Percent;

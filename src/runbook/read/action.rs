@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::runbook::block::{Block, Reader};
 use crate::runbook::format::{ACTIONS, ActionFormat, SHELLS};
 use crate::runbook::mistake::{BAD_VALUE, MISSING_KEY, Mistake, UNKNOWN_ACTION};
-use crate::runbook::model::{Action, Candidate, Command};
+use crate::runbook::model::{Action, Candidate, Command, IssueUpdate, NotAnIssue};
 use crate::runbook::spelling::{did_you_mean, list};
 use crate::runbook::value::Image;
 
@@ -43,6 +43,7 @@ pub(super) fn read_action(reader: &Reader<'_>, step: &Block<'_, '_>) -> Option<A
         "gcp.run.scale" => run_scale(&with),
         "gcp.run.traffic" => run_traffic(&with),
         "gcp.sql.patch" => sql_patch(&with),
+        "github.issue" => issue(&with),
         "manual" => manual(&with),
         "notify" => notify(&with),
         "shell" => shell(&with),
@@ -121,6 +122,22 @@ fn manual(with: &Block<'_, '_>) -> Option<Action> {
 fn notify(with: &Block<'_, '_>) -> Option<Action> {
     let (webhook, text) = (with.private("webhook"), with.text("text"));
     Some(Action::Notify { webhook: webhook?, text: text? })
+}
+
+fn issue(with: &Block<'_, '_>) -> Option<Action> {
+    let address = with.text("issue");
+    let add_labels = with.texts("add_labels").unwrap_or_default();
+    let remove_labels = with.texts("remove_labels").unwrap_or_default();
+    let (comment, close) = (with.text("comment"), with.flag("close").unwrap_or_default());
+    changes(with, "issue", &["add_labels", "remove_labels", "comment", "close"]);
+    let issue = address?.parse().map_err(|error: NotAnIssue| {
+        if with.reader.is_resolved(&with.path.key("issue")) {
+            let help = "write it such as https://github.com/OWNER/REPOSITORY/issues/12";
+            with.wrong("issue", error.to_string(), help);
+        }
+    });
+    let issue = issue.ok();
+    Some(Action::Issue(IssueUpdate { issue, add_labels, remove_labels, comment, close }))
 }
 
 fn wait(with: &Block<'_, '_>) -> Option<Action> {

@@ -65,7 +65,8 @@ pub(super) fn read_escalation(reader: &Reader<'_>, root: &Block<'_, '_>) -> Part
 
 fn read_since(reader: &Reader<'_>, block: &Block<'_, '_>) -> Option<Timestamp> {
     let since = block.text("since")?;
-    if !reader.is_resolved(&Path::root().key("escalation").key("since")) {
+    // An input that nobody gave a value says nothing.
+    if since.is_empty() || !reader.is_resolved(&Path::root().key("escalation").key("since")) {
         return None;
     }
     let moment = since.parse();

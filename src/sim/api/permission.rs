@@ -56,6 +56,9 @@ pub(super) fn needed(method: &Method, path: &str) -> Option<String> {
     if segments.get(1) == Some(&"v1") && segments.get(4) == Some(&"services") && segments.len() == 6 {
         return Some("serviceusage.services.get".to_owned());
     }
+    if segments.len() == 4 && segments.get(1..3) == Some(&["v3", "projects"]) {
+        return Some("resourcemanager.projects.get".to_owned());
+    }
     let (segments, custom) = match path.rsplit_once(':') {
         Some((before, custom)) if !custom.contains('/') => (before.split('/').collect(), Some(custom)),
         _ => (segments, None),
@@ -82,9 +85,22 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
     Router::new()
         // Resource Manager: the same method in both versions that clients use.
         .route("/v1/projects/{project}", post(of_project))
-        .route("/v3/projects/{project}", post(of_project))
+        .route("/v3/projects/{project}", get(project).post(of_project))
         // Service Usage.
         .route("/v1/projects/{project}/services/{service}", get(usage))
+}
+
+/// `GET /v3/projects/P` (source: `google/cloud/resourcemanager/v3/projects.proto`).
+async fn project(State(shared): State<Arc<Shared>>, Path(project): Path<String>, uri: Uri) -> Answered {
+    Parameters::read(&uri, &[])?;
+    let world = shared.world();
+    world.check_project(&project)?;
+    Ok(Json(json!({
+        "name": format!("projects/{}", world.project_number),
+        "projectId": world.project,
+        "state": "ACTIVE",
+        "displayName": world.project,
+    })))
 }
 
 /// `POST …/projects/P:testIamPermissions`.
@@ -149,6 +165,7 @@ mod tests {
             (Method::GET, "/v2/projects/p/locations/l/services", Some("run.services.list")),
             (Method::GET, "/v2/projects/p/locations/l/services/s/revisions/r", Some("run.revisions.get")),
             (Method::PUT, "/apis/serving.knative.dev/v1/namespaces/p/services/s", Some("run.services.update")),
+            (Method::GET, "/v3/projects/p", Some("resourcemanager.projects.get")),
             (Method::POST, "/v2/entries:list", Some("logging.logEntries.list")),
             (Method::GET, "/v1/projects/p/services/run.googleapis.com", Some("serviceusage.services.get")),
             (Method::POST, "/v2/projects/p/locations/l/services/s:testIamPermissions", None),

@@ -68,6 +68,8 @@ impl World {
         let key = format!("{}/{}/request", visit.service, visit.visitor.key());
         let resource = self.revision_resource(visit);
         let mut entry = self.entry(visit.at, "run.googleapis.com/requests", severity, &resource, &key);
+        // Every request that is written down has one, whoever began it.
+        entry["trace"] = json!(format!("projects/{}/traces/{}", self.project, uuid_like(&key).replace('-', "")));
         let (method, url) = match &visit.visitor {
             Visitor::Somebody(asked) => (asked.method.as_str(), format!("https://{}{}", asked.host, asked.path)),
             Visitor::Anyone(_) => {

@@ -31,6 +31,8 @@ pub enum Of {
     Database,
     /// A load balancer's backend service.
     Balancer,
+    /// The quotas of an API.
+    Quota,
 }
 
 /// The unit of a metric's values.
@@ -82,9 +84,9 @@ const fn measured(name: &'static str, kind: Kind, unit: Unit, of: Of, about: &'s
 }
 
 /// Every metric.
-pub const DESCRIPTORS: [Descriptor; 23] = {
+pub const DESCRIPTORS: [Descriptor; 25] = {
     use Kind::{Count, Level, Spread};
-    use Of::{Balancer, Connector, Database, Revision};
+    use Of::{Balancer, Connector, Database, Quota, Revision};
     use Unit::{Bytes, Milliseconds, Number, Part};
     [
         follows(REQUESTS, Count, Number, Revision, "Requests that reached a container, by the status of their answer."),
@@ -218,6 +220,14 @@ pub const DESCRIPTORS: [Descriptor; 23] = {
             Database,
             "How full a database's disk is.",
         ),
+        measured("serviceruntime.googleapis.com/quota/limit", Level, Number, Quota, "The limit of a quota."),
+        measured(
+            "serviceruntime.googleapis.com/quota/allocation/usage",
+            Level,
+            Number,
+            Quota,
+            "How much of a quota is allocated.",
+        ),
     ]
 };
 
@@ -266,6 +276,7 @@ impl Descriptor {
             Of::Connector => "vpc_access_connector",
             Of::Database => "cloudsql_database",
             Of::Balancer => "https_lb_rule",
+            Of::Quota => "consumer_quota",
         }
     }
 

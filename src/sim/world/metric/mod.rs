@@ -32,7 +32,7 @@ const MOST_MINUTES: i64 = 24 * 60;
 pub struct Measurement {
     /// The type of the metric.
     pub metric: String,
-    /// The service (each of its revisions with traffic), the connector or the database.
+    /// The service (each of its revisions with traffic), the connector, the database, or the API that has a quota.
     pub of: String,
     /// Labels of the metric, if it has any.
     #[serde(default)]
@@ -284,6 +284,7 @@ impl World {
             Some(Of::Connector) => self.connectors.contains_key(of),
             Some(Of::Database) => self.sql.instances.contains_key(of),
             Some(Of::Balancer) => self.compute.backend_services.contains_key(of),
+            Some(Of::Quota) => of.ends_with(".googleapis.com"),
             None => false,
         }
     }
@@ -300,6 +301,7 @@ impl World {
                 }
                 Of::Connector if stood.connectors.contains_key(&found.of) => vec![self.connector_labels(&found.of)],
                 Of::Database if stood.is_up(&found.of) => vec![self.database_labels(&found.of)],
+                Of::Quota => vec![self.quota_labels(&found.of)],
                 Of::Connector | Of::Database | Of::Balancer => Vec::new(),
             };
             let value = found.value;
@@ -325,6 +327,10 @@ impl World {
     fn database_labels(&self, name: &str) -> Labels {
         let id = format!("{}:{name}", self.project);
         labels(&[("project_id", &self.project), ("region", &self.region), ("database_id", &id)])
+    }
+
+    fn quota_labels(&self, api: &str) -> Labels {
+        labels(&[("project_id", &self.project), ("location", &self.region), ("service", api)])
     }
 
     fn balancer_labels(&self, name: &str) -> Labels {

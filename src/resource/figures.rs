@@ -1,0 +1,156 @@
+//! What Cloud Monitoring has of a resource over a while, for people to read: the figures that a support engineer asks for.
+//!
+//! Sources: <https://docs.cloud.google.com/monitoring/api/metrics_gcp>, and for quotas
+//! <https://docs.cloud.google.com/monitoring/alerts/using-quota-metrics>.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::cloud::{Cloud, whole};
+use super::error::ReadError;
+use super::rest::Api;
+use crate::run::{Figure, ResourceId};
+
+/// A kind of resource, how its series are told apart from those of others, and its metrics.
+struct Family {
+    /// What the names of its kinds begin with.
+    kind: &'static str,
+    /// The label of its monitored resource that names it.
+    label: &'static str,
+    /// The API whose quotas bound it.
+    api: &'static str,
+    metrics: &'static [&'static str],
+}
+
+const FAMILIES: [Family; 3] = [
+    Family {
+        kind: "gcp.connector",
+        label: "connector_name",
+        api: "vpcaccess.googleapis.com",
+        metrics: &[
+            "vpcaccess.googleapis.com/connector/instances",
+            "vpcaccess.googleapis.com/connector/cpu/utilizations",
+        ],
+    },
+    Family {
+        kind: "gcp.run",
+        label: "service_name",
+        api: "run.googleapis.com",
+        metrics: &[
+            "run.googleapis.com/request_count",
+            "run.googleapis.com/request_latencies",
+            "run.googleapis.com/container/instance_count",
+        ],
+    },
+    Family {
+        kind: "gcp.sql",
+        label: "database_id",
+        api: "sqladmin.googleapis.com",
+        metrics: &[
+            "cloudsql.googleapis.com/database/up",
+            "cloudsql.googleapis.com/database/cpu/utilization",
+            "cloudsql.googleapis.com/database/postgresql/num_backends",
+        ],
+    },
+];
+
+/// The metrics of every API's quotas.
+const QUOTAS: [&str; 3] = [
+    "serviceruntime.googleapis.com/quota/limit",
+    "serviceruntime.googleapis.com/quota/allocation/usage",
+    "serviceruntime.googleapis.com/quota/exceeded",
+];
+
+impl Cloud {
+    /// What there is of a resource in Cloud Monitoring between two moments; nothing for a kind that has no metrics.
+    ///
+    /// # Errors
+    /// If a series cannot be read. One that is not there is none.
+    pub async fn figures(&self, id: &ResourceId, from: Timestamp, to: Timestamp) -> Result<Vec<Figure>, ReadError> {
+        let Some(Family { kind, label, metrics, .. }) = family(id) else { return Ok(Vec::new()) };
+        let name = if *kind == "gcp.sql" { format!("{}:{}", id.project, id.name) } else { id.name.clone() };
+        self.series(&id.project, metrics, label, &name, from, to).await
+    }
+
+    /// What there is of the quotas of the API that a resource is made with.
+    ///
+    /// # Errors
+    /// As of [`figures`](Cloud::figures).
+    pub async fn quotas(&self, id: &ResourceId, from: Timestamp, to: Timestamp) -> Result<Vec<Figure>, ReadError> {
+        let Some(Family { api, .. }) = family(id) else { return Ok(Vec::new()) };
+        self.series(&id.project, &QUOTAS, "service", api, from, to).await
+    }
+
+    /// The project's number: Google's own people know it by that (source: `projects.get` of Resource Manager v3).
+    ///
+    /// # Errors
+    /// If the project cannot be read.
+    pub async fn project_number(&self, project: &str) -> Result<String, ReadError> {
+        let answer = self.rest.get(Api::ResourceManager, &format!("/v3/projects/{project}"), &[]).await;
+        let answer = answer.map_err(|error| ReadError::of(&whole(project), &error))?;
+        let name = answer.get("name").and_then(Value::as_str).and_then(|name| name.strip_prefix("projects/"));
+        let garbled = || ReadError::Garbled { resource: whole(project), why: "it has no name".to_owned() };
+        name.map(str::to_owned).ok_or_else(garbled)
+    }
+
+    async fn series(
+        &self,
+        project: &str,
+        metrics: &[&str],
+        label: &str,
+        name: &str,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<Figure>, ReadError> {
+        let path = format!("/v3/projects/{project}/timeSeries");
+        let (from, to) = (from.to_string(), to.to_string());
+        let mut figures = Vec::new();
+        for metric in metrics {
+            let filter = format!("metric.type=\"{metric}\" AND resource.labels.{label}=\"{name}\"");
+            let asked = [("filter", filter.as_str()), ("interval.startTime", &from), ("interval.endTime", &to)];
+            match self.rest.get(Api::Monitoring, &path, &asked).await {
+                Ok(answer) => {
+                    let series = answer.get("timeSeries").and_then(Value::as_array).into_iter().flatten();
+                    figures.extend(series.filter_map(|series| figure(metric, name, series)));
+                }
+                // A metric that never had a point in the project is not known there.
+                Err(error) if error.http_status_code() == Some(404) => {}
+                Err(error) => return Err(ReadError::of(&whole(project), &error)),
+            }
+        }
+        Ok(figures)
+    }
+}
+
+fn family(id: &ResourceId) -> Option<&'static Family> {
+    FAMILIES.iter().find(|family| id.kind.starts_with(family.kind))
+}
+
+/// A series in the API's words; `None` if it has no points.
+fn figure(metric: &str, name: &str, series: &Value) -> Option<Figure> {
+    let labels = |of: &str| series.pointer(of).and_then(Value::as_object).into_iter().flatten();
+    let told = labels("/metric/labels").chain(labels("/resource/labels").filter(|(key, _)| *key == "revision_name"));
+    let told = told.filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?)));
+    let of = std::iter::once(name.to_owned()).chain(told).collect::<Vec<_>>().join(" ");
+    let points = series.get("points").and_then(Value::as_array)?;
+    let point = |point: &Value| {
+        let at: Timestamp = point.pointer("/interval/endTime")?.as_str()?.parse().ok()?;
+        Some((at, number(point.get("value")?)?))
+    };
+    let points: Vec<(Timestamp, f64)> = points.iter().filter_map(point).collect();
+    let (at, newest) = points.iter().copied().max_by_key(|(at, _)| *at)?;
+    let values = || points.iter().map(|(_, value)| *value);
+    let (least, most) = (values().fold(newest, f64::min), values().fold(newest, f64::max));
+    Some(Figure { metric: metric.to_owned(), of, at, newest, least, most })
+}
+
+/// A value in the API's words (source: `google/monitoring/v3/common.proto`, `TypedValue`).
+fn number(value: &Value) -> Option<f64> {
+    let text = |value: &Value| value.as_str().and_then(|text| text.parse().ok());
+    let (name, value) = value.as_object()?.iter().next()?;
+    match name.as_str() {
+        "boolValue" => value.as_bool().map(|is| if is { 1.0 } else { 0.0 }),
+        "distributionValue" => value.get("mean").and_then(Value::as_f64),
+        _ => value.as_f64().or_else(|| text(value)),
+    }
+}

@@ -1,0 +1,103 @@
+//! An issue of a tracker, by its address, and what is done to it.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// An issue on GitHub: `https://github.com/OWNER/REPOSITORY/issues/NUMBER`, or the same on a host of one's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssueRef {
+    /// The host of its page.
+    pub host: String,
+    /// Who owns the repository.
+    pub owner: String,
+    /// The repository's name.
+    pub repository: String,
+    /// The issue's number.
+    pub number: u64,
+}
+
+/// What is done to an issue. What is so already stays so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssueUpdate {
+    /// Which one; `None`: an input that is not given says it.
+    pub issue: Option<IssueRef>,
+    /// Labels that it shall have.
+    pub add_labels: Vec<String>,
+    /// Labels that it shall not have.
+    pub remove_labels: Vec<String>,
+    /// What the run's status comment begins with; `None`: there is no comment.
+    pub comment: Option<String>,
+    /// Whether it is closed once everything of `[closure]` holds.
+    pub close: bool,
+}
+
+impl fmt::Display for IssueUpdate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let issue = self.issue.as_ref().map_or_else(|| "an issue".to_owned(), ToString::to_string);
+        write!(f, "{issue}:")?;
+        let labels = [("add", &self.add_labels), ("remove", &self.remove_labels)];
+        let labels = labels.into_iter().filter(|(_, labels)| !labels.is_empty());
+        let labels = labels.map(|(what, labels)| format!("{what} {}", labels.join(" and ")));
+        let comment =
+            self.comment.as_ref().map(|comment| format!("say \u{201c}{comment}\u{201d} with how the run stands"));
+        let close = self.close.then(|| "close it if everything holds that must".to_owned());
+        let all: Vec<String> = labels.chain(comment).chain(close).collect();
+        write!(f, " {}", all.join(", "))
+    }
+}
+
+/// A text is not the address of an issue.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not the address of an issue")]
+pub struct NotAnIssue(String);
+
+impl FromStr for IssueRef {
+    type Err = NotAnIssue;
+
+    fn from_str(text: &str) -> Result<IssueRef, NotAnIssue> {
+        let wrong = || NotAnIssue(text.to_owned());
+        let rest = text.strip_prefix("https://").ok_or_else(wrong)?;
+        let parts: Vec<&str> = rest.trim_end_matches('/').split('/').collect();
+        let [host, owner, repository, "issues", number] = parts.as_slice() else { return Err(wrong()) };
+        // These become parts of an address that a token is sent to.
+        let plain = |name: &str| {
+            let sound = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+            !name.is_empty() && name != "." && name != ".." && name.chars().all(sound)
+        };
+        if ![host, owner, repository].into_iter().all(|name| plain(name)) {
+            return Err(wrong());
+        }
+        let number = number.parse().map_err(|_| wrong())?;
+        let [host, owner, repository] = [host, owner, repository].map(|name| (*name).to_owned());
+        Ok(IssueRef { host, owner, repository, number })
+    }
+}
+
+impl fmt::Display for IssueRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}#{}", self.owner, self.repository, self.number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_issue_is_known_by_its_address_and_nothing_else_is_one() {
+        let issue: IssueRef = "https://github.com/example/netra/issues/1278".parse().unwrap();
+        assert_eq!((issue.to_string().as_str(), issue.host.as_str()), ("example/netra#1278", "github.com"));
+        for wrong in [
+            "",
+            "1278",
+            "http://github.com/example/netra/issues/1278",
+            "https://github.com/example/netra/pull/1278",
+            "https://github.com/example/netra/issues/new",
+            "https://github.com/../netra/issues/1",
+            "https://user@github.com/example/netra/issues/1",
+            "https://github.com/example/netra/issues/1?x=y",
+        ] {
+            assert!(wrong.parse::<IssueRef>().is_err(), "{wrong}");
+        }
+    }
+}
