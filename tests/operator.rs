@@ -389,3 +389,77 @@ fn what_runs_leave_behind_is_owed_until_it_is_paid() {
     let done = desk.rectify(&["debts"]).code(0).stdout;
     assert!(done.contains("stands  gcp.connector") && !done.contains("gcp.run.traffic"), "{done}");
 }
+
+/// Bounds for both services, with a gate; so many at once.
+fn bounds(at_once: u32, gate: &str) -> String {
+    format!(
+        "[[phase.step]]\nname = \"bounds\"\nuses = \"gcp.run.scale\"\n\
+         with = {{ service = \"${{item}}\", min_instances = 2 }}\n\
+         for_each = {{ items = [\"netra-auth-staging\", \"netra-backend-staging\"], max_parallel = {at_once} }}\n\
+         gate = {{ healthy = [\"{gate}\"], for = \"10s\", timeout = \"20s\", every = \"5s\" }}\n"
+    )
+}
+
+/// The writes and gates of the only run, in order: what happened, and to which service.
+fn happened(desk: &Desk) -> Vec<String> {
+    let journal = desk.journal();
+    let told = journal.iter().filter_map(|entry| {
+        let (is, event) = (entry["event"]["is"].as_str()?, &entry["event"]);
+        let task = event["op"].as_str().or(event["task"].as_str())?.trim_end_matches("/apply");
+        let is_one = ["intended", "settled", "gate_opened", "gate_closed"].contains(&is);
+        is_one.then(|| format!("{is} {}", task.trim_start_matches("bounds/netra-").trim_end_matches("-staging")))
+    });
+    told.collect()
+}
+
+#[test]
+fn turns_that_may_go_on_at_once_do_and_others_wait_for_each_other() {
+    let desk = Desk::new();
+    let done = run(&desk, &runbook(&desk, &bounds(2, "connector")), &["--yes"]).code(0).says("✓ done");
+    let done = done.says("up to 2 of this step go on at once");
+    let told = happened(&desk);
+    assert_eq!(told[..2], ["intended auth", "intended backend"], "{told:?}");
+    let place = |what: &str| told.iter().position(|told| told == what).unwrap_or_else(|| panic!("{what}: {told:?}"));
+    assert!(
+        place("settled auth") < place("gate_closed auth") && place("gate_opened backend") < place("gate_closed auth")
+    );
+    // Whoever reads along knows which of them a line is about.
+    done.says("bounds/netra-auth-staging: accepted, operation").says("bounds/netra-auth-staging: ✓ applied in");
+
+    let desk = Desk::new();
+    run(&desk, &runbook(&desk, &bounds(1, "connector")), &["--yes"]).code(0);
+    let one_by_one = ["auth", "backend"]
+        .map(|service| ["intended", "settled", "gate_opened", "gate_closed"].map(|is| format!("{is} {service}")));
+    assert_eq!(happened(&desk), one_by_one.concat());
+}
+
+/// What goes on beside a failure comes to rest first; then it is told once for each, and all of it can be undone.
+#[test]
+fn a_failure_beside_others_waits_for_them_and_everything_in_force_is_told() {
+    let desk = Desk::new();
+    let done = run(&desk, &runbook(&desk, &bounds(2, "auth")), &["--yes"]).code(1);
+    done.says("applied and still in force: bounds/netra-auth-staging, bounds/netra-backend-staging");
+    let told = happened(&desk);
+    assert_eq!(told.iter().filter(|told| told.starts_with("gate_closed")).count(), 2, "{told:?}");
+    desk.rectify(&["rollback", "--yes"]).code(0).says("✓ rolled back");
+    let services = &desk.cloud()["world"]["services"];
+    assert!(!services.to_string().contains("\"min_instance_count\":1"), "{services}");
+}
+
+/// Killed while two writes are in flight, nothing is sent twice and both are accounted for.
+#[test]
+fn killed_with_two_writes_in_flight_both_are_looked_at() {
+    let desk = Desk::new();
+    let cloud = Served::start(&desk, SCENARIO, "1");
+    let file = runbook(&desk, &bounds(2, "connector"));
+    let mut process = desk.spawn(&["run", &file, "--sim", &cloud.url, "--yes"]);
+    let begun = || desk.journal().iter().filter(|entry| entry["event"]["is"] == "begun").count();
+    crate::support::until("both operations", || desk.journal_has("begun") && begun() == 2);
+    process.kill();
+    cloud.hurry();
+    let resumed = desk.rectify(&["resume", "--yes"]).code(0);
+    resumed.says("✓ done");
+    let writes = cloud.writes();
+    assert_eq!(writes.len(), 2, "{writes:?}");
+    desk.rectify(&["verify"]).code(0);
+}

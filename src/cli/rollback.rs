@@ -50,7 +50,7 @@ pub(super) async fn rollback(arguments: &Arguments, state: &State, console: Cons
     }
     let run = &run;
     console.out(&preview(&id, run));
-    if arguments.dry_run || run.undo().is_empty() && run.in_flight().is_none() {
+    if arguments.dry_run || run.undo().is_empty() && run.in_flight().is_empty() {
         return Ok(Exit::Done);
     }
     if !arguments.yes {
@@ -73,7 +73,7 @@ pub(super) async fn rollback(arguments: &Arguments, state: &State, console: Cons
 
 fn preview(id: &str, run: &Run) -> String {
     let mut out = format!("Rolling back run {id}\n");
-    if let Some(op) = run.in_flight() {
+    for op in run.in_flight() {
         let _ = writeln!(out, "\n  {op} is in flight: its outcome is awaited first");
     }
     for (task, change) in run.undo() {
@@ -85,7 +85,7 @@ fn preview(id: &str, run: &Run) -> String {
     for kept in run.kept() {
         let _ = writeln!(out, "\n  {} stays: it cannot be undone", inert(kept.as_str()));
     }
-    if run.undo().is_empty() && run.in_flight().is_none() {
+    if run.undo().is_empty() && run.in_flight().is_empty() {
         out.push_str("\nThere is nothing to undo.\n");
     }
     out.push('\n');

@@ -327,7 +327,9 @@ fn next(exit: Exit, id: &str, run: &Run) -> String {
 }
 
 fn parked(id: &str, run: &Run) -> String {
-    let flight = run.in_flight().map_or_else(String::new, |op| format!("\n{op} goes on in the cloud meanwhile."));
+    let flight: Vec<String> =
+        run.in_flight().iter().map(|op| format!("\n{op} goes on in the cloud meanwhile.")).collect();
+    let flight = flight.concat();
     format!(
         "\nStopped where it was; everything is written down.{flight}\n\n  rectify resume {id}     goes on from here\n  rectify rollback {id}   undoes what was applied\n"
     )

@@ -18,7 +18,7 @@ use super::durable::{CannotTell, Durable};
 use super::looks::{Ended, For, Looks};
 use super::signal::Signals;
 use crate::action::{Messages, Status};
-use crate::clock::{Clock, later};
+use crate::clock::{Clock, later, together};
 use crate::engine::Effect;
 use crate::journal::{Directory, Journal};
 use crate::probe::Probes;
@@ -229,31 +229,55 @@ impl Hands<'_> {
         Ok(events)
     }
 
-    /// Carries out what is not waiting and looking.
+    /// Carries out what is not waiting and looking: what talks to somebody at the same time, then what wants a person.
     async fn act(&mut self, wave: Vec<Effect>) -> Result<Vec<Event>, CannotTell> {
-        let mut events = Vec::new();
+        let (mut questions, mut others) = (Vec::new(), Vec::new());
         for effect in wave {
             match effect {
-                Effect::Ask(question) => events.push(self.ask(question).await?),
-                Effect::Pass { task } => events.push(Event::Unchanged { task }),
-                Effect::Announce { op } => events.push(Event::Intended { op }),
-                Effect::Write { op, change } => events.push(self.write(op, &change).await),
-                Effect::Poll { op, operation, resource } => events.push(self.poll(op, &operation, &resource).await),
-                Effect::Look { op, resource } => events.extend(self.look(op, &resource).await?),
-                Effect::OpenGate { task } => events.push(Event::GateOpened { task }),
-                Effect::CloseGate { task, outcome } => events.push(Event::GateClosed { task, outcome }),
-                Effect::Require { task, evidence } => events.push(self.require(task, &evidence).await),
-                Effect::Rest { task, until } => {
-                    self.clock.sleep_until(until).await;
-                    events.push(Event::Waited { task });
-                }
-                Effect::Notify { task } => events.push(self.notify(task).await),
-                Effect::Compare { applied } => events.push(self.compare(applied).await),
-                Effect::End(ending) => events.push(Event::Ended { ending }),
-                Effect::Park | Effect::Wait { .. } | Effect::Probe { .. } | Effect::Watch { .. } => {}
+                Effect::Ask(question) => questions.push(question),
+                other => others.push(other),
             }
         }
+        let hands = &*self;
+        let done = together(hands.clock, others.into_iter().map(|effect| hands.act_alone(effect))).await;
+        let mut events = Vec::new();
+        for done in done {
+            match done {
+                Acted::Happened(happened) => events.extend(happened),
+                // What happened to the others must be written down whatever becomes of this one.
+                Acted::Ask(_) | Acted::CannotTell(_) if !events.is_empty() => {}
+                Acted::Ask(question) => events.push(self.ask(question).await?),
+                Acted::CannotTell(why) => return Err(why),
+            }
+        }
+        for question in questions {
+            events.push(self.ask(question).await?);
+        }
         Ok(events)
+    }
+
+    /// Carries out one effect that nobody has to be asked about.
+    async fn act_alone(&self, effect: Effect) -> Acted {
+        Acted::Happened(vec![match effect {
+            Effect::Pass { task } => Event::Unchanged { task },
+            Effect::Announce { op } => Event::Intended { op },
+            Effect::Write { op, change } => self.write(op, &change).await,
+            Effect::Poll { op, operation, resource } => self.poll(op, &operation, &resource).await,
+            Effect::Look { op, resource } => return self.look(op, &resource).await,
+            Effect::OpenGate { task } => Event::GateOpened { task },
+            Effect::CloseGate { task, outcome } => Event::GateClosed { task, outcome },
+            Effect::Require { task, evidence } => self.require(task, &evidence).await,
+            Effect::Rest { task, until } => {
+                self.clock.sleep_until(until).await;
+                Event::Waited { task }
+            }
+            Effect::Notify { task } => self.notify(task).await,
+            Effect::Compare { applied } => self.compare(applied).await,
+            Effect::End(ending) => Event::Ended { ending },
+            Effect::Ask(_) | Effect::Park | Effect::Wait { .. } | Effect::Probe { .. } | Effect::Watch { .. } => {
+                return Acted::Happened(Vec::new());
+            }
+        }])
     }
 
     /// Looks whether what a task rests on is so: every probe that it names is looked at once.
@@ -340,12 +364,12 @@ impl Hands<'_> {
         }
     }
 
-    async fn look(&mut self, op: OpId, resource: &ResourceId) -> Result<Vec<Event>, CannotTell> {
+    async fn look(&self, op: OpId, resource: &ResourceId) -> Acted {
         let until = later(self.clock.now(), LOOKING);
         loop {
             match self.kinds.observe(resource).await {
                 Ok(seen) => {
-                    return Ok(match (seen.operation, seen.trouble) {
+                    return Acted::Happened(match (seen.operation, seen.trouble) {
                         (Some(operation), _) => vec![Event::Begun { op, operation }],
                         (None, trouble) => {
                             let failed = trouble.map(|why| Event::Failed { op: op.clone(), why });
@@ -357,11 +381,19 @@ impl Hands<'_> {
                     self.clock.sleep_until(later(self.clock.now(), BETWEEN_LOOKS)).await;
                 }
                 // Nobody but a person can say what became of it.
-                Err(ReadError::Untold { .. }) => return Ok(vec![self.ask(Question::Doubt { op }).await?]),
-                Err(error) => return Err(CannotTell::Unseen { op, why: error.to_string() }),
+                Err(ReadError::Untold { .. }) => return Acted::Ask(Question::Doubt { op }),
+                Err(error) => return Acted::CannotTell(CannotTell::Unseen { op, why: error.to_string() }),
             }
         }
     }
+}
+
+/// What came of an effect.
+enum Acted {
+    Happened(Vec<Event>),
+    /// Only a person can say.
+    Ask(Question),
+    CannotTell(CannotTell),
 }
 
 fn may_pass(error: &ReadError) -> bool {

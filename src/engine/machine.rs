@@ -4,7 +4,7 @@
 //! state       wants               event → next state
 //! ─────────────────────────────────────────────────────────────────────────────────────────────
 //! Ready       Require, if asked   Required: met → Ready, unmet → Failed
-//!             Ask | Pass | Notify Answered yes → Approved, no → Over, skip → next task's Ready;
+//!             Ask | Pass | Notify Answered yes → Approved, no → Over, skip → next task's Ready, or Done;
 //!                                 Unchanged → Resting or Proving; Notified → Proving
 //!             (back: Announce)    Intended → Announced
 //! Approved    Announce (or Wait)  Intended → Announced
@@ -17,17 +17,23 @@
 //!             after the event Failed: what took effect is remembered → Failed
 //! Proving     OpenGate (or next)  GateOpened → Gate
 //! Gate        Probe… (or Wait),   Observed → Gate
-//!             CloseGate           GateClosed passed → next task's Ready, failed → Failed
-//! Failed      Ask                 Answered retry → as before the failure, continue → next task's Ready,
+//!             CloseGate           GateClosed passed → next task's Ready, or Done, failed → Failed
+//! Failed      Ask                 Answered retry → as before the failure, continue → next task's Ready, or Done,
 //!                                 stop → Over, rollback → Ready, backwards
-//! Over        End                 Ended → Ended
-//! Ended       nothing             Resumed → as before the ending; RollbackAsked → Ready, backwards
+//! Done        nothing             once all lines of its wave are done: the next wave's Ready
+//!
+//! the run     Over: End           Ended → Ended
+//!             Ended: nothing      Resumed → as before the ending; RollbackAsked → Ready, backwards
 //!
 //! waiting     Watch, Compare      Watched, Compared: what a guard, a budget or somebody else brings up is asked
 //!             beside the above    about once nothing is in flight: go on, stop, or roll back
 //! any         Park once `StopAsked`, until `Resumed` or `RollbackAsked`.
 //! any         Resumed: Approved → Ready, Announced → Doubt, Gate → Proving; the rest stays.
 //! ```
+//!
+//! A run has one line of work, or as many as a `for_each` step may do at once: each is somewhere in this table, and what
+//! all of them want is one wave of effects. Questions are put one at a time, when no line goes on by itself: so those of
+//! a wave are asked before its first write, and a failure when all else has come to rest.
 //!
 //! Three rules keep every path safe: a write is announced on disk before it is sent; whatever was announced
 //! and is not known to have ended is looked at, never assumed; and what is undone is exactly what was seen
@@ -40,12 +46,13 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::effect::Effect;
+use super::lane::{At, Lane, Retry, Trouble, forward, wave};
 use super::watch::Watch;
 use crate::clock::later;
 use crate::gate::{Fault, Gate, Rule, Verdict};
 use crate::run::{
     Change, Choice, Ending, Entry, Event, Failure, GateOutcome, Left, OnFailure, OpId, Question, Refusal, Requirement,
-    ResourceId, Reversibility, Scope, Task, TaskId, Trip, Way, Work, covers,
+    ResourceId, Reversibility, Task, TaskId, Trip, Way, Work, covers,
 };
 
 /// Version of this machine; it stands in every journal. It rises when old journals would fold differently.
@@ -70,37 +77,32 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// A run as the fold of its entries.
 #[derive(Clone, Debug)]
 pub struct Run {
-    tasks: Vec<Task>,
-    way: Way,
-    cursor: usize,
-    at: At,
+    pub(super) tasks: Vec<Task>,
+    pub(super) way: Way,
+    /// The lines of work of the present wave; at least one.
+    pub(super) lanes: Vec<Lane>,
+    pub(super) stands: Stands,
     /// Changes that took effect, in order, and what was seen of each.
-    applied: Vec<Applied>,
-    /// Sends of the current write that were seen not to have happened.
-    unsent: u32,
-    /// Refusals of the current write that may pass.
-    busy: u32,
-    /// Whether what the current task rests on was seen to be so.
-    met: bool,
+    pub(super) applied: Vec<Applied>,
     /// Failed tasks that were passed over.
     passed_over: Vec<TaskId>,
     /// Tasks that the operator left out.
     skipped: Vec<TaskId>,
     /// What made the run turn back.
-    turned_by: Option<Failure>,
+    pub(super) turned_by: Option<Failure>,
     /// Undos that failed.
-    left: Vec<Left>,
+    pub(super) left: Vec<Left>,
     /// Undone changes after which things were not as well as before.
-    unproven: Vec<usize>,
+    pub(super) unproven: Vec<usize>,
     /// Writes of ours that somebody else came between: what of them is in force is not known.
-    unclear: Vec<Left>,
-    /// A rollback was asked for while a write was in flight: turn back once it has settled, for this reason.
-    turn_when_settled: Option<TurnBack>,
+    pub(super) unclear: Vec<Left>,
+    /// A rollback was asked for while writes were in flight: turn back once they have settled, for this reason.
+    pub(super) turn_when_settled: Option<TurnBack>,
     /// The last task that a rollback leaves as it is.
-    floor: Option<usize>,
+    pub(super) floor: Option<usize>,
     watch: Watch,
     /// What came up beside the work, and what the runbook says to do about it.
-    interrupt: Option<(Failure, OnFailure)>,
+    pub(super) interrupt: Option<(Failure, OnFailure)>,
     /// Resources that somebody else has changed, and the operator goes on in spite of it.
     given_up: BTreeSet<ResourceId>,
     budgets: BTreeMap<String, Duration>,
@@ -111,50 +113,25 @@ pub struct Run {
     stopping: bool,
 }
 
+/// How far the whole of it is.
+#[derive(Clone, Debug)]
+pub(super) enum Stands {
+    Working,
+    /// It is to end so; that is not written down yet.
+    Over(Ending),
+    Ended(Ending),
+}
+
 /// Why a run turns back; `None`: an operator asked for it.
 #[derive(Clone, Debug)]
-struct TurnBack {
-    why: Option<Failure>,
+pub(super) struct TurnBack {
+    pub(super) why: Option<Failure>,
 }
 
 #[derive(Clone, Debug)]
-struct Applied {
-    task: usize,
-    seen: Value,
-}
-
-#[derive(Clone, Debug)]
-enum At {
-    Ready,
-    Approved { not_before: Option<Timestamp> },
-    Announced,
-    Running { operation: String, ours: bool, polled: Timestamp, pause: Duration },
-    Doubt { failed: Option<Trouble> },
-    Resting { until: Timestamp },
-    Proving,
-    Gate(Gate),
-    Failed { failure: Failure, retry: Option<Retry> },
-    Over { ending: Ending, resumes: Box<At> },
-    Ended { ending: Ending, resumes: Box<At> },
-}
-
-/// That a write failed, and how that is known.
-#[derive(Clone, Debug)]
-enum Trouble {
-    /// The write's own operation says so.
-    Reported(String),
-    /// The resource says so, or an operation that was found on it. Either may speak of another's write, if ours
-    /// was never sent.
-    Seen(String),
-}
-
-/// What trying again means.
-#[derive(Clone, Copy, Debug)]
-enum Retry {
-    Change,
-    /// It failed and something of it is there: whether that has come right meanwhile.
-    Look,
-    Gate,
+pub(super) struct Applied {
+    pub(super) task: usize,
+    pub(super) seen: Value,
 }
 
 /// An event that cannot have happened here: the journal and the machine disagree.
@@ -170,14 +147,11 @@ impl Run {
     pub fn new(work: impl Into<Work>) -> Run {
         let Work { tasks, guards, budgets } = work.into();
         Run {
-            cursor: forward(&tasks, 0),
+            lanes: wave(&tasks, 0),
             tasks,
             way: Way::Apply,
-            at: At::Ready,
+            stands: Stands::Working,
             applied: Vec::new(),
-            unsent: 0,
-            busy: 0,
-            met: false,
             passed_over: Vec::new(),
             skipped: Vec::new(),
             turned_by: None,
@@ -198,62 +172,69 @@ impl Run {
 
     /// What is wanted now: a wave of effects that may be carried out together. Empty once the run has ended.
     pub fn next(&self, now: Timestamp) -> Vec<Effect> {
-        if let At::Ended { .. } = self.at {
-            return Vec::new();
+        match &self.stands {
+            Stands::Ended(_) => Vec::new(),
+            _ if self.stopping => vec![Effect::Park],
+            Stands::Over(ending) => vec![Effect::End(ending.clone())],
+            Stands::Working => match self.interruption(now) {
+                Some(question) => vec![Effect::Ask(question)],
+                None => self.beside(self.next_of_work(now), now),
+            },
         }
-        if self.stopping {
-            return vec![Effect::Park];
-        }
-        if let Some(question) = self.interruption(now) {
-            return vec![Effect::Ask(question)];
-        }
-        self.beside(self.next_of_work(now), now)
     }
 
     /// What the work itself wants.
     fn next_of_work(&self, now: Timestamp) -> Vec<Effect> {
-        match &self.at {
-            At::Ready => vec![self.next_when_ready()],
+        if self.turn_when_settled.is_some() {
+            // Nothing more is begun; what is in flight comes to its end.
+            let flying = self.lanes.iter().filter(|lane| lane.in_flight());
+            return together(flying.flat_map(|lane| self.next_of_lane(lane, now)).collect(), now);
+        }
+        let wants: Vec<Effect> = self.lanes.iter().flat_map(|lane| self.next_of_lane(lane, now)).collect();
+        let is_word = |effect: &&Effect| matches!(effect, Effect::Require { .. } | Effect::Ask(_));
+        if self.lanes.iter().any(Lane::is_afloat) {
+            return together(wants.into_iter().filter(|effect| !is_word(&effect)).collect(), now);
+        }
+        let first = wants.iter().find(|effect| matches!(effect, Effect::Require { .. }));
+        match first.or_else(|| wants.iter().find(is_word)) {
+            Some(word) => vec![word.clone()],
+            None => together(wants, now),
+        }
+    }
+
+    /// What one line of work wants.
+    fn next_of_lane(&self, lane: &Lane, now: Timestamp) -> Vec<Effect> {
+        if lane.is_done() {
+            return Vec::new();
+        }
+        let Some(task) = self.task(lane) else { return vec![self.next_at_the_end()] };
+        let id = || task.id.clone();
+        let written = self.op(lane).zip(self.change(lane));
+        let one = |effect: Option<Effect>| effect.into_iter().collect();
+        match &lane.at {
+            At::Ready => vec![self.next_when_ready(lane, task)],
             At::Approved { not_before: Some(until) } if *until > now => vec![Effect::Wait { until: *until }],
-            At::Approved { .. } => self.op().map(|op| Effect::Announce { op }).into_iter().collect(),
-            At::Resting { until } => {
-                let rest = |task: &Task| Effect::Rest { task: task.id.clone(), until: *until };
-                self.task().map(rest).into_iter().collect()
-            }
-            At::Announced => {
-                self.op().zip(self.change()).map(|(op, change)| Effect::Write { op, change }).into_iter().collect()
-            }
+            At::Approved { .. } => one(self.op(lane).map(|op| Effect::Announce { op })),
+            At::Resting { until } => vec![Effect::Rest { task: id(), until: *until }],
+            At::Announced => one(written.map(|(op, change)| Effect::Write { op, change })),
             At::Running { operation, polled, pause, .. } => match later(*polled, *pause) {
                 until if until > now => vec![Effect::Wait { until }],
-                _ => self
-                    .op()
-                    .zip(self.change())
-                    .map(|(op, change)| Effect::Poll { op, operation: operation.clone(), resource: change.resource })
-                    .into_iter()
-                    .collect(),
+                _ => one(written.map(|(op, change)| Effect::Poll {
+                    op,
+                    operation: operation.clone(),
+                    resource: change.resource,
+                })),
             },
-            At::Doubt { .. } => self
-                .op()
-                .zip(self.change())
-                .map(|(op, change)| Effect::Look { op, resource: change.resource })
-                .into_iter()
-                .collect(),
-            At::Proving => self.task().map(|task| Effect::OpenGate { task: task.id.clone() }).into_iter().collect(),
-            At::Gate(gate) => self.task().map(|task| next_of_gate(&task.id, gate, now)).unwrap_or_default(),
-            At::Failed { failure, retry } => self
-                .task()
-                .map(|task| {
-                    Effect::Ask(Question::Failed {
-                        task: task.id.clone(),
-                        failure: Box::new(failure.clone()),
-                        policy: policy(failure, task.on_failure),
-                        retry: retry.is_some(),
-                    })
-                })
-                .into_iter()
-                .collect(),
-            At::Over { ending, .. } => vec![Effect::End(ending.clone())],
-            At::Ended { .. } => Vec::new(),
+            At::Doubt { .. } => one(written.map(|(op, change)| Effect::Look { op, resource: change.resource })),
+            At::Proving => vec![Effect::OpenGate { task: id() }],
+            At::Gate(gate) => next_of_gate(&task.id, gate, now),
+            At::Failed { failure, retry } => vec![Effect::Ask(Question::Failed {
+                task: id(),
+                failure: Box::new(failure.clone()),
+                policy: policy(failure, task.on_failure),
+                retry: retry.is_some(),
+            })],
+            At::Done => Vec::new(),
         }
     }
 
@@ -264,42 +245,26 @@ impl Run {
 
     /// How the run ended, if it has.
     pub fn ending(&self) -> Option<&Ending> {
-        match &self.at {
-            At::Ended { ending, .. } => Some(ending),
-            _ => None,
+        match &self.stands {
+            Stands::Ended(ending) => Some(ending),
+            Stands::Working | Stands::Over(_) => None,
         }
     }
 
-    /// Whether a write has been announced whose end is not known.
-    pub fn in_flight(&self) -> Option<OpId> {
-        matches!(self.at, At::Announced | At::Running { .. } | At::Doubt { .. }).then(|| self.op()).flatten()
-    }
-
-    /// The changes a rollback would make now, in the order it would make them.
-    pub fn undo(&self) -> Vec<(&Task, Change)> {
-        // A rollback that got stuck is tried again whole.
-        let again = matches!(self.ending(), Some(Ending::Stuck { .. }));
-        self.applied
-            .iter()
-            .rev()
-            .filter(|applied| if again { self.is_reversible(applied) } else { self.can_undo(applied) })
-            .filter_map(|applied| Some((self.tasks.get(applied.task)?, self.undo_of(applied)?)))
-            .collect()
-    }
-
-    /// Tasks whose change is in force and cannot be taken back.
-    pub fn kept(&self) -> Vec<TaskId> {
-        let one_way = self.applied.iter().filter_map(|applied| self.tasks.get(applied.task));
-        one_way.filter(|task| task.reversibility.is_one_way()).map(|task| task.id.clone()).collect()
+    /// The writes that have been announced and whose end is not known.
+    pub fn in_flight(&self) -> Vec<OpId> {
+        if !matches!(self.stands, Stands::Working) {
+            return Vec::new();
+        }
+        self.lanes.iter().filter(|lane| lane.in_flight()).filter_map(|lane| self.op(lane)).collect()
     }
 
     /// What wants an answer before the work goes on. While a write is in flight, its end is awaited first.
     fn interruption(&self, now: Timestamp) -> Option<Question> {
-        let waits = matches!(self.at, At::Ready | At::Resting { .. } | At::Proving | At::Gate(_));
-        if self.way == Way::Undo || !waits {
+        if self.way == Way::Undo || !self.lanes.iter().all(Lane::can_be_held) {
             return None;
         }
-        let task = self.task();
+        let task = self.front();
         let ask = |failure: Failure, policy| Question::Interrupted {
             task: task.map(|task| task.id.clone()),
             failure: Box::new(failure),
@@ -316,20 +281,19 @@ impl Run {
 
     /// What the work wants, and what is to be watched while it is waited for.
     fn beside(&self, wave: Vec<Effect>, now: Timestamp) -> Vec<Effect> {
-        let resting = matches!(self.at, At::Resting { .. } | At::Gate(_));
-        if self.way == Way::Undo || !(resting || matches!(self.at, At::Running { .. })) {
+        let rests = |lane: &Lane| matches!(lane.at, At::Resting { .. } | At::Gate(_));
+        let runs = |lane: &Lane| matches!(lane.at, At::Running { .. });
+        if self.way == Way::Undo || !self.lanes.iter().any(|lane| rests(lane) || runs(lane)) {
             return wave;
         }
+        // What is being changed right now is not yet what it will be.
+        let resting = self.lanes.iter().any(rests) && !self.lanes.iter().any(Lane::in_flight);
         let applied = if resting { self.in_force() } else { BTreeMap::new() };
         let compares = !applied.is_empty();
         let mut due: Vec<Effect> = self.watch.due(now).into_iter().map(|probe| Effect::Watch { probe }).collect();
         if compares && self.watch.compares(now) {
             due.push(Effect::Compare { applied });
         }
-        let waits = |effect: &Effect| match effect {
-            Effect::Wait { until } | Effect::Rest { until, .. } => Some(*until),
-            _ => None,
-        };
         let Some(until) = wave.iter().find_map(waits) else { return wave.into_iter().chain(due).collect() };
         let next = [self.watch.wake(now), self.watch.next_comparison().filter(|next| compares && *next > now)];
         let soonest = next.into_iter().flatten().fold(until, Timestamp::min);
@@ -347,119 +311,147 @@ impl Run {
         watched.map(|change| (change.resource.clone(), change.to.clone())).collect()
     }
 
-    fn next_when_ready(&self) -> Effect {
-        match (self.way, self.task()) {
-            (Way::Apply, None) => {
-                Effect::End(Ending::Done { failed: self.passed_over.clone(), skipped: self.skipped.clone() })
+    fn next_when_ready(&self, lane: &Lane, task: &Task) -> Effect {
+        let id = || task.id.clone();
+        match (self.way, task) {
+            (Way::Apply, Task { require: Some(evidence), .. }) if !lane.met => {
+                Effect::Require { task: id(), evidence: evidence.clone() }
             }
-            (Way::Apply, Some(Task { id, require: Some(evidence), .. })) if !self.met => {
-                Effect::Require { task: id.clone(), evidence: evidence.clone() }
-            }
-            (Way::Apply, Some(Task { id, message: Some(_), .. })) => Effect::Notify { task: id.clone() },
-            (Way::Apply, Some(task)) if task.change.is_none() => Effect::Pass { task: task.id.clone() },
-            (Way::Apply, Some(task)) => Effect::Ask(match (&task.reversibility, &task.confirm) {
-                (Reversibility::OneWay { why }, _) => Question::OneWay { task: task.id.clone(), why: why.clone() },
-                (_, Some(text)) => Question::Confirm { task: task.id.clone(), text: text.clone() },
-                (_, None) => Question::Apply { task: task.id.clone() },
+            (Way::Apply, Task { message: Some(_), .. }) => Effect::Notify { task: id() },
+            (Way::Apply, Task { change: None, .. }) => Effect::Pass { task: id() },
+            (Way::Apply, _) => Effect::Ask(match (&task.reversibility, &task.confirm) {
+                (Reversibility::OneWay { why }, _) => Question::OneWay { task: id(), why: why.clone() },
+                (_, Some(text)) => Question::Confirm { task: id(), text: text.clone() },
+                (_, None) => Question::Apply { task: id() },
             }),
-            (Way::Undo, Some(_)) if self.is_unproven() => self.open_gate(),
-            (Way::Undo, _) => match self.op() {
+            (Way::Undo, _) if self.is_unproven(lane) => Effect::OpenGate { task: id() },
+            (Way::Undo, _) => match self.op(lane) {
                 Some(op) => Effect::Announce { op },
                 None => Effect::End(self.end_of_rollback()),
             },
         }
     }
 
-    fn end_of_rollback(&self) -> Ending {
-        let kept = self.kept();
-        let blocked =
-            self.applied.iter().rev().filter(|applied| self.is_wanted_undone(applied)).filter_map(|applied| {
-                let (task, by) = (self.tasks.get(applied.task)?, self.blocked_by(applied)?);
-                (!self.is_left(task)).then(|| Left { task: task.id.clone(), why: Failure::Blocked { by } })
-            });
-        let left: Vec<Left> = self.left.iter().chain(&self.unclear).cloned().chain(blocked).collect();
-        if left.is_empty() {
-            Ending::RolledBack { kept, why: self.turned_by.clone() }
-        } else {
-            Ending::Stuck { left, kept }
-        }
+    fn next_at_the_end(&self) -> Effect {
+        Effect::End(match self.way {
+            Way::Apply => Ending::Done { failed: self.passed_over.clone(), skipped: self.skipped.clone() },
+            Way::Undo => self.end_of_rollback(),
+        })
     }
 
     /// Returns false, and changes nothing, if the event cannot happen here.
     fn take(&mut self, entry: &Entry) -> bool {
         use Event::{Answered, Ended, Resumed, RollbackAsked, Started, StopAsked};
         let now = entry.at;
-        match (&entry.event, &self.at) {
-            (Started { .. }, At::Ready) if self.cursor == forward(&self.tasks, 0) && self.applied.is_empty() => {}
-            (Resumed { .. }, _) => return self.resume(),
-            (RollbackAsked { to, .. }, _) => return self.ask_rollback(to.as_deref()),
-            (StopAsked { .. }, At::Ended { .. }) => return false,
-            (StopAsked { .. }, _) => self.stopping = true,
-            (Answered { question: Question::Doubt { op }, choice, .. }, At::Doubt { .. }) if self.is_op(op) => {
-                let Some(change) = self.change() else { return false };
+        let has_ended = matches!(self.stands, Stands::Ended(_));
+        match &entry.event {
+            Started { .. } if self.is_fresh() => {}
+            Resumed { .. } => return self.resume(),
+            RollbackAsked { to, .. } => return self.ask_rollback(to.as_deref()),
+            StopAsked { .. } if !has_ended => self.stopping = true,
+            Answered { question: Question::Doubt { op }, choice, .. } => {
+                let doubted = self.lane_of_write(op).filter(|lane| matches!(self.lanes[*lane].at, At::Doubt { .. }));
+                let Some((lane, change)) = doubted.and_then(|lane| Some((lane, self.change(&self.lanes[lane])?)))
+                else {
+                    return false;
+                };
                 match choice {
-                    Choice::Yes => self.settle(&change.to, None),
-                    Choice::No => self.settle(&change.from, None),
+                    Choice::Yes => self.settle(lane, &change.to, None),
+                    Choice::No => self.settle(lane, &change.from, None),
                     _ => return false,
                 }
             }
-            (Answered { question, choice, .. }, _) => {
+            Answered { question, choice, .. } => {
                 if !self.next(now).contains(&Effect::Ask(question.clone())) {
                     return false;
                 }
-                return match question {
+                let taken = match question {
                     Question::Interrupted { failure, .. } => self.answer_interruption(failure, *choice),
-                    _ => self.answer(*choice),
+                    Question::Apply { task }
+                    | Question::OneWay { task, .. }
+                    | Question::Failed { task, .. }
+                    | Question::Confirm { task, .. } => {
+                        self.lane_of(task).is_some_and(|lane| self.answer(lane, *choice))
+                    }
+                    Question::Doubt { .. } => false,
                 };
+                if !taken {
+                    return false;
+                }
             }
-            (Ended { ending }, _) if self.next(now) == [Effect::End(ending.clone())] => {
-                let resumes = match std::mem::replace(&mut self.at, At::Ready) {
-                    At::Over { resumes, .. } => resumes,
-                    other => Box::new(other),
-                };
-                self.at = At::Ended { ending: ending.clone(), resumes };
+            Ended { ending } if self.next(now) == [Effect::End(ending.clone())] => {
+                self.stands = Stands::Ended(ending.clone());
             }
+            _ if has_ended => return false,
             _ => {
                 if !(self.take_before(entry) || self.take_write(entry) || self.take_gate(entry)) {
                     return false;
                 }
             }
         }
-        if let (Way::Apply, Some(phase)) = (self.way, self.task().map(|task| task.phase.clone())) {
+        self.come_together();
+        if let (Way::Apply, Some(phase)) = (self.way, self.front().map(|task| task.phase.clone())) {
             self.began.entry(phase).or_insert(now);
         }
         true
+    }
+
+    /// Once all lines of a wave are done, the next wave begins; and once no write is in flight, a rollback that waited
+    /// for that.
+    fn come_together(&mut self) {
+        if self.way == Way::Undo || !matches!(self.stands, Stands::Working) {
+            return;
+        }
+        match &self.turn_when_settled {
+            Some(TurnBack { why }) if !self.lanes.iter().any(Lane::in_flight) => {
+                let why = why.clone();
+                self.turn_back(why);
+            }
+            None if self.lanes.iter().all(Lane::is_done) => {
+                let end = self.lanes.iter().map(|lane| lane.end).max().unwrap_or_default();
+                self.lanes = wave(&self.tasks, end);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether nothing has happened yet.
+    fn is_fresh(&self) -> bool {
+        let first = self.lanes.first().is_some_and(|lane| lane.cursor == forward(&self.tasks, 0));
+        first && self.applied.is_empty() && self.lanes.iter().all(|lane| matches!(lane.at, At::Ready))
     }
 
     /// What comes before a write, instead of one, or beside it.
     fn take_before(&mut self, entry: &Entry) -> bool {
         use Event::{Closed, Compared, Decided, Notified, Required, Unchanged, Waited, Watched};
         let now = entry.at;
-        match (&entry.event, &self.at) {
-            (Required { task, found }, At::Ready) if self.is_current(task) && self.way == Way::Apply => match found {
-                Requirement::Met { .. } => self.met = true,
-                Requirement::Unmet { why, .. } => {
-                    self.give_up(Failure::Require { why: why.clone() }, Some(Retry::Change));
-                }
-            },
-            (Unchanged { task }, At::Ready) if self.is_current(task) && self.way == Way::Apply => {
-                match self.task().and_then(|task| task.pause) {
-                    Some(pause) => self.at = At::Resting { until: later(now, pause) },
-                    None => self.prove(),
-                }
-                self.watch.compared(now);
-            }
-            (Waited { task }, At::Resting { until }) if self.is_current(task) && *until <= now => self.prove(),
-            (Notified { task, .. }, At::Ready) if self.is_current(task) && self.way == Way::Apply => self.prove(),
-            (Watched { probe, observation }, _) if !matches!(self.at, At::Ended { .. }) => {
-                self.watched(probe, observation, now);
-            }
-            (Decided { .. } | Closed { .. }, _) if !matches!(self.at, At::Ended { .. }) => {}
-            (Compared { moved }, _) if !matches!(self.at, At::Ended { .. }) => {
+        match &entry.event {
+            Watched { probe, observation } => self.watched(probe, observation, now),
+            Decided { .. } | Closed { .. } => {}
+            Compared { moved } => {
                 self.watch.compared(now);
                 if let Some((resource, seen)) = moved.iter().next() {
                     let failure = Failure::Interfered { resource: resource.clone(), seen: seen.clone() };
                     self.interrupt = Some((failure, OnFailure::Ask));
+                }
+            }
+            Required { task, .. } | Unchanged { task } | Waited { task } | Notified { task, .. } => {
+                let Some(lane) = self.lane_of(task).filter(|_| self.way == Way::Apply) else { return false };
+                match (&entry.event, &self.lanes[lane].at) {
+                    (Required { found: Requirement::Met { .. }, .. }, At::Ready) => self.lanes[lane].met = true,
+                    (Required { found: Requirement::Unmet { why, .. }, .. }, At::Ready) => {
+                        self.give_up(lane, Failure::Require { why: why.clone() }, Some(Retry::Change));
+                    }
+                    (Unchanged { .. }, At::Ready) => {
+                        match self.task(&self.lanes[lane]).and_then(|task| task.pause) {
+                            Some(pause) => self.lanes[lane].at = At::Resting { until: later(now, pause) },
+                            None => self.prove(lane),
+                        }
+                        self.watch.compared(now);
+                    }
+                    (Waited { .. }, At::Resting { until }) if *until <= now => self.prove(lane),
+                    (Notified { .. }, At::Ready) => self.prove(lane),
+                    _ => return false,
                 }
             }
             _ => return false,
@@ -471,88 +463,98 @@ impl Run {
     fn take_write(&mut self, entry: &Entry) -> bool {
         use Event::{Begun, Failed, InDoubt, Intended, Polled, Refused, Settled};
         let now = entry.at;
-        match (&entry.event, &self.at) {
-            (Intended { op }, At::Ready | At::Approved { .. }) if self.next_announces(op, now) => {
-                self.at = At::Announced;
+        let (Intended { op }
+        | Begun { op, .. }
+        | Polled { op }
+        | Settled { op, .. }
+        | Refused { op, .. }
+        | Failed { op, .. }
+        | InDoubt { op, .. }) = &entry.event
+        else {
+            return false;
+        };
+        let Some(lane) = self.lane_of_write(op) else { return false };
+        match (&entry.event, &self.lanes[lane].at) {
+            // Whatever else has happened at the same moment: it was approved.
+            (Intended { .. }, At::Approved { not_before }) if not_before.is_none_or(|until| until <= now) => {
+                self.lanes[lane].at = At::Announced;
             }
-            (Begun { op, operation }, At::Announced | At::Doubt { .. }) if self.is_op(op) => {
-                let ours = matches!(self.at, At::Announced);
-                self.at = At::Running { operation: operation.clone(), ours, polled: now, pause: FIRST_POLL };
+            (Intended { .. }, At::Ready) if self.way == Way::Undo => self.lanes[lane].at = At::Announced,
+            (Begun { operation, .. }, at @ (At::Announced | At::Doubt { .. })) => {
+                let (operation, ours) = (operation.clone(), matches!(at, At::Announced));
+                self.lanes[lane].at = At::Running { operation, ours, polled: now, pause: FIRST_POLL };
             }
-            (Polled { op }, At::Running { operation, ours, pause, .. }) => {
+            (Polled { .. }, At::Running { operation, ours, pause, .. }) => {
                 let (operation, ours, pause) = (operation.clone(), *ours, longer(*pause));
-                if !self.is_op(op) {
-                    return false;
-                }
-                self.at = At::Running { operation, ours, polled: now, pause };
+                self.lanes[lane].at = At::Running { operation, ours, polled: now, pause };
             }
-            (Settled { op, seen }, At::Announced | At::Running { .. }) if self.is_op(op) => self.settle(seen, None),
-            (Settled { op, seen }, At::Doubt { failed }) => {
+            (Settled { seen, .. }, At::Announced | At::Running { .. }) => self.settle(lane, seen, None),
+            (Settled { seen, .. }, At::Doubt { failed }) => {
                 let failed = failed.clone();
-                if !self.is_op(op) {
-                    return false;
-                }
-                self.settle(seen, failed);
+                self.settle(lane, seen, failed);
             }
-            (Refused { op, refusal }, At::Announced) if self.is_op(op) => {
-                let Some(Change { resource, from, to }) = self.change() else { return false };
-                if self.may_be_ours(refusal, &to) {
-                    self.at = At::Doubt { failed: None };
-                    return true;
-                }
-                if matches!(refusal, Refusal::Busy { .. }) && self.busy < BUSY && self.turn_when_settled.is_none() {
-                    let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(self.busy)).min(LONGEST_PAUSE);
-                    self.busy += 1;
-                    self.at = At::Approved { not_before: Some(later(now, pause)) };
-                    return true;
-                }
-                self.give_up(Failure::Refused { resource, from, to, refusal: refusal.clone() }, Some(Retry::Change));
-            }
-            (Failed { op, why }, At::Running { ours, .. }) if self.is_op(op) => {
+            (Refused { refusal, .. }, At::Announced) => self.refused(lane, refusal, now),
+            (Failed { why, .. }, At::Running { ours, .. }) => {
                 let told = if *ours { Trouble::Reported } else { Trouble::Seen };
-                self.at = At::Doubt { failed: Some(told(why.clone())) };
+                self.lanes[lane].at = At::Doubt { failed: Some(told(why.clone())) };
             }
-            (Failed { op, why }, At::Doubt { failed }) => {
+            (Failed { why, .. }, At::Doubt { failed }) => {
                 let known = failed.clone().filter(|known| matches!(known, Trouble::Reported(_)));
-                if !self.is_op(op) {
-                    return false;
-                }
-                self.at = At::Doubt { failed: known.or_else(|| Some(Trouble::Seen(why.clone()))) };
+                self.lanes[lane].at = At::Doubt { failed: known.or_else(|| Some(Trouble::Seen(why.clone()))) };
             }
-            (InDoubt { op, .. }, At::Announced | At::Running { .. }) if self.is_op(op) => {
-                self.at = At::Doubt { failed: None };
-            }
+            (InDoubt { .. }, At::Announced | At::Running { .. }) => self.lanes[lane].at = At::Doubt { failed: None },
             _ => return false,
         }
         true
+    }
+
+    fn refused(&mut self, lane: usize, refusal: &Refusal, now: Timestamp) {
+        let Some(Change { resource, from, to }) = self.change(&self.lanes[lane]) else { return };
+        if self.may_be_ours(lane, refusal, &to) {
+            self.lanes[lane].at = At::Doubt { failed: None };
+            return;
+        }
+        let busy = self.lanes[lane].busy;
+        if matches!(refusal, Refusal::Busy { .. }) && busy < BUSY && self.turn_when_settled.is_none() {
+            let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(busy)).min(LONGEST_PAUSE);
+            self.lanes[lane].busy += 1;
+            self.lanes[lane].at = At::Approved { not_before: Some(later(now, pause)) };
+            return;
+        }
+        self.give_up(lane, Failure::Refused { resource, from, to, refusal: refusal.clone() }, Some(Retry::Change));
     }
 
     /// What a gate sees and says.
     fn take_gate(&mut self, entry: &Entry) -> bool {
         use Event::{GateClosed, GateOpened, Observed};
         let now = entry.at;
-        match (&entry.event, &self.at) {
-            (GateOpened { task }, At::Proving | At::Ready) if self.is_current(task) => {
-                if matches!(self.at, At::Ready) && !(self.way == Way::Undo && self.is_unproven()) {
-                    return false;
-                }
-                let Some(rule) = self.gate_rule() else { return false };
-                self.at = At::Gate(Gate::open(rule, now));
-                self.watch.compared(now);
-            }
-            (Observed { probe, observation, .. }, _) => {
-                let At::Gate(gate) = &mut self.at else { return false };
+        let (GateOpened { task } | GateClosed { task, .. } | Observed { task, .. }) = &entry.event else {
+            return false;
+        };
+        let lane = self.lane_of(task);
+        if let Observed { probe, observation, .. } = &entry.event {
+            // One that comes when its gate is no longer open says nothing: a guard may have tripped at the same moment.
+            if let Some(At::Gate(gate)) = lane.map(|lane| &mut self.lanes[lane].at) {
                 gate.see(probe, observation, now);
             }
-            (GateClosed { task, outcome }, At::Gate(_)) if self.is_current(task) => match (self.way, outcome) {
-                (Way::Apply, GateOutcome::Passed { .. }) => self.advance(),
-                (Way::Undo, GateOutcome::Passed { .. }) => {
-                    let cursor = self.cursor;
-                    self.unproven.retain(|unproven| *unproven != cursor);
-                    self.turn_to_next_undo();
+            return true;
+        }
+        let Some(lane) = lane else { return false };
+        match (&entry.event, &self.lanes[lane].at) {
+            (GateOpened { .. }, at @ (At::Proving | At::Ready)) => {
+                let again = self.way == Way::Undo && self.is_unproven(&self.lanes[lane]);
+                if matches!(at, At::Ready) && !again {
+                    return false;
                 }
+                let Some(rule) = self.gate_rule(lane) else { return false };
+                self.lanes[lane].at = At::Gate(Gate::open(rule, now));
+                self.watch.compared(now);
+            }
+            (GateClosed { outcome, .. }, At::Gate(_)) => match (self.way, outcome) {
+                (Way::Apply, GateOutcome::Passed { .. }) => self.lanes[lane].advance(&self.tasks),
+                (Way::Undo, GateOutcome::Passed { .. }) => self.undo_is_proven(lane),
                 (_, GateOutcome::Failed { why, fault }) => {
-                    self.give_up(Failure::Gate { why: why.clone(), fault: *fault }, Some(Retry::Gate));
+                    self.give_up(lane, Failure::Gate { why: why.clone(), fault: *fault }, Some(Retry::Gate));
                 }
             },
             _ => return false,
@@ -567,13 +569,12 @@ impl Run {
             return;
         }
         let last = || self.applied.last().and_then(|applied| self.tasks.get(applied.task)).map(|task| task.id.clone());
-        let after = self.in_flight().map(|op| op.task).or_else(last);
-        let failure = Failure::Guard { probe: guard.probe, why, after };
+        let flying = self.in_flight().into_iter().next().map(|op| op.task);
+        let is_flying = flying.is_some();
+        let failure = Failure::Guard { probe: guard.probe, why, after: flying.or_else(last) };
         match guard.then {
             Trip::Pause => self.interrupt = Some((failure, OnFailure::Ask)),
-            Trip::Rollback if self.in_flight().is_some() => {
-                self.turn_when_settled = Some(TurnBack { why: Some(failure) });
-            }
+            Trip::Rollback if is_flying => self.turn_when_settled = Some(TurnBack { why: Some(failure) }),
             Trip::Rollback => self.turn_back(Some(failure)),
         }
     }
@@ -587,9 +588,8 @@ impl Run {
                 _ => {}
             },
             Choice::Stop => {
-                let Some(task) = self.task().or(self.tasks.last()).map(|task| task.id.clone()) else { return false };
-                let resumes = Box::new(if matches!(self.at, At::Gate(_)) { At::Proving } else { self.at.clone() });
-                self.at = At::Over { ending: Ending::Stopped { task, why: failure.clone() }, resumes };
+                let Some(task) = self.front().or(self.tasks.last()).map(|task| task.id.clone()) else { return false };
+                self.stop(Ending::Stopped { task, why: failure.clone() });
             }
             Choice::Rollback => self.turn_back(Some(failure.clone())),
             _ => return false,
@@ -598,20 +598,37 @@ impl Run {
         true
     }
 
+    /// The run is to end so; each of its lines would go on from where it is.
+    fn stop(&mut self, ending: Ending) {
+        self.lanes.iter_mut().for_each(Lane::stop);
+        self.stands = Stands::Over(ending);
+    }
+
     fn resume(&mut self) -> bool {
-        self.stopping = false;
-        self.met = false;
-        self.watch.interrupted();
-        match &self.at {
-            At::Approved { .. } if self.way == Way::Apply => self.at = At::Ready,
-            At::Announced => self.at = At::Doubt { failed: None },
-            At::Gate(_) if self.way == Way::Undo && self.is_unproven() => self.at = At::Ready,
-            At::Gate(_) => self.at = At::Proving,
-            At::Ended { ending: Ending::Done { .. } | Ending::RolledBack { .. }, .. } => return false,
-            At::Ended { ending: Ending::Stuck { .. }, .. } => self.try_left_again(),
-            At::Ended { resumes, .. } => self.at = (**resumes).clone(),
-            _ => {}
+        match &self.stands {
+            Stands::Ended(Ending::Done { .. } | Ending::RolledBack { .. }) => return false,
+            Stands::Ended(Ending::Stuck { .. }) => {
+                self.stands = Stands::Working;
+                self.try_left_again();
+            }
+            Stands::Ended(_) => self.stands = Stands::Working,
+            Stands::Over(_) => {}
+            Stands::Working => {
+                for lane in 0..self.lanes.len() {
+                    let again = self.way == Way::Undo && self.is_unproven(&self.lanes[lane]);
+                    let lane = &mut self.lanes[lane];
+                    match &lane.at {
+                        At::Approved { .. } if self.way == Way::Apply => lane.at = At::Ready,
+                        At::Announced => lane.at = At::Doubt { failed: None },
+                        At::Gate(_) => lane.at = if again { At::Ready } else { At::Proving },
+                        _ => {}
+                    }
+                }
+            }
         }
+        self.stopping = false;
+        self.lanes.iter_mut().for_each(|lane| lane.met = false);
+        self.watch.interrupted();
         true
     }
 
@@ -624,82 +641,74 @@ impl Run {
                 None => return false,
             },
         };
-        match &self.at {
-            At::Ended { ending: Ending::RolledBack { .. }, .. }
-                if !self.applied.iter().any(|applied| self.can_undo(applied)) =>
-            {
+        let flying = !self.in_flight().is_empty();
+        match &self.stands {
+            Stands::Ended(Ending::RolledBack { .. }) if !self.applied.iter().any(|applied| self.can_undo(applied)) => {
                 return false;
             }
-            At::Ended { ending: Ending::Stuck { .. }, .. } => self.try_left_again(),
-            At::Announced => {
-                self.at = At::Doubt { failed: None };
-                self.turn_when_settled = Some(TurnBack { why: None });
+            Stands::Ended(Ending::Stuck { .. }) => {
+                self.stands = Stands::Working;
+                self.try_left_again();
             }
-            At::Running { .. } | At::Doubt { .. } => self.turn_when_settled = Some(TurnBack { why: None }),
             // A part was undone before; what was left as it was then may be undone now.
-            At::Ended { ending: Ending::RolledBack { .. }, .. } => {
+            Stands::Ended(Ending::RolledBack { .. }) => {
+                self.stands = Stands::Working;
                 self.turned_by = None;
                 self.turn_to_next_undo();
             }
-            _ if self.way == Way::Apply => self.turn_back(None),
+            _ if flying => {
+                for lane in self.lanes.iter_mut().filter(|lane| matches!(lane.at, At::Announced)) {
+                    lane.at = At::Doubt { failed: None };
+                }
+                self.turn_when_settled = Some(TurnBack { why: None });
+            }
+            _ if self.way == Way::Apply => {
+                self.stands = Stands::Working;
+                self.turn_back(None);
+            }
             _ => {}
         }
         self.stopping = false;
         true
     }
 
-    fn answer(&mut self, choice: Choice) -> bool {
-        let Some(task) = self.task().map(|task| task.id.clone()) else { return false };
-        match (choice, &self.at) {
-            (Choice::Yes | Choice::AllInPhase, At::Ready) => self.at = At::Approved { not_before: None },
+    fn answer(&mut self, lane: usize, choice: Choice) -> bool {
+        let Some(task) = self.task(&self.lanes[lane]).map(|task| task.id.clone()) else { return false };
+        match (choice, &self.lanes[lane].at) {
+            (Choice::Yes | Choice::AllInPhase, At::Ready) => self.lanes[lane].at = At::Approved { not_before: None },
             (Choice::Skip, At::Ready) => {
-                self.cursor += self.rest_of_turn();
                 self.skipped.push(task);
-                self.advance();
+                self.lanes[lane].skip();
             }
-            (Choice::No, At::Ready) => {
-                self.at = At::Over { ending: Ending::Declined { task }, resumes: Box::new(At::Ready) };
-            }
+            (Choice::No, At::Ready) => self.stop(Ending::Declined { task }),
             (Choice::Rollback, At::Ready) => self.turn_back(None),
             (Choice::Rollback, At::Failed { failure, .. }) => {
                 let failure = failure.clone();
-                self.floor = self.scope();
+                self.floor = self.scope(lane);
                 self.turn_back(Some(failure));
             }
-            (Choice::Continue, At::Failed { .. }) => {
-                self.pass_over(task);
-            }
-            (Choice::Stop, At::Failed { failure, retry }) => {
-                let ending = Ending::Stopped { task, why: failure.clone() };
-                let resumes = retry.map_or_else(|| self.at.clone(), Retry::place);
-                self.at = At::Over { ending, resumes: Box::new(resumes) };
+            (Choice::Continue, At::Failed { .. }) => self.pass_over(lane, task),
+            (Choice::Stop, At::Failed { failure, .. }) => {
+                let why = failure.clone();
+                self.stop(Ending::Stopped { task, why });
             }
             (Choice::Retry, At::Failed { retry: Some(retry), .. }) => {
-                (self.unsent, self.busy, self.met) = (0, 0, false);
-                self.at = retry.place();
+                let retry = *retry;
+                self.lanes[lane].retry(retry);
             }
             _ => return false,
         }
         true
     }
 
-    fn pass_over(&mut self, task: TaskId) {
-        self.cursor += self.rest_of_turn();
+    fn pass_over(&mut self, lane: usize, task: TaskId) {
         self.passed_over.push(task);
-        self.advance();
-    }
-
-    /// How many tasks come after the current one in the same turn of its step. What is left of a failed step must not be
-    /// built on it: a failed canary is not given more traffic.
-    fn rest_of_turn(&self) -> usize {
-        let Some(task) = self.task() else { return 0 };
-        let same = |later: &&Task| later.id.step() == task.id.step() && later.turn == task.turn;
-        self.tasks.iter().skip(self.cursor + 1).take_while(same).count()
+        self.lanes[lane].skip();
     }
 
     /// A write has come to rest: what is there decides what it was worth.
-    fn settle(&mut self, seen: &Value, failed: Option<Trouble>) {
-        let Some(change) = self.change() else { return };
+    fn settle(&mut self, lane: usize, seen: &Value, failed: Option<Trouble>) {
+        let Some(change) = self.change(&self.lanes[lane]) else { return };
         let (reached, untouched) = (covers(seen, &change.to), covers(seen, &change.from));
         // What others own may move on its own, and has no place in an undo.
         let seen = change.owned(seen);
@@ -709,100 +718,71 @@ impl Run {
             None => None,
         };
         let resource = change.resource;
+        let task = self.task(&self.lanes[lane]).map(|task| task.id.clone());
         match (self.way, failed) {
-            (_, None) if reached => self.happened(seen),
+            (_, None) if reached => self.happened(lane, seen),
             (_, None) if untouched => {
                 if self.way == Way::Apply {
-                    self.forget();
+                    self.forget(self.lanes[lane].cursor);
                 }
-                self.unsent += 1;
-                if let (Way::Apply, Some(TurnBack { why })) = (self.way, self.turn_when_settled.clone()) {
-                    self.turn_back(why);
-                } else if self.unsent < SENDS {
-                    self.at = At::Approved { not_before: None };
+                self.lanes[lane].unsent += 1;
+                let turns = self.way == Way::Apply && self.turn_when_settled.is_some();
+                if turns || self.lanes[lane].unsent < SENDS {
+                    self.lanes[lane].at = At::Approved { not_before: None };
                 } else {
-                    self.give_up(Failure::Lost { resource }, Some(Retry::Change));
+                    self.give_up(lane, Failure::Lost { resource }, Some(Retry::Change));
                 }
             }
             (_, None) => {
                 let why = Failure::Interfered { resource, seen };
-                if let (Way::Apply, Some(task)) = (self.way, self.task().map(|task| task.id.clone())) {
+                if let (Way::Apply, Some(task)) = (self.way, task) {
                     self.unclear.push(Left { task, why: why.clone() });
                 }
-                self.give_up(why, None);
+                self.give_up(lane, why, None);
             }
             (Way::Apply, Some(why)) => {
                 let took_effect = !untouched;
                 if took_effect {
-                    self.in_force_now(seen.clone());
+                    self.in_force_now(self.lanes[lane].cursor, seen.clone());
                 }
                 let retry = if untouched { Retry::Change } else { Retry::Look };
-                self.give_up(Failure::Operation { resource, why, seen, took_effect }, Some(retry));
+                self.give_up(lane, Failure::Operation { resource, why, seen, took_effect }, Some(retry));
             }
             (Way::Undo, Some(why)) => {
-                self.give_up(Failure::Operation { resource, why, seen, took_effect: !untouched }, None);
+                self.give_up(lane, Failure::Operation { resource, why, seen, took_effect: !untouched }, None);
             }
         }
     }
 
-    fn happened(&mut self, seen: Value) {
+    fn happened(&mut self, lane: usize, seen: Value) {
         match self.way {
             Way::Apply => {
-                self.in_force_now(seen);
-                match self.turn_when_settled.clone() {
-                    Some(TurnBack { why }) => self.turn_back(why),
-                    None => self.prove(),
-                }
+                self.in_force_now(self.lanes[lane].cursor, seen);
+                self.prove(lane);
             }
-            Way::Undo => {
-                let cursor = self.cursor;
-                self.applied.retain(|applied| applied.task != cursor);
-                if self.gate_rule().is_some() {
-                    self.unproven.push(cursor);
-                    self.at = At::Ready;
-                } else {
-                    self.turn_to_next_undo();
-                }
-            }
+            Way::Undo => self.undone(lane),
         }
     }
 
-    fn prove(&mut self) {
-        match self.gate_rule() {
-            Some(_) => self.at = At::Proving,
-            None => self.advance(),
+    fn prove(&mut self, lane: usize) {
+        match self.gate_rule(lane) {
+            Some(_) => self.lanes[lane].at = At::Proving,
+            None => self.lanes[lane].advance(&self.tasks),
         }
     }
 
-    /// What proves that the current task, or its undo, did well.
-    fn gate_rule(&self) -> Option<Rule> {
-        let task = self.task()?;
+    /// What proves that a task, or its undo, did well.
+    pub(super) fn gate_rule(&self, lane: usize) -> Option<Rule> {
+        let task = self.task(&self.lanes[lane])?;
         match self.way {
             Way::Apply => task.gate.clone(),
             Way::Undo => task.undo_gate.clone(),
         }
     }
 
-    /// Whether the current task was undone, and it is still to be shown that nothing is worse for it.
-    fn is_unproven(&self) -> bool {
-        self.unproven.contains(&self.cursor)
-    }
-
-    fn open_gate(&self) -> Effect {
-        let task = self.task().map_or_else(|| TaskId::of_step(""), |task| task.id.clone());
-        Effect::OpenGate { task }
-    }
-
-    fn advance(&mut self) {
-        self.cursor = forward(&self.tasks, self.cursor + 1);
-        (self.unsent, self.busy, self.met) = (0, 0, false);
-        self.at = At::Ready;
-    }
-
     /// A change is in force, or a part of it; and with the whole of it, what is made for it on the way back.
-    fn in_force_now(&mut self, seen: Value) {
-        let cursor = self.cursor;
-        let Some(Task { id, change: Some(change), reversibility, .. }) = self.tasks.get(cursor) else { return };
+    fn in_force_now(&mut self, place: usize, seen: Value) {
+        let Some(Task { id, change: Some(change), reversibility, .. }) = self.tasks.get(place) else { return };
         let whole = covers(&seen, &change.to) && !reversibility.is_one_way();
         let back =
             |place: &usize| self.tasks.get(*place).is_some_and(|task| whole && task.back_for.as_ref() == Some(id));
@@ -810,190 +790,121 @@ impl Run {
             let seen = self.tasks.get(task)?.change.as_ref()?.to.clone();
             Some(Applied { task, seen })
         };
-        let before = cursor.checked_sub(1).filter(back).and_then(applied);
-        let after = Some(cursor + 1).filter(back).and_then(applied);
-        self.forget();
-        self.applied.extend(before.into_iter().chain([Applied { task: cursor, seen }]).chain(after));
+        let before = place.checked_sub(1).filter(back).and_then(applied);
+        let after = Some(place + 1).filter(back).and_then(applied);
+        self.forget(place);
+        self.applied.extend(before.into_iter().chain([Applied { task: place, seen }]).chain(after));
     }
 
-    /// What was thought to be in force of the current task's change is looked at anew.
-    fn forget(&mut self) {
-        let Some(id) = self.task().map(|task| task.id.clone()) else { return };
+    /// What was thought to be in force of a task's change is looked at anew.
+    fn forget(&mut self, place: usize) {
+        let Some(id) = self.tasks.get(place).map(|task| task.id.clone()) else { return };
         let tasks = &self.tasks;
         let is_its = |task: &Task| task.id == id || task.back_for.as_ref() == Some(&id);
         self.applied.retain(|applied| !tasks.get(applied.task).is_some_and(is_its));
     }
 
-    fn give_up(&mut self, failure: Failure, retry: Option<Retry>) {
-        match self.way {
-            Way::Apply if self.turn_when_settled.is_some() => self.turn_back(Some(failure)),
-            Way::Apply if self.can_spare(&failure) => {
-                if let Some(task) = self.task().map(|task| task.id.clone()) {
-                    self.pass_over(task);
-                }
+    fn give_up(&mut self, lane: usize, failure: Failure, retry: Option<Retry>) {
+        let task = self.task(&self.lanes[lane]).map(|task| task.id.clone());
+        match (self.way, task) {
+            (Way::Undo, task) => self.undo_failed(task, failure),
+            (Way::Apply, Some(task)) if self.turn_when_settled.is_none() && self.can_spare(&task, &failure) => {
+                self.pass_over(lane, task);
             }
-            Way::Apply => self.at = At::Failed { failure, retry },
-            Way::Undo => {
-                if let Some(task) = self.task().map(|task| task.id.clone()) {
-                    self.left.push(Left { task, why: failure });
+            (Way::Apply, _) => {
+                if let Some(turn) = &mut self.turn_when_settled {
+                    turn.why = Some(failure.clone());
                 }
-                self.turn_to_next_undo();
+                self.lanes[lane].at = At::Failed { failure, retry };
             }
         }
     }
 
     /// Whether this turn of a step may fail without the step's failing. One that somebody came between, or whose write
     /// is not accounted for, may not.
-    fn can_spare(&self, failure: &Failure) -> bool {
-        let Some(task) = self.task() else { return false };
-        let failed = self.passed_over.iter().filter(|passed| passed.step() == task.id.step()).count();
+    fn can_spare(&self, task: &TaskId, failure: &Failure) -> bool {
+        let spare = self.tasks.iter().find(|known| known.id == *task).map_or(0, |task| task.spare);
+        let failed = self.passed_over.iter().filter(|passed| passed.step() == task.step()).count();
         let clear = matches!(failure, Failure::Gate { .. } | Failure::Refused { .. } | Failure::Operation { .. });
-        clear && u32::try_from(failed).is_ok_and(|failed| failed < task.spare)
+        clear && u32::try_from(failed).is_ok_and(|failed| failed < spare)
     }
 
-    fn turn_back(&mut self, why: Option<Failure>) {
-        self.way = Way::Undo;
-        self.turned_by = why;
-        self.turn_when_settled = None;
-        self.interrupt = None;
-        self.turn_to_next_undo();
+    /// The task of the first line that is not done.
+    fn front(&self) -> Option<&Task> {
+        self.lanes.iter().find(|lane| !lane.is_done()).and_then(|lane| self.task(lane))
     }
 
-    /// The last task that an automatic rollback leaves as it is: what said that it should be undone is.
-    fn scope(&self) -> Option<usize> {
-        let task = self.task().filter(|task| task.on_failure == OnFailure::Rollback)?;
-        let first = self.tasks.iter().position(|other| match task.undoes {
-            Scope::Step => other.id.step() == task.id.step(),
-            Scope::Phase => other.phase == task.phase,
-            Scope::Run => true,
-        });
-        first?.checked_sub(1)
+    pub(super) fn task(&self, lane: &Lane) -> Option<&Task> {
+        self.tasks.get(lane.cursor)
     }
 
-    fn try_left_again(&mut self) {
-        self.left.clear();
-        self.turn_to_next_undo();
+    pub(super) fn op(&self, lane: &Lane) -> Option<OpId> {
+        self.change(lane)?;
+        Some(OpId { task: self.task(lane)?.id.clone(), way: self.way })
     }
 
-    fn turn_to_next_undo(&mut self) {
-        (self.unsent, self.busy) = (0, 0);
-        self.at = At::Ready;
-        let next = self.applied.iter().rev().find(|applied| self.can_undo(applied)).map(|applied| applied.task);
-        let is_left = |task: usize| self.tasks.get(task).is_some_and(|task| self.is_left(task));
-        let unproven = || self.unproven.iter().rev().copied().find(|task| !is_left(*task));
-        self.cursor = next.or_else(unproven).unwrap_or(self.tasks.len());
-    }
-
-    fn is_left(&self, task: &Task) -> bool {
-        self.left.iter().any(|left| left.task == task.id)
-    }
-
-    fn is_reversible(&self, applied: &Applied) -> bool {
-        self.tasks.get(applied.task).is_some_and(|task| !task.reversibility.is_one_way())
-    }
-
-    fn can_undo(&self, applied: &Applied) -> bool {
-        self.is_wanted_undone(applied)
-            && self.blocked_by(applied).is_none()
-            && self.tasks.get(applied.task).is_some_and(|task| !self.is_left(task))
-    }
-
-    fn is_wanted_undone(&self, applied: &Applied) -> bool {
-        self.floor.is_none_or(|floor| applied.task > floor) && self.is_reversible(applied)
-    }
-
-    /// The later change of the same thing that could not be undone, if there is one. An older change is then not undone
-    /// either: traffic that is given back to the newest revision would go to the one that could not be taken back.
-    fn blocked_by(&self, applied: &Applied) -> Option<TaskId> {
-        let subject = |task: &Task| {
-            task.change.as_ref().map(|change| {
-                let (family, name) = change.subject();
-                (family.to_owned(), name.to_owned())
-            })
-        };
-        let own = self.tasks.get(applied.task).and_then(subject)?;
-        let later = self.tasks.iter().skip(applied.task + 1).filter(|task| subject(task).as_ref() == Some(&own));
-        let left = |task: &&Task| {
-            self.left.iter().any(|left| left.task == task.id && !matches!(left.why, Failure::Gate { .. }))
-        };
-        later.filter(left).map(|task| task.id.clone()).next()
-    }
-
-    fn undo_of(&self, applied: &Applied) -> Option<Change> {
-        let change = self.tasks.get(applied.task)?.change.as_ref()?;
-        // A change that took effect only in part is undone from what was seen, not from what was wanted.
-        let reached = covers(&applied.seen, &change.to);
-        Some(if reached { change.undo() } else { Change { from: applied.seen.clone(), ..change.undo() } })
-    }
-
-    fn task(&self) -> Option<&Task> {
-        self.tasks.get(self.cursor)
-    }
-
-    fn op(&self) -> Option<OpId> {
-        self.change()?;
-        Some(OpId { task: self.task()?.id.clone(), way: self.way })
-    }
-
-    fn change(&self) -> Option<Change> {
+    fn change(&self, lane: &Lane) -> Option<Change> {
         match self.way {
-            Way::Apply => self.task()?.change.clone(),
-            Way::Undo => self.undo_of(self.applied.iter().find(|applied| applied.task == self.cursor)?),
+            Way::Apply => self.task(lane)?.change.clone(),
+            Way::Undo => self.undo_of(self.applied.iter().find(|applied| applied.task == lane.cursor)?),
         }
     }
 
-    fn is_current(&self, task: &TaskId) -> bool {
-        self.task().is_some_and(|current| current.id == *task)
+    /// The line that is at this task.
+    fn lane_of(&self, task: &TaskId) -> Option<usize> {
+        let is_at = |lane: &Lane| !lane.is_done() && self.task(lane).is_some_and(|at| at.id == *task);
+        self.lanes.iter().position(is_at)
     }
 
-    fn is_op(&self, op: &OpId) -> bool {
-        self.op().as_ref() == Some(op)
+    /// The line whose write this is.
+    fn lane_of_write(&self, op: &OpId) -> Option<usize> {
+        self.lanes.iter().position(|lane| !lane.is_done() && self.op(lane).as_ref() == Some(op))
     }
 
     /// Nothing was sent, because what is wanted is there already: a write whose answer was lost has landed late,
     /// or somebody has undone by hand what was to be undone.
-    fn may_be_ours(&self, refusal: &Refusal, to: &Value) -> bool {
+    fn may_be_ours(&self, lane: usize, refusal: &Refusal, to: &Value) -> bool {
         let Refusal::Drifted { now } = refusal else { return false };
-        (self.way == Way::Undo || self.unsent > 0) && covers(now, to)
-    }
-
-    fn next_announces(&self, op: &OpId, now: Timestamp) -> bool {
-        self.next(now) == [Effect::Announce { op: op.clone() }]
+        (self.way == Way::Undo || self.lanes[lane].unsent > 0) && covers(now, to)
     }
 
     fn illegal(&self, event: &Event) -> Illegal {
         let event = serde_json::to_value(event).ok().and_then(|event| Some(event.get("is")?.as_str()?.to_owned()));
-        let place = match self.at {
-            At::Ready => "before a task",
-            At::Approved { .. } => "after an approval",
-            At::Resting { .. } => "in a pause",
-            At::Announced => "after a write was announced",
-            At::Running { .. } => "while an operation runs",
-            At::Doubt { .. } => "while a write is in doubt",
-            At::Proving => "before a gate",
-            At::Gate(_) => "in a gate",
-            At::Failed { .. } => "after a failure",
-            At::Over { .. } | At::Ended { .. } => "at the end",
+        let lane = self.lanes.iter().find(|lane| !lane.is_done());
+        let place = match (&self.stands, lane.map(|lane| &lane.at)) {
+            (Stands::Over(_) | Stands::Ended(_), _) | (_, None | Some(At::Done)) => "at the end",
+            (_, Some(At::Ready)) => "before a task",
+            (_, Some(At::Approved { .. })) => "after an approval",
+            (_, Some(At::Resting { .. })) => "in a pause",
+            (_, Some(At::Announced)) => "after a write was announced",
+            (_, Some(At::Running { .. })) => "while an operation runs",
+            (_, Some(At::Doubt { .. })) => "while a write is in doubt",
+            (_, Some(At::Proving)) => "before a gate",
+            (_, Some(At::Gate(_))) => "in a gate",
+            (_, Some(At::Failed { .. })) => "after a failure",
         };
-        let task = self.task().map_or_else(String::new, |task| format!(" (task `{}`)", task.id));
+        let task = self.front().map_or_else(String::new, |task| format!(" (task `{}`)", task.id));
         Illegal { event: format!("`{}`", event.unwrap_or_default()), place: format!("{place}{task}") }
     }
 }
 
-impl Retry {
-    fn place(self) -> At {
-        match self {
-            Retry::Change => At::Ready,
-            Retry::Look => At::Doubt { failed: None },
-            Retry::Gate => At::Proving,
-        }
+/// Until when an effect lets time pass, if that is what it does.
+fn waits(effect: &Effect) -> Option<Timestamp> {
+    match effect {
+        Effect::Wait { until } | Effect::Rest { until, .. } => Some(*until),
+        _ => None,
     }
 }
 
-/// The first place from here on of what is carried out on the way forward.
-fn forward(tasks: &[Task], from: usize) -> usize {
-    let place = tasks.iter().skip(from).position(|task| task.back_for.is_none());
-    place.map_or(tasks.len(), |place| from + place)
+/// What several lines want as one wave: it waits until the first of them has something to do.
+fn together(wave: Vec<Effect>, now: Timestamp) -> Vec<Effect> {
+    let is_wait = |effect: &Effect| waits(effect).is_some_and(|until| until > now);
+    if wave.iter().filter(|effect| is_wait(effect)).count() < 2 && wave.len() < 2 {
+        return wave;
+    }
+    let soonest = wave.iter().filter(|effect| is_wait(effect)).filter_map(waits).min();
+    let others = wave.into_iter().filter(|effect| !is_wait(effect));
+    others.chain(soonest.map(|until| Effect::Wait { until })).collect()
 }
 
 fn next_of_gate(task: &TaskId, gate: &Gate, now: Timestamp) -> Vec<Effect> {

@@ -4,7 +4,9 @@
 //! entries and nothing else, so a resumed run and a live run are the same code: recovery is one more
 //! event, [`Resumed`](crate::run::Event::Resumed).
 
+mod back;
 mod effect;
+mod lane;
 mod machine;
 mod watch;
 

@@ -29,14 +29,16 @@ struct Shape {
     require: bool,
     pause: bool,
     detour: bool,
+    /// Whether it is another turn of the step before it.
+    turn: bool,
     on_failure: OnFailure,
 }
 
 fn shape() -> impl Strategy<Value = Shape> {
     let policy =
         prop_oneof![Just(OnFailure::Ask), Just(OnFailure::Rollback), Just(OnFailure::Stop), Just(OnFailure::Continue)];
-    (0..3_usize, prop::bool::weighted(0.2), any::<[bool; 5]>(), policy).prop_map(
-        |(resource, one_way, [gate, undo_gate, require, pause, detour], on_failure)| Shape {
+    (0..3_usize, prop::bool::weighted(0.2), any::<[bool; 6]>(), policy).prop_map(
+        |(resource, one_way, [gate, undo_gate, require, pause, detour, turn], on_failure)| Shape {
             resource,
             one_way,
             gate,
@@ -44,14 +46,28 @@ fn shape() -> impl Strategy<Value = Shape> {
             require,
             pause,
             detour: detour && !one_way,
+            turn,
             on_failure,
         },
     )
 }
 
+/// So many turns of a step go on at once.
+const PARALLEL: u32 = 2;
+
 /// What tasks change, and where their detours lead: the same thing at Google.
 const MAIN: &str = "gcp.run.service/p/r/r";
 const SIDE: &str = "gcp.run.traffic/p/r/r";
+
+/// The id of each task: turns of a step share its name.
+fn ids(shapes: &[Shape]) -> Vec<TaskId> {
+    let mut step = 0;
+    let id = |(n, shape): (usize, &Shape)| {
+        step = if shape.turn && n > 0 { step } else { n };
+        TaskId::part(&format!("t{step}"), &n.to_string())
+    };
+    shapes.iter().enumerate().map(id).collect()
+}
 
 fn work(shapes: &[Shape]) -> Work {
     let rule = |is: bool| {
@@ -59,6 +75,7 @@ fn work(shapes: &[Shape]) -> Work {
         is.then(|| Rule::of(vec!["probe".to_owned()], seconds(2), seconds(1), seconds(4)))
     };
     let mut sizes = [0; 3];
+    let ids = ids(shapes);
     let task = |(n, shape): (usize, &Shape)| {
         let from = sizes[shape.resource];
         sizes[shape.resource] = n + 1;
@@ -82,7 +99,10 @@ fn work(shapes: &[Shape]) -> Work {
             undo_gate: rule(shape.undo_gate),
             require: shape.require.then(Evidence::default),
             pause: shape.pause.then_some(Duration::from_secs(3)),
-            ..Task::idle(TaskId::of_step(&format!("t{n}")), "p", "u", shape.on_failure)
+            turn: Some(n.to_string()),
+            parallel: PARALLEL,
+            spare: 1,
+            ..Task::idle(ids[n].clone(), "p", "u", shape.on_failure)
         }
     };
     let tasks: Vec<Task> = shapes.iter().enumerate().map(task).collect();
@@ -94,11 +114,13 @@ fn work(shapes: &[Shape]) -> Work {
 /// A cloud that does as the dice say.
 struct World {
     states: BTreeMap<String, Value>,
-    running: Option<(String, String, Value, bool)>,
+    /// Operations by name: what each is on, and whether it fails.
+    running: BTreeMap<String, (String, bool)>,
     took_effect: BTreeMap<OpId, u32>,
     /// Writes that were sent and of which nothing was heard since.
     unheard: BTreeSet<OpId>,
     dice: std::vec::IntoIter<u8>,
+    most_at_once: usize,
 }
 
 impl World {
@@ -142,7 +164,8 @@ impl World {
             85..=124 => {
                 let (name, fails) = (format!("operations/{op}"), self.roll() < 60);
                 self.take(change, &op);
-                self.running = Some((name.clone(), change.resource.to_string(), json!({}), fails));
+                self.running.insert(name.clone(), (change.resource.to_string(), fails));
+                self.most_at_once = self.most_at_once.max(self.running.len());
                 heard(self, Event::Begun { op: op.clone(), operation: name })
             }
             _ => {
@@ -183,22 +206,18 @@ impl World {
             Effect::Pass { task } => Event::Unchanged { task: task.clone() },
             Effect::Announce { op } => Event::Intended { op: op.clone() },
             Effect::Write { op, change } => self.write(op, change),
-            Effect::Poll { op, .. } => match self.running.take() {
-                Some((_, resource, _, false)) => {
-                    Event::Settled { op: op.clone(), seen: self.states[&resource].clone() }
-                }
-                Some((_, resource, ..)) => {
-                    let _ = resource;
-                    Event::Failed { op: op.clone(), why: "it broke".to_owned() }
-                }
+            Effect::Poll { op, operation, .. } => match self.running.remove(operation) {
+                Some((resource, false)) => Event::Settled { op: op.clone(), seen: self.states[&resource].clone() },
+                Some(_) => Event::Failed { op: op.clone(), why: "it broke".to_owned() },
                 None => Event::InDoubt { op: op.clone(), why: "no such operation".to_owned() },
             },
             Effect::Look { op, resource } => {
                 self.unheard.remove(op);
-                if let Some((operation, ..)) = &self.running {
+                let resource = resource.to_string();
+                if let Some((operation, _)) = self.running.iter().find(|(_, (busy, _))| *busy == resource) {
                     return vec![Event::Begun { op: op.clone(), operation: operation.clone() }];
                 }
-                Event::Settled { op: op.clone(), seen: self.states[&resource.to_string()].clone() }
+                Event::Settled { op: op.clone(), seen: self.states[&resource].clone() }
             }
             Effect::OpenGate { task } => Event::GateOpened { task: task.clone() },
             Effect::Probe { task, probe } => {
@@ -231,8 +250,8 @@ fn operator() -> Operator {
 fn tell(shapes: &[Shape], dice: Vec<u8>, crash: usize) -> (Vec<Entry>, World) {
     let work = work(shapes);
     let states = (0..3).flat_map(|n| [MAIN, SIDE].map(|kind| (format!("{kind}{n}"), json!({ "size": 0 })))).collect();
-    let (running, took_effect, unheard) = (None, BTreeMap::new(), BTreeSet::new());
-    let mut world = World { states, running, took_effect, unheard, dice: dice.into_iter() };
+    let (running, took_effect, unheard) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+    let mut world = World { states, running, took_effect, unheard, dice: dice.into_iter(), most_at_once: 0 };
     let (mut run, mut now, mut journal) = (Run::new(work.clone()), Timestamp::UNIX_EPOCH, Vec::new());
     let note = |run: &mut Run, journal: &mut Vec<Entry>, now, event| {
         let entry = Entry { at: now, event };
@@ -258,29 +277,28 @@ fn tell(shapes: &[Shape], dice: Vec<u8>, crash: usize) -> (Vec<Entry>, World) {
         }
         // Looks take no time here, so there is nothing to wait for beside them.
         let looks = wave.iter().any(|effect| matches!(effect, Effect::Probe { .. } | Effect::Watch { .. }));
+        // As the driver does it: everything of a wave is done before anything of it is written down.
+        let mut happened = Vec::new();
         for effect in wave.into_iter().filter(|effect| !(looks && matches!(effect, Effect::Wait { .. }))) {
             if let Effect::Wait { until } | Effect::Rest { until, .. } = &effect {
                 now = (*until).max(now);
             }
-            for event in world.perform(&effect) {
-                if journal.len() == crash {
-                    // The effect happened, and its entry was never written; another process comes.
-                    run = Run::new(work.clone());
-                    for entry in &journal {
-                        run.apply(entry).unwrap();
-                    }
-                    let resumed = Event::Resumed { operator: operator() };
-                    if run.ending().is_none() {
-                        note(&mut run, &mut journal, now, resumed);
-                        break;
-                    }
+            happened.extend(world.perform(&effect));
+        }
+        for event in happened {
+            if journal.len() == crash {
+                // What happened was never written down; another process comes.
+                run = Run::new(work.clone());
+                for entry in &journal {
+                    run.apply(entry).unwrap();
                 }
-                note(&mut run, &mut journal, now, event);
+                let resumed = Event::Resumed { operator: operator() };
+                if run.ending().is_none() {
+                    note(&mut run, &mut journal, now, resumed);
+                    break;
+                }
             }
-            if journal.len() == crash + 1 && matches!(journal.last(), Some(Entry { event: Event::Resumed { .. }, .. }))
-            {
-                break;
-            }
+            note(&mut run, &mut journal, now, event);
         }
     }
     panic!("the run does not end");
@@ -307,8 +325,10 @@ proptest! {
             _ => BTreeSet::new(),
         };
         let turned = matches!(ending, Ending::RolledBack { .. } | Ending::Stuck { .. });
+        prop_assert!(world.most_at_once <= PARALLEL as usize, "{} at once", world.most_at_once);
+        let ids = ids(&shapes);
         for (n, shape) in shapes.iter().enumerate() {
-            let id = TaskId::of_step(&format!("t{n}"));
+            let id = ids[n].clone();
             let times = |way| world.took_effect.get(&OpId { task: id.clone(), way }).copied().unwrap_or(0);
             let (applied, undone) = (times(Way::Apply), times(Way::Undo));
             // A failed operation that took effect may be tried again by its operator, and then starts from what is there.

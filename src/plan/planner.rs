@@ -260,6 +260,10 @@ impl Planner<'_> {
                 turn: item.cloned(),
                 undoes,
                 spare: step.fan_out.as_ref().map_or(0, |fan_out| fan_out.max_failures),
+                parallel: step
+                    .fan_out
+                    .as_ref()
+                    .map_or(0, |fan_out| if fan_out.max_parallel > 1 { fan_out.max_parallel } else { 0 }),
                 ..Task::idle(part.id, &phase.name, turn.action.uses(), on_failure)
             });
         }

@@ -1,6 +1,6 @@
 //! A run in words, entry by entry.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -46,11 +46,12 @@ pub struct Narrator {
     phase: Option<String>,
     task: Option<(TaskId, Way)>,
     asked: bool,
-    health: BTreeMap<String, &'static str>,
+    /// What each probe of each gate was last seen to be.
+    health: BTreeMap<(TaskId, String), &'static str>,
     guards: BTreeMap<String, &'static str>,
-    began: Option<Timestamp>,
-    /// The write whose failure was told; what is there afterwards is no success.
-    failed: Option<OpId>,
+    began: BTreeMap<TaskId, Timestamp>,
+    /// The writes whose failure was told; what is there afterwards is no success.
+    failed: BTreeSet<OpId>,
 }
 
 impl Narrator {
@@ -172,8 +173,8 @@ impl Narrator {
                 }
             }
             Event::Intended { op } => {
-                self.failed = None;
-                self.began = Some(entry.at);
+                self.failed.remove(op);
+                self.began.insert(op.task.clone(), entry.at);
                 if op.way == Way::Undo {
                     self.change(view, &op.task, Way::Undo, &mut lines);
                 }
@@ -193,14 +194,14 @@ impl Narrator {
                 lines.push(self.say(entry, Tone::Bad, &format!("✗ refused: {}", refusal_words(refusal))));
             }
             // Told once, although the operation and the resource may both say so.
-            Event::Failed { op, .. } if self.failed.as_ref() == Some(op) => {}
+            Event::Failed { op, .. } if self.failed.contains(op) => {}
             // The state that is gone back to may never have been well; what is there afterwards decides.
             Event::Failed { op, why } if op.way == Way::Undo => {
-                self.failed = Some(op.clone());
+                self.failed.insert(op.clone());
                 lines.push(self.say(entry, Tone::Warn, &format!("! the operation reports a failure: {}", inert(why))));
             }
             Event::Failed { op, why } => {
-                self.failed = Some(op.clone());
+                self.failed.insert(op.clone());
                 lines.push(self.say(entry, Tone::Bad, &format!("✗ the operation failed: {}", inert(why))));
             }
             Event::InDoubt { why, .. } => {
@@ -208,7 +209,7 @@ impl Narrator {
                 lines.push(self.say(entry, Tone::Warn, &text));
             }
             Event::GateOpened { task } => {
-                self.health.clear();
+                self.health.retain(|(of, _), _| of != task);
                 let undo = view.task(task).is_some_and(|view| matches!(view.standing, Standing::ProvingUndo(_)));
                 self.head(view, task, if undo { Way::Undo } else { Way::Apply }, &mut lines);
                 let rule = view.task(task).and_then(TaskView::rule);
@@ -216,8 +217,8 @@ impl Narrator {
                     lines.push(self.say(entry, Tone::Plain, &format!("proving: {}", plan::gate(rule))));
                 }
             }
-            Event::Observed { probe, observation, .. } => {
-                lines.extend(self.observed(entry, probe, &observation.health));
+            Event::Observed { task, probe, observation } => {
+                lines.extend(self.observed(entry, task, probe, &observation.health));
             }
             Event::GateClosed { outcome, .. } => lines.push(match outcome {
                 GateOutcome::Passed { proof } => self.say(entry, Tone::Good, &format!("✓ proven healthy: {proof}")),
@@ -265,17 +266,14 @@ impl Narrator {
     }
 
     fn settled(&self, view: &View, entry: &Entry, op: &OpId, seen: &serde_json::Value) -> Line {
-        let took = self.began.map_or_else(String::new, |began| format!(" in {}", words(between(began, entry.at))));
+        let began = self.began.get(&op.task);
+        let took = began.map_or_else(String::new, |began| format!(" in {}", words(between(*began, entry.at))));
         let change = view.task(&op.task).and_then(|view| view.task.change.as_ref());
         let change = change.map(|change| if op.way == Way::Undo { change.undo() } else { change.clone() });
         let reached = change.as_ref().is_some_and(|change| covers(seen, &change.to));
         match (op.way, reached) {
-            (Way::Apply, true) if self.failed.as_ref() != Some(op) => {
-                self.say(entry, Tone::Good, &format!("✓ applied{took}"))
-            }
-            (Way::Undo, true) if self.failed.as_ref() != Some(op) => {
-                self.say(entry, Tone::Good, &format!("✓ undone{took}"))
-            }
+            (Way::Apply, true) if !self.failed.contains(op) => self.say(entry, Tone::Good, &format!("✓ applied{took}")),
+            (Way::Undo, true) if !self.failed.contains(op) => self.say(entry, Tone::Good, &format!("✓ undone{took}")),
             _ => {
                 let owned = change.map_or_else(|| seen.clone(), |change| change.owned(seen));
                 self.say(entry, Tone::Warn, &format!("it is now {}", state(&owned)))
@@ -284,9 +282,9 @@ impl Narrator {
     }
 
     /// Only a change of health is worth a line.
-    fn observed(&mut self, entry: &Entry, probe: &str, health: &Health) -> Option<Line> {
+    fn observed(&mut self, entry: &Entry, task: &TaskId, probe: &str, health: &Health) -> Option<Line> {
         let tone = if *health == Health::Healthy { Tone::Plain } else { Tone::Warn };
-        let before = self.health.insert(probe.to_owned(), health.word());
+        let before = self.health.insert((task.clone(), probe.to_owned()), health.word());
         let changed = before != Some(health.word());
         changed.then(|| self.say(entry, tone, &format!("{} is {}", inert(probe), inert(&health.to_string()))))
     }
@@ -314,9 +312,12 @@ impl Narrator {
         seen.chain([verdict]).collect()
     }
 
-    #[expect(clippy::unused_self, reason = "every line of an entry is made here")]
+    /// A line of an entry. Where several things go on at once, one about another than the last heading's says which.
     fn say(&self, entry: &Entry, tone: Tone, text: &str) -> Line {
-        line(tone, format!("      {}  {text}", clock(entry.at)))
+        let headed = self.task.as_ref().map(|(task, _)| task);
+        let other = entry.event.task().filter(|task| headed.is_some_and(|headed| headed != *task));
+        let of = other.map(|task| format!("{}: ", inert(task.as_str()))).unwrap_or_default();
+        line(tone, format!("      {}  {of}{text}", clock(entry.at)))
     }
 }
 
@@ -329,7 +330,7 @@ pub fn status(view: &View) -> Option<String> {
         let began = view.tasks.iter().filter(|task| task.task.phase == phase).filter_map(|task| task.since).min()?;
         Some(words(between(began, view.now)))
     };
-    view.tasks.iter().find_map(|task| {
+    let mut going_on = view.tasks.iter().filter_map(|task| {
         let phase = view.budgets.get(&task.task.phase).zip(spent(&task.task.phase));
         let phase = phase.map(|(budget, spent)| format!(" · phase {spent} of {}", words(*budget))).unwrap_or_default();
         let since = task.since.map(|since| words(between(since, view.now))).unwrap_or_default();
@@ -361,7 +362,10 @@ pub fn status(view: &View) -> Option<String> {
             }),
             _ => None,
         }
-    })
+    });
+    let first = going_on.next()?;
+    let others = going_on.count();
+    Some(if others > 0 { format!("{first} · and {others} more at once") } else { first })
 }
 
 /// How a run ended, what is in force now, and what can be done next.

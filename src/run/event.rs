@@ -232,6 +232,22 @@ impl Event {
         )
     }
 
+    /// The task whose write or gate it is about, if it is about one.
+    pub fn task(&self) -> Option<&TaskId> {
+        use Event::{Begun, Failed, GateClosed, GateOpened, InDoubt, Intended, Observed, Polled, Refused, Settled};
+        match self {
+            Begun { op, .. }
+            | Failed { op, .. }
+            | InDoubt { op, .. }
+            | Intended { op }
+            | Polled { op }
+            | Refused { op, .. }
+            | Settled { op, .. } => Some(&op.task),
+            GateClosed { task, .. } | GateOpened { task } | Observed { task, .. } => Some(task),
+            _ => None,
+        }
+    }
+
     /// Whether nothing may rely on the event before it is on the disk. Samples and polls can be repeated;
     /// everything else decides something.
     pub fn must_last(&self) -> bool {

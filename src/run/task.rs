@@ -100,6 +100,9 @@ pub struct Task {
     /// How many turns of its step may fail before the step has.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub spare: u32,
+    /// How many turns of its step go on at once; none means one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub parallel: u32,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
@@ -130,6 +133,7 @@ impl Task {
             aside: None,
             turn: None,
             spare: 0,
+            parallel: 0,
         }
     }
 
@@ -139,7 +143,8 @@ impl Task {
         let back = |name: &str, change: Change, undo_gate: Option<Rule>| {
             let id = TaskId::part(self.id.as_str(), name);
             let idle = Task::idle(id, &self.phase, &detour.resource.kind, self.on_failure);
-            Task { change: Some(change), undo_gate, back_for: Some(self.id.clone()), turn: self.turn.clone(), ..idle }
+            let (back_for, turn, parallel) = (Some(self.id.clone()), self.turn.clone(), self.parallel);
+            Task { change: Some(change), undo_gate, back_for, turn, parallel, ..idle }
         };
         // Undone from the last to the first: the detour, the change itself, the way back from the detour.
         let last = back("traffic", detour.undo(), None);

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use super::words::{access, evidence, gate, guard, idle, proof, summary, way_back};
+use super::words::{access, evidence, gate, guard, idle, proof, remarks, summary};
 use crate::clock::words;
 use crate::inert::inert;
 use crate::plan::{Known, Plan, Sort, Trial};
@@ -181,7 +181,7 @@ fn detail(body: &mut String, plan: &Plan, task: &Task) {
     let asked = task.confirm.as_ref().map(|text| format!("asks: {text}"));
     let mut lines: Vec<String> = wanted.into_iter().chain(asked).collect();
     lines.extend(task.reversibility.caution().filter(|_| task.change.is_some()));
-    lines.extend(way_back(task));
+    lines.extend(remarks(task));
     lines.extend(task.warnings.iter().cloned());
     let review = plan.reviews.get(&task.id);
     if let Some(Known::Computed { why }) = review.and_then(|review| review.known.as_ref()) {

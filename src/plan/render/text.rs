@@ -2,7 +2,7 @@
 
 use console::Style;
 
-use super::words::{access, evidence, gate, guard, idle, lines, resource, summary, way_back};
+use super::words::{access, evidence, gate, guard, idle, lines, remarks, resource, summary};
 use crate::clock::words;
 use crate::inert::inert;
 use crate::plan::{Known, Plan, Problem, Sort, Trial};
@@ -124,8 +124,8 @@ impl Page {
                 self.line(tone, 6, &format!("! {}", inert(&caution)));
             }
         }
-        if let Some(back) = way_back(task) {
-            self.line(Tone::Dim, 6, &back);
+        for remark in remarks(task) {
+            self.line(Tone::Dim, 6, &remark);
         }
         for warning in &task.warnings {
             self.line(Tone::Warn, 6, &format!("! {}", inert(warning)));

@@ -69,11 +69,14 @@ pub(super) fn idle(task: &Task) -> String {
     }
 }
 
-/// How a task is undone, if that takes a detour.
-pub(super) fn way_back(task: &Task) -> Option<String> {
-    let detour = task.detour.as_ref()?.differences();
-    let to = detour.iter().map(|difference| inert(&difference.after)).collect::<Vec<_>>().join(", ");
-    Some(format!("undone by way of {to}, which takes seconds; then comes the change itself"))
+/// What a task is like besides: how it is undone, if that takes a detour, and what may go on at the same time.
+pub(super) fn remarks(task: &Task) -> Vec<String> {
+    let detour = task.detour.as_ref().map(|detour| {
+        let to: Vec<_> = detour.differences().iter().map(|difference| inert(&difference.after)).collect();
+        format!("undone by way of {}, which takes seconds; then comes the change itself", to.join(", "))
+    });
+    let wave = (task.parallel > 1).then(|| format!("up to {} of this step go on at once", task.parallel));
+    detour.into_iter().chain(wave).collect()
 }
 
 /// A guard in words.

@@ -203,7 +203,9 @@ const FOR_EACH: Table = Table {
     about: "Does the step once for each item; `${item}` stands for it.",
     keys: &[
         Key::new("items", Is::Texts, "What to do it for.").needed().such_as("[\"orders\", \"payments\"]"),
-        Key::new("max_parallel", Is::Integer, "How many at once.").otherwise("1"),
+        Key::new("max_parallel", Is::Integer, "How many go on at once; all of these end before the next ones begin.")
+            .such_as("3")
+            .otherwise("1"),
         Key::new("max_failures", Is::Integer, "How many may fail before no more are begun.").otherwise("0"),
     ],
 };

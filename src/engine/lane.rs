@@ -1,0 +1,230 @@
+//! A line of work: where it stands on the tasks that are its own.
+//!
+//! A step is one line of work. One that does several things at once (`for_each` with `max_parallel`) is several, a turn
+//! each. All lines of a wave end before the next wave begins, so there is one wave at any moment; on the way back it is
+//! always a single line.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::gate::Gate;
+use crate::run::{Failure, Task};
+
+/// One line of work.
+#[derive(Clone, Debug)]
+pub(super) struct Lane {
+    /// The task that it is at.
+    pub(super) cursor: usize,
+    /// The first task after its own.
+    pub(super) end: usize,
+    pub(super) at: At,
+    /// Sends of the current write that were seen not to have happened.
+    pub(super) unsent: u32,
+    /// Refusals of the current write that may pass.
+    pub(super) busy: u32,
+    /// Whether what the current task rests on was seen to be so.
+    pub(super) met: bool,
+}
+
+/// Where it stands on its task.
+#[derive(Clone, Debug)]
+pub(super) enum At {
+    Ready,
+    Approved {
+        not_before: Option<Timestamp>,
+    },
+    Announced,
+    Running {
+        operation: String,
+        ours: bool,
+        polled: Timestamp,
+        pause: Duration,
+    },
+    Doubt {
+        failed: Option<Trouble>,
+    },
+    Resting {
+        until: Timestamp,
+    },
+    Proving,
+    Gate(Gate),
+    Failed {
+        failure: Failure,
+        retry: Option<Retry>,
+    },
+    /// It has come to its end, and waits for the others of its wave.
+    Done,
+}
+
+/// That a write failed, and how that is known.
+#[derive(Clone, Debug)]
+pub(super) enum Trouble {
+    /// The write's own operation says so.
+    Reported(String),
+    /// The resource says so, or an operation that was found on it. Either may speak of another's write, if ours
+    /// was never sent.
+    Seen(String),
+}
+
+/// What trying again means.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Retry {
+    Change,
+    /// It failed and something of it is there: whether that has come right meanwhile.
+    Look,
+    Gate,
+}
+
+impl Retry {
+    pub(super) fn place(self) -> At {
+        match self {
+            Retry::Change => At::Ready,
+            Retry::Look => At::Doubt { failed: None },
+            Retry::Gate => At::Proving,
+        }
+    }
+}
+
+impl Lane {
+    /// A line of work over these tasks, of which nothing has happened yet.
+    pub(super) fn over(cursor: usize, end: usize) -> Lane {
+        Lane { cursor, end, at: At::Ready, unsent: 0, busy: 0, met: false }
+    }
+
+    /// Goes on to the next task of its own that is carried out on the way forward.
+    pub(super) fn advance(&mut self, tasks: &[Task]) {
+        let (cursor, end) = (forward(tasks, self.cursor + 1), self.end);
+        *self = Lane { at: if cursor < end { At::Ready } else { At::Done }, ..Lane::over(cursor, end) };
+    }
+
+    /// Leaves the rest of its tasks out. What is left of a failed step must not be built on it: a failed canary is not
+    /// given more traffic.
+    pub(super) fn skip(&mut self) {
+        *self = Lane { at: At::Done, ..Lane::over(self.end, self.end) };
+    }
+
+    /// Tries its task again.
+    pub(super) fn retry(&mut self, retry: Retry) {
+        *self = Lane { at: retry.place(), ..Lane::over(self.cursor, self.end) };
+    }
+
+    /// Whether a write has been announced whose end is not known.
+    pub(super) fn in_flight(&self) -> bool {
+        matches!(self.at, At::Announced | At::Running { .. } | At::Doubt { .. })
+    }
+
+    /// Whether it goes on without anybody's word.
+    pub(super) fn is_afloat(&self) -> bool {
+        self.in_flight() || matches!(self.at, At::Resting { .. } | At::Proving | At::Gate(_))
+    }
+
+    /// Whether it can be held where it is, for a question about something else.
+    pub(super) fn can_be_held(&self) -> bool {
+        matches!(self.at, At::Ready | At::Resting { .. } | At::Proving | At::Gate(_) | At::Done)
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self.at, At::Done)
+    }
+
+    /// The run stops here; this is where it would go on.
+    pub(super) fn stop(&mut self) {
+        match &self.at {
+            At::Approved { .. } => self.at = At::Ready,
+            At::Gate(_) => self.at = At::Proving,
+            At::Failed { retry: Some(retry), .. } => self.at = retry.place(),
+            _ => {}
+        }
+    }
+}
+
+/// The lines of work that begin together, from this task on; a single one at the end of all tasks if there is none left.
+pub(super) fn wave(tasks: &[Task], from: usize) -> Vec<Lane> {
+    let mut at = forward(tasks, from);
+    let Some(first) = tasks.get(at) else { return vec![Lane::over(at, at)] };
+    let most = usize::try_from(first.parallel).unwrap_or(usize::MAX).max(1);
+    let mut lanes: Vec<Lane> = Vec::new();
+    while lanes.len() < most && tasks.get(at).is_some_and(|task| task.id.step() == first.id.step()) {
+        let end = at + turn(tasks, at);
+        let touches = |lane: &Lane| shares_subject(&tasks[lane.cursor..lane.end], &tasks[at..end]);
+        // Two lines never change the same thing: the second one's turn comes later.
+        if lanes.iter().any(touches) {
+            break;
+        }
+        lanes.push(Lane::over(at, end));
+        at = forward(tasks, end);
+    }
+    lanes
+}
+
+/// How many tasks the turn has that begins here.
+fn turn(tasks: &[Task], from: usize) -> usize {
+    let Some(first) = tasks.get(from) else { return 0 };
+    let same = |task: &&Task| task.id.step() == first.id.step() && task.turn == first.turn;
+    tasks.iter().skip(from).take_while(same).count()
+}
+
+fn shares_subject(one: &[Task], other: &[Task]) -> bool {
+    let subjects = |tasks: &'_ [Task]| -> Vec<(String, String)> {
+        let changes = tasks.iter().filter_map(|task| task.change.as_ref());
+        changes.map(|change| (change.subject().0.to_owned(), change.subject().1.to_owned())).collect()
+    };
+    let others = subjects(other);
+    subjects(one).iter().any(|subject| others.contains(subject))
+}
+
+/// The first place from here on of what is carried out on the way forward.
+pub(super) fn forward(tasks: &[Task], from: usize) -> usize {
+    let place = tasks.iter().skip(from).position(|task| task.back_for.is_none());
+    place.map_or(tasks.len(), |place| from + place)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::run::{Change, OnFailure, TaskId};
+
+    /// Steps `a` with turns and `b` without; each task changes what its last letter names.
+    fn tasks(parallel: u32, ids: &[(&str, &str)]) -> Vec<Task> {
+        let task = |(id, turn): &(&str, &str)| Task {
+            change: Some(Change {
+                resource: format!("k/p/r/{}", turn.trim_start_matches("as ")).parse().unwrap(),
+                from: json!({ "size": 0 }),
+                to: json!({ "size": 1 }),
+            }),
+            turn: Some((*turn).to_owned()),
+            parallel,
+            ..Task::idle(TaskId::of_step(id), "p", "u", OnFailure::Ask)
+        };
+        ids.iter().map(task).collect()
+    }
+
+    fn waves(tasks: &[Task]) -> Vec<Vec<(usize, usize)>> {
+        let (mut waves, mut from) = (Vec::new(), 0);
+        while from < tasks.len() {
+            let lanes = wave(tasks, from);
+            from = lanes.iter().map(|lane| lane.end).max().unwrap();
+            waves.push(lanes.iter().map(|lane| (lane.cursor, lane.end)).collect());
+        }
+        waves
+    }
+
+    #[test]
+    fn a_wave_has_as_many_turns_of_one_step_as_may_go_on_at_once() {
+        let ids = [("a/x", "x"), ("a/y/1", "y"), ("a/y/2", "y"), ("a/z", "z"), ("b", "w")];
+        assert_eq!(waves(&tasks(2, &ids)), [vec![(0, 1), (1, 3)], vec![(3, 4)], vec![(4, 5)]]);
+        assert_eq!(waves(&tasks(9, &ids)), [vec![(0, 1), (1, 3), (3, 4)], vec![(4, 5)]]);
+        for alone in [0, 1] {
+            assert_eq!(waves(&tasks(alone, &ids)), [vec![(0, 1)], vec![(1, 3)], vec![(3, 4)], vec![(4, 5)]]);
+        }
+    }
+
+    #[test]
+    fn two_lines_never_change_the_same_thing_at_once() {
+        let ids = [("a/x", "x"), ("a/again", "as x"), ("a/y", "y")];
+        assert_eq!(waves(&tasks(3, &ids)), [vec![(0, 1)], vec![(1, 2), (2, 3)]]);
+    }
+}
