@@ -205,6 +205,23 @@ impl Scene {
         Scene { desk, cloud, gateway, url, runbook }
     }
 
+    /// Lets this befall the write of this number, and no other. Those to the same address that come before are only made a
+    /// little later: earlier writes, and the one that the plan asks Cloud Run to validate.
+    fn befalls(&self, write: usize, fault: &Value) {
+        let (path, _) = WRITES[write].split_once('?').unwrap();
+        let writes = WRITES[..write].iter().filter(|other| other.starts_with(path)).count();
+        let before = writes + usize::from(path.starts_with("services/"));
+        let befall = |fault: &Value, times: usize| {
+            let what =
+                json!({ "match": { "method": "PATCH", "path": format!("*/{path}") }, "fault": fault, "times": times });
+            self.cloud.call(reqwest::Method::POST, "/_sim/faults", Some(what));
+        };
+        if before > 0 {
+            befall(&json!({ "latency": "1ms" }), before);
+        }
+        befall(fault, 1);
+    }
+
     /// Runs the runbook until it dies, or to its end.
     fn run(&self) -> Vec<bool> {
         let child = self.desk.spawn(&[&["run", &self.runbook, "--sim", &self.url], &APPROVED[..]].concat());
@@ -381,19 +398,8 @@ fn every_fault_at_every_write() {
     let all = (0..WRITES.len()).flat_map(|write| faults.iter().map(move |fault| (write, fault.clone())));
     each(all.collect(), |(write, fault)| {
         let scene = Scene::set(Dies::Never);
-        let (path, mask) = WRITES[write].split_once('?').unwrap();
-        let before = WRITES[..write].iter().filter(|other| **other == WRITES[write]).count();
-        // Those like it that come before are let through: they are only made a little later.
-        let befall = |fault: &Value, times: usize| {
-            let what =
-                json!({ "match": { "method": "PATCH", "path": format!("*/{path}") }, "fault": fault, "times": times });
-            scene.cloud.call(reqwest::Method::POST, "/_sim/faults", Some(what));
-        };
-        if before > 0 {
-            befall(&json!({ "latency": "1ms" }), before);
-        }
-        befall(&fault, 1);
-        let what = format!("{fault} at {path}?{mask}, after {before}");
+        scene.befalls(write, &fault);
+        let what = format!("{fault} at {} (write {write})", WRITES[write]);
         let run = ["run", &scene.runbook, "--sim", &scene.url];
         let first = scene.desk.rectify(&[&run[..], &APPROVED].concat());
         if first.code != 0 {
@@ -414,5 +420,25 @@ fn every_fault_at_every_write() {
             }
         }
         scene.came_out_well(&what);
+    });
+}
+
+/// An operation that never ends is not waited for longer than its phase may take. It is not left, either: whoever resumes asks for
+/// it again, and nothing is sent twice.
+#[test]
+fn an_operation_that_hangs_is_told_when_its_phase_is_over() {
+    each((0..WRITES.len()).collect(), |write| {
+        let scene = Scene::set(Dies::Never);
+        let text = STEPS.replace("[[phase]]\n", "[[phase]]\nbudget = \"20m\"\n");
+        let runbook = scene.desk.write("bounded.toml", &text);
+        scene.befalls(write, &json!({ "operation_hangs": true }));
+        let run = ["run", &runbook, "--sim", &scene.url];
+        let done = scene.desk.rectify(&[&run[..], &APPROVED].concat());
+        assert_eq!(done.code, 130, "write {write}: {}\n{}", done.stdout, done.stderr);
+        let done = done.says("has taken longer than its 20m").says("goes on in the cloud meanwhile");
+        let sent = scene.cloud.writes().len();
+        done.says("rectify resume");
+        scene.desk.rectify(&[&["resume"], &APPROVED[..]].concat()).code(130).says("goes on in the cloud meanwhile");
+        assert_eq!(scene.cloud.writes().len(), sent, "nothing was sent again");
     });
 }

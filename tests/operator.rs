@@ -463,3 +463,68 @@ fn killed_with_two_writes_in_flight_both_are_looked_at() {
     assert_eq!(writes.len(), 2, "{writes:?}");
     desk.rectify(&["verify"]).code(0);
 }
+
+/// Told quietly, a run says what went wrong and how it ended, and each line says what it is about.
+#[test]
+fn quietly_only_what_cannot_wait_is_said() {
+    let desk = Desk::new();
+    let done = run(&desk, &runbook(&desk, &bounds(2, "connector")), &["--yes", "--quiet"]).code(0);
+    let told: Vec<&str> = done.stdout.lines().filter(|line| !line.trim().is_empty()).collect();
+    assert!(told[0].starts_with("✓ done in") && told[1..].iter().all(|line| line.contains("rectify ")), "{told:#?}");
+
+    let desk = Desk::new();
+    let done = run(&desk, &runbook(&desk, &bounds(1, "auth")), &["--yes", "-q"]).code(1);
+    let told = done.says("bounds/netra-auth-staging: ").says("✗ bounds/netra-auth-staging failed");
+    let told = told.says("stopped after").says("applied and still in force: bounds/netra-auth-staging");
+    assert!(!told.stdout.contains("accepted, operation") && !told.stdout.contains("phase all"), "{}", told.stdout);
+    let done = desk.rectify(&["rollback", "--yes", "--quiet"]).code(0).says("✓ rolled back");
+    assert!(!done.stdout.contains("accepted, operation"), "{}", done.stdout);
+}
+
+/// What programs say lies in the run's directory, without the secrets that they were given, for its owner only.
+#[test]
+fn what_programs_say_is_kept_without_their_secrets() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let desk = Desk::new();
+    let step = "[[phase.step]]\nname = \"talk\"\nuses = \"shell\"\n[phase.step.with]\nshell = \"bash\"\n\
+        run = 'printf begin; printf \"%s\" \"${TOKEN:0:4}\"; sleep 0.1; echo \"${TOKEN:4} end\"; echo aside >&2'\n\
+        undo = 'echo undone'\nenv = { TOKEN = \"${inputs.token}\" }\n";
+    let file = runbook(&desk, step);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let inputs = "[inputs]\ntoken = { secret = true, env = \"TALK_TOKEN\" }\n[target]";
+    let file = desk.write("talk.toml", &text.replacen("[target]", inputs, 1));
+    let flags = ["run", &file, "--sim", SCENARIO, "--speed", "max", "--run-programs", "--yes"];
+    desk.rectify_knowing(("TALK_TOKEN", "open-sesame"), &flags).code(0);
+    desk.rectify_knowing(("TALK_TOKEN", "open-sesame"), &["rollback", "--yes"]).code(0);
+    let path = desk.run_directory().join("output/talk.log");
+    let said = std::fs::read_to_string(&path).unwrap();
+    assert!(said.contains("begin${inputs.token}") && said.contains(" end\n") && said.contains("aside\n"), "{said}");
+    assert!(said.contains(" run: bash: printf begin") && said.contains(" undo: bash: echo undone\nundone\n"), "{said}");
+    assert!(said.contains("ended with 0") && !said.contains("open-sesame"), "{said}");
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(!desk.run_directory().join("output/talk.process.json").exists(), "it runs no more");
+}
+
+/// A program outlives the run that was killed; whoever takes that up waits for it, and does not begin it again.
+#[test]
+fn a_program_that_outlives_its_run_is_waited_for() {
+    let desk = Desk::new();
+    let begun = desk.path("begun").display().to_string();
+    let (go, done) = (desk.path("go").display().to_string(), desk.path("done").display().to_string());
+    let step = format!(
+        "[[phase.step]]\nname = \"long\"\nuses = \"shell\"\n[phase.step.with]\nshell = \"bash\"\n\
+         run = 'echo x >> {begun}; while [ ! -e {go} ]; do sleep 0.05; done; touch {done}'\n\
+         check = 'test -e {done}'\nundo = 'rm {done}'\n"
+    );
+    let file = runbook(&desk, &step);
+    let cloud = Served::start(&desk, SCENARIO, "1");
+    let mut process = desk.spawn(&["run", &file, "--sim", &cloud.url, "--run-programs", "--yes"]);
+    crate::support::until("the program", || std::path::Path::new(&begun).exists());
+    process.kill();
+    let resumed = desk.spawn(&["resume", "--yes"]);
+    crate::support::until("somebody who asks for it", || desk.journal_has("begun"));
+    std::fs::write(&go, "").unwrap();
+    let resumed = resumed.end().code(0);
+    resumed.says("accepted, operation process ").says("✓ done");
+    assert_eq!(std::fs::read_to_string(&begun).unwrap(), "x\n", "it was begun once");
+}

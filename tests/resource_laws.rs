@@ -55,7 +55,7 @@ impl Laboratory {
 
     async fn finish(&self, change: &Change, operation: &str) -> Progress<Value> {
         self.clock.advance(SignedDuration::from_mins(10));
-        self.kind(&change.resource).poll(&change.resource, operation).await.unwrap()
+        self.kind(&change.resource).poll(&change.resource, operation, std::time::Duration::ZERO).await.unwrap()
     }
 }
 
@@ -110,7 +110,7 @@ async fn a_write_takes_effect_once_and_is_seen_while_it_runs() {
             Ok(Written::Drifted { .. }) | Err(WriteError::Refused { .. } | WriteError::Busy { .. }) => {}
             other => panic!("{id}: {other:?}"),
         }
-        let running = laboratory.kind(id).poll(id, &operation).await.unwrap();
+        let running = laboratory.kind(id).poll(id, &operation, std::time::Duration::ZERO).await.unwrap();
         assert!(matches!(running, Progress::Running { .. }), "{id}: {running:?}");
         let Progress::Done(state) = laboratory.finish(&change, &operation).await else { panic!("{id}: not done") };
         assert!(covers(&state, &change.to), "{id}: {state}");

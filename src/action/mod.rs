@@ -5,8 +5,10 @@
 //! journal. In a rehearsal on a simulated cloud nothing of this reaches the real world, unless somebody says so.
 
 mod issue;
+mod mask;
 mod message;
 mod person;
+mod process;
 mod program;
 
 pub use issue::{Github, Status};

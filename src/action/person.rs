@@ -1,5 +1,7 @@
 //! Work that a person does. Whether it was done only they can say: the answer to the question before it is the word.
 
+use std::time::Duration;
+
 use futures::future::BoxFuture;
 use serde_json::Value;
 
@@ -37,7 +39,12 @@ impl AnyKind for ByHand {
         })
     }
 
-    fn poll<'a>(&'a self, id: &'a ResourceId, _: &'a str) -> BoxFuture<'a, Result<Progress<Value>, ReadError>> {
+    fn poll<'a>(
+        &'a self,
+        id: &'a ResourceId,
+        _: &'a str,
+        _: Duration,
+    ) -> BoxFuture<'a, Result<Progress<Value>, ReadError>> {
         Box::pin(async move { Err(ReadError::Untold { resource: id.clone() }) })
     }
 }

@@ -3,14 +3,21 @@
 //! Arguments are arguments: no shell sees a value of the runbook. A script is run as it stands in the file, by `bash` with
 //! `errexit`, `nounset` and `pipefail`. A program gets `PATH`, `HOME`, `LANG` and what its step gives it, and nothing else
 //! of the environment. It runs in a process group of its own, which is killed as a whole when its time is over or the
-//! run goes away.
+//! run goes away. Of a run that is itself killed it outlives: which process it was is kept, so that whoever takes the run up
+//! waits for it instead of beginning it again.
+//!
+//! What it says lies in the run's directory, but for the secrets that it was given.
 //!
 //! A step with a `check` can be looked at; without one only a person can say what became of a program whose end was not
 //! seen. A program that ends with anything but 0 has failed, and what of it took effect only its `check` can tell.
 
 use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::{BoxFuture, Either, select};
@@ -22,14 +29,18 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 
 use super::Doing;
+use super::mask::{Mask, Secrets};
+use super::process::Process;
 use crate::clock::Clock;
 use crate::resource::{AnyKind, AnyObservable, Progress, ReadError, Seen, Validity, WriteError, Writer, Written};
 use crate::run::{Change, ResourceId, covers};
 use crate::runbook::model::{Action, Command as What, Runbook};
 use crate::runbook::value::Private;
 
-/// How much of what a program says is read; the rest is thrown away.
+/// How much of what a program says last is kept, to be told when it fails.
 const OUTPUT: usize = 64 * 1024;
+/// How much of what it says is written down; of more, the beginning.
+const WRITTEN: usize = 16 * 1024 * 1024;
 /// How many lines of it are told when it fails.
 const TOLD: usize = 5;
 
@@ -37,6 +48,8 @@ const TOLD: usize = 5;
 pub struct Programs {
     tasks: BTreeMap<String, Program>,
     clock: Arc<dyn Clock>,
+    /// Where what they say is kept, and which process each is; nowhere before there is a run.
+    folder: Option<PathBuf>,
     rehearsal: bool,
 }
 
@@ -61,7 +74,8 @@ impl Programs {
     pub const NAME: &'static str = "shell";
 
     /// Those of this runbook. In a rehearsal none is run: what one would do to the real world is not rehearsed.
-    pub fn of(runbook: &Runbook, clock: Arc<dyn Clock>, rehearsal: bool) -> Programs {
+    /// `folder` is where a run keeps what they say.
+    pub fn of(runbook: &Runbook, clock: Arc<dyn Clock>, folder: Option<PathBuf>, rehearsal: bool) -> Programs {
         let mut tasks = BTreeMap::new();
         for step in runbook.phases.iter().flat_map(|phase| &phase.steps) {
             for (place, turn) in step.turns.iter().enumerate() {
@@ -72,17 +86,49 @@ impl Programs {
                 tasks.insert(task, Program { run, check, undo, env, timeout: *timeout });
             }
         }
-        Programs { tasks, clock, rehearsal }
+        Programs { tasks, clock, folder, rehearsal }
     }
 
     fn of_task(&self, id: &ResourceId) -> Result<&Program, String> {
         self.tasks.get(&id.name).ok_or_else(|| format!("the runbook has no program for {}", id.name))
     }
+
+    /// What a task keeps in the run's directory. A task's name has no separator but its own.
+    fn kept(&self, id: &ResourceId) -> Option<Kept> {
+        let folder = self.folder.as_ref()?;
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).ok()?;
+        let name = id.name.replace('/', "~");
+        Some(Kept { output: folder.join(format!("{name}.log")), process: folder.join(format!("{name}.process.json")) })
+    }
+
+    /// The process that was begun for a task, if it still runs.
+    fn running(&self, id: &ResourceId) -> Option<Process> {
+        let known = std::fs::read(self.kept(id)?.process).ok()?;
+        let process: Process = serde_json::from_slice(&known).ok()?;
+        process.runs().then_some(process)
+    }
+
+    async fn is_done(&self, program: &Program, id: &ResourceId) -> Result<bool, ReadError> {
+        let Some(check) = &program.check else { return Err(ReadError::Untold { resource: id.clone() }) };
+        let unreadable = |why: String| ReadError::Refused { resource: id.clone(), why, denied: false };
+        // A check looks and changes nothing: nobody need wait for one.
+        let ended = program.execute("check", check, &*self.clock, None).await;
+        match ended.map_err(|error| unreadable(format!("its check cannot be run: {error}")))? {
+            (End::Code(code), _) => Ok(code == 0),
+            (End::Killed(why), said) => Err(unreadable(format!("its check: {why}{said}"))),
+        }
+    }
 }
 
 impl Program {
     /// Runs one of its commands to its end; the end, and the last lines of what it said.
-    async fn execute(&self, what: &What, clock: &dyn Clock) -> Result<(End, String), std::io::Error> {
+    async fn execute(
+        &self,
+        part: &str,
+        what: &What,
+        clock: &dyn Clock,
+        kept: Option<&Kept>,
+    ) -> Result<(End, String), std::io::Error> {
         let mut command = match what {
             What::Program(words) => {
                 let mut words = words.iter();
@@ -101,45 +147,120 @@ impl Program {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.process_group(0).kill_on_drop(true).spawn()?;
         let group = Group(child.id());
+        let noted = kept.and_then(|kept| Noted::of(&kept.process, child.id()?));
+        let secrets = self.secrets();
+        let output = Output::begin(kept.map(|kept| kept.output.as_path()));
+        output.line(&format!("── {} {part}: {what}", clock.now()));
         let (out, err) = (child.stdout.take(), child.stderr.take());
-        let ended = async { futures::join!(read(out), read(err), child.wait()) };
+        let ended =
+            async { futures::join!(output.read(out, secrets.mask()), output.read(err, secrets.mask()), child.wait()) };
         let out_of_time = clock.timer(crate::clock::later(clock.now(), self.timeout));
         pin_mut!(ended, out_of_time);
-        let (end, said) = match select(ended, out_of_time).await {
+        let end = match select(ended, out_of_time).await {
             Either::Right(_) => {
                 let after = crate::clock::words(self.timeout);
-                (End::Killed(format!("it had not ended after {after}, and was killed")), String::new())
+                End::Killed(format!("it had not ended after {after}, and was killed"))
             }
-            Either::Left(((out, err, status), _)) => {
-                let end = match status?.code() {
-                    Some(code) => End::Code(code),
-                    None => End::Killed("it was killed".to_owned()),
-                };
-                (end, format!("{out}\n{err}"))
-            }
+            Either::Left((((), (), status), _)) => match status?.code() {
+                Some(code) => End::Code(code),
+                None => End::Killed("it was killed".to_owned()),
+            },
         };
-        drop(group);
-        Ok((end, self.without_secrets(&tail(&said))))
+        drop((group, noted));
+        output.line(&match &end {
+            End::Code(code) => format!("── {} ended with {code}", clock.now()),
+            End::Killed(why) => format!("── {} {why}", clock.now()),
+        });
+        Ok((end, tail(&output.last())))
     }
 
-    /// What a program was given in secret it may say aloud; nobody else shall.
-    fn without_secrets(&self, text: &str) -> String {
-        let secrets = self.env.values().map(|value| (value.to_string(), value.value().expose_secret()));
-        let secret = secrets.filter(|(shown, value)| shown != value && !value.is_empty());
-        secret.fold(text.to_owned(), |text, (shown, value)| text.replace(value, &shown))
+    /// What it was given in secret it may say aloud; nobody else shall.
+    fn secrets(&self) -> Secrets {
+        let all = self.env.values().map(|value| (value.value().expose_secret(), value.to_string()));
+        Secrets::of(all.filter(|(secret, shown)| shown != secret))
+    }
+}
+
+/// What a task keeps in the run's directory.
+struct Kept {
+    output: PathBuf,
+    process: PathBuf,
+}
+
+/// That a process runs, written down for whoever takes the run up if this process is killed.
+struct Noted(PathBuf);
+
+impl Noted {
+    fn of(path: &Path, pid: u32) -> Option<Noted> {
+        let process = serde_json::to_vec(&Process::of(pid)?).ok()?;
+        private(path, OpenOptions::new().truncate(true)).and_then(|mut file| file.write_all(&process)).ok()?;
+        Some(Noted(path.to_owned()))
+    }
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        // One that stays names a process that has ended, which is seen.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// A file that nobody else can read.
+fn private(path: &Path, options: &mut OpenOptions) -> std::io::Result<File> {
+    options.write(true).create(true).mode(0o600).open(path)
+}
+
+/// What a program says: written down as it comes, and the last of it kept. That it cannot be written stops nothing.
+struct Output(Mutex<Said>);
+
+#[derive(Default)]
+struct Said {
+    file: Option<File>,
+    written: usize,
+    last: Vec<u8>,
+}
+
+impl Output {
+    fn begin(path: Option<&Path>) -> Output {
+        let file = path.and_then(|path| private(path, OpenOptions::new().append(true)).ok());
+        Output(Mutex::new(Said { file, ..Said::default() }))
     }
 
-    async fn is_done(&self, id: &ResourceId, clock: &dyn Clock) -> Result<bool, ReadError> {
-        let Some(check) = &self.check else { return Err(ReadError::Untold { resource: id.clone() }) };
-        let unreadable = |why: String| ReadError::Refused { resource: id.clone(), why, denied: false };
-        match self
-            .execute(check, clock)
-            .await
-            .map_err(|error| unreadable(format!("its check cannot be run: {error}")))?
-        {
-            (End::Code(code), _) => Ok(code == 0),
-            (End::Killed(why), said) => Err(unreadable(format!("its check: {why}{said}"))),
+    fn said(&self) -> std::sync::MutexGuard<'_, Said> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A line of ours.
+    fn line(&self, text: &str) {
+        if let Some(file) = &mut self.said().file {
+            let _ = writeln!(file, "{text}");
         }
+    }
+
+    async fn read(&self, from: Option<impl AsyncRead + Unpin>, mut mask: Mask<'_>) {
+        let Some(mut from) = from else { return };
+        let mut piece = [0_u8; 4096];
+        while let Ok(count @ 1..) = from.read(&mut piece).await {
+            self.take(&mask.take(piece.get(..count).unwrap_or_default()));
+        }
+        self.take(&mask.finish());
+    }
+
+    fn take(&self, shown: &[u8]) {
+        let mut said = self.said();
+        let room = WRITTEN.saturating_sub(said.written).min(shown.len());
+        said.written += shown.len();
+        if let (Some(file), Some(kept)) = (&mut said.file, shown.get(..room)) {
+            let _ = file.write_all(kept);
+        }
+        // The end of it says most.
+        said.last.extend_from_slice(shown);
+        let excess = said.last.len().saturating_sub(OUTPUT);
+        said.last.drain(..excess);
+    }
+
+    fn last(&self) -> String {
+        String::from_utf8_lossy(&self.said().last).into_owned()
     }
 }
 
@@ -161,22 +282,15 @@ fn inherited() -> impl Iterator<Item = (&'static str, std::ffi::OsString)> {
     ["PATH", "HOME", "LANG"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)))
 }
 
-async fn read(from: Option<impl AsyncRead + Unpin>) -> String {
-    let Some(mut from) = from else { return String::new() };
-    let (mut kept, mut piece) = (Vec::new(), [0_u8; 4096]);
-    while let Ok(count @ 1..) = from.read(&mut piece).await {
-        kept.extend_from_slice(piece.get(..count).unwrap_or_default());
-        // The end of it says most.
-        let excess = kept.len().saturating_sub(OUTPUT);
-        kept.drain(..excess);
-    }
-    String::from_utf8_lossy(&kept).into_owned()
-}
-
 fn tail(said: &str) -> String {
     let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
     let last = lines.get(lines.len().saturating_sub(TOLD)..).unwrap_or_default();
     if last.is_empty() { String::new() } else { format!("; it said: {}", last.join(" ⏎ ")) }
+}
+
+/// A process that was begun before this one took the run up, as an operation.
+fn operation(process: Process) -> String {
+    format!("process {}", process.pid)
 }
 
 fn state(done: bool) -> Value {
@@ -190,7 +304,11 @@ impl AnyObservable for Programs {
             if self.rehearsal {
                 return Err(ReadError::Untold { resource: id.clone() });
             }
-            let done = self.of_task(id).map_err(unreadable)?.is_done(id, &*self.clock).await?;
+            if let Some(process) = self.running(id) {
+                let operation = Some(operation(process));
+                return Ok(Seen { state: state(false), etag: None, operation, trouble: None });
+            }
+            let done = self.is_done(self.of_task(id).map_err(unreadable)?, id).await?;
             Ok(Seen { state: state(done), etag: None, operation: None, trouble: None })
         })
     }
@@ -211,8 +329,12 @@ impl AnyKind for Programs {
                 return done;
             }
             let program = self.of_task(id).map_err(refused)?;
+            if let Some(process) = self.running(id) {
+                let why = format!("{} still runs", operation(process));
+                return Err(WriteError::Busy { resource: id.clone(), why });
+            }
             if program.check.is_some() {
-                let now = state(program.is_done(id, &*self.clock).await.map_err(|error| refused(error.to_string()))?);
+                let now = state(self.is_done(program, id).await.map_err(|error| refused(error.to_string()))?);
                 if covers(&now, &change.to) {
                     return Ok(Written::Sent(Progress::Done(now)));
                 }
@@ -221,13 +343,13 @@ impl AnyKind for Programs {
                 }
             }
             let forward = covers(&change.to, &state(true));
-            let what = if forward { Some(&program.run) } else { program.undo.as_ref() };
+            let (part, what) = if forward { ("run", Some(&program.run)) } else { ("undo", program.undo.as_ref()) };
             let Some(what) = what else { return Err(refused("nothing says how to undo it".to_owned())) };
-            let ended = program.execute(what, &*self.clock).await;
+            let ended = program.execute(part, what, &*self.clock, self.kept(id).as_ref()).await;
             let ended = ended.map_err(|error| refused(format!("it cannot be run: {error}")))?;
             match ended {
                 (End::Code(0), _) if program.check.is_none() => done,
-                (End::Code(0), said) => match program.is_done(id, &*self.clock).await {
+                (End::Code(0), said) => match self.is_done(program, id).await {
                     Ok(is_done) if is_done == forward => done,
                     Ok(_) => Err(refused(format!("it ended well, and its check says that it is not so{said}"))),
                     Err(error) => Err(in_doubt(error.to_string())),
@@ -241,7 +363,18 @@ impl AnyKind for Programs {
         })
     }
 
-    fn poll<'a>(&'a self, id: &'a ResourceId, _: &'a str) -> BoxFuture<'a, Result<Progress<Value>, ReadError>> {
-        Box::pin(async move { Ok(Progress::Done(self.observe(id).await?.state)) })
+    fn poll<'a>(
+        &'a self,
+        id: &'a ResourceId,
+        _: &'a str,
+        _: Duration,
+    ) -> BoxFuture<'a, Result<Progress<Value>, ReadError>> {
+        Box::pin(async move {
+            let seen = self.observe(id).await?;
+            Ok(match seen.operation {
+                Some(operation) => Progress::Running { operation },
+                None => Progress::Done(seen.state),
+            })
+        })
     }
 }

@@ -29,6 +29,8 @@ const SPEED: f64 = 60.0;
 
 /// The file in a run's directory that holds its embedded cloud.
 const SAVED: &str = "cloud.json";
+/// The folder in a run's directory that has what its programs say.
+const OUTPUT: &str = "output";
 /// The file in a run's directory that says where its calls go.
 const WHERE: &str = "where.json";
 
@@ -311,8 +313,9 @@ impl Connection {
     }
 
     /// What can be changed here: the cloud's resources, and what the runbook's own steps do.
-    pub(super) fn kinds_of(&self, runbook: &Runbook) -> Arc<Kinds> {
-        let programs = Programs::of(runbook, self.clock.clone(), !self.reaches_others());
+    pub(super) fn kinds_of(&self, runbook: &Runbook, directory: &Directory) -> Arc<Kinds> {
+        let output = Some(directory.file(OUTPUT));
+        let programs = Programs::of(runbook, self.clock.clone(), output, !self.reaches_others());
         let kinds = Kinds::on(&self.cloud).with(Programs::NAME, Arc::new(programs));
         Arc::new(kinds.with(ByHand::NAME, Arc::new(ByHand)))
     }

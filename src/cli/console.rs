@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 use super::exit::Trouble;
 use crate::driver::{Answer, Asker};
 use crate::inert::inert;
-use crate::report::{Live, Plain, Reporter};
+use crate::report::{Live, Plain, Quiet, Reporter, Sheet};
 use crate::run::{Choice, Question, View};
 
 /// What this terminal, pipe or log can show.
@@ -29,6 +29,8 @@ pub(super) struct Console {
     pub(super) width: usize,
     /// Whether stdout belongs to a program that reads events, so that people are told on stderr.
     aside: bool,
+    /// Whether only what cannot wait is told.
+    pub(super) quiet: bool,
 }
 
 impl Console {
@@ -43,6 +45,7 @@ impl Console {
             live: to && capable,
             width,
             aside: false,
+            quiet: false,
         }
     }
 
@@ -54,6 +57,11 @@ impl Console {
     /// The same console, of which stdout is left to a program.
     pub(super) fn beside_events(self) -> Console {
         Console { aside: true, live: false, ..self }
+    }
+
+    /// The same console, on which only what cannot wait is told, if that is wanted.
+    pub(super) fn quietly(self, quiet: bool) -> Console {
+        Console { quiet, ..self }
     }
 
     /// The same console, on which somebody else writes too: no line is drawn again.
@@ -98,12 +106,16 @@ impl Console {
 
     /// A reporter that suits this console.
     pub(super) fn reporter(&self) -> Box<dyn Reporter> {
-        if self.live {
-            Box::new(Live::new(Term::stdout(), self.colour))
-        } else if self.aside {
-            Box::new(Plain::new(io::stderr(), self.colour))
-        } else {
-            Box::new(Plain::new(io::stdout(), self.colour))
+        // What is no terminal keeps a line a line.
+        let width = io::stdout().is_terminal().then_some(self.width);
+        match self {
+            Console { quiet: true, aside: true, .. } => {
+                Box::new(Quiet::new(Sheet::new(io::stderr(), self.colour, None)))
+            }
+            Console { quiet: true, .. } => Box::new(Quiet::new(Sheet::new(io::stdout(), self.colour, width))),
+            Console { live: true, .. } => Box::new(Live::new(Term::stdout(), self.colour)),
+            Console { aside: true, .. } => Box::new(Plain::new(Sheet::new(io::stderr(), self.colour, None))),
+            Console { .. } => Box::new(Plain::new(Sheet::new(io::stdout(), self.colour, width))),
         }
     }
 

@@ -126,6 +126,10 @@ struct Approvals {
     /// Approve this step's change although it cannot be undone; may be given several times
     #[arg(long, value_name = "STEP")]
     acknowledge: Vec<String>,
+
+    /// Say only what is asked, what went wrong, and how it ended
+    #[arg(long, short)]
+    quiet: bool,
 }
 
 /// The program.

@@ -24,6 +24,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn resume(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
+    let console = console.quietly(arguments.approvals.quiet);
     let taken = Taken::find(state, arguments.which.run.as_deref(), console)?;
     if let Some(ending @ (Ending::Done { .. } | Ending::RolledBack { .. })) = taken.run.ending() {
         let how = if matches!(ending, Ending::Done { .. }) { "done" } else { "rolled back" };

@@ -30,6 +30,10 @@ pub(super) struct Arguments {
     /// Show what would be undone and stop
     #[arg(long)]
     dry_run: bool,
+
+    /// Say only what is asked, what went wrong, and how it ended
+    #[arg(long, short)]
+    quiet: bool,
 }
 
 pub(super) async fn rollback(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
@@ -49,7 +53,10 @@ pub(super) async fn rollback(arguments: &Arguments, state: &State, console: Cons
         return Err(Trouble::new(Exit::Usage, format!("run {id} is rolled back already")));
     }
     let run = &run;
-    console.out(&preview(&id, run));
+    let console = console.quietly(arguments.quiet);
+    if !(arguments.quiet && arguments.yes) {
+        console.out(&preview(&id, run));
+    }
     if arguments.dry_run || run.undo().is_empty() && run.in_flight().is_empty() {
         return Ok(Exit::Done);
     }
@@ -67,7 +74,7 @@ pub(super) async fn rollback(arguments: &Arguments, state: &State, console: Cons
             return Ok(Exit::Declined);
         }
     }
-    let approvals = Approvals { yes: true, acknowledge: Vec::new() };
+    let approvals = Approvals { yes: true, acknowledge: Vec::new(), quiet: arguments.quiet };
     taken.work(state, &approvals, console, asked).await
 }
 

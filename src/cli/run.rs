@@ -87,6 +87,7 @@ fn policy(text: &str) -> Result<OnFailure, String> {
 pub(super) async fn run(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
     let aside = arguments.events.as_deref() == Some(Path::new("-"));
     let console = if aside { console.beside_events() } else { console };
+    let console = console.quietly(arguments.approvals.quiet);
     let events = events(arguments.events.as_deref())?;
     let selection = arguments.selection.selection();
     let bytes = file(&arguments.source.file)?;
@@ -95,7 +96,10 @@ pub(super) async fn run(arguments: &Arguments, state: &State, console: Console) 
     } else {
         make(&arguments.source, &selection, arguments.on_failure, console).await?
     };
-    console.out(&text(&plan, looks(console)));
+    // Who is asked sees each change then.
+    if !console.quiet || arguments.dry_run || !plan.is_complete() {
+        console.out(&text(&plan, looks(console)));
+    }
     if !plan.is_complete() {
         let trouble = Trouble::new(Exit::Failed, "not everything could be planned, so nothing is done");
         return Err(trouble.help("what is missing stands in the plan"));

@@ -250,7 +250,7 @@ impl Session<'_> {
             directory: directory.clone(),
             journal,
             view,
-            kinds: connection.kinds_of(checked.runbook()),
+            kinds: connection.kinds_of(checked.runbook(), directory),
             writer: connection.writer().await?,
             probes: probes.clone(),
             looks: Looks::default(),

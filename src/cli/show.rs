@@ -11,7 +11,7 @@ use super::exit::{Exit, Trouble};
 use super::session::{Kept, torn};
 use crate::driver::Signals;
 use crate::journal::State;
-use crate::report::{Plain, Reporter as _};
+use crate::report::{Plain, Reporter as _, Sheet};
 use crate::run::View;
 
 /// How often a journal is looked at for new entries.
@@ -31,7 +31,8 @@ pub(super) async fn show(arguments: &Arguments, state: &State, console: Console)
     let kept = Kept::find(state, arguments.which.run.as_deref())?;
     let mut signals = Signals::listen().map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
     let mut view = View::new(&kept.plan.work());
-    let mut reporter = Plain::new(io::stdout(), console.colour);
+    let mut reporter =
+        Plain::new(Sheet::new(io::stdout(), console.colour, console.is_terminal().then_some(console.width)));
     let mut told = 0;
     loop {
         // Asked before the journal is read: what was written until it was let go of is told.

@@ -47,7 +47,7 @@ pub(super) enum Due {
 impl Advised {
     /// What is due before these effects, if anything is.
     pub(super) fn due(&mut self, wave: &[Effect], now: Timestamp) -> Option<Due> {
-        let waits = |effect: &Effect| matches!(effect, Effect::Wait { .. } | Effect::Rest { .. });
+        let waits = |effect: &Effect| matches!(effect, Effect::Wait { .. } | Effect::Rest { .. } | Effect::Poll { .. });
         match wave {
             [Effect::End(Ending::Done { .. })] if !self.closed => {
                 self.closed = true;

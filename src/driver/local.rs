@@ -18,7 +18,7 @@ use super::durable::{CannotTell, Durable};
 use super::looks::{Ended, For, Looks};
 use super::signal::Signals;
 use crate::action::{Messages, Status};
-use crate::clock::{Clock, later, together};
+use crate::clock::{Clock, between, later, together};
 use crate::engine::Effect;
 use crate::journal::{Directory, Journal};
 use crate::probe::Probes;
@@ -31,6 +31,10 @@ use crate::run::{
 
 /// How long a resource in doubt is looked at again and again before a person must.
 const LOOKING: Duration = Duration::from_mins(5);
+/// How long an operation's end is waited for in one call, if there is nothing else to do.
+const HOLD: Duration = Duration::from_secs(5);
+/// From here on a call counts as one whose answer was held.
+const HELD: Duration = Duration::from_secs(2);
 /// The pause between two looks.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
 
@@ -231,6 +235,7 @@ impl Hands<'_> {
 
     /// Carries out what is not waiting and looking: what talks to somebody at the same time, then what wants a person.
     async fn act(&mut self, wave: Vec<Effect>) -> Result<Vec<Event>, CannotTell> {
+        let is_alone = wave.len() == 1;
         let (mut questions, mut others) = (Vec::new(), Vec::new());
         for effect in wave {
             match effect {
@@ -238,8 +243,10 @@ impl Hands<'_> {
                 other => others.push(other),
             }
         }
+        // Nothing else is to be done meanwhile: so an answer may be waited for.
+        let patience = if is_alone { HOLD } else { Duration::ZERO };
         let hands = &*self;
-        let done = together(hands.clock, others.into_iter().map(|effect| hands.act_alone(effect))).await;
+        let done = together(hands.clock, others.into_iter().map(|effect| hands.act_alone(effect, patience))).await;
         let mut events = Vec::new();
         for done in done {
             match done {
@@ -257,12 +264,12 @@ impl Hands<'_> {
     }
 
     /// Carries out one effect that nobody has to be asked about.
-    async fn act_alone(&self, effect: Effect) -> Acted {
+    async fn act_alone(&self, effect: Effect, patience: Duration) -> Acted {
         Acted::Happened(vec![match effect {
             Effect::Pass { task } => Event::Unchanged { task },
             Effect::Announce { op } => Event::Intended { op },
             Effect::Write { op, change } => self.write(op, &change).await,
-            Effect::Poll { op, operation, resource } => self.poll(op, &operation, &resource).await,
+            Effect::Poll { op, operation, resource } => self.poll(op, &operation, &resource, patience).await,
             Effect::Look { op, resource } => return self.look(op, &resource).await,
             Effect::OpenGate { task } => Event::GateOpened { task },
             Effect::CloseGate { task, outcome } => Event::GateClosed { task, outcome },
@@ -311,10 +318,10 @@ impl Hands<'_> {
     }
 
     async fn ask(&mut self, question: Question) -> Result<Event, CannotTell> {
-        self.reporter.asking(self.view, &question);
         if let Some((choice, by)) = self.rules.answer(self.view, &question) {
             return Ok(Event::Answered { question, choice, by, reason: None });
         }
+        self.reporter.asking(self.view, &question);
         match self.asker.ask(self.view, &question).await.map_err(CannotTell::Unasked)? {
             Answer::Given { choice, by, reason } => {
                 let phase = match &question {
@@ -349,17 +356,20 @@ impl Hands<'_> {
         }
     }
 
-    async fn poll(&self, op: OpId, operation: &str, resource: &ResourceId) -> Event {
+    async fn poll(&self, op: OpId, operation: &str, resource: &ResourceId, patience: Duration) -> Event {
+        let began = self.clock.now();
         let polled = match self.kinds.of(resource) {
-            Ok(kind) => kind.poll(resource, operation).await,
+            Ok(kind) => kind.poll(resource, operation, patience).await,
             Err(error) => Err(error),
         };
+        // One that was not held is not asked for again and again.
+        let held = between(began, self.clock.now()) >= HELD;
         match polled {
-            Ok(Progress::Running { .. }) => Event::Polled { op },
+            Ok(Progress::Running { .. }) => Event::Polled { op, held },
             Ok(Progress::Done(seen)) => Event::Settled { op, seen },
             Ok(Progress::Failed { why }) => Event::Failed { op, why },
             // The operation goes on whether it can be asked for or not.
-            Err(error) if error.is_passing() => Event::Polled { op },
+            Err(error) if error.is_passing() => Event::Polled { op, held: false },
             Err(error) => Event::InDoubt { op, why: error.to_string() },
         }
     }

@@ -31,7 +31,7 @@ pub(super) struct Ended {
     pub(super) watcher: For,
     pub(super) probe: String,
     pub(super) observation: Observation,
-    _busy: Box<dyn Send + Sync>,
+    _busy: Option<Box<dyn Send + Sync>>,
 }
 
 /// All that are under way.
@@ -66,7 +66,7 @@ impl Looks {
                     Some(aside) => probes.observe_aside(&probe, aside).await,
                     None => probes.observe(&probe).await,
                 };
-                Ended { watcher, probe, observation, _busy: busy }
+                Ended { watcher, probe, observation, _busy: Some(busy) }
             };
             self.under_way.push(look.boxed_local());
         }
@@ -102,7 +102,8 @@ impl Looks {
         let mut work = std::pin::pin!(work);
         let mut ended = Vec::new();
         let done = std::future::poll_fn(|context| {
-            ended.extend(self.poll(context));
+            // That work goes on whether they have ended or not, and may itself need time to pass.
+            ended.extend(self.poll(context).into_iter().map(|one| Ended { _busy: None, ..one }));
             work.as_mut().poll(context)
         });
         let done = done.await;

@@ -162,7 +162,7 @@ impl World {
         match self.running.get_mut(operation) {
             Some((_, _, polls)) if *polls > 0 => {
                 *polls -= 1;
-                Event::Polled { op: op.clone() }
+                Event::Polled { op: op.clone(), held: false }
             }
             Some((resource, ..)) => {
                 let resource = resource.clone();

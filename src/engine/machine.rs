@@ -26,7 +26,8 @@
 //!             Ended: nothing      Resumed → as before the ending; RollbackAsked → Ready, backwards
 //!
 //! waiting     Watch, Compare      Watched, Compared: what a guard, a budget or somebody else brings up is asked
-//!             beside the above    about once nothing is in flight: go on, stop, or roll back
+//!             beside the above    about once nothing is in flight: go on, stop, or roll back. A budget that is spent
+//!                                 while an operation runs is asked about then: it may hang
 //! any         Park once `StopAsked`, until `Resumed` or `RollbackAsked`.
 //! any         Resumed: Approved → Ready, Announced → Doubt, Gate → Proving; the rest stays.
 //! ```
@@ -110,6 +111,8 @@ pub struct Run {
     began: BTreeMap<String, Timestamp>,
     /// Phases that may take longer than they should: the operator said so.
     extended: BTreeSet<String>,
+    /// When another process took it up.
+    resumed: Option<Timestamp>,
     stopping: bool,
 }
 
@@ -166,6 +169,7 @@ impl Run {
             budgets,
             began: BTreeMap::new(),
             extended: BTreeSet::new(),
+            resumed: None,
             stopping: false,
         }
     }
@@ -218,7 +222,8 @@ impl Run {
             At::Resting { until } => vec![Effect::Rest { task: id(), until: *until }],
             At::Announced => one(written.map(|(op, change)| Effect::Write { op, change })),
             At::Running { operation, polled, pause, .. } => match later(*polled, *pause) {
-                until if until > now => vec![Effect::Wait { until }],
+                // One that was polled in the future was so by a clock that was set back.
+                until if until > now && *polled <= now => vec![Effect::Wait { until }],
                 _ => one(written.map(|(op, change)| Effect::Poll {
                     op,
                     operation: operation.clone(),
@@ -259,9 +264,16 @@ impl Run {
         self.lanes.iter().filter(|lane| lane.in_flight()).filter_map(|lane| self.op(lane)).collect()
     }
 
-    /// What wants an answer before the work goes on. While a write is in flight, its end is awaited first.
+    /// What wants an answer before the work goes on. While a write is in flight, its end is awaited first; but not longer
+    /// than its phase may take, for an operation may hang.
     fn interruption(&self, now: Timestamp) -> Option<Question> {
-        if self.way == Way::Undo || !self.lanes.iter().all(Lane::can_be_held) {
+        if self.way == Way::Undo || self.turn_when_settled.is_some() {
+            return None;
+        }
+        let held = self.lanes.iter().all(Lane::can_be_held);
+        // Who takes a run up asks for its operations first: they may have ended meanwhile.
+        let asked = |lane: &Lane| matches!(lane.at, At::Running { polled, .. } if Some(polled) >= self.resumed);
+        if !held && !self.lanes.iter().all(|lane| lane.can_be_held() || asked(lane)) {
             return None;
         }
         let task = self.front();
@@ -270,7 +282,7 @@ impl Run {
             failure: Box::new(failure),
             policy,
         };
-        if let Some((failure, policy)) = &self.interrupt {
+        if let Some((failure, policy)) = self.interrupt.as_ref().filter(|_| held) {
             return Some(ask(failure.clone(), *policy));
         }
         let task = task?;
@@ -346,7 +358,7 @@ impl Run {
         let has_ended = matches!(self.stands, Stands::Ended(_));
         match &entry.event {
             Started { .. } if self.is_fresh() => {}
-            Resumed { .. } => return self.resume(),
+            Resumed { .. } => return self.resume(now),
             RollbackAsked { to, .. } => return self.ask_rollback(to.as_deref()),
             StopAsked { .. } if !has_ended => self.stopping = true,
             Answered { question: Question::Doubt { op }, choice, .. } => {
@@ -465,7 +477,7 @@ impl Run {
         let now = entry.at;
         let (Intended { op }
         | Begun { op, .. }
-        | Polled { op }
+        | Polled { op, .. }
         | Settled { op, .. }
         | Refused { op, .. }
         | Failed { op, .. }
@@ -484,8 +496,9 @@ impl Run {
                 let (operation, ours) = (operation.clone(), matches!(at, At::Announced));
                 self.lanes[lane].at = At::Running { operation, ours, polled: now, pause: FIRST_POLL };
             }
-            (Polled { .. }, At::Running { operation, ours, pause, .. }) => {
-                let (operation, ours, pause) = (operation.clone(), *ours, longer(*pause));
+            (Polled { held, .. }, At::Running { operation, ours, pause, .. }) => {
+                let pause = if *held { Duration::ZERO } else { longer(*pause) };
+                let (operation, ours) = (operation.clone(), *ours);
                 self.lanes[lane].at = At::Running { operation, ours, polled: now, pause };
             }
             (Settled { seen, .. }, At::Announced | At::Running { .. }) => self.settle(lane, seen, None),
@@ -587,9 +600,14 @@ impl Run {
                 Failure::Interfered { resource, .. } => drop(self.given_up.insert(resource.clone())),
                 _ => {}
             },
+            // What is in flight is not left: whoever resumes looks at it.
+            Choice::Stop if !self.in_flight().is_empty() => self.stopping = true,
             Choice::Stop => {
                 let Some(task) = self.front().or(self.tasks.last()).map(|task| task.id.clone()) else { return false };
                 self.stop(Ending::Stopped { task, why: failure.clone() });
+            }
+            Choice::Rollback if !self.in_flight().is_empty() => {
+                self.turn_when_settled = Some(TurnBack { why: Some(failure.clone()) });
             }
             Choice::Rollback => self.turn_back(Some(failure.clone())),
             _ => return false,
@@ -604,7 +622,7 @@ impl Run {
         self.stands = Stands::Over(ending);
     }
 
-    fn resume(&mut self) -> bool {
+    fn resume(&mut self, now: Timestamp) -> bool {
         match &self.stands {
             Stands::Ended(Ending::Done { .. } | Ending::RolledBack { .. }) => return false,
             Stands::Ended(Ending::Stuck { .. }) => {
@@ -627,6 +645,7 @@ impl Run {
             }
         }
         self.stopping = false;
+        self.resumed = Some(now);
         self.lanes.iter_mut().for_each(|lane| lane.met = false);
         self.watch.interrupted();
         true
@@ -930,5 +949,6 @@ fn policy(failure: &Failure, wanted: OnFailure) -> OnFailure {
 }
 
 fn longer(pause: Duration) -> Duration {
-    pause.saturating_mul(3).checked_div(2).map_or(LONGEST_POLL, |pause| pause.min(LONGEST_POLL))
+    let longer = pause.saturating_mul(3).checked_div(2).unwrap_or(LONGEST_POLL);
+    longer.clamp(FIRST_POLL, LONGEST_POLL)
 }

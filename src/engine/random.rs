@@ -236,7 +236,9 @@ impl World {
             Effect::Rest { task, .. } => Event::Waited { task: task.clone() },
             Effect::Notify { task } => Event::Notified { task: task.clone(), problem: None },
             Effect::Compare { .. } => Event::Compared { moved: BTreeMap::new() },
-            Effect::Wait { .. } | Effect::Park => return Vec::new(),
+            Effect::Wait { .. } => return Vec::new(),
+            // Another process takes it up.
+            Effect::Park => Event::Resumed { operator: operator() },
             Effect::End(ending) => Event::Ended { ending: ending.clone() },
         }]
     }
@@ -247,12 +249,14 @@ fn operator() -> Operator {
 }
 
 /// Works a run to its end, dying once after so many entries; the journal and the world.
-fn tell(shapes: &[Shape], dice: Vec<u8>, crash: usize) -> (Vec<Entry>, World) {
+/// While it works the clock jumps, by so many minutes after each of the first waves.
+fn tell(shapes: &[Shape], dice: Vec<u8>, crash: usize, jumps: &[i8]) -> (Vec<Entry>, World) {
     let work = work(shapes);
     let states = (0..3).flat_map(|n| [MAIN, SIDE].map(|kind| (format!("{kind}{n}"), json!({ "size": 0 })))).collect();
     let (running, took_effect, unheard) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
     let mut world = World { states, running, took_effect, unheard, dice: dice.into_iter(), most_at_once: 0 };
     let (mut run, mut now, mut journal) = (Run::new(work.clone()), Timestamp::UNIX_EPOCH, Vec::new());
+    let mut jumps = jumps.iter();
     let note = |run: &mut Run, journal: &mut Vec<Entry>, now, event| {
         let entry = Entry { at: now, event };
         run.apply(&entry).unwrap_or_else(|illegal| panic!("{illegal}"));
@@ -270,7 +274,8 @@ fn tell(shapes: &[Shape], dice: Vec<u8>, crash: usize) -> (Vec<Entry>, World) {
         operator: operator(),
     };
     note(&mut run, &mut journal, now, started);
-    for _ in 0..5_000 {
+    for _ in 0..20_000 {
+        now = now.saturating_add(jiff::SignedDuration::from_mins(jumps.next().copied().unwrap_or(0).into())).unwrap();
         let wave = run.next(now);
         if wave.is_empty() {
             return (journal, world);
@@ -312,8 +317,9 @@ proptest! {
         shapes in prop::collection::vec(shape(), 1..7),
         dice in prop::collection::vec(any::<u8>(), 0..200),
         crash in 1..120_usize,
+        jumps in prop::collection::vec(prop_oneof![4 => Just(0_i8), 1 => -90..90_i8], 0..60),
     ) {
-        let (journal, world) = tell(&shapes, dice, crash);
+        let (journal, world) = tell(&shapes, dice, crash, &jumps);
         let mut run = Run::new(work(&shapes));
         for entry in &journal {
             let line = serde_json::to_string(entry).unwrap();

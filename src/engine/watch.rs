@@ -39,7 +39,7 @@ impl Watch {
 
     /// The probes to look at now.
     pub(super) fn due(&self, now: Timestamp) -> Vec<String> {
-        let due = self.active().filter(|watched| watched.next().is_none_or(|next| next <= now));
+        let due = self.active().filter(|watched| watched.is_due(now));
         due.map(|watched| watched.guard.probe.clone()).collect()
     }
 
@@ -50,7 +50,7 @@ impl Watch {
 
     /// Whether it is time to look at what was applied.
     pub(super) fn compares(&self, now: Timestamp) -> bool {
-        self.compared.is_some_and(|compared| later(compared, COMPARE_EVERY) <= now)
+        self.compared.is_some_and(|compared| later(compared, COMPARE_EVERY) <= now || compared > now)
     }
 
     /// When that is.
@@ -104,6 +104,11 @@ impl Watch {
 }
 
 impl Watched {
+    /// Also if its last look lies in the future: then the clock was set back.
+    fn is_due(&self, now: Timestamp) -> bool {
+        self.next().is_none_or(|next| next <= now) || self.last.is_some_and(|last| last > now)
+    }
+
     fn next(&self) -> Option<Timestamp> {
         self.last.map(|last| later(last, self.guard.every))
     }

@@ -173,7 +173,8 @@ impl Gate {
 
     /// The probes to sample now.
     pub fn due(&self, now: Timestamp) -> Vec<String> {
-        let due = self.probes.iter().filter(|watched| watched.next <= now);
+        // A look that is still to come is one of a clock that was set back since.
+        let due = self.probes.iter().filter(|watched| watched.next <= now || watched.was_later_than(now));
         due.map(|watched| watched.name.clone()).collect()
     }
 
@@ -354,7 +355,8 @@ impl Gate {
 
 impl Watched {
     fn see(&mut self, observation: &Observation, at: Timestamp, longest_gap: Duration, tolerate: u32) {
-        if self.last.as_ref().is_some_and(|last| between(last.at, at) > longest_gap) {
+        // Time that nobody watched counts for nothing, and neither does time of a clock that was set back.
+        if self.last.as_ref().is_some_and(|last| at < last.at || between(last.at, at) > longest_gap) {
             self.streak = Streak::default();
             self.latencies.clear();
         }
@@ -395,6 +397,11 @@ impl Watched {
         let later = rule.hold.as_secs_f64() / every;
         let plain = between(opened, last.at).as_secs_f64() / every + later;
         f64::from(self.samples) + 1.0 + later <= f64::from(rule.request_budget) * plain
+    }
+
+    /// Whether its last sample lies in the future.
+    fn was_later_than(&self, now: Timestamp) -> bool {
+        self.last.as_ref().is_some_and(|last| last.at > now)
     }
 
     fn is_healthy(&self) -> bool {
@@ -526,6 +533,25 @@ mod tests {
         assert!(!passed(&gate, 600));
         // Nor does the time since the last sample.
         assert!(!passed(&gate, 900));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_neither_proves_nor_stalls() {
+        let mut gate = Gate::open(rule(300, 5, 3600), at(5_000));
+        for second in (5_000..5_200).step_by(5) {
+            both(&mut gate, &sample(Health::Healthy), second);
+        }
+        assert_eq!(gate.due(at(1_400)).len(), 2, "looked at again at once");
+        both(&mut gate, &sample(Health::Healthy), 1_400);
+        assert!(gate.due(at(1_400)).is_empty() && gate.wake(at(1_400)) <= at(1_405));
+        for second in (1_405..1_695).step_by(5) {
+            both(&mut gate, &sample(Health::Healthy), second);
+            assert!(!passed(&gate, second), "what was seen before the jump does not count");
+        }
+        for second in (1_695..1_720).step_by(5) {
+            both(&mut gate, &sample(Health::Healthy), second);
+        }
+        assert!(passed(&gate, 1_715));
     }
 
     #[test]
@@ -676,8 +702,8 @@ mod tests {
         let mut gate = Gate::open(rule(60, 10, 3600), at(0));
         assert_eq!(gate.due(at(0)), ["a", "b"]);
         gate.see("a", &Observation { took: Duration::from_secs(4), ..sample(Health::Healthy) }, at(4));
+        assert_eq!(gate.due(at(8)), ["b"]);
         gate.see("b", &Observation { took: Duration::from_secs(12), ..sample(Health::Healthy) }, at(12));
-        assert_eq!(gate.due(at(8)), Vec::<String>::new());
         assert_eq!(gate.due(at(12)), ["a", "b"], "one that takes longer than its period follows on itself");
         let next: Vec<Duration> = (0..50).map(|n| Duration::from_secs_f64(jitter("a", n))).collect();
         assert!(next.iter().all(|early| *early <= Duration::from_secs_f64(JITTER)));

@@ -29,8 +29,10 @@ impl Live {
     }
 
     fn print(&mut self, lines: &[Line]) {
+        // Its width may be another one than before.
+        let width = self.term.size_checked().map(|(_, columns)| usize::from(columns));
         for line in lines {
-            let text = line.painted(self.colour);
+            let text = line.painted(self.colour, width);
             // Only above a moving line does a line need the help of who moves it. A terminal that went away
             // must not stop a run.
             let _ = if self.bar.is_some() { self.screen.println(text) } else { self.term.write_line(&text) };
@@ -47,12 +49,17 @@ impl Live {
         let screen = &self.screen;
         let bar = self.bar.get_or_insert_with(|| {
             let bar = screen.add(ProgressBar::new_spinner());
-            bar.set_style(ProgressStyle::default_spinner().tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ "));
+            bar.set_style(style().tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ "));
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });
         bar.set_message(status);
     }
+}
+
+/// The bottom line, cut at the terminal's edge.
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template("{spinner} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
 impl Reporter for Live {

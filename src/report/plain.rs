@@ -6,52 +6,85 @@ use super::Reporter;
 use super::narrate::{Line, Narrator, Tone};
 use crate::run::{Entry, Question, View};
 
-/// Writes lines to a stream.
-pub struct Plain<W> {
+/// A stream that lines are written to.
+pub struct Sheet<W> {
     out: W,
     colour: bool,
+    width: Option<usize>,
+}
+
+impl<W: Write> Sheet<W> {
+    /// With or without colours; a line that is longer than `width` columns is broken, if there is such a bound.
+    pub fn new(out: W, colour: bool, width: Option<usize>) -> Sheet<W> {
+        Sheet { out, colour, width }
+    }
+
+    pub(super) fn write(&mut self, lines: &[Line]) {
+        for line in lines {
+            // A log that cannot be written must not stop a run; the journal is what counts.
+            let _ = writeln!(self.out, "{}", line.painted(self.colour, self.width));
+        }
+        let _ = self.out.flush();
+    }
+}
+
+/// Writes lines to a stream.
+pub struct Plain<W> {
+    sheet: Sheet<W>,
     narrator: Narrator,
 }
 
 impl<W: Write> Plain<W> {
-    /// A reporter that writes here, with or without colours.
-    pub fn new(out: W, colour: bool) -> Plain<W> {
-        Plain { out, colour, narrator: Narrator::default() }
-    }
-
-    fn write(&mut self, lines: &[Line]) {
-        for line in lines {
-            // A log that cannot be written must not stop a run; the journal is what counts.
-            let _ = writeln!(self.out, "{}", line.painted(self.colour));
-        }
-        let _ = self.out.flush();
+    /// A reporter that writes here.
+    pub fn new(sheet: Sheet<W>) -> Plain<W> {
+        Plain { sheet, narrator: Narrator::default() }
     }
 }
 
 impl<W: Write> Reporter for Plain<W> {
     fn asking(&mut self, view: &View, question: &Question) {
         let lines = self.narrator.question(view, question);
-        self.write(&lines);
+        self.sheet.write(&lines);
     }
 
     fn entry(&mut self, view: &View, entry: &Entry) {
         let lines = self.narrator.entry(view, entry);
-        self.write(&lines);
+        self.sheet.write(&lines);
     }
 }
 
+/// A terminal that is narrower is written to as if it were not.
+const NARROWEST: usize = 30;
+
 impl Line {
-    /// The line for a terminal, with or without colours. It says the same without.
-    pub fn painted(&self, colour: bool) -> String {
+    /// The line for a terminal, with or without colours; it says the same without. If it is wider than that, it goes on
+    /// below, indented further.
+    pub fn painted(&self, colour: bool, width: Option<usize>) -> String {
+        let text = match width {
+            Some(width) => self.folded(width),
+            None => self.text.clone(),
+        };
         let style = console::Style::new().force_styling(colour);
         let style = match self.tone {
-            Tone::Plain => return self.text.clone(),
+            Tone::Plain => return text,
             Tone::Head => style.bold(),
             Tone::Good => style.green(),
             Tone::Warn => style.yellow(),
             Tone::Bad => style.red().bold(),
             Tone::Dim => style.dim(),
         };
-        style.apply_to(&self.text).to_string()
+        let painted = text.lines().map(|line| style.apply_to(line).to_string());
+        painted.collect::<Vec<_>>().join("\n")
+    }
+
+    fn folded(&self, width: usize) -> String {
+        let indent = self.text.len() - self.text.trim_start().len();
+        let (first, rest) = (" ".repeat(indent), " ".repeat(indent + 4));
+        let options = textwrap::Options::new(width.max(NARROWEST))
+            .initial_indent(&first)
+            .subsequent_indent(&rest)
+            .word_splitter(textwrap::WordSplitter::NoHyphenation)
+            .word_separator(textwrap::WordSeparator::AsciiSpace);
+        textwrap::wrap(self.text.trim(), options).join("\n")
     }
 }

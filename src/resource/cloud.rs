@@ -195,6 +195,15 @@ impl Cloud {
         self.services.get_operation().set_name(name).send().await
     }
 
+    /// The same, answered once it has ended or the time is up. The API may answer earlier (source: the comment of
+    /// `google.longrunning.Operations.WaitOperation`: best effort).
+    pub(super) async fn run_operation_held(&self, name: &str, patience: Duration) -> Result<Operation, SdkError> {
+        let patience = google_cloud_wkt::Duration::try_from(patience).unwrap_or_default();
+        let request = self.services.wait_operation().set_name(name).set_timeout(patience);
+        // A POST that only asks.
+        request.with_idempotency(true).send().await
+    }
+
     /// The operations of Cloud Run in a location that have not ended.
     pub(super) async fn run_operations(&self, location: &str) -> Result<Vec<Operation>, SdkError> {
         let mut operations = self.services.list_operations().set_name(location).by_item();

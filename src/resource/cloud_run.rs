@@ -4,6 +4,8 @@
 //! A Cloud Run write is accepted long before it is true. The service has come to rest when it is not
 //! reconciling; whether that is a success says its terminal condition. Source: `google/cloud/run/v2/service.proto`, the comments on `reconciling`.
 
+use std::time::Duration;
+
 use google_cloud_longrunning::model::operation::Result as Outcome;
 use google_cloud_run_v2::model::{Service, condition::State as ConditionState};
 use reqwest::Url;
@@ -103,11 +105,17 @@ pub(super) async fn poll<S>(
     cloud: &Cloud,
     id: &ResourceId,
     operation: &str,
+    patience: Duration,
     wrong: impl FnOnce(&Service) -> Option<String>,
     state: impl FnOnce(&Service) -> S,
 ) -> Result<Progress<S>, ReadError> {
     if operation != RECONCILING {
-        let answer = cloud.run_operation(operation).await;
+        let held = if patience.is_zero() { None } else { cloud.run_operation_held(operation, patience).await.ok() };
+        // What stands in the way of waiting, a look tells.
+        let answer = match held {
+            Some(answer) => Ok(answer),
+            None => cloud.run_operation(operation).await,
+        };
         let answer = answer.map_err(|error| ReadError::of(id, &error))?;
         if !answer.done {
             return Ok(Progress::Running { operation: answer.name });

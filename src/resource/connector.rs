@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
 
 use google_cloud_longrunning::model::operation::Result as Outcome;
 use google_cloud_vpcaccess_v1::model::{OperationMetadata, connector::State as ApiState};
@@ -177,7 +178,7 @@ impl Kind for Connector {
         Ok(Progress::Running { operation: operation.name })
     }
 
-    async fn poll(&self, id: &ResourceId, operation: &str) -> Result<Progress<State>, ReadError> {
+    async fn poll(&self, id: &ResourceId, operation: &str, _: Duration) -> Result<Progress<State>, ReadError> {
         if operation != UPDATING {
             let answer = self.cloud.vpc_operation(operation).await;
             let answer = answer.map_err(|error| ReadError::of(id, &error))?;

@@ -26,6 +26,7 @@ mod writer;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use serde::Serialize;
@@ -128,11 +129,13 @@ pub trait Kind: Observable {
         to: &Self::Owned,
     ) -> impl Future<Output = Result<Progress<Self::State>, WriteError>> + Send;
 
-    /// Asks how an operation stands.
+    /// Asks how an operation stands. An API that can hold the answer until the operation ends may take as long as
+    /// `patience` for it.
     fn poll(
         &self,
         id: &ResourceId,
         operation: &str,
+        patience: Duration,
     ) -> impl Future<Output = Result<Progress<Self::State>, ReadError>> + Send;
 }
 
@@ -161,7 +164,12 @@ pub trait AnyKind: AnyObservable {
     /// Looks, compares with `from`, and writes only if nothing moved.
     fn write<'a>(&'a self, writer: &'a Writer, change: &'a Change) -> BoxFuture<'a, Result<Written, WriteError>>;
     /// See [`Kind::poll`].
-    fn poll<'a>(&'a self, id: &'a ResourceId, operation: &'a str) -> BoxFuture<'a, Result<Progress<Value>, ReadError>>;
+    fn poll<'a>(
+        &'a self,
+        id: &'a ResourceId,
+        operation: &'a str,
+        patience: Duration,
+    ) -> BoxFuture<'a, Result<Progress<Value>, ReadError>>;
 }
 
 impl<O: Observable> AnyObservable for O {
@@ -215,8 +223,13 @@ impl<K: Kind> AnyKind for K {
         })
     }
 
-    fn poll<'a>(&'a self, id: &'a ResourceId, operation: &'a str) -> BoxFuture<'a, Result<Progress<Value>, ReadError>> {
-        Box::pin(async move { Ok(progress(id, Kind::poll(self, id, operation).await?)) })
+    fn poll<'a>(
+        &'a self,
+        id: &'a ResourceId,
+        operation: &'a str,
+        patience: Duration,
+    ) -> BoxFuture<'a, Result<Progress<Value>, ReadError>> {
+        Box::pin(async move { Ok(progress(id, Kind::poll(self, id, operation, patience).await?)) })
     }
 }
 

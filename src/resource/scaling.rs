@@ -4,6 +4,7 @@
 //! (source: `ServiceScaling` in `google/cloud/run/v2/vendor_settings.proto`). Zero means that there is no bound.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use google_cloud_run_v2::model::{Service, ServiceScaling};
 use serde::{Deserialize, Serialize};
@@ -99,8 +100,8 @@ impl Kind for Scaling {
         cloud_run::patch(writer, id, self.wanted(id, seen.etag.as_deref(), to).await?, "scaling").await
     }
 
-    async fn poll(&self, id: &ResourceId, operation: &str) -> Result<Progress<State>, ReadError> {
-        cloud_run::poll(&self.cloud, id, operation, |_| None, state).await
+    async fn poll(&self, id: &ResourceId, operation: &str, patience: Duration) -> Result<Progress<State>, ReadError> {
+        cloud_run::poll(&self.cloud, id, operation, patience, |_| None, state).await
     }
 }
 

@@ -5,6 +5,7 @@
 //! making a second one. Undoing deploys the old image as yet another revision.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use google_cloud_run_v2::model::{Container, Service as ApiService};
 use serde::{Deserialize, Serialize};
@@ -103,8 +104,8 @@ impl Kind for Service {
         cloud_run::patch(writer, id, self.wanted(id, seen.etag.as_deref(), to).await?, "template").await
     }
 
-    async fn poll(&self, id: &ResourceId, operation: &str) -> Result<Progress<State>, ReadError> {
-        cloud_run::poll(&self.cloud, id, operation, cloud_run::trouble, state).await
+    async fn poll(&self, id: &ResourceId, operation: &str, patience: Duration) -> Result<Progress<State>, ReadError> {
+        cloud_run::poll(&self.cloud, id, operation, patience, cloud_run::trouble, state).await
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use google_cloud_sql_v1::model::operation::SqlOperationStatus;
 use google_cloud_sql_v1::model::{DatabaseInstance, Operation};
@@ -126,7 +127,7 @@ impl Kind for Sql {
         Ok(Progress::Running { operation: writer.patch_sql(id, &body).await? })
     }
 
-    async fn poll(&self, id: &ResourceId, operation: &str) -> Result<Progress<State>, ReadError> {
+    async fn poll(&self, id: &ResourceId, operation: &str, _: Duration) -> Result<Progress<State>, ReadError> {
         let answer = self.cloud.sql_operation(&id.project, operation).await;
         let answer = answer.map_err(|error| ReadError::of(id, &error))?;
         if answer.status != SqlOperationStatus::Done {

@@ -4,6 +4,7 @@
 //! absolute, and so is a change.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use google_cloud_run_v2::model::{Service, TrafficTarget, TrafficTargetAllocationType as Allocation};
 use serde::{Deserialize, Serialize};
@@ -150,8 +151,8 @@ impl Kind for Traffic {
         cloud_run::patch(writer, id, wanted(id, seen.etag.as_deref(), to), "traffic").await
     }
 
-    async fn poll(&self, id: &ResourceId, operation: &str) -> Result<Progress<State>, ReadError> {
-        cloud_run::poll(&self.cloud, id, operation, not_routed, state).await
+    async fn poll(&self, id: &ResourceId, operation: &str, patience: Duration) -> Result<Progress<State>, ReadError> {
+        cloud_run::poll(&self.cloud, id, operation, patience, not_routed, state).await
     }
 }
 

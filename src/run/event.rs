@@ -159,6 +159,9 @@ pub enum Event {
     Polled {
         /// The write.
         op: OpId,
+        /// Whether the answer was held while it ran: then it is asked for again at once.
+        #[serde(default, skip_serializing_if = "is_false")]
+        held: bool,
     },
     /// What is there now. The engine compares; who looked does not judge.
     Settled {
@@ -240,7 +243,7 @@ impl Event {
             | Failed { op, .. }
             | InDoubt { op, .. }
             | Intended { op }
-            | Polled { op }
+            | Polled { op, .. }
             | Refused { op, .. }
             | Settled { op, .. } => Some(&op.task),
             GateClosed { task, .. } | GateOpened { task } | Observed { task, .. } => Some(task),
@@ -515,4 +518,9 @@ pub struct Left {
     pub task: TaskId,
     /// Why.
     pub why: Failure,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn is_false(is: &bool) -> bool {
+    !is
 }
