@@ -528,3 +528,24 @@ fn a_program_that_outlives_its_run_is_waited_for() {
     resumed.says("accepted, operation process ").says("✓ done");
     assert_eq!(std::fs::read_to_string(&begun).unwrap(), "x\n", "it was begun once");
 }
+
+/// The machine slept for an hour in the middle of a gate: what nobody watched proves nothing.
+#[test]
+fn time_that_nobody_watched_proves_nothing() {
+    let desk = Desk::new();
+    let cloud = Served::start(&desk, SCENARIO, "60");
+    let step = "[[phase.step]]\nname = \"soak\"\nuses = \"probe\"\n\
+        gate = { healthy = [\"connector\"], for = \"20m\", timeout = \"3h\", every = \"5s\" }\n";
+    let file = runbook(&desk, step);
+    let process = desk.spawn(&["run", &file, "--sim", &cloud.url, "--yes"]);
+    crate::support::until("some samples", || desk.journal_has("observed"));
+    let (status, _) = cloud.call(reqwest::Method::POST, "/_sim/clock", Some(serde_json::json!({ "advance": "1h" })));
+    assert_eq!(status, 200);
+    let before: jiff::Timestamp = cloud.get("/_sim/clock")["now"].as_str().unwrap().parse().unwrap();
+    cloud.hurry();
+    process.end().code(0).says("✓ proven healthy");
+    let journal = desk.journal();
+    let closed = journal.iter().find(|entry| entry["event"]["is"] == "gate_closed").unwrap();
+    let at: jiff::Timestamp = closed["at"].as_str().unwrap().parse().unwrap();
+    assert!(at.duration_since(before) > jiff::SignedDuration::from_mins(19), "{before} to {at}");
+}

@@ -43,6 +43,11 @@ impl Messages {
         Messages { steps: steps.filter_map(message).collect(), github, rehearsal }
     }
 
+    /// Whether the message of a step says how the run stands.
+    pub fn tells_status(&self, step: &str) -> bool {
+        matches!(self.steps.get(step), Some(Message::Issue(_))) && !self.rehearsal
+    }
+
     /// Sends the message of a step: to a webhook as `{"text": …}`, which chats understand; to an issue with how the run
     /// stands.
     ///

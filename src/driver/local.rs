@@ -298,7 +298,8 @@ impl Hands<'_> {
 
     /// Tells somebody, with how the run stands and what is still open before the incident is closed.
     async fn notify(&self, task: TaskId) -> Event {
-        let criteria = self.advisor.close(self.view).await;
+        let criteria =
+            if self.messages.tells_status(task.step()) { self.advisor.close(self.view).await } else { Vec::new() };
         let status = Status {
             marker: self.view.run.as_ref().map(|run| format!("rectify-run-{run}")).unwrap_or_default(),
             text: status_comment(self.view, &criteria),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::clock::{between, later};
 use crate::gate::Gate;
 use crate::run::{Failure, Task};
 
@@ -35,12 +36,7 @@ pub(super) enum At {
         not_before: Option<Timestamp>,
     },
     Announced,
-    Running {
-        operation: String,
-        ours: bool,
-        polled: Timestamp,
-        pause: Duration,
-    },
+    Running(Running),
     Doubt {
         failed: Option<Trouble>,
     },
@@ -56,6 +52,38 @@ pub(super) enum At {
     /// It has come to its end, and waits for the others of its wave.
     Done,
 }
+
+/// An operation that runs.
+#[derive(Clone, Debug)]
+pub(super) struct Running {
+    pub(super) operation: String,
+    /// Whether it is known to be that of our own write.
+    pub(super) ours: bool,
+    /// Since when it is waited for.
+    pub(super) since: Timestamp,
+    /// When it was last asked for.
+    pub(super) polled: Timestamp,
+    /// Whether the last answer was held while it ran.
+    pub(super) held: bool,
+}
+
+impl Running {
+    /// When to ask again: after a tenth of the time that it has taken so far, so that its end is noticed soon, by its own
+    /// measure, and a long one is not asked for all the time. At once if the answer is held anyway.
+    pub(super) fn next_poll(&self, now: Timestamp) -> Timestamp {
+        // One that was asked for in the future was so by a clock that was set back.
+        if self.held || self.polled > now {
+            return now;
+        }
+        let pause = between(self.since, self.polled) / 10;
+        later(self.polled, pause.clamp(SHORTEST_POLL, LONGEST_POLL))
+    }
+}
+
+/// The shortest time between two polls that are not held.
+const SHORTEST_POLL: Duration = Duration::from_millis(250);
+/// The longest; the API's quotas are not known, reads every few seconds are safe.
+const LONGEST_POLL: Duration = Duration::from_secs(5);
 
 /// That a write failed, and how that is known.
 #[derive(Clone, Debug)]
@@ -111,7 +139,7 @@ impl Lane {
 
     /// Whether a write has been announced whose end is not known.
     pub(super) fn in_flight(&self) -> bool {
-        matches!(self.at, At::Announced | At::Running { .. } | At::Doubt { .. })
+        matches!(self.at, At::Announced | At::Running(_) | At::Doubt { .. })
     }
 
     /// Whether it goes on without anybody's word.

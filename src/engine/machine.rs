@@ -47,7 +47,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::effect::Effect;
-use super::lane::{At, Lane, Retry, Trouble, forward, wave};
+use super::lane::{At, Lane, Retry, Running, Trouble, forward, wave};
 use super::watch::Watch;
 use crate::clock::later;
 use crate::gate::{Fault, Gate, Rule, Verdict};
@@ -62,11 +62,6 @@ pub const MACHINE: u32 = 2;
 /// How often one write is sent before it counts as failed. Only writes that were seen not to have happened
 /// are sent again.
 const SENDS: u32 = 3;
-
-/// Time between polls: short at first, so that quick operations are noticed quickly.
-const FIRST_POLL: Duration = Duration::from_millis(500);
-/// The longest time between polls; the API's write quota is not known, reads every few seconds are safe.
-const LONGEST_POLL: Duration = Duration::from_secs(5);
 
 /// How often one write is sent again because something was in its way.
 const BUSY: u32 = 8;
@@ -221,12 +216,11 @@ impl Run {
             At::Approved { .. } => one(self.op(lane).map(|op| Effect::Announce { op })),
             At::Resting { until } => vec![Effect::Rest { task: id(), until: *until }],
             At::Announced => one(written.map(|(op, change)| Effect::Write { op, change })),
-            At::Running { operation, polled, pause, .. } => match later(*polled, *pause) {
-                // One that was polled in the future was so by a clock that was set back.
-                until if until > now && *polled <= now => vec![Effect::Wait { until }],
+            At::Running(running) => match running.next_poll(now) {
+                until if until > now => vec![Effect::Wait { until }],
                 _ => one(written.map(|(op, change)| Effect::Poll {
                     op,
-                    operation: operation.clone(),
+                    operation: running.operation.clone(),
                     resource: change.resource,
                 })),
             },
@@ -272,7 +266,7 @@ impl Run {
         }
         let held = self.lanes.iter().all(Lane::can_be_held);
         // Who takes a run up asks for its operations first: they may have ended meanwhile.
-        let asked = |lane: &Lane| matches!(lane.at, At::Running { polled, .. } if Some(polled) >= self.resumed);
+        let asked = |lane: &Lane| matches!(&lane.at, At::Running(running) if Some(running.polled) >= self.resumed);
         if !held && !self.lanes.iter().all(|lane| lane.can_be_held() || asked(lane)) {
             return None;
         }
@@ -294,7 +288,7 @@ impl Run {
     /// What the work wants, and what is to be watched while it is waited for.
     fn beside(&self, wave: Vec<Effect>, now: Timestamp) -> Vec<Effect> {
         let rests = |lane: &Lane| matches!(lane.at, At::Resting { .. } | At::Gate(_));
-        let runs = |lane: &Lane| matches!(lane.at, At::Running { .. });
+        let runs = |lane: &Lane| matches!(lane.at, At::Running(_));
         if self.way == Way::Undo || !self.lanes.iter().any(|lane| rests(lane) || runs(lane)) {
             return wave;
         }
@@ -494,28 +488,27 @@ impl Run {
             (Intended { .. }, At::Ready) if self.way == Way::Undo => self.lanes[lane].at = At::Announced,
             (Begun { operation, .. }, at @ (At::Announced | At::Doubt { .. })) => {
                 let (operation, ours) = (operation.clone(), matches!(at, At::Announced));
-                self.lanes[lane].at = At::Running { operation, ours, polled: now, pause: FIRST_POLL };
+                let running = Running { operation, ours, since: now, polled: now, held: false };
+                self.lanes[lane].at = At::Running(running);
             }
-            (Polled { held, .. }, At::Running { operation, ours, pause, .. }) => {
-                let pause = if *held { Duration::ZERO } else { longer(*pause) };
-                let (operation, ours) = (operation.clone(), *ours);
-                self.lanes[lane].at = At::Running { operation, ours, polled: now, pause };
+            (Polled { held, .. }, At::Running(running)) => {
+                self.lanes[lane].at = At::Running(Running { polled: now, held: *held, ..running.clone() });
             }
-            (Settled { seen, .. }, At::Announced | At::Running { .. }) => self.settle(lane, seen, None),
+            (Settled { seen, .. }, At::Announced | At::Running(_)) => self.settle(lane, seen, None),
             (Settled { seen, .. }, At::Doubt { failed }) => {
                 let failed = failed.clone();
                 self.settle(lane, seen, failed);
             }
             (Refused { refusal, .. }, At::Announced) => self.refused(lane, refusal, now),
-            (Failed { why, .. }, At::Running { ours, .. }) => {
-                let told = if *ours { Trouble::Reported } else { Trouble::Seen };
+            (Failed { why, .. }, At::Running(running)) => {
+                let told = if running.ours { Trouble::Reported } else { Trouble::Seen };
                 self.lanes[lane].at = At::Doubt { failed: Some(told(why.clone())) };
             }
             (Failed { why, .. }, At::Doubt { failed }) => {
                 let known = failed.clone().filter(|known| matches!(known, Trouble::Reported(_)));
                 self.lanes[lane].at = At::Doubt { failed: known.or_else(|| Some(Trouble::Seen(why.clone()))) };
             }
-            (InDoubt { .. }, At::Announced | At::Running { .. }) => self.lanes[lane].at = At::Doubt { failed: None },
+            (InDoubt { .. }, At::Announced | At::Running(_)) => self.lanes[lane].at = At::Doubt { failed: None },
             _ => return false,
         }
         true
@@ -896,7 +889,7 @@ impl Run {
             (_, Some(At::Approved { .. })) => "after an approval",
             (_, Some(At::Resting { .. })) => "in a pause",
             (_, Some(At::Announced)) => "after a write was announced",
-            (_, Some(At::Running { .. })) => "while an operation runs",
+            (_, Some(At::Running(_))) => "while an operation runs",
             (_, Some(At::Doubt { .. })) => "while a write is in doubt",
             (_, Some(At::Proving)) => "before a gate",
             (_, Some(At::Gate(_))) => "in a gate",
@@ -946,9 +939,4 @@ fn policy(failure: &Failure, wanted: OnFailure) -> OnFailure {
         Failure::Gate { fault: Fault::Unknown | Fault::Broken, .. } if wanted == OnFailure::Rollback => OnFailure::Ask,
         _ => wanted,
     }
-}
-
-fn longer(pause: Duration) -> Duration {
-    let longer = pause.saturating_mul(3).checked_div(2).unwrap_or(LONGEST_POLL);
-    longer.clamp(FIRST_POLL, LONGEST_POLL)
 }

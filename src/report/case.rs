@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::narrate::state;
 use crate::clock::second;
 use crate::gate::{Health, Observation};
 use crate::inert::inert;
@@ -174,7 +175,7 @@ fn happened(resources: &BTreeMap<&TaskId, String>, event: &Event) -> Option<Stri
     Some(match event {
         Event::Intended { op } => format!("{}: sent", what(op)),
         Event::Begun { op, operation } => format!("{}: accepted, operation {operation}", what(op)),
-        Event::Settled { op, .. } => format!("{}: in effect", what(op)),
+        Event::Settled { op, seen } => format!("{}: it is now {}", what(op), state(seen)),
         Event::Refused { op, refusal } => {
             let why = match refusal {
                 Refusal::Drifted { .. } => "somebody else had changed it, so nothing was sent".to_owned(),

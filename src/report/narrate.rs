@@ -14,6 +14,9 @@ use crate::run::{
     Standing, Stands, TaskId, TaskView, View, Way, covers,
 };
 
+/// What a command for a person begins with.
+pub(super) const BY_HAND: &str = "by hand: ";
+
 /// How a line is meant; a colour may say it too, but never alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
@@ -312,10 +315,11 @@ impl Narrator {
         seen.chain([verdict]).collect()
     }
 
-    /// A line of an entry. Where several things go on at once, one about another than the last heading's says which.
+    /// A line of an entry. One that is not about the task of the last heading says which it is about: several go on at
+    /// once, or it was begun before this was told.
     fn say(&self, entry: &Entry, tone: Tone, text: &str) -> Line {
         let headed = self.task.as_ref().map(|(task, _)| task);
-        let other = entry.event.task().filter(|task| headed.is_some_and(|headed| headed != *task));
+        let other = entry.event.task().filter(|task| headed != Some(*task));
         let of = other.map(|task| format!("{}: ", inert(task.as_str()))).unwrap_or_default();
         line(tone, format!("      {}  {of}{text}", clock(entry.at)))
     }
@@ -418,7 +422,7 @@ pub fn ending(view: &View, ending: &Ending) -> Vec<Line> {
                 }
                 let change = view.task(&left.task).and_then(|view| view.task.change.as_ref());
                 for text in change.map(|change| by_hand(&change.undo())).unwrap_or_default() {
-                    lines.push(line(Tone::Plain, format!("    by hand: {text}")));
+                    lines.push(line(Tone::Plain, format!("    {BY_HAND}{text}")));
                 }
             }
             lines.extend(self::kept(view, kept));
@@ -514,7 +518,7 @@ pub fn failure(failure: &Failure) -> Vec<String> {
 }
 
 /// A state in words, field by field. Inert.
-fn state(seen: &serde_json::Value) -> String {
+pub(super) fn state(seen: &serde_json::Value) -> String {
     let fields = seen.as_object().into_iter().flatten();
     let fields = fields.map(|(name, value)| format!("{} {}", inert(name), inert(&crate::run::words(value))));
     fields.collect::<Vec<_>>().join(", ")

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::Reporter;
-use super::narrate::{Line, Narrator, Tone};
+use super::narrate::{BY_HAND, Line, Narrator, Tone};
 use crate::run::{Entry, Question, View};
 
 /// A stream that lines are written to.
@@ -78,13 +78,39 @@ impl Line {
     }
 
     fn folded(&self, width: usize) -> String {
+        // A command is to be copied as it is.
+        if self.text.trim_start().starts_with(BY_HAND) {
+            return self.text.clone();
+        }
         let indent = self.text.len() - self.text.trim_start().len();
         let (first, rest) = (" ".repeat(indent), " ".repeat(indent + 4));
         let options = textwrap::Options::new(width.max(NARROWEST))
             .initial_indent(&first)
             .subsequent_indent(&rest)
+            .break_words(false)
             .word_splitter(textwrap::WordSplitter::NoHyphenation)
             .word_separator(textwrap::WordSeparator::AsciiSpace);
         textwrap::wrap(self.text.trim(), options).join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folded(text: &str, width: usize) -> String {
+        Line { tone: Tone::Plain, text: text.to_owned() }.painted(false, Some(width))
+    }
+
+    #[test]
+    fn a_long_line_goes_on_below_and_no_word_and_no_command_is_broken() {
+        assert_eq!(folded("  a short one", 40), "  a short one");
+        let long = "      03:00:12  evidence: the backend is unhealthy, as it was before";
+        assert_eq!(folded(long, 40), "      03:00:12  evidence: the backend is\n          unhealthy, as it was before");
+        let word = format!("  image {}", "x".repeat(60));
+        assert_eq!(folded(&word, 40), format!("  image\n      {}", "x".repeat(60)));
+        let command = format!("    by hand: gcloud run services update {}", "--flag ".repeat(20).trim());
+        assert_eq!(folded(&command, 40), command);
+        assert_eq!(folded("", 40), "");
     }
 }

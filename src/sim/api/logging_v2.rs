@@ -60,7 +60,8 @@ async fn list(State(shared): State<Arc<Shared>>, uri: Uri, body: Result<Bytes, B
     let from = from.unwrap_or(Timestamp::MIN);
     // A bound may include its own moment.
     let to = to.map_or(Timestamp::MAX, |to| crate::sim::clock::later(to, jiff::SignedDuration::from_nanos(1)));
-    let mut entries: Vec<Value> = world.log(from, to).into_iter().filter(|entry| filter.fits(entry)).collect();
+    let status = filter.demands(&["httpRequest", "status"]).and_then(|status| status.parse().ok());
+    let mut entries: Vec<Value> = world.log(from, to, status).into_iter().filter(|entry| filter.fits(entry)).collect();
     if newest_first {
         entries.reverse();
     }

@@ -15,19 +15,24 @@ use super::visit::{Visit, Visitor};
 use crate::sim::clock::later;
 
 impl World {
-    /// The entries with timestamps from `from` on and before `to` that have been ingested, the oldest first.
-    pub fn log(&self, from: Timestamp, to: Timestamp) -> Vec<Value> {
+    /// The entries with timestamps from `from` on and before `to` that have been ingested, the oldest first. Whoever wants
+    /// only requests that were answered with this status need not wait for all the others to be written out.
+    pub fn log(&self, from: Timestamp, to: Timestamp, status: Option<u16>) -> Vec<Value> {
         let delay = self.behaviour.log_delay.unwrap_or(SignedDuration::from_secs(7));
         let to_be_read = later(self.now, -delay);
         let to = to.min(to_be_read);
         let mut entries: Vec<(Timestamp, Value)> = Vec::new();
         // A request is written down when it has ended, with the time at which it came.
-        for visit in self.visits(from, to).into_iter().filter(|visit| visit.ended() <= to_be_read) {
+        let wanted = |visit: &Visit| visit.ended() <= to_be_read && status.is_none_or(|status| status == visit.status);
+        for visit in self.visits(from, to).into_iter().filter(wanted) {
             entries.push((visit.at, self.request_entry(&visit)));
+            if status.is_some() {
+                continue;
+            }
             entries.extend(self.last_words(&visit).into_iter().map(|entry| (visit.at, entry)));
         }
-        let operations =
-            self.operations.values().filter(|operation| operation.created >= from && operation.created < to);
+        let operations = self.operations.values().filter(|_| status.is_none());
+        let operations = operations.filter(|operation| operation.created >= from && operation.created < to);
         entries.extend(operations.map(|operation| (operation.created, self.audit_entry(operation))));
         entries.sort_by_key(|(at, _)| *at);
         entries.into_iter().map(|(_, entry)| entry).collect()
@@ -69,7 +74,8 @@ impl World {
         let resource = self.revision_resource(visit);
         let mut entry = self.entry(visit.at, "run.googleapis.com/requests", severity, &resource, &key);
         // Every request that is written down has one, whoever began it.
-        entry["trace"] = json!(format!("projects/{}/traces/{}", self.project, uuid_like(&key).replace('-', "")));
+        let trace = entry["insertId"].as_str().unwrap_or_default();
+        entry["trace"] = json!(format!("projects/{}/traces/{trace}", self.project));
         let (method, url) = match &visit.visitor {
             Visitor::Somebody(asked) => (asked.method.as_str(), format!("https://{}{}", asked.host, asked.path)),
             Visitor::Anyone(_) => {
