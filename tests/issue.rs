@@ -208,3 +208,15 @@ fn a_token_goes_to_no_host_that_a_runbook_names() {
     let file = desk.write("elsewhere.toml", &text);
     run(&desk, &file, "", "open-sesame").code(0).says("set GITHUB_API_URL to the API of git.example.com");
 }
+
+/// That there is no token is known before it is missed.
+#[test]
+fn the_doctor_says_that_a_token_is_missing() {
+    let desk = Desk::new();
+    let file = runbook(&desk, "10");
+    let doctor = ["doctor", &file, "--sim", SCENARIO, "--speed", "max"];
+    let missing = "example/netra#12 will not be brought up to date: neither GITHUB_TOKEN nor GH_TOKEN is set";
+    desk.rectify(&doctor).code(0).says(missing);
+    let done = desk.rectify_knowing(("GH_TOKEN", "open-sesame"), &doctor).code(0);
+    assert!(!done.says("there is a token to bring example/netra#12 up to date").stdout.contains("open-sesame"));
+}

@@ -84,6 +84,14 @@ impl Github {
         Ok(())
     }
 
+    /// Whether an issue could be reached, as far as that can be told without asking anybody.
+    ///
+    /// # Errors
+    /// What is missing, in words.
+    pub fn reaches(&self, issue: &IssueRef) -> Result<(), String> {
+        self.client(issue).map(drop)
+    }
+
     fn client(&self, issue: &IssueRef) -> Result<Octocrab, String> {
         let api = match &self.api {
             Some(api) => api.as_str(),

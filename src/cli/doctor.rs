@@ -2,6 +2,8 @@
 //!
 //! It looks and changes nothing, but for a file that it makes and removes in the state directory.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use jiff::SignedDuration;
 
@@ -9,11 +11,13 @@ use super::cloud::{Connection, Where};
 use super::console::Console;
 use super::exit::{Exit, Trouble};
 use super::plan::{Made, Source, make};
+use super::session::github;
 use crate::inert::inert;
 use crate::journal::State;
 use crate::plan::{Plan, Selection};
 use crate::resource::{Principal, product};
 use crate::run::ResourceId;
+use crate::runbook::model::{Action, IssueRef, Runbook};
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -67,6 +71,7 @@ pub(super) async fn doctor(arguments: &Arguments, state: &State, console: Consol
     resources(&mut findings, &plan);
     incidents(&mut findings, &connection, &plan).await;
     support(&mut findings, &connection, &plan, checked.runbook().escalation.is_some()).await;
+    issues(&mut findings, checked.runbook());
     match state.probe() {
         Ok(()) => findings.say(Found::Good, &format!("runs can be kept in {}", state.root().display())),
         Err(error) => findings.say(Found::Bad, &format!("runs cannot be kept: {error}")),
@@ -182,6 +187,23 @@ async fn incidents(findings: &mut Findings, connection: &Connection, plan: &Plan
                 findings.say(Found::Note, &format!("whether {product} has an incident cannot be told: {error}"));
                 break;
             }
+        }
+    }
+}
+
+/// Whether the issues that steps bring up to date can be reached. Nobody is asked: that they cannot be would fail nothing.
+fn issues(findings: &mut Findings, runbook: &Runbook) {
+    let turns = runbook.phases.iter().flat_map(|phase| &phase.steps).flat_map(|step| &step.turns);
+    let issues: BTreeMap<String, &IssueRef> = turns
+        .filter_map(|turn| match &turn.action {
+            Action::Issue(update) => update.issue.as_ref().map(|issue| (issue.to_string(), issue)),
+            _ => None,
+        })
+        .collect();
+    for (name, issue) in issues {
+        match github().reaches(issue) {
+            Ok(()) => findings.say(Found::Good, &format!("there is a token to bring {name} up to date")),
+            Err(why) => findings.say(Found::Note, &format!("{name} will not be brought up to date: {why}")),
         }
     }
 }

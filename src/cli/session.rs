@@ -216,7 +216,7 @@ pub(super) fn operator() -> Operator {
 
 /// How GitHub is reached, as the environment says: the names are those of its own tools.
 #[expect(clippy::disallowed_methods, reason = "the environment is read here")]
-fn github() -> Github {
+pub(super) fn github() -> Github {
     let named = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let token = named("GITHUB_TOKEN").or_else(|| named("GH_TOKEN"));
     Github { api: named("GITHUB_API_URL"), token: token.map(SecretString::from) }
