@@ -4,6 +4,21 @@
 #[derive(Clone, Debug, Default)]
 pub(super) struct Secrets(Vec<(Vec<u8>, String)>);
 
+/// The secrets in a value, by what stands for each in the text that is shown of it.
+fn parts<'v>(value: &'v str, shown: &str) -> Vec<(&'v str, String)> {
+    let (mut found, mut value, mut shown) = (Vec::new(), value, shown);
+    while let Some((before, rest)) = shown.split_once("${") {
+        let (Some((name, after)), Some(secret)) = (rest.split_once('}'), value.strip_prefix(before)) else { break };
+        // It reaches to the next piece that is no secret, or to the end.
+        let next = after.split("${").next().unwrap_or_default();
+        let end = if next.is_empty() { secret.len() } else { secret.find(next).unwrap_or(secret.len()) };
+        let (secret, rest) = secret.split_at(end);
+        found.push((secret, format!("${{{name}}}")));
+        (value, shown) = (rest, after);
+    }
+    found
+}
+
 /// What a stream has said so far that may still be the beginning of a secret.
 #[derive(Debug)]
 pub(super) struct Mask<'s> {
@@ -12,8 +27,14 @@ pub(super) struct Mask<'s> {
 }
 
 impl Secrets {
-    /// These secrets, each with what is shown for it. An empty one hides nothing.
-    pub(super) fn of<'a>(secrets: impl Iterator<Item = (&'a str, String)>) -> Secrets {
+    /// These values, each with the text in which `${…}` stands for what is secret of it: hidden are the whole of a value
+    /// and each of its secrets by itself. A value without any is none, and an empty secret hides nothing.
+    pub(super) fn of<'a>(values: impl Iterator<Item = (&'a str, String)>) -> Secrets {
+        let values = values.filter(|(value, shown)| value != shown);
+        let secrets = values.flat_map(|(value, shown)| {
+            let parts = parts(value, &shown);
+            parts.into_iter().chain([(value, shown)])
+        });
         let mut all: Vec<_> = secrets
             .filter(|(secret, _)| !secret.is_empty())
             .map(|(secret, shown)| (secret.as_bytes().to_vec(), shown))
@@ -80,6 +101,21 @@ mod tests {
         let mut all: Vec<u8> = pieces.iter().flat_map(|piece| mask.take(piece)).collect();
         all.extend(mask.finish());
         String::from_utf8(all).unwrap()
+    }
+
+    #[test]
+    fn the_secret_in_a_value_is_hidden_by_itself_too() {
+        let shown = "Bearer ${inputs.token} for ${inputs.user}!";
+        let secrets =
+            Secrets::of([("Bearer abc for me!", shown.to_owned()), ("plain", "plain".to_owned())].into_iter());
+        let hide = |text: &[u8]| {
+            let mut mask = secrets.mask();
+            let mut all = mask.take(text);
+            all.extend(mask.finish());
+            String::from_utf8(all).unwrap()
+        };
+        assert_eq!(hide(b"Bearer abc for me!"), shown);
+        assert_eq!(hide(b"abc, me: plain"), "${inputs.token}, ${inputs.user}: plain");
     }
 
     #[test]

@@ -176,8 +176,7 @@ impl Program {
 
     /// What it was given in secret it may say aloud; nobody else shall.
     fn secrets(&self) -> Secrets {
-        let all = self.env.values().map(|value| (value.value().expose_secret(), value.to_string()));
-        Secrets::of(all.filter(|(secret, shown)| shown != secret))
+        Secrets::of(self.env.values().map(|value| (value.value().expose_secret(), value.to_string())))
     }
 }
 

@@ -40,6 +40,6 @@ pub(super) fn export(arguments: &Arguments, state: &State, console: Console) -> 
     let read = kept.directory.read().map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
     let view = View::of(&kept.plan.work(), &read.entries);
     let towards = if arguments.undo { Towards::TheBeginning } else { Towards::TheEnd };
-    console.out(&script(&view, towards));
+    console.out(&script(&view, towards, usize::MAX));
     Ok(Exit::Done)
 }

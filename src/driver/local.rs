@@ -29,6 +29,8 @@ use crate::run::{
     covers,
 };
 
+/// Of how many steps a script for people is kept current: it is written anew with every entry about a write.
+const BY_HAND: usize = 300;
 /// How long a resource in doubt is looked at again and again before a person must.
 const LOOKING: Duration = Duration::from_mins(5);
 /// How long an operation's end is waited for in one call, if there is nothing else to do.
@@ -170,7 +172,7 @@ impl Local {
     /// journal is what counts.
     fn by_hand(&self) {
         for (name, towards) in [("remaining.sh", Towards::TheEnd), ("undo.sh", Towards::TheBeginning)] {
-            let _ = self.directory.replace(name, export(&self.view, towards).as_bytes());
+            let _ = self.directory.replace(name, export(&self.view, towards, BY_HAND).as_bytes());
         }
     }
 }

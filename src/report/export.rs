@@ -19,8 +19,9 @@ pub enum Towards {
     TheBeginning,
 }
 
-/// The commands, as a shell script that a person reads before they run a line of it.
-pub fn export(view: &View, towards: Towards) -> String {
+/// The commands, as a shell script that a person reads before they run a line of it. Of more than so many steps the first
+/// are told, and how many more there are.
+pub fn export(view: &View, towards: Towards, most: usize) -> String {
     let run = view.run.as_ref().map(ToString::to_string).unwrap_or_default();
     let (aim, tasks): (_, Vec<_>) = match towards {
         Towards::TheEnd => ("finish", view.tasks.iter().filter(|task| is_to_do(task)).collect()),
@@ -31,7 +32,7 @@ pub fn export(view: &View, towards: Towards) -> String {
     if tasks.is_empty() {
         out.push_str("# There is nothing left to do.\n");
     }
-    for task in tasks {
+    for task in tasks.iter().take(most) {
         let _ = write!(out, "\n# {}", inert(task.task.id.as_str()));
         match &task.standing {
             Standing::Writing { operation: Some(operation), .. } => {
@@ -55,6 +56,10 @@ pub fn export(view: &View, towards: Towards) -> String {
         if let Some(rule) = gate {
             let _ = writeln!(out, "# then: {}", crate::plan::gate(rule));
         }
+    }
+    if tasks.len() > most {
+        let undo = if towards == Towards::TheBeginning { " --undo" } else { "" };
+        let _ = writeln!(out, "\n# … and {} more: `rectify export {run}{undo}` prints all.", tasks.len() - most);
     }
     out
 }
@@ -147,4 +152,22 @@ fn plain(value: &Value) -> String {
 fn quoted(text: &str) -> String {
     let text = inert(text);
     shlex::try_quote(&text).map_or_else(|_| "''".to_owned(), std::borrow::Cow::into_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::{OnFailure, Task, TaskId, Work};
+
+    #[test]
+    fn of_many_steps_the_first_are_told_and_how_many_more_there_are() {
+        let task = |n: usize| Task::idle(TaskId::of_step(&format!("step-{n}")), "p", "manual", OnFailure::Ask);
+        let view = View::new(&Work::from((0..5).map(task).collect::<Vec<_>>()));
+        let some = export(&view, Towards::TheEnd, 2);
+        assert!(
+            some.contains("# step-1\n") && !some.contains("# step-2") && some.contains("# … and 3 more: "),
+            "{some}"
+        );
+        assert!(!export(&view, Towards::TheEnd, 5).contains(" more: "));
+    }
 }
