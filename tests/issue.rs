@@ -220,3 +220,22 @@ fn the_doctor_says_that_a_token_is_missing() {
     let done = desk.rectify_knowing(("GH_TOKEN", "open-sesame"), &doctor).code(0);
     assert!(!done.says("there is a token to bring example/netra#12 up to date").stdout.contains("open-sesame"));
 }
+
+#[test]
+fn each_turn_of_a_step_tells_its_own_issue() {
+    let (desk, issue) = (Desk::new(), Arc::new(Mutex::new(Kept::default())));
+    let github = github(issue.clone());
+    let text = std::fs::read_to_string(runbook(&desk, "10")).unwrap();
+    let (head, _) = text.split_once("[[phase.step]]").unwrap();
+    let step = "[[phase.step]]\nname = \"label\"\nuses = \"github.issue\"\n\
+        with = { issue = \"https://github.com/example/netra/issues/${item}\", add_labels = [\"of ${item}\"] }\n\
+        for_each = { items = [\"12\", \"13\"] }\n";
+    let file = desk.write("each.toml", &format!("{head}{step}"));
+    let flags = ["run", &file, "--sim", SCENARIO, "--speed", "max", "--run-programs", "--yes"];
+    let mut command = desk.command(&flags);
+    command.env("GITHUB_API_URL", &github.url).env("GITHUB_TOKEN", "open-sesame");
+    Process(command.spawn().unwrap()).end().code(0);
+    assert_eq!(issue.lock().unwrap().labels, ["of 12"]);
+    let asked: Vec<String> = github.got().into_iter().map(|got| got.path).collect();
+    assert!(asked.contains(&"/repos/example/netra/issues/13/labels".to_owned()), "{asked:?}");
+}

@@ -9,6 +9,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
+use super::actions;
 use super::issue::{Github, Status};
 use crate::runbook::model::{Action, IssueUpdate, Runbook};
 use crate::runbook::value::Private;
@@ -16,9 +17,9 @@ use crate::runbook::value::Private;
 /// How long a webhook may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The messages of a runbook, by step.
+/// The messages of a runbook, by task.
 pub struct Messages {
-    steps: BTreeMap<String, Message>,
+    tasks: BTreeMap<String, Message>,
     github: Github,
     rehearsal: bool,
 }
@@ -31,30 +32,27 @@ enum Message {
 impl Messages {
     /// Those of this runbook; in a rehearsal none is sent.
     pub fn of(runbook: &Runbook, github: Github, rehearsal: bool) -> Messages {
-        let steps = runbook.phases.iter().flat_map(|phase| &phase.steps);
-        let message = |step: &crate::runbook::model::Step| {
-            let message = match &step.turns.first()?.action {
-                Action::Notify { webhook, text } => Message::Webhook { to: webhook.clone(), text: text.clone() },
-                Action::Issue(update) => Message::Issue(update.clone()),
-                _ => return None,
-            };
-            Some((step.name.clone(), message))
+        let message = |action: &Action| match action {
+            Action::Notify { webhook, text } => Some(Message::Webhook { to: webhook.clone(), text: text.clone() }),
+            Action::Issue(update) => Some(Message::Issue(update.clone())),
+            _ => None,
         };
-        Messages { steps: steps.filter_map(message).collect(), github, rehearsal }
+        let tasks = actions(runbook).filter_map(|(task, action)| Some((task, message(action)?))).collect();
+        Messages { tasks, github, rehearsal }
     }
 
-    /// Whether the message of a step says how the run stands.
-    pub fn tells_status(&self, step: &str) -> bool {
-        matches!(self.steps.get(step), Some(Message::Issue(_))) && !self.rehearsal
+    /// Whether the message of a task says how the run stands.
+    pub fn tells_status(&self, task: &str) -> bool {
+        matches!(self.tasks.get(task), Some(Message::Issue(_))) && !self.rehearsal
     }
 
-    /// Sends the message of a step: to a webhook as `{"text": …}`, which chats understand; to an issue with how the run
+    /// Sends the message of a task: to a webhook as `{"text": …}`, which chats understand; to an issue with how the run
     /// stands.
     ///
     /// # Errors
     /// Why nobody was told, in words without the webhook's address and the token: those are secrets.
-    pub async fn send(&self, step: &str, status: &Status) -> Result<(), String> {
-        let message = self.steps.get(step).ok_or_else(|| format!("{step} has no message"))?;
+    pub async fn send(&self, task: &str, status: &Status) -> Result<(), String> {
+        let message = self.tasks.get(task).ok_or_else(|| format!("{task} has no message"))?;
         if self.rehearsal {
             return Err("this is a rehearsal".to_owned());
         }

@@ -19,13 +19,25 @@ pub use program::Programs;
 use serde::{Deserialize, Serialize};
 
 use crate::run::ResourceId;
-use crate::runbook::model::Target;
+use crate::runbook::model::{Action, Runbook, Target};
 
 /// The state of something that is done once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Doing {
     /// Whether it was.
     pub done: bool,
+}
+
+/// The id of each task that a runbook's own steps make, and what it does: a step of several turns is several.
+fn actions(runbook: &Runbook) -> impl Iterator<Item = (String, &Action)> {
+    let steps = runbook.phases.iter().flat_map(|phase| &phase.steps);
+    steps.flat_map(|step| {
+        step.turns.iter().enumerate().map(|(place, turn)| {
+            let item = step.fan_out.as_ref().and_then(|fan_out| fan_out.items.get(place));
+            let task = item.map_or_else(|| step.name.clone(), |item| format!("{}/{item}", step.name));
+            (task, &turn.action)
+        })
+    })
 }
 
 /// The id of what a task does.

@@ -28,9 +28,9 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 
-use super::Doing;
 use super::mask::{Mask, Secrets};
 use super::process::Process;
+use super::{Doing, actions};
 use crate::clock::Clock;
 use crate::resource::{AnyKind, AnyObservable, Progress, ReadError, Seen, Validity, WriteError, Writer, Written};
 use crate::run::{Change, ResourceId, covers};
@@ -76,16 +76,14 @@ impl Programs {
     /// Those of this runbook. In a rehearsal none is run: what one would do to the real world is not rehearsed.
     /// `folder` is where a run keeps what they say.
     pub fn of(runbook: &Runbook, clock: Arc<dyn Clock>, folder: Option<PathBuf>, rehearsal: bool) -> Programs {
-        let mut tasks = BTreeMap::new();
-        for step in runbook.phases.iter().flat_map(|phase| &phase.steps) {
-            for (place, turn) in step.turns.iter().enumerate() {
-                let Action::Shell { run, check, undo, env, timeout } = &turn.action else { continue };
-                let item = step.fan_out.as_ref().and_then(|fan_out| fan_out.items.get(place));
-                let task = item.map_or_else(|| step.name.clone(), |item| format!("{}/{item}", step.name));
+        let program = |action: &Action| match action {
+            Action::Shell { run, check, undo, env, timeout } => {
                 let (run, check, undo, env) = (run.clone(), check.clone(), undo.clone(), env.clone());
-                tasks.insert(task, Program { run, check, undo, env, timeout: *timeout });
+                Some(Program { run, check, undo, env, timeout: *timeout })
             }
-        }
+            _ => None,
+        };
+        let tasks = actions(runbook).filter_map(|(task, action)| Some((task, program(action)?))).collect();
         Programs { tasks, clock, folder, rehearsal }
     }
 

@@ -301,13 +301,13 @@ impl Hands<'_> {
     /// Tells somebody, with how the run stands and what is still open before the incident is closed.
     async fn notify(&self, task: TaskId) -> Event {
         let criteria =
-            if self.messages.tells_status(task.step()) { self.advisor.close(self.view).await } else { Vec::new() };
+            if self.messages.tells_status(task.as_str()) { self.advisor.close(self.view).await } else { Vec::new() };
         let status = Status {
             marker: self.view.run.as_ref().map(|run| format!("rectify-run-{run}")).unwrap_or_default(),
             text: status_comment(self.view, &criteria),
             is_closed: !criteria.is_empty() && criteria.iter().all(|judged| judged.stands == Stands::Holds),
         };
-        let problem = self.messages.send(task.step(), &status).await.err();
+        let problem = self.messages.send(task.as_str(), &status).await.err();
         Event::Notified { task, problem }
     }
 
