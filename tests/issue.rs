@@ -239,3 +239,22 @@ fn each_turn_of_a_step_tells_its_own_issue() {
     let asked: Vec<String> = github.got().into_iter().map(|got| got.path).collect();
     assert!(asked.contains(&"/repos/example/netra/issues/13/labels".to_owned()), "{asked:?}");
 }
+
+/// What has come of a run is told in the comment that it has, and its labels stay as the steps said.
+#[test]
+fn the_comment_says_in_the_end_what_has_come_of_the_run() {
+    let (desk, issue) = (Desk::new(), Arc::new(Mutex::new(Kept::default())));
+    let github = github(issue.clone());
+    let file = runbook(&desk, "10");
+    let text = std::fs::read_to_string(&file).unwrap();
+    // The connector never becomes what its gate wants.
+    let text = text.replace("expect = 'state == \"READY\"'", "expect = 'state == \"ELSEWHERE\"'");
+    let text = text.replace("for = \"10s\" }", "for = \"10s\", timeout = \"1m\" }");
+    let file = desk.write("failing.toml", &text.replace("[target]", "on_failure = \"stop\"\n[target]"));
+    run(&desk, &file, &github.url, "open-sesame").code(1);
+    let issue = issue.lock().unwrap();
+    assert_eq!(issue.labels, ["being worked"]);
+    let [(_, comment)] = issue.comments.as_slice() else { panic!("{:?}", issue.comments) };
+    assert!(comment.contains("Growing the connector") && comment.contains("stopped after"), "{comment}");
+    assert!(comment.contains("| grow | failed |") && comment.contains("| end | to come |"), "{comment}");
+}

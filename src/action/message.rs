@@ -46,6 +46,24 @@ impl Messages {
         matches!(self.tasks.get(task), Some(Message::Issue(_))) && !self.rehearsal
     }
 
+    /// Brings what these tasks have told up to date, of each issue what was told last: only its comment, for labels and the
+    /// issue's end are each step's own. Why that could not be done, for each that it could not.
+    pub async fn conclude<'a>(&self, told: impl Iterator<Item = &'a str>, status: &Status) -> Vec<String> {
+        let mut last = BTreeMap::new();
+        for task in told.filter(|_| !self.rehearsal) {
+            if let Some(Message::Issue(update @ IssueUpdate { comment: Some(_), .. })) = self.tasks.get(task) {
+                let (add_labels, remove_labels) = (Vec::new(), Vec::new());
+                let only = IssueUpdate { add_labels, remove_labels, close: false, ..update.clone() };
+                last.insert(update.issue.as_ref().map(ToString::to_string), only);
+            }
+        }
+        let mut problems = Vec::new();
+        for update in last.values() {
+            problems.extend(self.github.update(update, status).await.err());
+        }
+        problems
+    }
+
     /// Sends the message of a task: to a webhook as `{"text": …}`, which chats understand; to an issue with how the run
     /// stands.
     ///

@@ -20,6 +20,7 @@ use crate::check::Checked;
 use crate::driver::{Advised, Came, Local, Looks, Rules, Signals, drive};
 use crate::engine::{MACHINE, Run};
 use crate::gate::Observation;
+use crate::inert::inert;
 use crate::journal::{Directory, Found, Journal, LockError, Locks as _, OpenError, Read, State};
 use crate::plan::Plan;
 use crate::report::Stream;
@@ -281,6 +282,11 @@ impl Session<'_> {
         let entry = local.record(first).map_err(|error| failed(&error))?;
         run.apply(&entry).map_err(|error| failed(&error))?;
         let came = drive(&mut run, &mut local).await;
+        if let Ok(Came::Ended(_)) = &came {
+            for problem in local.conclude().await {
+                console.err(&format!("What has come of this run was not told elsewhere: {}\n", inert(&problem)));
+            }
+        }
         drop(local);
         connection.close().await?;
         let exit = Exit::of(&came);

@@ -25,8 +25,8 @@ use crate::probe::Probes;
 use crate::report::{Reporter, Towards, export, status_comment};
 use crate::resource::{Kinds, Progress, ReadError, WriteError, Writer, Written};
 use crate::run::{
-    Change, Choice, Entry, Event, Evidence, OpId, Question, Refusal, Requirement, ResourceId, Stands, TaskId, View,
-    covers,
+    Change, Choice, Entry, Event, Evidence, Judged, OpId, Question, Refusal, Requirement, ResourceId, Standing, Stands,
+    TaskId, View, covers,
 };
 
 /// Of how many steps a script for people is kept current: it is written anew with every entry about a write.
@@ -168,12 +168,28 @@ impl Local {
         Some(events).filter(|events| !events.is_empty())
     }
 
+    /// Tells those who were told of the run what has come of it. Why that could not be done, for each that it could not.
+    pub async fn conclude(&self) -> Vec<String> {
+        let told = self.view.tasks.iter().filter(|task| matches!(task.standing, Standing::Done { .. }));
+        let told = told.map(|task| task.task.id.as_str());
+        self.messages.conclude(told, &status(&self.view, &self.view.closure)).await
+    }
+
     /// Keeps what a person would need if this were the last that was heard of the run. Its failure stops nothing: the
     /// journal is what counts.
     fn by_hand(&self) {
         for (name, towards) in [("remaining.sh", Towards::TheEnd), ("undo.sh", Towards::TheBeginning)] {
             let _ = self.directory.replace(name, export(&self.view, towards, BY_HAND).as_bytes());
         }
+    }
+}
+
+/// How a run stands, for those who are told of it elsewhere.
+fn status(view: &View, criteria: &[Judged]) -> Status {
+    Status {
+        marker: view.run.as_ref().map(|run| format!("rectify-run-{run}")).unwrap_or_default(),
+        text: status_comment(view, criteria),
+        is_closed: !criteria.is_empty() && criteria.iter().all(|judged| judged.stands == Stands::Holds),
     }
 }
 
@@ -302,11 +318,7 @@ impl Hands<'_> {
     async fn notify(&self, task: TaskId) -> Event {
         let criteria =
             if self.messages.tells_status(task.as_str()) { self.advisor.close(self.view).await } else { Vec::new() };
-        let status = Status {
-            marker: self.view.run.as_ref().map(|run| format!("rectify-run-{run}")).unwrap_or_default(),
-            text: status_comment(self.view, &criteria),
-            is_closed: !criteria.is_empty() && criteria.iter().all(|judged| judged.stands == Stands::Holds),
-        };
+        let status = status(self.view, &criteria);
         let problem = self.messages.send(task.as_str(), &status).await.err();
         Event::Notified { task, problem }
     }

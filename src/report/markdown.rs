@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::narrate::ending;
 use super::record::{Record, Said};
 use crate::clock::second;
 use crate::plan::prose;
@@ -73,7 +74,12 @@ pub fn markdown(record: &Record) -> String {
 
 /// How a run stands, for the readers of an issue: its steps, and what must hold before the incident is closed.
 pub fn status_comment(view: &View, criteria: &[Judged]) -> String {
-    let mut out = String::from("| step | |\n|---|---|\n");
+    let mut out = String::new();
+    let outcome = view.ending.as_ref().map(|known| ending(view, known)).unwrap_or_default();
+    if let Some(line) = outcome.first() {
+        let _ = writeln!(out, "**{}**\n", prose(&line.text));
+    }
+    out.push_str("| step | |\n|---|---|\n");
     for task in view.tasks.iter().filter(|task| task.task.back_for.is_none()) {
         let _ = writeln!(out, "| {} | {} |", prose(task.task.id.as_str()), task.standing.word());
     }

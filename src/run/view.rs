@@ -10,6 +10,7 @@ use super::change::covers;
 use super::event::{Choice, Ending, Entry, Event, GateOutcome, Question, Requirement};
 use super::id::{OpId, RunId, TaskId, Way};
 use super::task::{Task, Work};
+use super::verdict::Judged;
 use crate::gate::{Gate, Rule};
 
 /// A run as people look at it.
@@ -35,6 +36,8 @@ pub struct View {
     pub ending: Option<Ending>,
     /// Who asked the run to stop, until somebody resumes it.
     pub stopped_by: Option<String>,
+    /// How what must hold for the end of the incident stood when the work was done.
+    pub closure: Vec<Judged>,
 }
 
 /// A task and where it stands.
@@ -148,6 +151,7 @@ impl View {
             budgets: work.budgets.clone(),
             ending: None,
             stopped_by: None,
+            closure: Vec::new(),
         }
     }
 
@@ -183,8 +187,8 @@ impl View {
             | Event::Watched { .. }
             | Event::Compared { .. }
             | Event::Polled { .. }
-            | Event::Decided { .. }
-            | Event::Closed { .. } => {}
+            | Event::Decided { .. } => {}
+            Event::Closed { criteria } => self.closure.clone_from(criteria),
             Event::Intended { op } => self.writing(op, None),
             Event::Begun { op, operation } => self.writing(op, Some(operation.clone())),
             Event::Settled { op, seen } => self.settled(op, seen),
