@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use crate::support::servers::{Got, Receiver};
-use crate::support::{Desk, Done, Process, SCENARIO};
+use crate::support::{Desk, Done, SCENARIO};
 
 /// An issue as this GitHub keeps it.
 #[derive(Debug, Default)]
@@ -137,9 +137,7 @@ condition = 'probes.connector.observation.max_instances == {closing}'
 
 fn run(desk: &Desk, file: &str, github: &str, token: &str) -> Done {
     let flags = ["--sim", SCENARIO, "--speed", "max", "--run-programs", "--yes", "--acknowledge", "grow"];
-    let mut command = desk.command(&[&["run", file], &flags[..]].concat());
-    command.env("GITHUB_API_URL", github).env("GITHUB_TOKEN", token);
-    Process(command.spawn().unwrap()).end()
+    desk.rectify_in(&[("GITHUB_API_URL", github), ("GITHUB_TOKEN", token)], &[&["run", file], &flags[..]].concat())
 }
 
 #[test]
@@ -232,9 +230,7 @@ fn each_turn_of_a_step_tells_its_own_issue() {
         for_each = { items = [\"12\", \"13\"] }\n";
     let file = desk.write("each.toml", &format!("{head}{step}"));
     let flags = ["run", &file, "--sim", SCENARIO, "--speed", "max", "--run-programs", "--yes"];
-    let mut command = desk.command(&flags);
-    command.env("GITHUB_API_URL", &github.url).env("GITHUB_TOKEN", "open-sesame");
-    Process(command.spawn().unwrap()).end().code(0);
+    desk.rectify_in(&[("GITHUB_API_URL", &github.url), ("GITHUB_TOKEN", "open-sesame")], &flags).code(0);
     assert_eq!(issue.lock().unwrap().labels, ["of 12"]);
     let asked: Vec<String> = github.got().into_iter().map(|got| got.path).collect();
     assert!(asked.contains(&"/repos/example/netra/issues/13/labels".to_owned()), "{asked:?}");

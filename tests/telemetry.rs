@@ -8,19 +8,12 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use prost::Message as _;
 
 use crate::support::servers::{Got, Receiver};
-use crate::support::{AUTH_NEVER_WELL, Desk, Done, FLAGSHIP, Process, SCENARIO};
+use crate::support::{AUTH_NEVER_WELL, Desk, FLAGSHIP, SCENARIO};
 
 const FLAGS: [&str; 6] = ["--sim", SCENARIO, "--speed", "max", "--yes", "--acknowledge"];
 
 fn collector() -> Receiver {
     Receiver::start(|_| (200, String::new()))
-}
-
-/// Runs the program with these variables in its environment.
-fn rectify(desk: &Desk, environment: &[(&str, &str)], arguments: &[&str]) -> Done {
-    let mut command = desk.command(arguments);
-    command.envs(environment.iter().copied());
-    Process(command.spawn().unwrap()).end()
 }
 
 /// The spans of a request, by name.
@@ -35,7 +28,7 @@ fn a_run_is_a_trace_a_step_a_span_and_writes_and_gates_lie_below() {
     let (desk, collector) = (Desk::new(), collector());
     let runbook = desk.flagship(&[AUTH_NEVER_WELL]);
     let there = [("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.as_str())];
-    rectify(&desk, &there, &[&["run", &runbook], &FLAGS[..], &["scale-connector"]].concat()).code(1);
+    desk.rectify_in(&there, &[&["run", &runbook], &FLAGS[..], &["scale-connector"]].concat()).code(1);
     let got = collector.got();
     let [request] = got.as_slice() else { panic!("{} requests", got.len()) };
     assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/v1/traces"));
@@ -68,7 +61,7 @@ fn a_run_is_a_trace_a_step_a_span_and_writes_and_gates_lie_below() {
     assert_eq!(root.status.as_ref().unwrap().code, StatusCode::Error as i32);
 
     // Taken back by another process: the same trace, in which what was there before is there again.
-    rectify(&desk, &there, &["rollback", "--yes"]);
+    desk.rectify_in(&there, &["rollback", "--yes"]);
     let again = spans(collector.got().last().unwrap());
     assert_eq!(again["scale-connector"].span_id, step.span_id);
     assert!(again["connector-exhaustion"].trace_id == root.trace_id && again.contains_key("undo one-revision"));
@@ -88,7 +81,7 @@ fn the_standard_variables_say_where_how_and_as_whom() {
         ("OTEL_EXPORTER_OTLP_HEADERS", "x-key=open-sesame"),
         ("OTEL_SERVICE_NAME", "night-shift"),
     ];
-    let done = rectify(&desk, &there, &run).code(0);
+    let done = desk.rectify_in(&there, &run).code(0);
     let got = collector.got().pop().unwrap();
     assert_eq!((got.path.as_str(), &got.headers["x-key"]), ("/somewhere/else", &"open-sesame".parse().unwrap()));
     assert!(got.json()["resourceSpans"].to_string().contains("night-shift"), "{}", got.json());
@@ -98,7 +91,7 @@ fn the_standard_variables_say_where_how_and_as_whom() {
     // Switched off, nothing is sent.
     for off in [("OTEL_SDK_DISABLED", "true"), ("OTEL_TRACES_EXPORTER", "none")] {
         let desk = Desk::new();
-        rectify(&desk, &[("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.as_str()), off], &run).code(0);
+        desk.rectify_in(&[("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.as_str()), off], &run).code(0);
         assert_eq!(collector.got().len(), 1, "{off:?}");
     }
 }
@@ -113,7 +106,7 @@ fn what_cannot_be_exported_is_told_and_fails_nothing() {
         let desk = Desk::new();
         let there = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), ("OTEL_EXPORTER_OTLP_PROTOCOL", wire)];
         let runbook = desk.flagship_before("services");
-        let done = rectify(&desk, &there, &[&["run", &runbook], &FLAGS[..], &["scale-connector"]].concat()).code(0);
+        let done = desk.rectify_in(&there, &[&["run", &runbook], &FLAGS[..], &["scale-connector"]].concat()).code(0);
         done.complains("The trace of this run was not exported: ");
     }
     assert!(std::path::Path::new(FLAGSHIP).exists());

@@ -3,18 +3,15 @@
 //! The comment is found again by a marker in it, so that a run has one and keeps it up to date. The token goes to GitHub's
 //! own API, or to the one that the environment names, and to no host that a runbook names.
 
-use std::time::Duration;
-
 use octocrab::Octocrab;
 use octocrab::models::IssueState;
 use octocrab::models::issues::IssueStateReason;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
+use super::http;
 use crate::runbook::model::{IssueRef, IssueUpdate};
 
-/// How long one call may take.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// GitHub's own host, and its API.
 const GITHUB: (&str, &str) = ("github.com", "https://api.github.com");
 /// Comments of an issue that are looked through for ours, a hundred a page.
@@ -100,8 +97,7 @@ impl Github {
         };
         let token = self.token.clone().ok_or("neither GITHUB_TOKEN nor GH_TOKEN is set")?;
         let unusable = |why: &dyn std::fmt::Display| format!("GITHUB_API_URL cannot be used: {why}");
-        let http = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
-        let http = http.map_err(|error| unusable(&error.without_url()))?;
+        let http = http().map_err(|error| unusable(&error.without_url()))?;
         let builder = Octocrab::builder().base_uri(api).map_err(|error| unusable(&error))?;
         builder.personal_token(token).build_with_reqwest(http).map_err(|error| unusable(&error))
     }

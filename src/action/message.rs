@@ -4,18 +4,14 @@
 //! A message is sent at least once: a run that is killed between sending and writing that down sends it again.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use super::actions;
 use super::issue::{Github, Status};
+use super::{actions, http};
 use crate::runbook::model::{Action, IssueUpdate, Runbook};
 use crate::runbook::value::Private;
-
-/// How long a webhook may take.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The messages of a runbook, by task.
 pub struct Messages {
@@ -83,8 +79,7 @@ impl Messages {
 
 async fn post(webhook: &Private, text: &str) -> Result<(), String> {
     let told = |error: reqwest::Error| error.without_url().to_string();
-    let http = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
-    let request = http.map_err(told)?.post(webhook.value().expose_secret()).json(&json!({ "text": text }));
+    let request = http().map_err(told)?.post(webhook.value().expose_secret()).json(&json!({ "text": text }));
     let answer = request.send().await.map_err(told)?;
     if answer.status().is_success() { Ok(()) } else { Err(format!("the webhook answers {}", answer.status())) }
 }

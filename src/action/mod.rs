@@ -16,10 +16,20 @@ pub use message::Messages;
 pub use person::ByHand;
 pub use program::Programs;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::run::ResourceId;
-use crate::runbook::model::{Action, Runbook, Target};
+use crate::runbook::model::{Action, Runbook, Step, Target};
+
+/// How long one call to a webhook or a tracker may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A client for those whom a runbook tells something. It follows nobody elsewhere: what it sends may be secret.
+fn http() -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build()
+}
 
 /// The state of something that is done once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,13 +41,7 @@ pub struct Doing {
 /// The id of each task that a runbook's own steps make, and what it does: a step of several turns is several.
 fn actions(runbook: &Runbook) -> impl Iterator<Item = (String, &Action)> {
     let steps = runbook.phases.iter().flat_map(|phase| &phase.steps);
-    steps.flat_map(|step| {
-        step.turns.iter().enumerate().map(|(place, turn)| {
-            let item = step.fan_out.as_ref().and_then(|fan_out| fan_out.items.get(place));
-            let task = item.map_or_else(|| step.name.clone(), |item| format!("{}/{item}", step.name));
-            (task, &turn.action)
-        })
-    })
+    steps.flat_map(Step::by_turn).map(|(task, _, turn)| (task, &turn.action))
 }
 
 /// The id of what a task does.

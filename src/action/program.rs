@@ -94,7 +94,6 @@ impl Programs {
     /// What a task keeps in the run's directory. A task's name has no separator but its own.
     fn kept(&self, id: &ResourceId) -> Option<Kept> {
         let folder = self.folder.as_ref()?;
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).ok()?;
         let name = id.name.replace('/', "~");
         Some(Kept { output: folder.join(format!("{name}.log")), process: folder.join(format!("{name}.process.json")) })
     }
@@ -143,6 +142,10 @@ impl Program {
         command.env_clear().envs(inherited());
         command.envs(self.env.iter().map(|(name, value)| (name, value.value().expose_secret())));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if let Some(folder) = kept.and_then(|kept| kept.output.parent()) {
+            // Without it nothing is kept, and nothing is stopped.
+            let _ = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        }
         let mut child = command.process_group(0).kill_on_drop(true).spawn()?;
         let group = Group(child.id());
         let noted = kept.and_then(|kept| Noted::of(&kept.process, child.id()?));

@@ -17,7 +17,7 @@ use crate::clock::earlier;
 use crate::inert::inert;
 use crate::journal::State;
 use crate::report::{Around, Case, draft};
-use crate::resource::{Letter, SupportDesk, WriteError};
+use crate::resource::{Letter, SupportDesk, WriteError, product};
 use crate::run::Entry;
 use crate::runbook::Mode;
 use crate::runbook::model::Priority;
@@ -115,19 +115,15 @@ async fn around(kept: &Kept, entries: &[Entry]) -> Around {
         Ok(number) => around.project_number = Some(number),
         Err(error) => around.not_seen.push(format!("the project's number: {error}")),
     }
-    let mut subjects = BTreeMap::new();
-    for id in kept.plan.observed.keys() {
-        let family = id.kind.split('.').take(2).collect::<Vec<_>>();
-        subjects.insert((family.join("."), id.name.clone()), id.clone());
-    }
+    let subjects: BTreeMap<_, _> = kept.plan.observed.keys().map(|id| (id.subject(), id)).collect();
     let mut apis = BTreeSet::new();
-    for ((family, _), id) in subjects {
-        match cloud.figures(&id, from, to).await {
+    for id in subjects.into_values() {
+        match cloud.figures(id, from, to).await {
             Ok(figures) => around.figures.extend(figures),
             Err(error) => around.not_seen.push(format!("metrics of {} {}: {error}", id.kind, id.name)),
         }
-        if apis.insert(family) {
-            match cloud.quotas(&id, from, to).await {
+        if let Some((api, _)) = product(&id.kind).filter(|(api, _)| apis.insert(*api)) {
+            match cloud.quotas(&kept.plan.project, api, from, to).await {
                 Ok(quotas) => around.quotas.extend(quotas),
                 Err(error) => around.not_seen.push(format!("quotas: {error}")),
             }

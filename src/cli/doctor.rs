@@ -9,9 +9,9 @@ use jiff::SignedDuration;
 
 use super::cloud::{Connection, Where};
 use super::console::Console;
+use super::environment::github;
 use super::exit::{Exit, Trouble};
 use super::plan::{Made, Source, make};
-use super::session::github;
 use crate::inert::inert;
 use crate::journal::State;
 use crate::plan::{Plan, Selection};

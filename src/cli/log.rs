@@ -154,6 +154,9 @@ impl FormatTime for OfTheRun {
 /// Turns the SDK's spans of calls into the same lines that our own calls make.
 struct OfTheSdk;
 
+/// What is told of a call, by the names that the SDK gives it among many others.
+const TOLD: [&str; 4] = ["http.request.method", "url.full", "http.response.status_code", "error.type"];
+
 /// A call of the SDK's, from its beginning.
 struct Begun {
     at: Timestamp,
@@ -162,11 +165,15 @@ struct Begun {
 
 impl Visit for Begun {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.fields.insert(field.name(), value.to_owned());
+        if TOLD.contains(&field.name()) {
+            self.fields.insert(field.name(), value.to_owned());
+        }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.fields.insert(field.name(), format!("{value:?}"));
+        if TOLD.contains(&field.name()) {
+            self.fields.insert(field.name(), format!("{value:?}"));
+        }
     }
 }
 
@@ -188,9 +195,8 @@ impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for OfTheSdk {
     fn on_close(&self, id: Id, context: Context<'_, S>) {
         let begun = context.span(&id).and_then(|span| span.extensions_mut().remove::<Begun>());
         let Some(Begun { at, mut fields }) = begun else { return };
-        let mut take = |name| fields.remove(name).unwrap_or_default();
-        let (method, url) = (take("http.request.method"), take("url.full"));
-        let answer = take("http.response.status_code").parse().map_err(|_| take("error.type"));
+        let [method, url, status, error] = TOLD.map(|name| fields.remove(name).unwrap_or_default());
+        let answer = status.parse().map_err(|_| error);
         Call { method, url, answer, took: between(at, SystemClock.now()) }.tell();
     }
 }

@@ -7,6 +7,7 @@ mod completions;
 mod console;
 mod debts;
 mod doctor;
+mod environment;
 mod escalation;
 mod exit;
 mod explain;

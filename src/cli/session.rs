@@ -9,13 +9,13 @@ use super::Approvals;
 use super::check::runbook;
 use super::cloud::{Connection, Speed, Where};
 use super::console::{Console, Person};
+use super::environment::github;
 use super::escalation::Grounds;
 use super::exit::{Exit, Trouble};
 use super::{log, telemetry};
 use jiff::Timestamp;
-use secrecy::SecretString;
 
-use crate::action::{Github, Messages};
+use crate::action::Messages;
 use crate::check::Checked;
 use crate::driver::{Advised, Came, Local, Looks, Rules, Signals, drive};
 use crate::engine::{MACHINE, Run};
@@ -24,7 +24,7 @@ use crate::inert::inert;
 use crate::journal::{Directory, Found, Journal, LockError, Locks as _, OpenError, Read, State};
 use crate::plan::Plan;
 use crate::report::Stream;
-use crate::run::{Ending, Entry, Event, Operator, ResourceId, View, digest};
+use crate::run::{Ending, Entry, Event, OpId, Operator, ResourceId, View, digest};
 
 /// The files beside a run's journal.
 pub(super) const PLAN: &str = "plan.json";
@@ -215,14 +215,6 @@ pub(super) fn operator() -> Operator {
     Operator { user, host: host.unwrap_or_else(|_| "unknown".to_owned()), pid: std::process::id() }
 }
 
-/// How GitHub is reached, as the environment says: the names are those of its own tools.
-#[expect(clippy::disallowed_methods, reason = "the environment is read here")]
-pub(super) fn github() -> Github {
-    let named = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let token = named("GITHUB_TOKEN").or_else(|| named("GH_TOKEN"));
-    Github { api: named("GITHUB_API_URL"), token: token.map(SecretString::from) }
-}
-
 /// What it takes to work a run.
 pub(super) struct Session<'a> {
     pub(super) checked: &'a Checked,
@@ -333,9 +325,8 @@ fn next(exit: Exit, id: &str, run: &Run) -> String {
 }
 
 fn parked(id: &str, run: &Run) -> String {
-    let flight: Vec<String> =
-        run.in_flight().iter().map(|op| format!("\n{op} goes on in the cloud meanwhile.")).collect();
-    let flight = flight.concat();
+    let told = |op: &OpId| format!("\n{op} goes on in the cloud meanwhile.");
+    let flight = run.in_flight().iter().map(told).collect::<Vec<_>>().concat();
     format!(
         "\nStopped where it was; everything is written down.{flight}\n\n  rectify resume {id}     goes on from here\n  rectify rollback {id}   undoes what was applied\n"
     )

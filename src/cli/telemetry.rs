@@ -10,6 +10,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanExporter as _;
 
 use super::console::Console;
+use super::environment::named;
 use super::session::Kept;
 use crate::inert::inert;
 use crate::journal::State;
@@ -63,10 +64,4 @@ fn wanted() -> Option<Result<Protocol, String>> {
         Some("http/json") => Ok(Protocol::HttpJson),
         Some(other) => Err(format!("{other} is not spoken here, only http/protobuf and http/json")),
     })
-}
-
-/// A variable of the environment that is set to something.
-#[expect(clippy::disallowed_methods, reason = "the environment is read here")]
-fn named(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
 }

@@ -22,7 +22,7 @@ use crate::clock::{Clock, between, later, together};
 use crate::engine::Effect;
 use crate::journal::{Directory, Journal};
 use crate::probe::Probes;
-use crate::report::{Reporter, Towards, export, status_comment};
+use crate::report::{Reporter, Towards, export, marker, status_comment};
 use crate::resource::{Kinds, Progress, ReadError, WriteError, Writer, Written};
 use crate::run::{
     Change, Choice, Entry, Event, Evidence, Judged, OpId, Question, Refusal, Requirement, ResourceId, Standing, Stands,
@@ -187,7 +187,7 @@ impl Local {
 /// How a run stands, for those who are told of it elsewhere.
 fn status(view: &View, criteria: &[Judged]) -> Status {
     Status {
-        marker: view.run.as_ref().map(|run| format!("rectify-run-{run}")).unwrap_or_default(),
+        marker: view.run.as_ref().map(|run| marker(run.as_str())).unwrap_or_default(),
         text: status_comment(view, criteria),
         is_closed: !criteria.is_empty() && criteria.iter().all(|judged| judged.stands == Stands::Holds),
     }
@@ -251,20 +251,12 @@ impl Hands<'_> {
         Ok(events)
     }
 
-    /// Carries out what is not waiting and looking: what talks to somebody at the same time, then what wants a person.
+    /// Carries out what is not waiting and looking: all of it at the same time, then what wants a person.
     async fn act(&mut self, wave: Vec<Effect>) -> Result<Vec<Event>, CannotTell> {
-        let is_alone = wave.len() == 1;
-        let (mut questions, mut others) = (Vec::new(), Vec::new());
-        for effect in wave {
-            match effect {
-                Effect::Ask(question) => questions.push(question),
-                other => others.push(other),
-            }
-        }
         // Nothing else is to be done meanwhile: so an answer may be waited for.
-        let patience = if is_alone { HOLD } else { Duration::ZERO };
+        let patience = if wave.len() == 1 { HOLD } else { Duration::ZERO };
         let hands = &*self;
-        let done = together(hands.clock, others.into_iter().map(|effect| hands.act_alone(effect, patience))).await;
+        let done = together(hands.clock, wave.into_iter().map(|effect| hands.act_alone(effect, patience))).await;
         let mut events = Vec::new();
         for done in done {
             match done {
@@ -275,13 +267,10 @@ impl Hands<'_> {
                 Acted::CannotTell(why) => return Err(why),
             }
         }
-        for question in questions {
-            events.push(self.ask(question).await?);
-        }
         Ok(events)
     }
 
-    /// Carries out one effect that nobody has to be asked about.
+    /// Carries out one effect, as far as that needs no person.
     async fn act_alone(&self, effect: Effect, patience: Duration) -> Acted {
         Acted::Happened(vec![match effect {
             Effect::Pass { task } => Event::Unchanged { task },
@@ -299,7 +288,8 @@ impl Hands<'_> {
             Effect::Notify { task } => self.notify(task).await,
             Effect::Compare { applied } => self.compare(applied).await,
             Effect::End(ending) => Event::Ended { ending },
-            Effect::Ask(_) | Effect::Park | Effect::Wait { .. } | Effect::Probe { .. } | Effect::Watch { .. } => {
+            Effect::Ask(question) => return Acted::Ask(question),
+            Effect::Park | Effect::Wait { .. } | Effect::Probe { .. } | Effect::Watch { .. } => {
                 return Acted::Happened(Vec::new());
             }
         }])

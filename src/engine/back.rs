@@ -122,14 +122,8 @@ impl Run {
     /// The later change of the same thing that could not be undone, if there is one. An older change is then not undone
     /// either: traffic that is given back to the newest revision would go to the one that could not be taken back.
     fn blocked_by(&self, applied: &Applied) -> Option<TaskId> {
-        let subject = |task: &Task| {
-            task.change.as_ref().map(|change| {
-                let (family, name) = change.subject();
-                (family.to_owned(), name.to_owned())
-            })
-        };
-        let own = self.tasks.get(applied.task).and_then(subject)?;
-        let later = self.tasks.iter().skip(applied.task + 1).filter(|task| subject(task).as_ref() == Some(&own));
+        let own = self.tasks.get(applied.task).and_then(Task::subject)?;
+        let later = self.tasks.iter().skip(applied.task + 1).filter(|task| task.subject() == Some(own));
         let left = |task: &&Task| {
             self.left.iter().any(|left| left.task == task.id && !matches!(left.why, Failure::Gate { .. }))
         };

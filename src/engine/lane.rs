@@ -194,12 +194,8 @@ fn turn(tasks: &[Task], from: usize) -> usize {
 }
 
 fn shares_subject(one: &[Task], other: &[Task]) -> bool {
-    let subjects = |tasks: &'_ [Task]| -> Vec<(String, String)> {
-        let changes = tasks.iter().filter_map(|task| task.change.as_ref());
-        changes.map(|change| (change.subject().0.to_owned(), change.subject().1.to_owned())).collect()
-    };
-    let others = subjects(other);
-    subjects(one).iter().any(|subject| others.contains(subject))
+    let others: Vec<_> = other.iter().filter_map(Task::subject).collect();
+    one.iter().filter_map(Task::subject).any(|subject| others.contains(&subject))
 }
 
 /// The first place from here on of what is carried out on the way forward.

@@ -618,10 +618,7 @@ impl Run {
     fn resume(&mut self, now: Timestamp) -> bool {
         match &self.stands {
             Stands::Ended(Ending::Done { .. } | Ending::RolledBack { .. }) => return false,
-            Stands::Ended(Ending::Stuck { .. }) => {
-                self.stands = Stands::Working;
-                self.try_left_again();
-            }
+            Stands::Ended(Ending::Stuck { .. }) => self.try_left_again(),
             Stands::Ended(_) => self.stands = Stands::Working,
             Stands::Over(_) => {}
             Stands::Working => {
@@ -658,13 +655,9 @@ impl Run {
             Stands::Ended(Ending::RolledBack { .. }) if !self.applied.iter().any(|applied| self.can_undo(applied)) => {
                 return false;
             }
-            Stands::Ended(Ending::Stuck { .. }) => {
-                self.stands = Stands::Working;
-                self.try_left_again();
-            }
+            Stands::Ended(Ending::Stuck { .. }) => self.try_left_again(),
             // A part was undone before; what was left as it was then may be undone now.
             Stands::Ended(Ending::RolledBack { .. }) => {
-                self.stands = Stands::Working;
                 self.turned_by = None;
                 self.turn_to_next_undo();
             }
@@ -674,10 +667,7 @@ impl Run {
                 }
                 self.turn_when_settled = Some(TurnBack { why: None });
             }
-            _ if self.way == Way::Apply => {
-                self.stands = Stands::Working;
-                self.turn_back(None);
-            }
+            _ if self.way == Way::Apply => self.turn_back(None),
             _ => {}
         }
         self.stopping = false;

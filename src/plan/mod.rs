@@ -28,7 +28,7 @@ pub use debt::Debt;
 pub use observe::{Observed, Snapshot, observe, trials};
 pub use planner::plan;
 pub use prove::prove;
-pub use render::{Looks, gate, lines, markdown, prose, resource, text};
+pub use render::{Looks, folded, gate, lines, markdown, prose, resource, text};
 pub use saved::{BadPlan, Moved, Saved};
 pub use selection::{Selection, Unknown};
 

@@ -177,9 +177,8 @@ impl Part {
 
 impl Planner<'_> {
     fn step(&mut self, phase: &Phase, step: &Step) {
-        for (place, turn) in step.turns.iter().enumerate() {
-            let item = step.fan_out.as_ref().and_then(|fan_out| fan_out.items.get(place));
-            match self.turn(step, item, turn) {
+        for (name, item, turn) in step.by_turn() {
+            match self.turn(step, &name, turn) {
                 Ok(parts) => self.add(phase, step, item, turn, parts),
                 Err(problem) => {
                     let wanted = self.wanted(&turn.action).map(Box::new);
@@ -190,9 +189,8 @@ impl Planner<'_> {
     }
 
     /// What one turn of a step does.
-    fn turn(&mut self, step: &Step, item: Option<&String>, turn: &Turn) -> Result<Vec<Part>, Problem> {
-        let name = item.map_or_else(|| step.name.clone(), |item| format!("{}/{item}", step.name));
-        let whole = Part { gate: turn.gate.clone(), ..Part::of(TaskId::of_step(&name)) };
+    fn turn(&mut self, step: &Step, name: &str, turn: &Turn) -> Result<Vec<Part>, Problem> {
+        let whole = Part { gate: turn.gate.clone(), ..Part::of(TaskId::of_step(name)) };
         let Turn { action, gate } = turn;
         Ok(match action {
             Action::ConnectorScale { connector, min_instances, max_instances, machine_type } => {
@@ -238,6 +236,7 @@ impl Planner<'_> {
         let is_begun = self.tasks.iter().any(|task| task.id.step() == step.name);
         let idle = !parts.iter().any(changes)
             && !matches!(turn.action, Action::Probe | Action::Notify { .. } | Action::Issue(_));
+        let at_once = step.fan_out.as_ref().map(|fan_out| fan_out.max_parallel).filter(|most| *most > 1);
         for (place, part) in parts.into_iter().enumerate() {
             let is_first = place == first && !idle;
             let require = step.require.as_ref().filter(|_| is_first && !is_begun).map(|require| Evidence {
@@ -260,10 +259,7 @@ impl Planner<'_> {
                 turn: item.cloned(),
                 undoes,
                 spare: step.fan_out.as_ref().map_or(0, |fan_out| fan_out.max_failures),
-                parallel: step
-                    .fan_out
-                    .as_ref()
-                    .map_or(0, |fan_out| if fan_out.max_parallel > 1 { fan_out.max_parallel } else { 0 }),
+                parallel: at_once.unwrap_or_default(),
                 ..Task::idle(part.id, &phase.name, turn.action.uses(), on_failure)
             });
         }

@@ -14,7 +14,7 @@ use super::{Known, Plan, Problem, Sort, Trial};
 use crate::gate::{Health, Observation, Rule};
 use crate::resource::traffic::{LATEST, Split, Traffic};
 use crate::resource::{Cloud, Kinds, Observable, ReadError, Seen, Validity, revision};
-use crate::run::{Change, ResourceId, Task, TaskId};
+use crate::run::{ResourceId, Task, TaskId};
 
 /// How far back errors of a revision that is to serve are looked for.
 const RECENTLY: Duration = Duration::from_mins(5);
@@ -149,11 +149,7 @@ fn new_revisions(tasks: &[Task]) -> BTreeSet<&str> {
 /// The first change of each service, connector or instance.
 fn first_changes(tasks: &[Task]) -> Vec<&Task> {
     let mut begun = BTreeSet::new();
-    let mut first = |change: &Change| {
-        let (family, name) = change.subject();
-        begun.insert((family.to_owned(), name.to_owned()))
-    };
-    tasks.iter().filter(|task| task.change.as_ref().is_some_and(&mut first)).collect()
+    tasks.iter().filter(|task| task.subject().is_some_and(|subject| begun.insert(subject))).collect()
 }
 
 fn take(plan: &mut Plan, task: &TaskId, answer: Result<Validity, ReadError>) {

@@ -132,7 +132,7 @@ pub fn draft(plan: &Plan, entries: &[Entry], around: Around, run: &str, display_
     Case {
         display_name: display_name.to_owned(),
         priority: priority.to_owned(),
-        marker: format!("rectify-run-{run}"),
+        marker: marker(run),
         project: plan.project.clone(),
         region: plan.region.clone(),
         resources,
@@ -153,6 +153,11 @@ pub fn draft(plan: &Plan, entries: &[Entry], around: Around, run: &str, display_
             .map(|(name, (at, sample))| (name.clone(), format!("{}, at {}", sample.health, second(*at))))
             .collect(),
     }
+}
+
+/// What marks something elsewhere as a run's: a case, a comment. By this it is found again.
+pub fn marker(run: &str) -> String {
+    format!("rectify-run-{run}")
 }
 
 /// More traces than this are not told.

@@ -16,7 +16,7 @@ mod record;
 mod stream;
 mod trace;
 
-pub use case::{Around, Called, Case, draft};
+pub use case::{Around, Called, Case, draft, marker};
 pub use export::{Towards, export};
 pub use html::html;
 pub use live::Live;

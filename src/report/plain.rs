@@ -83,14 +83,7 @@ impl Line {
             return self.text.clone();
         }
         let indent = self.text.len() - self.text.trim_start().len();
-        let (first, rest) = (" ".repeat(indent), " ".repeat(indent + 4));
-        let options = textwrap::Options::new(width.max(NARROWEST))
-            .initial_indent(&first)
-            .subsequent_indent(&rest)
-            .break_words(false)
-            .word_splitter(textwrap::WordSplitter::NoHyphenation)
-            .word_separator(textwrap::WordSeparator::AsciiSpace);
-        textwrap::wrap(self.text.trim(), options).join("\n")
+        crate::plan::folded(self.text.trim(), indent, width.max(NARROWEST)).join("\n")
     }
 }
 

@@ -35,11 +35,10 @@ pub fn spans(record: &Record) -> Vec<SpanData> {
     let steps = record.tasks.chunk_by(|one, next| one.step == next.step);
     let below = steps.flat_map(|step| {
         // What is undone is undone long after: it is a span of its own.
-        let back = |span: &&Span| undone_since(step).is_some_and(|since| span.from >= since);
-        [false, true]
-            .into_iter()
-            .flat_map(|is_back| trace.step(root, step, is_back, |span| back(span) == is_back))
-            .collect::<Vec<_>>()
+        let undone = undone_since(step);
+        let back = move |span: &&Span| undone.is_some_and(|since| span.from >= since);
+        let trace = &trace;
+        [false, true].into_iter().flat_map(move |is_back| trace.step(root, step, is_back, |span| back(span) == is_back))
     });
     let below: Vec<SpanData> = below.collect();
     std::iter::once(run).chain(below).collect()

@@ -17,8 +17,6 @@ struct Family {
     kind: &'static str,
     /// The label of its monitored resource that names it.
     label: &'static str,
-    /// The API whose quotas bound it.
-    api: &'static str,
     metrics: &'static [&'static str],
 }
 
@@ -26,7 +24,6 @@ const FAMILIES: [Family; 3] = [
     Family {
         kind: "gcp.connector",
         label: "connector_name",
-        api: "vpcaccess.googleapis.com",
         metrics: &[
             "vpcaccess.googleapis.com/connector/instances",
             "vpcaccess.googleapis.com/connector/cpu/utilizations",
@@ -35,7 +32,6 @@ const FAMILIES: [Family; 3] = [
     Family {
         kind: "gcp.run",
         label: "service_name",
-        api: "run.googleapis.com",
         metrics: &[
             "run.googleapis.com/request_count",
             "run.googleapis.com/request_latencies",
@@ -45,7 +41,6 @@ const FAMILIES: [Family; 3] = [
     Family {
         kind: "gcp.sql",
         label: "database_id",
-        api: "sqladmin.googleapis.com",
         metrics: &[
             "cloudsql.googleapis.com/database/up",
             "cloudsql.googleapis.com/database/cpu/utilization",
@@ -67,18 +62,24 @@ impl Cloud {
     /// # Errors
     /// If a series cannot be read. One that is not there is none.
     pub async fn figures(&self, id: &ResourceId, from: Timestamp, to: Timestamp) -> Result<Vec<Figure>, ReadError> {
-        let Some(Family { kind, label, metrics, .. }) = family(id) else { return Ok(Vec::new()) };
+        let family = FAMILIES.iter().find(|family| id.kind.starts_with(family.kind));
+        let Some(Family { kind, label, metrics }) = family else { return Ok(Vec::new()) };
         let name = if *kind == "gcp.sql" { format!("{}:{}", id.project, id.name) } else { id.name.clone() };
         self.series(&id.project, metrics, label, &name, from, to).await
     }
 
-    /// What there is of the quotas of the API that a resource is made with.
+    /// What there is of the quotas of an API, such as `run.googleapis.com`.
     ///
     /// # Errors
     /// As of [`figures`](Cloud::figures).
-    pub async fn quotas(&self, id: &ResourceId, from: Timestamp, to: Timestamp) -> Result<Vec<Figure>, ReadError> {
-        let Some(Family { api, .. }) = family(id) else { return Ok(Vec::new()) };
-        self.series(&id.project, &QUOTAS, "service", api, from, to).await
+    pub async fn quotas(
+        &self,
+        project: &str,
+        api: &str,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<Figure>, ReadError> {
+        self.series(project, &QUOTAS, "service", api, from, to).await
     }
 
     /// The project's number: Google's own people know it by that (source: `projects.get` of Resource Manager v3).
@@ -120,10 +121,6 @@ impl Cloud {
         }
         Ok(figures)
     }
-}
-
-fn family(id: &ResourceId) -> Option<&'static Family> {
-    FAMILIES.iter().find(|family| id.kind.starts_with(family.kind))
 }
 
 /// A series in the API's words; `None` if it has no points.

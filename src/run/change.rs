@@ -32,11 +32,9 @@ impl Change {
         Change { resource: self.resource.clone(), from: self.to.clone(), to: back }
     }
 
-    /// The thing at Google that it is about: the template, the traffic and the bounds of a Cloud Run service are one. A later
-    /// change of the same thing rests on an earlier one.
+    /// What it is about. A later change of the same thing rests on an earlier one.
     pub fn subject(&self) -> (&str, &str) {
-        let kind = self.resource.kind.as_str();
-        (if kind.starts_with("gcp.run.") { "gcp.run" } else { kind }, &self.resource.name)
+        self.resource.subject()
     }
 
     /// As much of a state as the change owns: the fields that either of its ends names.

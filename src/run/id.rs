@@ -142,6 +142,14 @@ pub struct ResourceId {
     pub name: String,
 }
 
+impl ResourceId {
+    /// The thing at Google that it is a part of: the template, the traffic and the bounds of a Cloud Run service are one.
+    pub fn subject(&self) -> (&str, &str) {
+        let kind = self.kind.as_str();
+        (if kind.starts_with("gcp.run.") { "gcp.run" } else { kind }, &self.name)
+    }
+}
+
 impl fmt::Display for ResourceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}/{}", self.kind, self.project, self.region, self.name)

@@ -137,6 +137,11 @@ impl Task {
         }
     }
 
+    /// What its change is about, if it changes something.
+    pub fn subject(&self) -> Option<(&str, &str)> {
+        self.change.as_ref().map(Change::subject)
+    }
+
     /// The task, between the two that its detour is made of.
     fn with_detour(self) -> Vec<Task> {
         let Some(detour) = self.detour.clone() else { return vec![self] };

@@ -116,9 +116,14 @@ impl Desk {
     }
 
     /// The same with this variable in its environment.
-    pub fn rectify_knowing(&self, (name, value): (&str, &str), arguments: &[&str]) -> Done {
+    pub fn rectify_knowing(&self, variable: (&str, &str), arguments: &[&str]) -> Done {
+        self.rectify_in(&[variable], arguments)
+    }
+
+    /// The same with all of these.
+    pub fn rectify_in(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Done {
         let mut command = self.command(arguments);
-        command.env(name, value);
+        command.envs(environment.iter().copied());
         Process(command.spawn().unwrap()).end()
     }
 

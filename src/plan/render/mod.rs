@@ -6,4 +6,4 @@ mod words;
 
 pub use markdown::{markdown, prose};
 pub use text::{Looks, text};
-pub use words::{gate, lines, resource};
+pub use words::{folded, gate, lines, resource};

@@ -2,7 +2,7 @@
 
 use console::Style;
 
-use super::words::{access, evidence, gate, guard, idle, lines, remarks, resource, summary};
+use super::words::{access, evidence, folded, gate, guard, idle, lines, remarks, resource, summary};
 use crate::clock::words;
 use crate::inert::inert;
 use crate::plan::{Known, Plan, Problem, Sort, Trial};
@@ -82,13 +82,6 @@ impl Page {
 
     /// A line, indented by so many columns; if it is too long, what follows is indented further.
     fn line(&mut self, tone: Tone, indent: usize, text: &str) {
-        let (first, rest) = (" ".repeat(indent), " ".repeat(indent + 4));
-        let options = textwrap::Options::new(self.looks.width.max(40))
-            .initial_indent(&first)
-            .subsequent_indent(&rest)
-            .break_words(false)
-            .word_splitter(textwrap::WordSplitter::NoHyphenation)
-            .word_separator(textwrap::WordSeparator::AsciiSpace);
         let style = Style::new().force_styling(self.looks.colour);
         let style = match tone {
             Tone::Plain => style,
@@ -98,8 +91,8 @@ impl Page {
             Tone::Dim => style.dim(),
         };
         let paint = self.looks.colour && !matches!(tone, Tone::Plain);
-        for line in textwrap::wrap(text, options) {
-            let line = if paint { style.apply_to(line).to_string() } else { line.into_owned() };
+        for line in folded(text, indent, self.looks.width.max(40)) {
+            let line = if paint { style.apply_to(line).to_string() } else { line };
             self.out.push_str(line.trim_end());
             self.out.push('\n');
         }

@@ -141,3 +141,16 @@ pub(super) fn access(access: &Access) -> Option<String> {
         }
     })
 }
+
+/// A text as lines of at most so many columns, indented; what does not fit goes on below, indented further. No word is
+/// broken.
+pub fn folded(text: &str, indent: usize, width: usize) -> Vec<String> {
+    let (first, rest) = (" ".repeat(indent), " ".repeat(indent + 4));
+    let options = textwrap::Options::new(width)
+        .initial_indent(&first)
+        .subsequent_indent(&rest)
+        .break_words(false)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .word_separator(textwrap::WordSeparator::AsciiSpace);
+    textwrap::wrap(text, options).into_iter().map(std::borrow::Cow::into_owned).collect()
+}

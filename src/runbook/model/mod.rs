@@ -120,6 +120,17 @@ pub struct Step {
     pub on_failure: Option<OnFailure>,
 }
 
+impl Step {
+    /// Its turns: the name of each, the item that it is for, if it has a `for_each`, and what it does.
+    pub fn by_turn(&self) -> impl Iterator<Item = (String, Option<&String>, &Turn)> {
+        self.turns.iter().enumerate().map(|(place, turn)| {
+            let item = self.fan_out.as_ref().and_then(|fan_out| fan_out.items.get(place));
+            let name = item.map_or_else(|| self.name.clone(), |item| format!("{}/{item}", self.name));
+            (name, item, turn)
+        })
+    }
+}
+
 /// What a step does, for one item.
 #[derive(Clone, Debug)]
 pub struct Turn {
