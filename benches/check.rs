@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use rectify::check::check;
-use rectify::runbook::{Inputs, Mode};
+use rectify::runbook::Mode;
+use rectify::syntax::Inputs;
 
 fn main() {
     divan::main();

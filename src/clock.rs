@@ -5,7 +5,8 @@
 //! takes seconds, and every time and duration that is shown is the runbook's.
 
 use std::cell::RefCell;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures::future::{BoxFuture, join_all};
 use jiff::Timestamp;
@@ -27,6 +28,18 @@ pub trait Clock: Send + Sync {
         self.timer(until)
     }
 
+    /// For how long the machine was suspended, or how far its clock was set forth, since this was last asked; `None`: it was
+    /// not. Nobody worked meanwhile.
+    fn suspended(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Returns after so much of this machine's time, for use beside a program that runs on it. The clock's own time passes
+    /// meanwhile: the program may wait for something that takes some.
+    fn machine_timer(&self, limit: Duration) -> BoxFuture<'_, ()> {
+        self.timer(later(self.now(), limit))
+    }
+
     /// While the guard lives, one more call is under way than the caller's own.
     fn beside(&self) -> Box<dyn Send + Sync>;
 }
@@ -38,7 +51,18 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one place that may")]
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        let mut newest = NEWEST.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = Instant::now();
+        let (now, gap) = advanced(newest.last, Timestamp::now(), at);
+        newest.last = Some((now, at));
+        newest.suspended = newest.suspended.saturating_add(gap);
+        now
+    }
+
+    fn suspended(&self) -> Option<Duration> {
+        let _ = self.now();
+        let mut newest = NEWEST.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(std::mem::take(&mut newest.suspended)).filter(|gap| !gap.is_zero())
     }
 
     #[expect(clippy::disallowed_methods, reason = "the one place that may")]
@@ -53,6 +77,28 @@ impl Clock for SystemClock {
     fn beside(&self) -> Box<dyn Send + Sync> {
         Box::new(())
     }
+}
+
+/// What this process knows of its time.
+struct Newest {
+    /// When it last asked: the answer, and the reading of the monotonic clock.
+    last: Option<(Timestamp, Instant)>,
+    /// For how long it was suspended, as far as that was not asked for yet.
+    suspended: Duration,
+}
+
+static NEWEST: Mutex<Newest> = Mutex::new(Newest { last: None, suspended: Duration::ZERO });
+
+/// By how much the clocks may differ before the machine counts as suspended. The monotonic one stands still meanwhile.
+const SUSPENDED: Duration = Duration::from_secs(30);
+
+/// The time of a clock that is never set back while a process runs, so that a wait is not lengthened; and for how long the
+/// machine was suspended.
+fn advanced(last: Option<(Timestamp, Instant)>, wall: Timestamp, at: Instant) -> (Timestamp, Duration) {
+    let Some((then, since)) = last else { return (wall, Duration::ZERO) };
+    let expected = later(then, at.saturating_duration_since(since));
+    let gap = between(expected, wall);
+    (wall.max(expected), if gap > SUSPENDED { gap } else { Duration::ZERO })
 }
 
 /// Does all of this at the same time, each as a line of work of its own; what came of each, in order.
@@ -97,4 +143,25 @@ pub fn words(duration: Duration) -> String {
     let span = jiff::SignedDuration::try_from(duration).unwrap_or(jiff::SignedDuration::MAX);
     let unit = if duration < Duration::from_secs(1) { jiff::Unit::Millisecond } else { jiff::Unit::Second };
     format!("{:#}", span.round(unit).unwrap_or(span))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a reading to count from")]
+    fn a_clock_that_is_set_back_goes_on_and_one_that_is_set_forth_is_believed() {
+        let (then, since) = (Timestamp::UNIX_EPOCH, Instant::now());
+        let (second, hour) = (Duration::from_secs(1), Duration::from_hours(1));
+        let newest = Some((then, since));
+        let none = Duration::ZERO;
+        assert_eq!(advanced(newest, earlier(then, hour), since + second), (later(then, second), none));
+        assert_eq!(advanced(newest, later(then, second), since + second), (later(then, second), none));
+        assert_eq!(
+            advanced(newest, later(then, hour), since + second),
+            (later(then, hour), hour.saturating_sub(second))
+        );
+        assert_eq!(advanced(None, then, since), (then, none));
+    }
 }

@@ -21,10 +21,15 @@
 //! | room | what it is |
 //! |---|---|
 //! | [`cli`] | arguments and wiring; one file a subcommand |
+//! | [`syntax`] | the language of runbooks: TOML with places, `${…}`, conditions; how a format is declared and read |
+//! | [`action`] | what steps can do, one file an action: its arguments, its plan, whether it can be undone |
 //! | [`runbook`] | text → typed runbook, with the place of everything |
 //! | [`check`] | is it right, before anything runs? one file a rule |
-//! | [`resource`] | what has state in the cloud, one file a kind, four verbs and no undo |
+//! | [`resource`] | what has state in the cloud, one file a kind, five verbs and no undo |
 //! | [`probe`] | what can be seen of health |
+//! | [`peer`] | what is sent to hosts that a runbook names |
+//! | [`external`] | programs, people, webhooks, issues: what steps do that changes no resource of Google's |
+//! | [`escalation`] | whether to go on or to escalate to Google |
 //! | [`gate`] | rules over what was seen; pure |
 //! | [`plan`] | what a run would change; pure but for looking |
 //! | [`run`] | what a run is: changes, tasks, events, the view that people look at |
@@ -32,8 +37,11 @@
 //! | [`driver`] | does what the engine decides, and writes it down first |
 //! | [`journal`] | one event a line, chained by hash, on the disk before anything relies on it |
 //! | [`report`] | tells a run, live or later, from its entries |
+//! | [`present`] | markup that nothing from outside can be part of |
 //! | [`sim`] | the simulated cloud, which imports nothing from the rest |
-//! | [`clock`], [`inert`] | two small rules for everybody: all waiting goes through one clock; nothing active reaches a terminal |
+//! | [`drill`] | tries every way in which a run can go wrong on a simulated cloud, and judges it |
+//! | [`simulated`] | the simulated cloud's clocks, for runs to go by |
+//! | [`clock`], [`inert`], [`redact`] | three small rules for everybody: all waiting goes through one clock; nothing active reaches a terminal; no secret is shown |
 //!
 //! Begin with [`engine`]'s machine: its head is a table of everything that can happen. Then follow one change
 //! through [`driver`]. Which room may import which is in `tests/architecture.rs`.
@@ -42,16 +50,23 @@ pub mod action;
 pub mod check;
 pub mod cli;
 pub mod clock;
+pub mod drill;
 pub mod driver;
 pub mod engine;
 pub mod escalation;
+pub mod external;
 pub mod gate;
 pub mod inert;
 pub mod journal;
+pub mod peer;
 pub mod plan;
+pub mod present;
 pub mod probe;
+pub mod redact;
 pub mod report;
 pub mod resource;
 pub mod run;
 pub mod runbook;
 pub mod sim;
+pub mod simulated;
+pub mod syntax;

@@ -8,7 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rectify::check::{FILE_CODES, Outcome, RULES, Severity, Style, check};
-use rectify::runbook::{Inputs, Mode, mistake};
+use rectify::runbook::Mode;
+use rectify::syntax::mistake;
+use rectify::syntax::{Environment, Exposure, Inputs};
+use secrecy::SecretString;
 
 const STYLE: Style = Style { colour: false, width: 100 };
 
@@ -75,6 +78,8 @@ fn every_code_has_a_file_and_every_rule_is_named_as_its_file() {
         "not-utf-8",
         "unreadable-file",
         mistake::TOO_DEEP,
+        mistake::TOO_MUCH_TEXT,
+        mistake::SECRET_TOO_SHORT,
     ];
     let rules = RULES.iter().map(|rule| rule.code);
     let all: Vec<&str> = rules
@@ -205,7 +210,7 @@ on_failure = "rollback"
     let gate = step.turns[0].gate.as_ref().expect("it has a gate");
     let seconds = [gate.hold, gate.every, gate.timeout].map(|duration| duration.as_secs());
     assert_eq!(seconds, [0, 10, 1200]);
-    let path = rectify::runbook::Path::step(0, 0).key("gate");
+    let path = rectify::syntax::Path::step(0, 0).key("gate");
     assert_eq!(&text[checked.document().span(&path).expect("a place")], "{ healthy = [\"auth\"] }");
 }
 
@@ -229,16 +234,53 @@ fn a_missing_input_is_no_mistake_until_it_is_needed() {
     snapshot("missing-input", &outcome.render(STYLE));
 }
 
+/// What an operator lets inputs see with `--env`.
+fn named(variables: &[(&str, &str)], exposure: Exposure) -> Environment {
+    let named = variables.iter().map(|(name, value)| ((*name).to_owned(), Some(SecretString::from(*value))));
+    Environment { named: named.collect(), by_input: BTreeMap::new(), exposure }
+}
+
 #[test]
 fn an_input_is_given_or_comes_from_the_environment() {
     let image = |digit: &str| format!("auth@sha256:{}", digit.repeat(64));
-    let environment = BTreeMap::from([("AUTH_IMAGE".to_owned(), image("a"))]);
+    let plain = |variable: &str, value: &str| named(&[(variable, value)], Exposure::Plain);
+    let outcome = |inputs: &Inputs| check("runbook.toml", undecided().as_bytes(), inputs, Mode::Rehearse);
     let used = |inputs: &Inputs| {
-        let outcome = check("runbook.toml", undecided().as_bytes(), inputs, Mode::Rehearse);
-        format!("{:?}", outcome.checked.unwrap().runbook().phases[1].steps[0].turns[0].action)
+        format!("{:?}", outcome(inputs).checked.unwrap().runbook().phases[1].steps[0].turns[0].action)
     };
+    let environment = plain("AUTH_IMAGE", &image("a"));
     assert!(used(&given(&[]).environment(environment.clone())).contains(&image("a")));
-    assert!(used(&given(&[("auth_image", &image("b"))]).environment(environment)).contains(&image("b")));
+    assert!(used(&given(&[("auth_image", &image("b"))]).environment(environment.clone())).contains(&image("b")));
+    // The variable that is named after the input goes before the one that the runbook names.
+    let by_input = BTreeMap::from([("RECTIFY_INPUT_AUTH_IMAGE".to_owned(), SecretString::from(image("c")))]);
+    assert!(used(&given(&[]).environment(Environment { by_input, ..environment })).contains(&image("c")));
+    // What the operator did not name is not there, and what was named and is not set is told.
+    let other = outcome(&given(&[]).environment(plain("HOME", &image("a")))).render(STYLE);
+    assert!(other.contains("--env AUTH_IMAGE"), "{other}");
+    let unset = Environment { named: [("AUTH_IMAGE".to_owned(), None)].into(), ..Environment::default() };
+    let unset = outcome(&given(&[]).environment(unset)).render(STYLE);
+    assert!(unset.contains("the variable AUTH_IMAGE is not set"), "{unset}");
+}
+
+#[test]
+fn a_value_from_the_environment_is_a_secret_unless_the_operator_shows_it() {
+    let text = undecided();
+    let from = |exposure, mode| {
+        let image = format!("auth@sha256:{}", "a".repeat(64));
+        let environment = named(&[("AUTH_IMAGE", &image)], exposure);
+        check("runbook.toml", text.as_bytes(), &given(&[]).environment(environment), mode)
+    };
+    for mode in [Mode::Plan, Mode::Run] {
+        let refused = from(Exposure::Secret, mode);
+        assert!(codes(&refused).contains("secret-shown") && refused.checked.is_none(), "{mode:?}");
+        let told = refused.render(STYLE);
+        assert!(told.contains("--plain-env") && !told.contains("aaaa"), "{told}");
+        let shown = from(Exposure::Plain, mode);
+        // What is shown is kept with the plan, so that a run that is resumed has it.
+        let kept = |outcome: &Outcome| outcome.checked.as_ref().map(|checked| checked.runbook().plain_env.len());
+        // The flagship's password is missing, which only a run minds.
+        assert_eq!(kept(&shown), (mode == Mode::Plan).then_some(1), "{}", shown.render(STYLE));
+    }
 }
 
 #[test]
@@ -270,21 +312,45 @@ name = "watch"
 uses = "probe"
 gate = { healthy = ["chat"] }
 "#;
-    let with = |value: &str| {
-        let environment = BTreeMap::from([("TOKEN".to_owned(), value.to_owned())]);
-        check("runbook.toml", text.as_bytes(), &Inputs::none().environment(environment), Mode::Check)
+    let with = |value: &str, mode| {
+        let inputs = Inputs::none().environment(named(&[("TOKEN", value)], Exposure::Secret));
+        check("runbook.toml", text.as_bytes(), &inputs, mode)
     };
-    let good = with("hunter2");
-    let runbook = good.checked.expect("it checks").runbook().clone();
-    let rectify::runbook::model::Look::Http { headers, .. } = &runbook.probes["chat"].look else { panic!("not HTTP") };
-    let header = &headers["Authorization"];
-    assert_eq!(secrecy::ExposeSecret::expose_secret(header.value()), "Bearer hunter2");
-    assert_eq!(header.to_string(), "Bearer ${inputs.token}");
-    assert!(!format!("{runbook:?}").contains("hunter2"));
-    let bad = with("swordfish");
+    let header = |outcome: &Outcome| {
+        let runbook = outcome.checked.as_ref().expect("it checks").runbook().clone();
+        let rectify::runbook::model::Look::Http { headers, .. } = &runbook.probes["chat"].look else {
+            panic!("not HTTP")
+        };
+        assert!(!format!("{runbook:?}").contains("hunter2"));
+        headers["Authorization"].clone()
+    };
+    let value = |outcome: &Outcome| secrecy::ExposeSecret::expose_secret(header(outcome).value()).to_owned();
+    let good = with("hunter2", Mode::Run);
+    assert_eq!(value(&good), "Bearer hunter2");
+    assert_eq!(header(&good).to_string(), "Bearer ${inputs.token}");
+    assert_eq!(header(&good).secrets().collect::<Vec<_>>(), ["token"]);
+    let bad = with("swordfish", Mode::Run);
     assert!(codes(&bad).contains("input-pattern") && !bad.render(STYLE).contains("swordfish"));
+    // Where no run follows, a pattern tells nothing of a secret.
+    for mode in [Mode::Check, Mode::Plan] {
+        assert!(with("swordfish", mode).diagnostics.is_empty(), "{mode:?}");
+    }
+    // A rehearsal uses another value, whatever the operator names.
+    assert_eq!(value(&with("hunter2", Mode::Rehearse)), "Bearer rehearsal-value-of-token");
     let given = check("runbook.toml", text.as_bytes(), &given(&[("token", "hunter2")]), Mode::Rehearse);
     assert!(codes(&given).contains("secret-shown") && !given.render(STYLE).contains("hunter2"));
+    // A plan needs no secret; a run says what to type.
+    let without = |mode| check("runbook.toml", text.as_bytes(), &Inputs::none(), mode);
+    assert_eq!(header(&without(Mode::Plan)).absent().collect::<Vec<_>>(), ["token"]);
+    let missing = without(Mode::Run).render(STYLE);
+    assert!(missing.contains("--env TOKEN"), "{missing}");
+    let text = text.replace(", pattern = \"^hunter\"", "");
+    for (short, exposure) in [("x9%", Exposure::Secret), (" abc\n", Exposure::Plain)] {
+        let inputs = Inputs::none().environment(named(&[("TOKEN", short)], exposure));
+        let short = check("runbook.toml", text.as_bytes(), &inputs, Mode::Run);
+        assert_eq!(codes(&short), BTreeSet::from(["secret-too-short"]), "{}", short.render(STYLE));
+        assert!(short.render(STYLE).contains("at least 4 characters") && !short.render(STYLE).contains("x9%"));
+    }
 }
 
 #[test]
@@ -340,6 +406,44 @@ fn files_that_are_no_runbooks_are_said_to_be_none() {
         reports += "\n────\n\n";
     }
     snapshot("files-that-are-none", &reports);
+}
+
+/// A small file that stands for a large one takes neither all memory nor all day: not by references, not by iterations.
+#[test]
+fn a_file_that_stands_for_too_much_text_is_refused() {
+    let large = "B".repeat(1_000_000);
+    let probe = "[probes.ok]\nhttp = \"https://example.com/\"\nexpect = \"status == 200\"\n";
+    let references = format!(
+        "[runbook]\nname = \"a\"\ndescription = \"{}\"\n[target]\nproject = \"shop-staging\"\nregion = \"us-central1\"\n\
+         [inputs]\nx = {{ default = \"{large}\" }}\n{probe}",
+        "${inputs.x}".repeat(20_000)
+    );
+    let items: Vec<String> = (0..1_000).map(|item| format!("\"i{item}\"")).collect();
+    let iterations = format!(
+        "[runbook]\nname = \"a\"\n[target]\nproject = \"shop-staging\"\nregion = \"us-central1\"\n{probe}[[phase]]\nname = \"p\"\n\
+         [[phase.step]]\nname = \"s\"\nuses = \"shell\"\nfor_each = {{ items = [{}] }}\nwith = {{ run = [\"echo\", \"${{item}}\", \"{large}\"] }}\n",
+        items.join(", ")
+    );
+    for text in [references, iterations] {
+        let outcome = check("large.toml", text.as_bytes(), &Inputs::none(), Mode::Check);
+        let said = outcome.diagnostics.iter().filter(|diagnostic| diagnostic.code == mistake::TOO_MUCH_TEXT).count();
+        assert_eq!(said, 1, "{:?}", outcome.diagnostics.iter().map(|found| found.code).collect::<Vec<_>>());
+        assert!(outcome.checked.is_none());
+    }
+}
+
+/// The pattern of an input may take a tenth of a second to compile.
+#[test]
+fn a_file_of_more_inputs_than_anybody_gives_is_refused_after_the_first_of_them() {
+    use std::fmt::Write as _;
+    let mut text =
+        "[runbook]\nname = \"a\"\n[target]\nproject = \"shop-staging\"\nregion = \"us-central1\"\n".to_owned();
+    for number in 0..101 {
+        let _ = write!(text, "[inputs.i{number}]\npattern = \"[\"\n");
+    }
+    let outcome = check("many.toml", text.as_bytes(), &Inputs::none(), Mode::Check);
+    let of = |start: &str| outcome.diagnostics.iter().filter(|found| found.message.starts_with(start)).count();
+    assert_eq!((of("101 inputs are more than anybody gives"), of("`[` is not a regular expression")), (1, 100));
 }
 
 proptest::proptest! {

@@ -50,10 +50,16 @@ fn a_torn_line_is_told_and_cut_off_and_a_changed_one_is_refused() {
     let journal = desk.run_directory().join("journal.jsonl");
     let whole = fs::read(&journal).unwrap();
 
-    let torn = whole.len() - 10;
-    fs::write(&journal, &whole[..torn]).unwrap();
+    let torn = [&whole[..], b"{\"seq\":"].concat();
+    fs::write(&journal, &torn).unwrap();
     desk.rectify(&["verify"]).code(0).complains("was never finished");
-    desk.rectify(&["resume", "--yes"]).code(0).complains("was never finished").says("✓ done");
+    // A preview writes nothing, so it cuts nothing off.
+    desk.rectify(&["rollback", "--dry-run"]).code(0);
+    assert_eq!(fs::read(&journal).unwrap(), torn);
+
+    // The end of an entry that was finished is not a torn one.
+    fs::write(&journal, &whole[..whole.len() - 10]).unwrap();
+    desk.rectify(&["verify"]).code(1).complains("the last 1 of its");
 
     let mut changed = whole.clone();
     let place = whole.len() / 2;
@@ -61,6 +67,11 @@ fn a_torn_line_is_told_and_cut_off_and_a_changed_one_is_refused() {
     fs::write(&journal, &changed).unwrap();
     desk.rectify(&["verify"]).code(1).complains("does not fit the lines before it");
     desk.rectify(&["resume", "--yes"]).code(1).complains("does not fit the lines before it");
+
+    fs::write(&journal, &torn).unwrap();
+    desk.rectify(&["rollback", "--yes"]).complains("was never finished");
+    assert!(fs::read(&journal).unwrap().starts_with(&whole));
+    assert!(!desk.rectify(&["verify"]).code(0).stderr.contains("was never finished"));
 }
 
 #[test]
@@ -108,7 +119,7 @@ fn a_signal_parks_the_run_and_leaves_the_operation_to_be_attached_to() {
             let run = desk.spawn(&[&["run", &runbook], &flags[..]].concat());
             until("the connector's operation", || desk.journal_has("begun"));
             run.signal(signal);
-            run.end().code(130).says("scale-connector/apply goes on in the cloud meanwhile");
+            run.end().code(130).says("in flight: scale-connector/apply; it goes on in the cloud meanwhile");
         }
     }
     cloud.hurry();
@@ -129,7 +140,7 @@ fn a_run_is_followed_from_another_terminal() {
     leaver.signal("INT");
     let follower = desk.spawn(&["show", "--watch"]);
     cloud.hurry();
-    let told = follower.end().code(0).says("✓ proven healthy").says("✓ done in").stdout;
+    let told = follower.end().code(0).says("✓ healthy").says("✓ done in").stdout;
     assert_eq!(told, desk.rectify(&["show"]).code(0).stdout, "it is told once, and whole");
     run.end().code(0);
     drop(leaver);

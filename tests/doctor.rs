@@ -42,7 +42,7 @@ fn a_state_directory_that_cannot_be_written_is_found_now_and_not_then() {
     let desk = Desk::new();
     let file = desk.write("file", "");
     let cloud = Served::start(&desk, SCENARIO, "max");
-    desk.rectify(&["doctor", FLAGSHIP, "--sim", &cloud.url, "--state", &file]).code(1).says("× runs cannot be kept");
+    desk.rectify(&["doctor", FLAGSHIP, "--sim", &cloud.url, "--state", &file]).code(7).complains("is not a directory");
     assert_eq!(cloud.writes(), Vec::<String>::new());
 }
 

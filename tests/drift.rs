@@ -22,8 +22,7 @@ fn somebody_elses_traffic_change_between_plan_and_apply_is_refused_with_then_and
     let done = run.end().code(7).says("is no longer what the plan saw; somebody else changed it");
     let done = done.says("the plan saw  netra-backend-staging-00749-6tr 50 %, netra-backend-staging-00750-69k 50 %");
     let done = done.says("it is now     netra-backend-staging-00749-6tr 100 %");
-    done.says("wanted        netra-backend-staging-00750-69k 100 %")
-        .says("applied and still in force: scale-connector");
+    done.says("wanted        netra-backend-staging-00750-69k 100 %").says("applied: scale-connector (irreversible)");
     let ours = cloud.writes().into_iter().filter(|write| write.contains("/services/")).count();
     assert_eq!(ours, 1, "the only write to the service is the other's: {:?}", cloud.writes());
 }

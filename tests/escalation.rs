@@ -17,7 +17,36 @@ fn before_the_time_what_is_not_well_is_undecided_and_past_it_escalates() {
     done.says("? the connector is less busy than it was (continue): cannot be told");
     let done = escalation(&desk, &[&SIM[..], &["--since", "2025-09-16T00:30:00Z"]].concat()).code(5);
     done.says("ESCALATE: the incident is older than 2h, and this does not hold: auth is up");
-    escalation(&desk, &SIM).code(4).says("the incident is of unknown age");
+    escalation(&desk, &SIM).code(4).says("the age of the incident is not known");
+}
+
+#[test]
+fn an_incident_does_not_begin_in_the_future() {
+    let desk = Desk::new();
+    let told = "the incident cannot have begun at 2025-09-16 05:00:00Z: that is";
+    let done = escalation(&desk, &[&SIM[..], &["--since", "2025-09-16T05:00:00Z"]].concat()).code(2);
+    done.complains(told).complains("with the offset from UTC");
+    for command in ["escalation", "plan", "run"] {
+        let flags = ["--input", "incident_began=2025-09-16T05:00:00Z"];
+        desk.rectify(&[&[command, FLAGSHIP], &SIM[..], &flags[..]].concat()).code(2).complains(told);
+    }
+    // Clocks may differ a little.
+    escalation(&desk, &[&SIM[..], &["--since", "2025-09-16T03:01:00Z"]].concat()).code(4);
+}
+
+/// Only a criterion to escalate by, and everything down: nothing speaks for going on.
+#[test]
+fn a_runbook_without_a_reason_to_go_on_never_says_continue() {
+    let desk = Desk::new();
+    let text = std::fs::read_to_string(FLAGSHIP).unwrap().replace("#:schema ../docs", "#:schema docs");
+    let (before, rest) = text.split_once("[[escalation.criterion]]").unwrap();
+    let (_, rest) = rest.split_once("[[escalation.criterion]]\nname         = \"Google").unwrap();
+    let file = desk.write("one.toml", &format!("{before}[[escalation.criterion]]\nname         = \"Google{rest}"));
+    let at = |since: &str| desk.rectify(&[&["escalation", &file], &SIM[..], &["--since", since]].concat());
+    at("2025-09-16T02:30:00Z").code(4).says("no criterion speaks for going on");
+    at("2025-09-15T00:00:00Z")
+        .code(5)
+        .says("ESCALATE: the incident is older than 2h, and no criterion speaks for going on");
 }
 
 #[test]

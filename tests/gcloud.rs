@@ -82,6 +82,55 @@ fn cloud_run() {
     assert!(missing.code == 1 && missing.stderr.contains("Cannot find service [nobody]"), "{missing:?}");
 }
 
+/// What lies ready for an operator does what it says, may be run again, and stops at what somebody else changed.
+#[test]
+fn the_script_that_rolls_a_run_back() {
+    let desk = Desk::new();
+    let Some(gcloud) = Gcloud::open(&desk, SCENARIO) else { return };
+    let file = desk.flagship_before("services");
+    desk.rectify(&["run", &file, "--sim", gcloud.url(), "--yes", "--acknowledge", "scale-connector"]).code(0);
+    let service = "netra-backend-staging";
+    let shares = || {
+        let shown = gcloud.json(&format!("run services describe {service} --region=us-central1"));
+        shown["spec"]["traffic"].as_array().unwrap().len()
+    };
+    assert_eq!(shares(), 1);
+    let script = desk.rectify(&["export", "--undo"]).code(0).stdout;
+    let preview = desk.rectify(&["rollback", "--dry-run"]).code(0);
+    preview.says("as this run left it; it is undone").says("A rollback would go through.");
+    let done = gcloud.script(&script);
+    assert_eq!((done.code, shares()), (0, 2), "{done:?}\n{script}");
+    let again = gcloud.script(&script);
+    assert!(again.code == 0 && again.stderr.contains("is already as wanted"), "{again:?}");
+    desk.rectify(&["rollback", "--dry-run"]).code(0).says("already as it was before this run");
+    let moved =
+        format!("run services update-traffic {service} --to-revisions={service}-00749-6tr=100 --region=us-central1");
+    assert_eq!(gcloud.run(&moved).code, 0);
+    let stopped = gcloud.script(&script);
+    assert!(stopped.code == 1 && stopped.stderr.contains("somebody else changed it"), "{stopped:?}");
+    let preview = desk.rectify(&["rollback", "--dry-run"]).code(7);
+    preview.says("another principal changed it").says("A rollback would not go through");
+    assert_eq!(shares(), 1, "nothing was written");
+}
+
+/// The flags of a database that the run did not set stay.
+#[test]
+fn the_script_that_rolls_flags_of_a_database_back() {
+    let desk = Desk::new();
+    let Some(gcloud) = Gcloud::open_for(&desk, SHOP, "shop-staging") else { return };
+    let text = std::fs::read_to_string("runbooks/sql-connections.toml").unwrap();
+    let file = desk.write("sql.toml", &text.replace("protected = true ", "protected = false"));
+    // Whether its gate passes depends on how busy this machine is; the change is applied all the same.
+    let only = ["--only", "raise-max-connections", "--on-failure", "stop"];
+    let run = ["run", &file, "--sim", gcloud.url(), "--yes", "--acknowledge", "raise-max-connections"];
+    desk.rectify(&[&run[..], &only].concat()).says("✓ applied");
+    let script = desk.rectify(&["export", "--undo"]).code(0).stdout;
+    let done = gcloud.script(&script);
+    assert_eq!(done.code, 0, "{done:?}\n{script}");
+    let again = gcloud.script(&script);
+    assert!(again.code == 0 && again.stderr.contains("is already as wanted"), "{again:?}\n{script}");
+}
+
 /// The incident's cloud with a database and a load balancer, as a file of its own.
 fn with_more(desk: &Desk) -> String {
     let text = std::fs::read_to_string(SCENARIO).unwrap();

@@ -13,6 +13,8 @@ struct Kept {
     labels: Vec<String>,
     /// Id and text of each comment.
     comments: Vec<(u64, String)>,
+    /// The comments that somebody else wrote.
+    strangers: Vec<u64>,
     closed: Option<String>,
 }
 
@@ -34,17 +36,18 @@ fn label(name: &String) -> Value {
     json!({ "id": 1, "node_id": "L", "url": "https://api.github.com/l", "name": name, "color": "ff0000", "default": false })
 }
 
-fn person() -> Value {
+fn person(login: &str) -> Value {
     let url = "https://api.github.com/u";
-    json!({ "login": "ops", "id": 1, "node_id": "U", "avatar_url": url, "gravatar_id": "", "url": url, "html_url": url,
+    json!({ "login": login, "id": 1, "node_id": "U", "avatar_url": url, "gravatar_id": "", "url": url, "html_url": url,
         "followers_url": url, "following_url": url, "gists_url": url, "starred_url": url, "subscriptions_url": url,
         "organizations_url": url, "repos_url": url, "events_url": url, "received_events_url": url, "type": "User",
         "site_admin": false })
 }
 
-fn comment((id, body): &(u64, String)) -> Value {
+fn comment(issue: &Kept, (id, body): &(u64, String)) -> Value {
+    let login = if issue.strangers.contains(id) { "mallory" } else { "ops" };
     let url = "https://api.github.com/c";
-    json!({ "id": id, "node_id": "C", "url": url, "html_url": url, "body": body, "user": person(),
+    json!({ "id": id, "node_id": "C", "url": url, "html_url": url, "body": body, "user": person(login),
         "created_at": "2025-09-16T03:00:00Z", "author_association": "MEMBER" })
 }
 
@@ -66,18 +69,18 @@ fn answer(issue: &mut Kept, got: &Got) -> (u16, Value) {
             }
             (200, issue.labels.iter().map(label).collect())
         }
-        ("GET", Some("/comments")) => (200, issue.comments.iter().map(comment).collect()),
+        ("GET", Some("/comments")) => (200, issue.comments.iter().map(|one| comment(issue, one)).collect()),
         ("POST", Some("/comments")) => {
             let made = (issue.comments.len() as u64 + 1, got.json()["body"].as_str().unwrap().to_owned());
             issue.comments.push(made.clone());
-            (201, comment(&made))
+            (201, comment(issue, &made))
         }
         ("PATCH", Some("")) => {
             issue.closed = got.json()["state_reason"].as_str().map(str::to_owned);
             let url = "https://api.github.com/i";
             let whole = json!({ "id": 12, "node_id": "I", "url": url, "repository_url": url, "labels_url": url,
                 "comments_url": url, "events_url": url, "html_url": url, "number": 12, "state": "closed", "title": "t",
-                "user": person(), "labels": [], "assignees": [], "locked": false, "comments": 1,
+                "user": person("ops"), "labels": [], "assignees": [], "locked": false, "comments": 1,
                 "created_at": "2025-09-16T03:00:00Z", "updated_at": "2025-09-16T03:00:00Z" });
             (200, whole)
         }
@@ -85,8 +88,10 @@ fn answer(issue: &mut Kept, got: &Got) -> (u16, Value) {
             let id: u64 = path.rsplit('/').next().unwrap().parse().unwrap();
             let found = issue.comments.iter_mut().find(|(known, _)| *known == id).unwrap();
             got.json()["body"].as_str().unwrap().clone_into(&mut found.1);
-            (200, comment(found))
+            let found = found.clone();
+            (200, comment(issue, &found))
         }
+        ("POST", None) if path == "/graphql" => (200, json!({ "data": { "viewer": { "login": "ops" } } })),
         _ => (404, json!({ "message": "Not Found", "documentation_url": "" })),
     }
 }
@@ -154,7 +159,7 @@ fn an_issue_gets_its_labels_and_one_comment_and_is_closed_when_everything_holds(
     let [(_, comment)] = issue.comments.as_slice() else { panic!("{:?}", issue.comments) };
     assert!(comment.starts_with("<!-- rectify-run-") && comment.contains("It has grown"), "{comment}");
     assert!(
-        comment.contains("| grow | done |") && comment.contains("- [x] the connector has grown: holds"),
+        comment.contains("| `grow` | done |") && comment.contains("- [x] the connector has grown: holds"),
         "{comment}"
     );
     assert_eq!(issue.closed.as_deref(), Some("completed"));
@@ -252,5 +257,46 @@ fn the_comment_says_in_the_end_what_has_come_of_the_run() {
     assert_eq!(issue.labels, ["being worked"]);
     let [(_, comment)] = issue.comments.as_slice() else { panic!("{:?}", issue.comments) };
     assert!(comment.contains("Growing the connector") && comment.contains("stopped after"), "{comment}");
-    assert!(comment.contains("| grow | failed |") && comment.contains("| end | to come |"), "{comment}");
+    assert!(comment.contains("| `grow` | failed |") && comment.contains("| `end` | to come |"), "{comment}");
+}
+
+/// Whoever can comment can write a run's marker into a comment, at once or later.
+#[test]
+fn a_comment_of_somebody_else_is_never_changed() {
+    let (desk, issue) = (Desk::new(), Arc::new(Mutex::new(Kept::default())));
+    issue.lock().unwrap().strangers = vec![1];
+    issue.lock().unwrap().comments = vec![(1, "an earlier comment".to_owned())];
+    let shared = issue.clone();
+    let github = Receiver::start(move |got| {
+        let mut issue = shared.lock().unwrap();
+        let (status, answer) = answer(&mut issue, got);
+        // As soon as the run has a comment, somebody copies its marker into theirs.
+        if let Some(marker) = issue.comments.last().filter(|_| issue.comments.len() > 1).map(|(_, body)| body.clone()) {
+            let first = marker.lines().next().unwrap().to_owned();
+            issue.comments[0].1 = format!("{first}\nmine");
+        }
+        (status, answer.to_string())
+    });
+    run(&desk, &runbook(&desk, "10"), &github.url, "open-sesame").code(0);
+    let issue = issue.lock().unwrap();
+    let [(_, theirs), (_, ours)] = issue.comments.as_slice() else { panic!("{:?}", issue.comments) };
+    assert!(theirs.ends_with("mine") && ours.contains("It has grown"), "{:?}", issue.comments);
+    let changed: Vec<_> = github.got().into_iter().filter(|got| got.method == "PATCH").map(|got| got.path).collect();
+    assert!(changed.iter().all(|path| !path.ends_with("/comments/1")), "{changed:?}");
+}
+
+/// What a runbook says in a comment is text: a name or a captured value in it is not markup, and calls nobody.
+#[test]
+fn the_words_of_a_comment_are_no_markup() {
+    let (desk, issue) = (Desk::new(), Arc::new(Mutex::new(Kept::default())));
+    let github = github(issue.clone());
+    let file = runbook(&desk, "10");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let text = text.replace("It has grown", "<img src=x> [a](https://evil.example) @all #1");
+    run(&desk, &desk.write("markup.toml", &text), &github.url, "open-sesame").code(0);
+    let body = issue.lock().unwrap().comments[0].1.clone();
+    assert!(
+        !body.contains("<img") && !body.contains("https://") && !body.contains("@all") && !body.contains("#1"),
+        "{body}"
+    );
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use rectify::check::{check, codes, page};
-use rectify::runbook::{Inputs, Mode};
+use rectify::runbook::Mode;
+use rectify::syntax::Inputs;
 
 #[test]
 fn every_code_has_a_page_and_every_page_a_code() {

@@ -148,8 +148,83 @@ fn a_saved_plan_is_carried_out_as_it_was_shown() {
         .code(2)
         .complains("a saved plan has its inputs and its cloud already");
     desk.rectify(&["run", &kept, "--yes", "--acknowledge", "scale-connector"]).code(0).says("✓ done");
-    // Carried out once, it rests on what is not there any more.
-    desk.rectify(&["run", &kept, "--yes", "--acknowledge", "scale-connector"]).code(7).says("max_instances");
+    let again = desk.rectify(&["run", &kept, "--yes", "--acknowledge", "scale-connector"]).code(7);
+    again.complains("this plan was carried out already, by run");
+}
+
+/// A saved plan, its JSON edited, with a digest that fits again: what somebody can do who may write the file.
+fn forge(kept: &str, edit: impl FnOnce(&mut serde_json::Value)) {
+    let saved = rectify::plan::Saved::read(&std::fs::read(kept).unwrap()).unwrap();
+    let before = serde_json::to_value(&saved.plan).unwrap();
+    let mut plan = before.clone();
+    edit(&mut plan);
+    assert_ne!(plan, before, "the edit changes nothing");
+    let plan = serde_json::from_value(plan).unwrap();
+    let forged = rectify::plan::Saved::new(saved.file, saved.text, saved.place, saved.made_at, plan);
+    std::fs::write(kept, serde_json::to_vec(&forged).unwrap()).unwrap();
+}
+
+/// Planning is pure, so a plan that its own runbook and observations do not give is found out whatever digest it carries.
+#[test]
+fn a_plan_that_its_runbook_does_not_give_is_refused() {
+    type Edit = fn(&mut serde_json::Value);
+    fn step(plan: &mut serde_json::Value) -> &mut serde_json::Value {
+        let tasks = plan["tasks"].as_array_mut().unwrap();
+        tasks.iter_mut().find(|task| task["id"] == "scale-connector").unwrap()
+    }
+    let edits: [Edit; 8] = [
+        |plan| step(plan)["reversibility"] = serde_json::json!({ "is": "reversible" }),
+        |plan| step(plan)["change"]["to"]["max_instances"] = 9.into(),
+        |plan| {
+            step(plan)["change"]["resource"] = "gcp.connector/netra-production/us-central1/staging-connector".into();
+        },
+        |plan| plan["project"] = "netra-production".into(),
+        |plan| drop(plan["tasks"].as_array_mut().unwrap().pop()),
+        |plan| drop(step(plan).as_object_mut().unwrap().remove("gate")),
+        |plan| step(plan)["on_failure"] = "continue".into(),
+        |plan| plan["observed"].as_object_mut().unwrap().retain(|id, _| !id.starts_with("gcp.connector")),
+    ];
+    let desk = Desk::new();
+    let cloud = Served::start(&desk, SCENARIO, "max");
+    for (number, edit) in edits.into_iter().enumerate() {
+        let kept = desk.path("forged.json").display().to_string();
+        desk.rectify(&["plan", FLAGSHIP, "--sim", &cloud.url, "--out", &kept]).code(0);
+        forge(&kept, edit);
+        let refused = desk.rectify(&["run", &kept, "--yes", "--acknowledge", "scale-connector"]).code(7);
+        refused.complains("is not what rectify planned: its runbook and what it observed give another plan");
+        assert_eq!(cloud.writes(), Vec::<String>::new(), "edit {number}");
+    }
+}
+
+/// What the operator approved is named by its digest; what lies in the file instead is refused.
+#[test]
+fn a_plan_is_run_by_its_digest_and_no_older_than_wanted() {
+    let desk = Desk::new();
+    let kept = desk.path("p.plan").display().to_string();
+    let shown = desk.rectify(&["plan", FLAGSHIP, "--sim", SCENARIO, "--speed", "max", "--out", &kept]).code(0);
+    let (_, digest) = shown.stdout.split_once("--digest ").unwrap();
+    let digest = digest.trim();
+    let run = |more: &[&str]| desk.rectify(&[&["run", &kept, "--yes", "--dry-run"], more].concat());
+    run(&["--digest", digest]).code(0);
+    run(&["--digest", &digest.replace(&digest[..1], "x")]).code(7).complains("is another plan: its digest is");
+    desk.rectify(&["run", FLAGSHIP, "--sim", SCENARIO, "--digest", digest]).code(2).complains("are for a saved plan");
+
+    let age = |hours: i64| {
+        let saved = rectify::plan::Saved::read(&std::fs::read(&kept).unwrap()).unwrap();
+        let made = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(hours);
+        let aged = rectify::plan::Saved::new(saved.file, saved.text, saved.place, made, saved.plan);
+        std::fs::write(&kept, serde_json::to_vec(&aged).unwrap()).unwrap();
+    };
+    age(30);
+    run(&[]).code(0).complains("is 30h old");
+    run(&["--max-age", "24h"]).code(7).complains("--max-age allows");
+    run(&["--max-age", "48h"]).code(0);
+    age(-2);
+    run(&[]).code(7).complains("which is in the future");
+    // Somebody else could have written it.
+    age(0);
+    std::fs::set_permissions(&kept, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+    run(&[]).code(7).complains("can be written by other users");
 }
 
 /// The promise of a saved plan: what moved since is shown, and nothing is done.
@@ -276,15 +351,27 @@ fn a_plan_keeps_to_the_limits_of_its_runbook() {
     done.says("this adds 7 instances to staging-connector; the limit is 3").says("this moves 50 %");
 }
 
-/// The incident's documents, planned against their cloud: each thing that would go wrong is said, and nothing is kept.
+/// No command acts on a runbook that `check` rejects: no read of the cloud, no probe, and no plan as if it were one.
 #[test]
-fn the_remediation_as_prescribed_is_planned_as_far_as_it_can_be_read() {
+fn what_check_rejects_is_asked_about_nowhere() {
     let desk = Desk::new();
+    let cloud = Served::start(&desk, SCENARIO, "max");
     let exhibit = "runbooks/connector-exhaustion.as-prescribed.toml";
-    let done = desk.rectify(&["plan", exhibit, "--sim", SCENARIO, "--speed", "max"]).code(2);
-    insta::assert_snapshot!(done.stdout);
-    let done = desk.rectify(&["run", exhibit, "--sim", SCENARIO, "--yes"]).code(2);
-    assert_eq!(done.stdout, "", "what has mistakes is not run, and no plan of it is shown as if it were");
+    let kept = desk.path("snapshot.json").display().to_string();
+    let before = cloud.requests();
+    for command in [
+        &["plan"][..],
+        &["doctor"],
+        &["snapshot", "--out", &kept],
+        &["run", "--dry-run"],
+        &["run", "--yes"],
+        &["probe"],
+        &["escalation"],
+    ] {
+        let done = desk.rectify(&[command, &[exhibit, "--sim", &cloud.url]].concat()).code(2);
+        assert_eq!(done.stdout, "", "{command:?}");
+        assert_eq!(cloud.requests(), before, "{command:?}");
+    }
 }
 
 #[test]
@@ -324,7 +411,9 @@ fn answers_that_make_no_sense_are_no_facts() {
         }
     });
     let done = desk.rectify(&["plan", FLAGSHIP, "--sim", &url]).code(1);
-    done.says("min_instances  unknown → 3").says("makes no sense").says("not a whole plan: 4 steps cannot be planned");
+    done.says("min_instances  unknown → 3")
+        .says("malformed response")
+        .says("not a whole plan: 4 steps cannot be planned");
 }
 
 /// A token that has run out, a project that is another's: each resource says so, with what to do, and nothing is guessed.

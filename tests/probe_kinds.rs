@@ -16,7 +16,7 @@ use crate::support::{Desk, Done, FLAGSHIP, SCENARIO, Served};
 fn probes(desk: &Desk, probes: &str) -> String {
     let text = format!(
         "[runbook]\nname = \"look\"\nowners = [\"ops\"]\n[target]\nproject = \"netra-staging\"\nregion = \"us-central1\"\n\
-         [inputs]\nsecret = {{ secret = true, env = \"SECRET\" }}\n{probes}\n[[phase]]\nname = \"all\"\n\
+         [inputs.secret]\nsecret = true\nenv = \"SECRET\"\nrehearsal = \"{PASSWORD}\"\n{probes}\n[[phase]]\nname = \"all\"\n\
          [[phase.step]]\nname = \"wait\"\nuses = \"wait\"\nwith = {{ for = \"1s\" }}\n"
     );
     desk.write("look.toml", &text)
@@ -24,7 +24,14 @@ fn probes(desk: &Desk, probes: &str) -> String {
 
 /// Looks through all of them once, at a cloud that runs at the wall's speed: these servers live in real time.
 fn look(desk: &Desk, file: &str, secret: &str) -> Done {
-    desk.rectify_knowing(("SECRET", secret), &["probe", file, "--sim", SCENARIO, "--speed", "1", "--format", "json"])
+    let file = told(desk, file, secret);
+    desk.rectify(&["probe", &file, "--sim", SCENARIO, "--speed", "1", "--format", "json"])
+}
+
+/// The same runbook with another secret in rehearsals.
+fn told(desk: &Desk, file: &str, secret: &str) -> String {
+    let text = std::fs::read_to_string(file).unwrap();
+    desk.write("told.toml", &text.replace(&format!("rehearsal = \"{PASSWORD}\""), &format!("rehearsal = {secret:?}")))
 }
 
 /// What one probe sees: in what health, why, and its facts.
@@ -148,29 +155,6 @@ fn a_redirect_is_an_answer_unless_it_is_to_be_followed() {
 }
 
 #[test]
-fn a_connection_is_used_again_and_one_that_was_closed_is_no_failure() {
-    let connections = std::sync::Arc::new(AtomicU32::new(0));
-    let counted = connections.clone();
-    let port = answers(move |stream, _| {
-        counted.fetch_add(1, Ordering::SeqCst);
-        reply(stream, "200 OK", b"");
-        // Two more requests, and then it closes without a word.
-        for _ in 0..2 {
-            let mut request = [0; 4096];
-            if stream.read(&mut request).is_ok_and(|count| count > 0) {
-                reply(stream, "200 OK", b"");
-            }
-        }
-    });
-    let desk = Desk::new();
-    let file = probes(&desk, &format!("[probes.it]\n{}", http(port, "")));
-    let flags = ["--sim", SCENARIO, "--speed", "max", "--watch", "--count", "6", "--format", "json"];
-    let done = desk.rectify_knowing(("SECRET", ""), &[&["probe", &file], &flags[..]].concat()).code(0);
-    assert_eq!(done.stdout.matches("\"healthy\"").count(), 6, "{}", done.stdout);
-    assert_eq!(connections.load(Ordering::SeqCst), 2, "six requests on two connections");
-}
-
-#[test]
 fn many_visitors_at_once_are_served_or_not() {
     let port = answers(|stream, _| {
         reply(stream, "200 OK", b"");
@@ -235,14 +219,16 @@ fn a_certificate_expires_in_the_clouds_own_time() {
     let scenario = desk.write("expiring.sim.toml", &(text + certificates));
     let file =
         probes(&desk, "[probes.it]\ntls = \"api.staging.netrasystems.ai:443\"\nexpect = 'trusted && days_left > 14'\n");
-    let done = desk.rectify_knowing(("SECRET", ""), &["probe", &file, "--sim", &scenario, "--speed", "max"]).code(1);
+    let done = desk.rectify(&["probe", &file, "--sim", &scenario, "--speed", "max"]).code(1);
     done.says("days_left 3").says("trusted true");
 }
 
 #[test]
 fn postgresql_answers_refuses_or_has_no_room() {
     let Some(server) = servers::postgres(8) else { return };
-    let url = |secret: &str, database: &str| format!("postgres://probe:{secret}@127.0.0.1:{}/{database}", server.port);
+    let url = |secret: &str, database: &str| {
+        format!("postgres://probe:{secret}@127.0.0.1:{}/{database}?sslmode=disable", server.port)
+    };
     let probe = |url: &str, rest: &str| format!("postgres = \"{url}\"\ntimeout = \"10s\"\n{rest}");
     let right = url("${inputs.secret}", "postgres");
     let facts = is(&probe(&right, ""), "healthy", "");
@@ -257,12 +243,14 @@ fn postgresql_answers_refuses_or_has_no_room() {
     let port = server.port;
     drop(server);
     is(
-        &format!("postgres = \"postgres://probe:${{inputs.secret}}@127.0.0.1:{port}/postgres\"\n"),
+        &format!("postgres = \"postgres://probe:${{inputs.secret}}@127.0.0.1:{port}/postgres?sslmode=disable\"\n"),
         "unhealthy",
         "Connection refused",
     );
     let silent = answers(|stream, _| drop(stream.read(&mut [0])));
-    let stuck = format!("postgres = \"postgres://probe:${{inputs.secret}}@127.0.0.1:{silent}/a\"\ntimeout = \"500ms\"");
+    let stuck = format!(
+        "postgres = \"postgres://probe:${{inputs.secret}}@127.0.0.1:{silent}/a?sslmode=disable\"\ntimeout = \"500ms\""
+    );
     is(&stuck, "unhealthy", "no answer within 500ms");
 }
 
@@ -279,6 +267,38 @@ fn redis_answers_refuses_or_is_not_there() {
     is(&format!("redis = \"redis://127.0.0.1:{port}\"\n"), "unhealthy", "Connection refused");
     let talker = answers(|stream, _| reply(stream, "200 OK", b""));
     is(&format!("redis = \"redis://127.0.0.1:{talker}\"\ntimeout = \"500ms\"\n"), "unhealthy", "");
+}
+
+/// A server that answers whoever comes with this, and then with more of it for as long as somebody listens.
+fn never_ends(beginning: &'static [u8], more: &'static [u8]) -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(beginning);
+            while stream.write_all(more).is_ok() {}
+        }
+    });
+    port
+}
+
+/// What a database sends is collected up to a bound, and not for as long as the time-out lets it.
+#[test]
+fn an_answer_of_a_database_has_an_end() {
+    // The length of a message of two gigabytes, and of a text of as much.
+    let port = never_ends(b"R\x7f\xff\xff\xff", &[b'a'; 8_192]);
+    let probe = format!("postgres = \"postgres://probe@127.0.0.1:{port}/a?sslmode=disable\"\ntimeout = \"1m\"\n");
+    is(&probe, "unhealthy", "more than 1048576 bytes");
+    // Notices, of which there may be any number before the answer.
+    let port = never_ends(b"R\0\0\0\x08\0\0\0\0", b"N\0\0\0\x12SNOTICE\0Mhello\0\0");
+    let probe = format!("postgres = \"postgres://probe@127.0.0.1:{port}/a?sslmode=disable\"\ntimeout = \"1m\"\n");
+    is(&probe, "unhealthy", "more than 1048576 bytes");
+    for beginning in [b"$2147483647\r\n".as_slice(), b"*9223372036854775807\r\n"] {
+        let port = never_ends(beginning, &[b'a'; 8_192]);
+        is(&format!("redis = \"redis://127.0.0.1:{port}\"\ntimeout = \"1m\"\n"), "unhealthy", "Redis");
+    }
 }
 
 /// A cloud that the flagship has healed.
@@ -335,9 +355,9 @@ fn a_chat_that_is_kept_open_is_cut_at_the_request_time_out() {
         )
     };
     let watched = |reconnect: &str| {
-        let file = probes(&desk, &chat(reconnect));
+        let file = told(&desk, &probes(&desk, &chat(reconnect)), "sim-chat-token");
         let flags = ["--sim", &cloud.url, "--watch", "--count", "50", "--every", "30s", "--format", "json"];
-        desk.rectify_knowing(("SECRET", "sim-chat-token"), &[&["probe", &file], &flags[..]].concat())
+        desk.rectify(&[&["probe", &file], &flags[..]].concat())
     };
     // Cut every ten minutes: twice in twenty-five.
     let done = watched("reconnect = true\n").code(0);
@@ -348,11 +368,9 @@ fn a_chat_that_is_kept_open_is_cut_at_the_request_time_out() {
     assert!(done.stdout.contains(cut), "{}", done.stdout);
     // One that is cut long before the runbook says is no time-out.
     let file = probes(&desk, &chat("reconnect = true\n").replace("\"10m\"", "\"1h\""));
-    desk.rectify_knowing(
-        ("SECRET", "sim-chat-token"),
-        &["probe", &file, "--sim", &cloud.url, "--watch", "--count", "50", "--every", "30s"],
-    )
-    .says("the connection was cut after 10m");
+    let file = told(&desk, &file, "sim-chat-token");
+    desk.rectify(&["probe", &file, "--sim", &cloud.url, "--watch", "--count", "50", "--every", "30s"])
+        .says("the connection was cut after 10m");
 }
 
 #[test]
@@ -383,9 +401,7 @@ fn a_gate_is_tried_on_the_past() {
         [probes.no-503]\nlogs = 'resource.type=\"cloud_run_revision\" AND httpRequest.status=503'\nwindow = \"1m\"\nexpect = 'count == 0'\n\
         [probes.auth]\nhttp = \"https://auth.staging.netrasystems.ai/health\"\nexpect = 'status == 200'\n[[phase]]";
     let file = desk.write("past.toml", &(text.replacen("[[phase]]", probes, 1) + gate));
-    let done = desk
-        .rectify_knowing(("SECRET", ""), &["probe", &file, "--sim", &cloud.url, "--backtest", "2h", "--every", "2m"])
-        .code(0);
+    let done = desk.rectify(&["probe", &file, "--sim", &cloud.url, "--backtest", "2h", "--every", "2m"]).code(0);
     let done = done
         .says("naive: errors for 20m")
         .says("it would always have passed: if there was an incident, it proves nothing");

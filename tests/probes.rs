@@ -8,12 +8,12 @@ fn once(desk: &Desk, probe: &str) -> Done {
     let text = format!(
         "[runbook]\nname = \"look\"\nowners = [\"ops\"]\non_failure = \"stop\"\n\
          [target]\nproject = \"netra-staging\"\nregion = \"us-central1\"\n\
-         [inputs]\npassword = {{ secret = true, env = \"PASSWORD\" }}\n\
+         [inputs]\npassword = {{ secret = true, env = \"PASSWORD\", rehearsal = \"sim-password\" }}\n\
          [probes.it]\n{probe}\n[[phase]]\nname = \"all\"\n[[phase.step]]\nname = \"look\"\nuses = \"probe\"\n\
          gate = {{ healthy = [\"it\"], {hold}every = \"5s\", timeout = \"15m\" }}\n"
     );
     let file = desk.write("look.toml", &text);
-    desk.rectify_knowing(("PASSWORD", "sim-password"), &["run", &file, "--sim", SCENARIO, "--speed", "max"])
+    desk.rectify(&["run", &file, "--sim", SCENARIO, "--speed", "max"])
 }
 
 #[test]
@@ -89,9 +89,10 @@ fn a_conversation_is_complete_in_order_and_in_time_or_it_is_not_well() {
              with = {{ service = \"checkout\", to = {{ checkout-00041-kez = 100 }} }}\n[[phase.step]]\nname = \"talk\"\nuses = \"probe\"\n\
              gate = {{ healthy = [\"chat\"], every = \"30s\", timeout = \"3m\" }}\n"
         );
-        let file = desk.write("chat.toml", &text);
         move |token: &str| {
-            desk.rectify_knowing(("TOKEN", token), &["run", &file, "--sim", &scenario, "--speed", "max", "--yes"])
+            let file =
+                desk.write("chat.toml", &text.replace("\"TOKEN\"", &format!("\"TOKEN\", rehearsal = {token:?}")));
+            desk.rectify(&["run", &file, "--sim", &scenario, "--speed", "max", "--yes"])
         }
     };
     let whole = EVENTS.trim_matches(['[', ']']);

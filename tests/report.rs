@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::support::gcloud::say;
-use crate::support::{Desk, FLAGSHIP, SCENARIO};
+use crate::support::{Desk, FLAGSHIP, SCENARIO, Served};
 
 const RUN: [&str; 7] = ["--sim", SCENARIO, "--speed", "max", "--yes", "--acknowledge", "scale-connector"];
 
@@ -21,10 +21,10 @@ fn a_finished_run_is_told_with_its_changes_proofs_and_people() {
     let text = report(&desk, "markdown");
     for part in [
         "## Recover staging from VPC connector exhaustion: Done, after 47m",
-        "| scale-connector | max\\_instances | 3 | 10 | cannot be undone |",
-        "| soak | auth, backend, golden-path, certificate, no-503 healthy for 30m",
-        "✓ 191 samples, failure rate \\< 1.6 %",
-        "begun by ops@",
+        "| `scale-connector` | `max_instances` | `3` | `10` | applied, irreversible |",
+        "| `soak` | auth, backend, golden-path, certificate, no-503 healthy for 30m",
+        "✓ healthy: 191 samples in a row rule out a failure rate of 2.0 % (95 %)",
+        "begun by ops<span>&#64;</span>",
         "which cannot be undone: a connector never shrinks",
         "left behind: gcp.connector staging-connector",
         "journal: `",
@@ -52,8 +52,8 @@ fn a_run_that_was_rolled_back_shows_what_was_undone() {
     desk.rectify(&["rollback", "--yes"]).code(0);
     let text = report(&desk, "markdown");
     assert!(text.contains(": Rolled back, after "), "{text}");
-    assert!(text.contains("| one-revision | targets |") && text.contains("| undone |"), "{text}");
-    assert!(text.contains("rolled back by ops@"), "{text}");
+    assert!(text.contains("| `one-revision` | `targets` |") && text.contains("| rolled back |"), "{text}");
+    assert!(text.contains("rolled back by ops<span>&#64;</span>"), "{text}");
     assert!(!text.contains("left behind: gcp.run.traffic"), "the pin is undone: {text}");
 }
 
@@ -61,16 +61,24 @@ fn a_run_that_was_rolled_back_shows_what_was_undone() {
 #[test]
 fn a_run_that_is_stuck_shows_what_is_left() {
     let desk = Desk::new();
-    desk.rectify(&[&["run", FLAGSHIP], &RUN[..]].concat()).code(0);
+    let cloud = Served::start(&desk, SCENARIO, "max");
+    let flags = ["--sim", cloud.url.as_str(), "--yes", "--acknowledge", "scale-connector"];
+    desk.rectify(&[&["run", FLAGSHIP], &flags[..]].concat()).code(0);
+    let matched = serde_json::json!({ "method": "PATCH", "path": "*/services/netra-auth-staging" });
+    let fault = serde_json::json!({ "match": matched, "fault": { "status": 403 } });
+    cloud.call(reqwest::Method::POST, "/_sim/faults", Some(fault));
     desk.rectify(&["rollback", "--yes"]).code(6);
     let text = report(&desk, "markdown");
     assert!(text.contains(": Stuck: a person must act, after "), "{text}");
-    let row = |step: &str| text.lines().find(|line| line.starts_with(&format!("| {step} |"))).unwrap().to_owned();
-    assert!(row("deploy-auth").ends_with("| could not be undone |"), "{text}");
-    assert!(row("one-revision").ends_with("| undone |") && row("scale-connector").ends_with("| cannot be undone |"));
+    let row = |step: &str| text.lines().find(|line| line.starts_with(&format!("| `{step}` |"))).unwrap().to_owned();
+    assert!(row("deploy-auth").ends_with("| not rolled back |"), "{text}");
+    assert!(
+        row("one-revision").ends_with("| rolled back |")
+            && row("scale-connector").ends_with("| applied, irreversible |")
+    );
     assert!(text.contains("deploy-auth could not be undone:"), "{text}");
     let page = report(&desk, "html");
-    assert!(page.contains("class=\"outcome bad\"") && page.contains("<span class=\"bad\">could not be undone</span>"));
+    assert!(page.contains("class=\"outcome bad\"") && page.contains("<span class=\"bad\">not rolled back</span>"));
 }
 
 #[test]
@@ -91,8 +99,11 @@ fn a_broken_journal_is_reported_as_far_as_it_goes_and_says_so() {
     let text = report(&desk, "markdown");
     assert!(text.contains("**This report ends where the journal can no longer be trusted:**"), "{text}");
     // A last line that was never finished is damage of the gentler kind.
-    fs::write(&journal, &whole[..whole.len() - 20]).unwrap();
+    fs::write(&journal, format!("{whole}{{\"seq\":")).unwrap();
     assert!(report(&desk, "markdown").contains("its last line was never finished"));
+    // One that was finished, and is not whole any more, is missing.
+    fs::write(&journal, &whole[..whole.len() - 20]).unwrap();
+    assert!(report(&desk, "markdown").contains(&format!("the last 1 of its {} lines are missing", lines.len())));
 }
 
 /// Whatever a runbook or a service says stays text, in every form.
@@ -112,7 +123,7 @@ fn hostile_words_are_inert() {
     desk.rectify(&["run", &file, "--sim", SCENARIO, "--speed", "max", "--yes"]).code(1);
     for format in ["html", "markdown"] {
         let report = report(&desk, format);
-        let plain = report.replace("\\<", "");
+        let plain = report.replace("&lt;", "");
         assert!(!plain.contains("<script") && !plain.contains("<img"), "{report}");
         assert!(!report.contains('\u{1b}') && !report.contains('\u{202e}'));
         assert!(report.contains("alert(1)"), "it is shown, as text");

@@ -4,7 +4,19 @@ use serde_json::Value;
 
 use crate::support::{self, AUTH_NEVER_WELL, BACKEND_NEVER_WELL, Desk, FLAGSHIP, SCENARIO, Served};
 
-const FLAGS: [&str; 5] = ["--speed", "max", "--yes", "--acknowledge", "scale-connector"];
+/// Whoever gives these knows that the way back leads to the outage.
+const FLAGS: [&str; 9] = [
+    "--speed",
+    "max",
+    "--yes",
+    "--acknowledge",
+    "scale-connector",
+    "--acknowledge",
+    "one-revision",
+    "--acknowledge",
+    "deploy-auth",
+];
+const ROLLBACK: [&str; 6] = ["rollback", "--yes", "--acknowledge", "one-revision", "--acknowledge", "deploy-auth"];
 
 fn sound_past(desk: &Desk) -> String {
     desk.write("sound.sim.toml", &support::sound_past())
@@ -54,7 +66,7 @@ fn a_finished_run_can_be_rolled_back_later() {
     let preview = desk.rectify(&["rollback", "--dry-run"]).code(0).says("undo deploy-backend/shift-100");
     preview.says("scale-connector stays: it cannot be undone");
     desk.rectify(&["rollback"]).code(7).complains("approve the rollback with --yes");
-    desk.rectify(&["rollback", "--yes"]).code(0).says("✓ rolled back");
+    desk.rectify(&ROLLBACK).code(0).says("✓ rolled back");
     let (was, is) = (before(), desk.cloud());
     for service in ["netra-backend-staging", "netra-auth-staging"] {
         assert_eq!(image(&is, service), image(&was, service), "{service}");
@@ -69,24 +81,28 @@ fn with_nobody_to_ask_a_failure_stops_and_can_be_rolled_back() {
     let runbook = desk.flagship(&[AUTH_NEVER_WELL]);
     let done = desk.rectify(&[&["run", &runbook, "--sim", &sound_past(&desk)], &FLAGS[..]].concat()).code(1);
     done.says("stop here, says on_failure = \"ask\", with nobody to ask")
-        .says("applied and still in force: scale-connector, one-revision, deploy-auth");
-    desk.rectify(&["rollback", "--yes"]).code(0).says("✓ undone");
+        .says("applied: scale-connector (irreversible), one-revision, deploy-auth");
+    desk.rectify(&ROLLBACK).code(0).says("✓ undone");
     desk.rectify(&["runs"]).code(0).says("rolled back");
 }
 
-/// The old image did not start before and does not start now: the template is as it was, but the new revision still
-/// serves. That is not "rolled back", whatever the template says.
+/// The revision before the run did not serve. While the service is healthy it is not brought back to that unasked; and once its
+/// traffic is there, an old image that does not start is a thing to do, and no reason to call the run stuck.
 #[test]
-fn an_undo_that_does_not_serve_is_stuck_and_stays_so_until_somebody_acts() {
+fn a_healthy_service_is_not_brought_back_to_an_outage_unasked() {
     let desk = Desk::new();
-    let flags = ["--sim", SCENARIO, "--speed", "max", "--yes", "--acknowledge", "scale-connector"];
-    desk.rectify(&[&["run", FLAGSHIP], &flags[..]].concat()).code(0).says("✓ done");
-    for _ in 0..2 {
-        let stuck = desk.rectify(&["rollback", "--yes"]).code(6).says("stuck").says("deploy-auth could not be undone");
-        assert!(!stuck.stdout.contains("nothing to undo"), "{}", stuck.stdout);
-        // What does not depend on it is undone all the same.
-        assert_eq!(traffic(&desk.cloud(), "netra-backend-staging").as_array().unwrap().len(), 2);
-    }
+    let runbook = desk.flagship(&[("on_failure  = \"ask\"", "on_failure  = \"rollback\""), BACKEND_NEVER_WELL]);
+    let kept = desk.rectify(&[&["run", &runbook, "--sim", SCENARIO], &FLAGS[..5]].concat()).code(1);
+    kept.says("undoing deploy-auth restores that")
+        .says("kept: deploy-auth/traffic, deploy-auth, deploy-auth/follow")
+        .says("rolling back would restore an unhealthy state")
+        .says("what serves now")
+        .says("netra-auth-staging: netra-auth-staging-00002-hrd 100 %; auth healthy");
+    assert!(image(&desk.cloud(), "netra-auth-staging").as_str().unwrap().ends_with("0118"));
+    let back = desk.rectify(&ROLLBACK).code(1).says("✓ rolled back");
+    let back = back.says("to do: deploy-auth was not undone, and serves nobody");
+    back.says("netra-auth-staging: netra-auth-staging-00117-vjz 100 %; auth unhealthy");
+    assert_eq!(traffic(&desk.cloud(), "netra-backend-staging").as_array().unwrap().len(), 2);
 }
 
 /// A canary that fails is not given more traffic because the runbook goes on with its next step.
@@ -150,8 +166,7 @@ fn a_candidate_that_is_not_well_gets_no_traffic() {
     let fault = serde_json::json!({ "match": { "host": "cand---*", "path": "/health" }, "fault": { "status": 500 } });
     cloud.call(reqwest::Method::POST, "/_sim/faults", Some(fault));
     let runbook = desk.flagship(&[("on_failure  = \"ask\"", "on_failure  = \"rollback\"")]);
-    let flags = ["--sim", cloud.url.as_str(), "--yes", "--acknowledge", "scale-connector"];
-    let done = desk.rectify(&[&["run", &runbook], &flags[..]].concat()).code(1);
+    let done = desk.rectify(&[&["run", &runbook, "--sim", &cloud.url], &FLAGS[2..]].concat()).code(1);
     let done = done.says("✗ deploy-backend/candidate failed").says("✗ failed and rolled back");
     done.says("backend` is unhealthy: ").says("status 500").says("undo deploy-backend/candidate");
     let backend = cloud.get("/_sim/state")["services"]["netra-backend-staging"].clone();
@@ -214,11 +229,10 @@ fn a_phase_that_fails_is_undone_and_what_came_before_it_stays() {
     cloud.call(reqwest::Method::POST, "/_sim/faults", Some(fault));
     let phase = "name   = \"services\"\n";
     let runbook = desk.flagship(&[(phase, &format!("{phase}on_failure = \"rollback\"\n"))]);
-    let flags = ["--sim", cloud.url.as_str(), "--yes", "--acknowledge", "scale-connector"];
-    let done = desk.rectify(&[&["run", &runbook], &flags[..]].concat()).code(1);
+    let done = desk.rectify(&[&["run", &runbook, "--sim", &cloud.url], &FLAGS[2..]].concat()).code(1);
     let done = done.says("roll back, says on_failure = \"rollback\" of the phase").says("✗ failed and rolled back");
     let done = done.says("undo deploy-backend/revision").says("undo deploy-auth   gcp.run.service");
-    let done = done.says("applied and still in force: scale-connector, one-revision");
+    let done = done.says("applied: scale-connector (irreversible), one-revision");
     assert!(!done.stdout.contains("undo one-revision"), "{}", done.stdout);
     let is = cloud.get("/_sim/state");
     for service in ["netra-backend-staging", "netra-auth-staging"] {
@@ -226,7 +240,7 @@ fn a_phase_that_fails_is_undone_and_what_came_before_it_stays() {
     }
     assert_eq!(traffic(&is, "netra-backend-staging")[0]["revision"], "netra-backend-staging-00750-69k");
     desk.rectify(&["debts"]).code(0).says("the connector stays enlarged").says("traffic is pinned");
-    desk.rectify(&["rollback", "--yes"]).code(0).says("undo one-revision");
+    desk.rectify(&ROLLBACK).code(0).says("undo one-revision");
     assert_eq!(traffic(&cloud.get("/_sim/state"), "netra-backend-staging").as_array().unwrap().len(), 2);
 }
 
@@ -238,7 +252,7 @@ fn a_step_that_fails_is_undone_by_itself() {
     let runbook = desk.flagship(&[(step, &format!("{step}on_failure = \"rollback\"\n")), BACKEND_NEVER_WELL]);
     let done = desk.rectify(&[&["run", &runbook, "--sim", &sound_past(&desk)], &FLAGS[..]].concat()).code(1);
     let done = done.says("of the step").says("undo deploy-backend/revision");
-    done.says("applied and still in force: scale-connector, one-revision, deploy-auth");
+    done.says("applied: scale-connector (irreversible), one-revision, deploy-auth");
     assert!(image(&desk.cloud(), "netra-auth-staging").as_str().unwrap().ends_with("0118"));
     assert!(image(&desk.cloud(), "netra-backend-staging").as_str().unwrap().ends_with("0750"));
 }

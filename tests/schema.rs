@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use jsonschema::Validator;
+use rectify::action::ACTIONS;
 use rectify::check::{Outcome, check};
-use rectify::runbook::format::{self, ACTIONS, PROBES};
-use rectify::runbook::{Inputs, Mode};
+use rectify::runbook::Mode;
+use rectify::runbook::format::{self, PROBES};
+use rectify::syntax::Inputs;
 use serde_json::{Value, json};
 
 fn validator() -> Validator {
@@ -125,7 +127,8 @@ fn no_misspelt_key_fits() {
 
 /// The paths of all keys that are the format's own, not the author's, as JSON pointers a step at a time.
 fn keys_of(value: &Value, path: &mut Vec<String>, paths: &mut Vec<Vec<String>>) {
-    const THE_AUTHORS_OWN: [&str; 7] = ["/inputs", "/probes", "/to", "/flags", "/env", "/headers", "/capture"];
+    const THE_AUTHORS_OWN: [&str; 10] =
+        ["/inputs", "/probes", "/to", "/flags", "/env", "/headers", "/capture", "/json", "/form", "/query"];
     let own = path.last().is_some_and(|last| THE_AUTHORS_OWN.contains(&last.as_str()));
     let entries: Vec<(String, &Value)> = match value {
         Value::Object(table) => table.iter().map(|(key, value)| (format!("/{key}"), value)).collect(),

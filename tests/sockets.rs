@@ -18,7 +18,7 @@ fn ask(stream: &mut TcpStream, request: &str) -> String {
     answer
 }
 
-const GET: &str = "GET /_sim/clock HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+const GET: &str = "GET /_sim/clock HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
 
 #[test]
 fn nonsense_gets_an_answer_or_a_closed_socket_and_hurts_nobody() {
@@ -109,4 +109,41 @@ async fn who_never_finishes_is_cut_off() {
         let answer = String::from_utf8_lossy(&answer);
         assert!(!answer.contains("200 OK"), "{answer}");
     }
+}
+
+/// A page in somebody's browser can send these to loopback. None of them changes the world.
+#[test]
+fn web_pages_reach_nothing_but_services() {
+    let desk = Desk::new();
+    let served = Served::start(&desk, SCENARIO, "max");
+    let fault = r#"{"match":{"method":"PATCH","path":"*"},"fault":{"status":503}}"#;
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
+    let send = |start: &str, headers: &str, body: &str| {
+        let length = body.len();
+        let request = format!("{start} HTTP/1.1\r\n{headers}Content-Length: {length}\r\n\r\n{body}");
+        let mut stream = TcpStream::connect(address(&served)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = [0; 12];
+        let _ = stream.read_exact(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    let origin = "Host: 127.0.0.1\r\nOrigin: http://evil.example\r\nContent-Type: text/plain\r\n";
+    let by_service = origin.replace("127.0.0.1", "auth.staging.netrasystems.ai");
+    let rebound = "Host: evil.example\r\n";
+    for (start, headers, body) in [
+        ("POST /_sim/faults", origin.to_owned(), fault),
+        ("POST /_sim/faults", by_service, fault),
+        ("POST /_sim/clock", origin.to_owned(), r#"{"advance":"24h"}"#),
+        ("GET /_sim/clock/shared", format!("{origin}{upgrade}"), ""),
+        ("POST /v2/entries:list", origin.to_owned(), "{}"),
+        ("GET /_sim/state", rebound.to_owned(), ""),
+        ("POST /_sim/faults", rebound.to_owned(), fault),
+        ("GET /v1/projects/netra-staging/locations/us-central1/connectors/staging-connector", rebound.to_owned(), ""),
+    ] {
+        assert_eq!(send(start, &headers, body), "HTTP/1.1 403", "{start} {headers}");
+    }
+    assert_eq!(served.get("/_sim/faults"), serde_json::json!([]));
+    assert_eq!(send("POST /_sim/faults", "Host: localhost\r\n", fault), "HTTP/1.1 200");
+    assert_eq!(send("GET /_sim/clock/shared", &format!("Host: [::1]:80\r\n{upgrade}"), ""), "HTTP/1.1 101");
 }

@@ -10,7 +10,7 @@ fn type_at(desk: &Desk, arguments: &[&str]) -> PtySession {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rectify"));
     command.args(arguments).env_clear().env("HOME", desk.path("")).env("XDG_STATE_HOME", desk.path(""));
     command.env("USER", "ops").env("TERM", "xterm-256color").env("NO_COLOR", "1");
-    spawn_command(command, Some(60_000)).unwrap()
+    spawn_command(command, Some(240_000)).unwrap()
 }
 
 fn code(session: &PtySession) -> i32 {
@@ -32,11 +32,11 @@ fn a_one_way_change_wants_its_name_typed_and_no_is_an_answer() {
     at.exp_string("this cannot be undone").unwrap();
     at.exp_string("Type scale-connector to apply what cannot be undone").unwrap();
     at.send_line("scale-connector").unwrap();
-    at.exp_string("proven healthy").unwrap();
+    at.exp_string("healthy (14 samples)").unwrap();
     at.exp_string("Apply this change?").unwrap();
     at.send_line("n").unwrap();
     at.exp_string("one-revision was declined").unwrap();
-    at.exp_string("applied and still in force: scale-connector").unwrap();
+    at.exp_string("applied: scale-connector (irreversible)").unwrap();
     at.exp_string("goes on from here").unwrap();
     at.exp_eof().unwrap();
     assert_eq!(code(&at), 8);
@@ -44,16 +44,39 @@ fn a_one_way_change_wants_its_name_typed_and_no_is_an_answer() {
 }
 
 #[test]
-fn anything_but_the_name_stops_before_a_one_way_change() {
+fn a_mistyped_name_is_asked_for_again_and_the_third_time_it_is_a_no() {
     let desk = Desk::new();
     let runbook = desk.flagship_before("services");
     let mut at = type_at(&desk, &["run", &runbook, "--sim", SCENARIO, "--speed", "max"]);
+    for (typed, says) in [("yes", "can be typed 2 more times"), ("scale-conector", "can be typed once more")] {
+        at.exp_string("Type scale-connector").unwrap();
+        at.send_line(typed).unwrap();
+        at.exp_string(&format!("`{typed}` is not `scale-connector`")).unwrap();
+        at.exp_string(says).unwrap();
+    }
     at.exp_string("Type scale-connector").unwrap();
-    at.send_line("yes").unwrap();
+    at.send_line("one-revision").unwrap();
     at.exp_string("nothing was changed").unwrap();
     at.exp_eof().unwrap();
     assert_eq!(code(&at), 8);
     assert_eq!(desk.cloud()["connectors"]["staging-connector"]["max_instances"], 3);
+    assert_eq!(answers(&desk), ["no"]);
+}
+
+#[test]
+fn a_protected_project_wants_its_name_and_enter_alone_stops() {
+    let desk = Desk::new();
+    let arguments = ["run", PROTECTED, "--sim", "--speed", "max"];
+    for typed in [&["shop-stagin", "shop", "yes"][..], &["shop-stagin", ""]] {
+        let mut at = type_at(&desk, &arguments);
+        for line in typed {
+            at.exp_string("shop-staging is protected").unwrap();
+            at.send_line(line).unwrap();
+        }
+        at.exp_string("Nothing was changed.").unwrap();
+        at.exp_eof().unwrap();
+        assert_eq!(code(&at), 8);
+    }
 }
 
 #[test]
@@ -85,8 +108,7 @@ fn ctrl_c_in_a_gate_parks_the_run_and_it_can_be_resumed_and_rolled_back() {
     at.exp_string("undo one-revision").unwrap();
     at.exp_string("scale-connector stays").unwrap();
     at.exp_string("Undo this?").unwrap();
-    at.send("y").unwrap();
-    at.flush().unwrap();
+    at.send_line("yes").unwrap();
     at.exp_string("rolled back after").unwrap();
     at.exp_eof().unwrap();
     assert_eq!(code(&at), 0);
@@ -100,27 +122,213 @@ fn ctrl_c_at_a_prompt_changes_nothing() {
     at.exp_string("Type scale-connector").unwrap();
     at.send_control('c').unwrap();
     at.exp_string("everything is written down").unwrap();
+    at.exp_string("applied: nothing").unwrap();
     at.exp_eof().unwrap();
     assert_eq!(code(&at), 130);
     assert_eq!(desk.cloud()["connectors"]["staging-connector"]["max_instances"], 3);
 }
 
-#[test]
-fn a_failure_is_put_to_the_person_with_the_ways_out() {
-    let desk = Desk::new();
+/// The flagship's first two steps, but the connector's gate never passes.
+fn sick(desk: &Desk) -> String {
     let text = std::fs::read_to_string(desk.flagship_before("services")).unwrap();
-    let runbook = desk.write("sick.toml", &text.replace("state == \"READY\"", "state == \"ASLEEP\""));
+    desk.write("sick.toml", &text.replace("state == \"READY\"", "state == \"ASLEEP\""))
+}
+
+/// Nothing that could be rolled back is applied yet, so that is not offered; Enter alone stops and leaves everything.
+#[test]
+fn a_failure_is_put_to_the_person_with_the_ways_out_and_enter_alone_stops() {
+    let desk = Desk::new();
     let flags = ["--sim", SCENARIO, "--speed", "max", "--yes", "--acknowledge", "scale-connector"];
-    let mut at = type_at(&desk, &[&["run", runbook.as_str()], &flags[..]].concat());
+    let mut at = type_at(&desk, &[&["run", sick(&desk).as_str()], &flags[..]].concat());
     at.exp_string("scale-connector failed").unwrap();
+    let offered = at.exp_string("What now?").unwrap();
+    for word in ["stop ", "retry ", "continue "] {
+        assert!(offered.contains(word), "{offered}");
+    }
+    assert!(!offered.contains("roll back"), "{offered}");
+    at.send_line("roll back").unwrap();
+    at.exp_string("`roll back` is none of them: stop, retry, continue").unwrap();
     at.exp_string("What now?").unwrap();
-    at.exp_string("Try again").unwrap();
-    at.send("\r").unwrap();
-    at.flush().unwrap();
-    at.exp_string("failed and rolled back").unwrap();
-    at.exp_string("kept, because it cannot be undone: scale-connector").unwrap();
+    at.send_line("").unwrap();
+    at.exp_string("stopped after").unwrap();
     at.exp_eof().unwrap();
     assert_eq!(code(&at), 1);
+    assert_eq!(answers(&desk), ["yes", "stop"]);
+}
+
+/// A rollback at a prompt shows what it would undo, and is asked about like any other; after a no the question is as before.
+#[test]
+fn a_rollback_at_a_prompt_lists_what_it_undoes_and_asks() {
+    let desk = Desk::new();
+    let flags = ["--sim", SCENARIO, "--speed", "max", "--acknowledge", "scale-connector"];
+    let mut at = type_at(&desk, &[&["run", crate::support::FLAGSHIP], &flags[..]].concat());
+    at.exp_string("one-revision: Apply this change?").unwrap();
+    assert!(!at.exp_string("[d]etails").unwrap().contains("[r]oll back"));
+    at.send_line("y").unwrap();
+    at.exp_string("deploy-auth: Apply this change?").unwrap();
+    for answer in ["no", "yes"] {
+        at.exp_string("[r]oll back").unwrap();
+        at.send_line("r").unwrap();
+        at.exp_string("undo one-revision").unwrap();
+        at.exp_string("scale-connector stays").unwrap();
+        at.exp_string("Undo this?").unwrap();
+        at.send_line(answer).unwrap();
+    }
+    at.exp_string("rolled back after").unwrap();
+    at.exp_eof().unwrap();
+    assert_eq!(answers(&desk), ["yes", "yes", "rollback"]);
+}
+
+/// Every kind of key that could be an answer somewhere: single keys, lines, cursor keys, a paste of several lines.
+const TYPED_AHEAD: &str = "\ry yes\ryes\ny\rn\rno\rr\rroll back\ra\rs\rbecause\rstop\rretry\rcontinue\r\u{1b}[B\r\t\u{1b}\r\
+     scale-connector\rshop-staging\rscale-connector\r";
+
+/// Types an answer, and with it whatever else could be an answer to the next question.
+fn answer_and_type_ahead(at: &mut PtySession, answer: &str) {
+    at.send(&format!("{answer}\r{TYPED_AHEAD}")).unwrap();
+    at.flush().unwrap();
+}
+
+fn type_ahead(at: &mut PtySession) {
+    at.send(TYPED_AHEAD).unwrap();
+    at.flush().unwrap();
+}
+
+const DISCARDED: &str = "What was typed before this question is discarded.";
+const PROTECTED: &str = "runbooks/sql-connections.toml";
+
+/// What was answered in the only run, in order.
+fn answers(desk: &Desk) -> Vec<String> {
+    let events = desk.journal().into_iter().map(|line| line["event"].clone());
+    events.filter(|event| event["is"] == "answered").map(|event| event["choice"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn what_is_typed_before_a_question_about_a_change_is_no_answer_to_it() {
+    let desk = Desk::new();
+    let mut at = type_at(&desk, &["run", crate::support::FLAGSHIP, "--sim", SCENARIO, "--speed", "max"]);
+    type_ahead(&mut at);
+    let answered = [
+        ("Type scale-connector", "scale-connector"),
+        ("one-revision: Apply this change?", "d"),
+        ("one-revision: Apply this change?", "?"),
+        ("one-revision: Apply this change?", "y"),
+        ("deploy-auth: Apply this change?", "r"),
+        ("Undo this? Type yes or no", "y"),
+        ("Undo this? Type yes or no", "no"),
+        ("deploy-auth: Apply this change?", "s"),
+        ("Why is it skipped?", "it is well"),
+        ("Apply this change?", "n"),
+    ];
+    for (question, answer) in answered {
+        at.exp_string(DISCARDED).unwrap();
+        at.exp_string(question).unwrap();
+        answer_and_type_ahead(&mut at, answer);
+    }
+    at.exp_string("was declined").unwrap();
+    at.exp_eof().unwrap();
+    assert_eq!(code(&at), 8);
+    assert_eq!(answers(&desk), ["yes", "yes", "skip", "no"]);
+    let events = desk.journal().into_iter().map(|line| line["event"].clone());
+    let answered: Vec<_> = events.filter(|event| event["is"] == "answered").collect();
+    assert!(answered.iter().all(|event| event["visible"].is_string() && event["by"] == "ops"), "{answered:?}");
+}
+
+#[test]
+fn what_is_typed_before_a_failure_is_no_answer_to_what_now() {
+    let desk = Desk::new();
+    let flags = ["--sim", SCENARIO, "--speed", "max", "--yes", "--acknowledge", "scale-connector"];
+    let mut at = type_at(&desk, &[&["run", sick(&desk).as_str()], &flags[..]].concat());
+    type_ahead(&mut at);
+    for answer in ["r", "retry", "stop"] {
+        at.exp_string(DISCARDED).unwrap();
+        at.exp_string("What now?").unwrap();
+        answer_and_type_ahead(&mut at, answer);
+    }
+    at.exp_string("stopped after").unwrap();
+    at.exp_eof().unwrap();
+    assert_eq!(code(&at), 1);
+    assert_eq!(answers(&desk), ["yes", "retry", "stop"]);
+    let first = desk.journal().into_iter().map(|line| line["event"].clone()).find(|event| event["is"] == "answered");
+    assert_eq!(first.unwrap().get("visible"), None, "a flag answered");
+}
+
+#[test]
+fn what_is_typed_before_a_commands_own_question_is_no_answer_to_it() {
+    let desk = Desk::new();
+    let flags = ["--sim", SCENARIO, "--speed", "max", "--yes", "--acknowledge", "scale-connector"];
+    desk.rectify(&[&["run", &desk.flagship_before("services")], &flags[..]].concat()).code(0);
+    for (command, question, says, exit) in [
+        ("rollback", "Undo this? Type yes or no", "Nothing was undone.", 8),
+        ("case", "Open this case at Google? Type yes or no", "", 0),
+    ] {
+        let mut at = type_at(&desk, &[command]);
+        type_ahead(&mut at);
+        for answer in ["y", "no"] {
+            at.exp_string(DISCARDED).unwrap();
+            at.exp_string(question).unwrap();
+            answer_and_type_ahead(&mut at, answer);
+        }
+        at.exp_string(says).unwrap();
+        assert!(!at.exp_eof().unwrap().contains("opened"));
+        assert_eq!(code(&at), exit);
+    }
+    assert_eq!(answers(&desk), ["yes", "yes"]);
+
+    let desk = Desk::new();
+    let mut at = type_at(&desk, &["run", PROTECTED, "--sim", "--speed", "max"]);
+    type_ahead(&mut at);
+    at.exp_string(DISCARDED).unwrap();
+    at.exp_string("shop-staging is protected").unwrap();
+    answer_and_type_ahead(&mut at, "");
+    at.exp_string("Nothing was changed.").unwrap();
+    at.exp_eof().unwrap();
+    assert_eq!(code(&at), 8);
+}
+
+/// A signal ends a question like Ctrl-C does, and what is applied is said.
+#[test]
+fn a_signal_at_a_prompt_parks_the_run_and_says_what_is_applied() {
+    for signal in ["Ctrl-C", "SIGTERM"] {
+        let desk = Desk::new();
+        let flags = ["--sim", SCENARIO, "--speed", "max", "--acknowledge", "scale-connector"];
+        let mut at = type_at(&desk, &[&["run", crate::support::FLAGSHIP], &flags[..]].concat());
+        at.exp_string("one-revision: Apply this change?").unwrap();
+        at.send_line("y").unwrap();
+        at.exp_string("deploy-auth: Apply this change?").unwrap();
+        at.exp_string("[d]etails").unwrap();
+        match signal {
+            "Ctrl-C" => at.send_control('c').unwrap(),
+            _ => at.process_mut().signal(rexpect::process::Signal::SIGTERM).unwrap(),
+        }
+        at.exp_string(&format!("asked to stop by {signal}")).unwrap();
+        at.exp_string("applied: scale-connector (irreversible), one-revision").unwrap();
+        at.exp_string("rectify rollback").unwrap();
+        at.exp_eof().unwrap();
+        assert_eq!(code(&at), 130);
+    }
+}
+
+/// Told quietly, a question still says which step, which resource and which change.
+#[test]
+fn a_quiet_question_names_step_resource_and_change() {
+    let desk = Desk::new();
+    let flags = ["--sim", SCENARIO, "--speed", "max", "--quiet", "--acknowledge", "scale-connector"];
+    let mut at = type_at(&desk, &[&["run", crate::support::FLAGSHIP], &flags[..]].concat());
+    let mut said = String::new();
+    for (step, resource, change) in
+        [("one-revision", "gcp.run.traffic", "00750-69k"), ("deploy-auth", "gcp.run.service", "image")]
+    {
+        said.push_str(&at.exp_string(&format!("{step}: Apply this change?")).unwrap());
+        for part in [step, resource, change] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        said.clear();
+        at.send_line("y").unwrap();
+    }
+    at.exp_string("Apply this change?").unwrap();
+    at.send_control('c').unwrap();
+    at.exp_eof().unwrap();
 }
 
 /// Everything that the prompt before a change offers: a look at the details, leaving a step out with a reason, and a yes for
@@ -147,17 +355,19 @@ fn a_step_can_be_looked_into_left_out_and_the_rest_of_a_phase_approved() {
     at.exp_eof().unwrap();
     assert_eq!(code(&at), 0);
 
-    let mut at = type_at(&desk, &["rollback", "--yes"]);
+    let mut at =
+        type_at(&desk, &["rollback", "--yes", "--acknowledge", "deploy-auth", "--acknowledge", "one-revision"]);
     at.exp_eof().unwrap();
     let desk = Desk::new();
     let mut at = type_at(&desk, &[&["run", &desk.flagship_before("services")], &flags[..]].concat());
     at.exp_string("Apply this change?").unwrap();
     at.send_line("s").unwrap();
-    at.exp_string("Why is it left out?").unwrap();
+    at.exp_string("Why is it skipped?").unwrap();
     at.send_line("").unwrap();
     at.exp_string("wants a reason").unwrap();
+    at.exp_string("Apply this change?").unwrap();
     at.send_line("s").unwrap();
-    at.exp_string("Why is it left out?").unwrap();
+    at.exp_string("Why is it skipped?").unwrap();
     at.send_line("traffic is fine").unwrap();
     at.exp_string("leave it out, says ops: traffic is fine").unwrap();
     at.exp_string("left out by the operator: one-revision").unwrap();

@@ -4,7 +4,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use rectify::check::{Report, Style, check};
-use rectify::runbook::{Inputs, Mode};
+use rectify::runbook::Mode;
+use rectify::syntax::Inputs;
 
 fuzz_target!(|bytes: &[u8]| {
     for mode in [Mode::Check, Mode::Run] {

@@ -1,51 +1,191 @@
-//! What steps do that is no resource of Google's: programs that are run, things that people do, messages.
+//! What steps can do, one file an action.
 //!
-//! A program and a person's work are changes like any other, from not done to done, so that they are planned, asked about,
-//! journaled and undone by the same code. What they need, secrets among it, stays here and is in no change and no
-//! journal. In a rehearsal on a simulated cloud nothing of this reaches the real world, unless somebody says so.
+//! An action is a struct of its own: what stands behind `with` ([`ActionFormat`]), how that is read, which resources are
+//! observed, what is planned from the observations ([`Forecast`]), and whether it can be undone. It is added by its file and
+//! one line in `actions!` below; everybody else asks the [`Action`] for the step that it is. Pure: nothing here talks to
+//! anybody. What carries out the actions that change no resource of Google's is in `external`.
 
-mod issue;
-mod mask;
-mod message;
-mod person;
-mod process;
-mod program;
+mod connector_scale;
+mod doing;
+mod forecast;
+mod gate_only;
+mod github_issue;
+mod manual;
+mod notify;
+mod run_deploy;
+mod run_scale;
+mod run_traffic;
+mod shell;
+mod sql_patch;
+mod wait;
 
-pub use issue::{Github, Status};
-pub use message::Messages;
-pub use person::ByHand;
-pub use program::Programs;
+use serde_json::Value;
 
-use std::time::Duration;
+pub use self::connector_scale::ConnectorScale;
+pub use self::doing::Doing;
+pub use self::forecast::{Forecast, Obstacle, ObstacleKind, StepContext, StepLimits, TaskDraft};
+pub use self::gate_only::GateOnly;
+pub use self::github_issue::{GithubIssue, IssueRef, NotAnIssue};
+pub use self::manual::Manual;
+pub use self::notify::Notify;
+pub use self::run_deploy::{Candidate, CandidateUnseen, RunDeploy};
+pub use self::run_scale::RunScale;
+pub use self::run_traffic::RunTraffic;
+pub use self::shell::Shell;
+pub use self::sql_patch::SqlPatch;
+pub use self::wait::Wait;
+use crate::peer::PeerRequest;
+use crate::run::{NameShape, ResourceId, Target};
+use crate::syntax::Block;
+use crate::syntax::format::Table;
+use crate::syntax::mistake::{MISSING_KEY, Mistake};
+use crate::syntax::spelling::list;
 
-use serde::{Deserialize, Serialize};
-
-use crate::run::ResourceId;
-use crate::runbook::model::{Action, Runbook, Step, Target};
-
-/// How long one call to a webhook or a tracker may take.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// A client for those whom a runbook tells something. It follows nobody elsewhere: what it sends may be secret.
-fn http() -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build()
+/// What stands behind `uses` and `with`.
+#[derive(Debug)]
+pub struct ActionFormat {
+    /// The word behind `uses`.
+    pub name: &'static str,
+    /// What stands behind `with`.
+    pub with: Table,
+    /// What it outputs, which later steps refer to as `${steps.NAME.…}`.
+    pub outputs: &'static [&'static str],
 }
 
-/// The state of something that is done once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Doing {
-    /// Whether it was.
-    pub done: bool,
+/// What an action is called and how it is written.
+pub(crate) trait Declared: Sized {
+    /// Its name, arguments and outputs.
+    const FORMAT: ActionFormat;
+
+    /// Reads it from its arguments. What is wrong with them is noted there; `None` if nothing can be made of them.
+    fn read(with: &Block<'_, '_>) -> Option<Self>;
 }
 
-/// The id of each task that a runbook's own steps make, and what it does: a step of several turns is several.
-fn actions(runbook: &Runbook) -> impl Iterator<Item = (String, &Action)> {
-    let steps = runbook.phases.iter().flat_map(|phase| &phase.steps);
-    steps.flat_map(Step::by_turn).map(|(task, _, turn)| (task, &turn.action))
+/// What a step of an action does.
+pub trait StepAction {
+    /// The resources whose state its plan depends on.
+    fn observed_resources(&self, target: &Target) -> Vec<ResourceId>;
+
+    /// The resource that it changes and the fields that it sets, without asking the cloud; `None` if it changes none.
+    fn desired_state(&self, target: &Target) -> Option<(ResourceId, Value)>;
+
+    /// The tasks that it takes, each on top of what the ones before it leave.
+    ///
+    /// # Errors
+    /// Why it cannot be planned.
+    fn plan(&self, step: &StepContext<'_>, forecast: &mut Forecast<'_>) -> Result<Vec<TaskDraft>, Obstacle>;
+
+    /// Whether it can be rolled back, as far as the runbook alone tells.
+    fn rollback(&self) -> Rollback;
+
+    /// What it sends to others than Google's APIs.
+    fn peer_requests(&self) -> Vec<PeerRequest>;
+
+    /// The names in its arguments, which must have the shape of a name.
+    fn names(&self) -> Vec<Name<'_>>;
 }
 
-/// The id of what a task does.
-pub fn id(kind: &str, target: &Target, task: &str) -> ResourceId {
-    let (project, region) = (target.project.clone(), target.region.clone());
-    ResourceId { kind: kind.to_owned(), project, region, name: task.to_owned() }
+/// Whether what a step does can be rolled back, as far as the runbook alone tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rollback {
+    /// It can, or there is nothing to roll back.
+    Possible,
+    /// Only the runbook's author could say how, and did not.
+    NotDeclared,
+    /// It cannot, and why.
+    Impossible(&'static str),
+}
+
+/// A name in the arguments of an action.
+#[derive(Clone, Copy, Debug)]
+pub struct Name<'a> {
+    /// The argument that it stands in.
+    pub argument: &'static str,
+    /// Whether it is the argument's value or a key of it.
+    pub position: NamePosition,
+    /// The name.
+    pub name: &'a str,
+    /// What it must look like.
+    pub shape: NameShape,
+}
+
+/// Where in an argument a name stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NamePosition {
+    /// It is the value.
+    Value,
+    /// It is a key of the argument's table.
+    Key,
+}
+
+impl<'a> Name<'a> {
+    pub(crate) fn value(argument: &'static str, name: &'a str, shape: NameShape) -> Name<'a> {
+        Name { argument, position: NamePosition::Value, name, shape }
+    }
+}
+
+/// The argument that names a Cloud Run service, in every action that changes one.
+pub(crate) const SERVICE_ARGUMENT: &str = "service";
+
+/// Declares the enum of actions, the list of their formats, and how each is read.
+macro_rules! actions {
+    ($($action:ident,)*) => {
+        /// What a step does.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Action {
+            $(#[doc = concat!("See [`", stringify!($action), "`](struct@", stringify!($action), ").")] $action($action),)*
+        }
+
+        /// The format of every action, by name.
+        pub const ACTIONS: &[ActionFormat] = &[$(<$action as Declared>::FORMAT),*];
+
+        impl Action {
+            /// Reads the action of this name from its arguments.
+            pub(crate) fn read(name: &str, with: &Block<'_, '_>) -> Option<Action> {
+                $(if name == <$action as Declared>::FORMAT.name {
+                    return $action::read(with).map(Action::$action);
+                })*
+                None
+            }
+
+            /// The word that stands behind `uses`.
+            pub fn uses(&self) -> &'static str {
+                match self { $(Action::$action(_) => <$action as Declared>::FORMAT.name,)* }
+            }
+
+            /// What a step of it does.
+            pub fn step(&self) -> &dyn StepAction {
+                match self { $(Action::$action(action) => action,)* }
+            }
+        }
+    };
+}
+
+actions! {
+    ConnectorScale,
+    RunDeploy,
+    RunScale,
+    RunTraffic,
+    SqlPatch,
+    GithubIssue,
+    Manual,
+    Notify,
+    GateOnly,
+    Shell,
+    Wait,
+}
+
+impl Action {
+    /// The Cloud Run service that it changes.
+    pub fn service(&self) -> Option<&str> {
+        self.step().names().into_iter().find(|name| name.argument == SERVICE_ARGUMENT).map(|name| name.name)
+    }
+}
+
+/// Notes that an action changes nothing, if it has none of these arguments.
+fn require_one_of(with: &Block<'_, '_>, what: &str, arguments: &[&str]) {
+    if !arguments.iter().any(|key| with.has(key)) {
+        let mistake = Mistake::new(MISSING_KEY, with.at.clone(), format!("this changes nothing about the {what}"));
+        with.reader.note(mistake.help(format!("say {}", list(arguments.iter().copied(), "or"))));
+    }
 }

@@ -13,7 +13,7 @@ use miette::{
 };
 
 use crate::inert::is_active;
-use crate::runbook::Mistake;
+use crate::syntax::Mistake;
 
 /// Whether a runbook with this in it may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,7 +36,7 @@ pub struct Label {
 /// One thing to say about a runbook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// Stable name in kebab-case, such as `tag-not-digest`.
+    /// Stable name in kebab-case, such as `traffic-sum`.
     pub code: &'static str,
     /// How bad it is.
     pub severity: Severity,

@@ -1,7 +1,7 @@
 //! What each code means: a line, and a page of `docs/checks`.
 
 use super::{FILE_CODES, RULES};
-use crate::runbook::mistake;
+use crate::syntax::mistake;
 
 /// The page of a code, kept in the program.
 macro_rules! pages {
@@ -10,61 +10,27 @@ macro_rules! pages {
     };
 }
 
-/// Every code with its page, sorted by code.
+/// Every code that is no rule's, with its page, sorted by code. A rule has its own.
 const PAGES: &[(&str, &str)] = pages![
-    "ambient-target",
     "bad-condition",
-    "bad-name",
     "bad-reference",
-    "bad-url",
     "bad-value",
-    "beyond-limits",
-    "candidate-unseen",
-    "closure-missing",
-    "condition-mistyped",
-    "connector-machine-type",
-    "connector-max-instances",
-    "connector-min-instances",
-    "connector-min-not-below-max",
-    "connector-size-incomplete",
     "cycle",
-    "duplicate-name",
-    "empty-phase",
     "file-too-large",
-    "gate-too-short",
     "input-pattern",
-    "metric-gate-too-short",
     "missing-input",
     "missing-key",
     "not-utf-8",
-    "not-yet",
-    "one-way-unsaid",
-    "probe-step-without-gate",
-    "restart-unsaid",
-    "rollback-impossible",
-    "rollback-target-deleted",
-    "run-scale-bounds",
+    "secret-misplaced",
     "secret-shown",
-    "serverless-timeout",
-    "shift-not-rising",
-    "shift-without-gate",
+    "secret-too-short",
     "syntax",
-    "tag-not-digest",
     "too-deep",
-    "traffic-pinned",
-    "traffic-sum",
+    "too-much-text",
     "unknown-action",
     "unknown-input",
     "unknown-key",
-    "unknown-name",
-    "unknown-probe",
-    "unknown-resource-kind",
     "unreadable-file",
-    "unused-input",
-    "unused-probe",
-    "value-as-code",
-    "websocket-outlives-timeout",
-    "wildcard-certificate",
     "wrong-type",
 ];
 
@@ -78,5 +44,6 @@ pub fn codes() -> Vec<(&'static str, &'static str)> {
 
 /// The page of a code, in Markdown; `None` if there is no such code.
 pub fn page(code: &str) -> Option<&'static str> {
-    PAGES.iter().find(|(known, _)| *known == code).map(|(_, page)| *page)
+    let rules = RULES.iter().map(|rule| (rule.code, rule.page));
+    rules.chain(PAGES.iter().copied()).find(|(known, _)| *known == code).map(|(_, page)| page)
 }

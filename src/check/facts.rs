@@ -1,82 +1,11 @@
-//! What each kind of probe sees, and of what type.
-//!
-//! Conditions are checked against this before anything is looked at. The rooms that do the looking show facts of
-//! these names and types.
+//! What each kind of probe sees, and of what type. What a resource shows its kind says.
 
+use crate::gate::{FactType, Facts};
+use crate::resource::KindSpec;
 use crate::runbook::model::Look;
-
-/// The type of a fact.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FactType {
-    /// Yes or no.
-    Bool,
-    /// A whole number.
-    Int,
-    /// Any number.
-    Number,
-    /// A text.
-    Text,
-    /// A length of time.
-    Span,
-    /// Whatever somebody answers: nobody knows beforehand.
-    Any,
-}
-
-/// The facts of a probe: name and type.
-pub type Facts = &'static [(&'static str, FactType)];
 
 /// How long it took, which is all that some probes see.
 const LATENCY: Facts = &[("latency", FactType::Span)];
-
-/// What each kind of resource shows of its state.
-pub const KINDS: &[(&str, Facts)] = &[
-    (
-        "gcp.connector",
-        &[
-            ("state", FactType::Text),
-            ("min_instances", FactType::Int),
-            ("max_instances", FactType::Int),
-            ("machine_type", FactType::Text),
-        ],
-    ),
-    (
-        "gcp.run.service",
-        &[
-            ("ready", FactType::Bool),
-            ("image", FactType::Text),
-            ("reconciling", FactType::Bool),
-            ("revision", FactType::Text),
-            ("latest_ready_revision", FactType::Text),
-            ("generation", FactType::Int),
-        ],
-    ),
-    // A split is a list, and a list is no fact.
-    ("gcp.run.traffic", &[("latest", FactType::Text)]),
-    ("gcp.run.scaling", &[("min_instances", FactType::Int), ("max_instances", FactType::Int)]),
-    ("gcp.run.revision", &[("ready", FactType::Bool), ("image", FactType::Text)]),
-    (
-        "gcp.sql",
-        &[
-            // RUNNABLE is also what an instance is that its owner stopped: `activation_policy` tells them apart.
-            ("state", FactType::Text),
-            ("activation_policy", FactType::Text),
-            ("tier", FactType::Text),
-            ("database_version", FactType::Text),
-            ("max_connections", FactType::Int),
-        ],
-    ),
-    (
-        "gcp.backend-service",
-        &[
-            ("protocol", FactType::Text),
-            ("backends", FactType::Int),
-            ("serverless", FactType::Bool),
-            ("timeout_seconds", FactType::Int),
-        ],
-    ),
-    ("gcp.certificate", &[("status", FactType::Text), ("domains", FactType::Text), ("expires", FactType::Text)]),
-    ("gcp.service-health", &[("incidents", FactType::Int), ("impacted", FactType::Bool), ("titles", FactType::Text)]),
-];
 
 /// What a probe sees; `None` if it looks at a kind of resource that does not exist.
 pub fn facts_of(look: &Look) -> Option<Facts> {
@@ -129,6 +58,6 @@ pub fn facts_of(look: &Look) -> Option<Facts> {
         Look::Postgres { .. } | Look::Redis { .. } => {
             &[("latency", FactType::Span), ("p95", FactType::Span), ("success", FactType::Number)]
         }
-        Look::Resource { kind, .. } => return KINDS.iter().find(|(known, _)| known == kind).map(|(_, facts)| *facts),
+        Look::Resource { kind, .. } => return KindSpec::find(kind).map(|kind| kind.facts),
     })
 }

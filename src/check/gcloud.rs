@@ -5,7 +5,8 @@
 
 use std::ops::Range;
 
-use crate::runbook::model::{Action, Command};
+use crate::action::{Action, Shell};
+use crate::run::Command;
 
 /// A `gcloud` command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +20,7 @@ pub(super) struct Gcloud {
 
 /// The `gcloud` commands of a step, with the key of `with` that each stands behind.
 pub(super) fn commands(action: &Action) -> Vec<(&'static str, Gcloud)> {
-    let Action::Shell { run, check, undo, .. } = action else { return Vec::new() };
+    let Action::Shell(Shell { run, check, undo, .. }) = action else { return Vec::new() };
     let commands = [("run", Some(run)), ("check", check.as_ref()), ("undo", undo.as_ref())];
     let commands = commands.into_iter().filter_map(|(key, command)| Some((key, command?)));
     commands.flat_map(|(key, command)| of(command).into_iter().map(move |command| (key, command))).collect()

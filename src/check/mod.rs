@@ -9,7 +9,6 @@ pub mod facts;
 mod gcloud;
 mod json;
 mod rules;
-mod undo;
 
 use std::fmt;
 
@@ -19,7 +18,8 @@ pub use json::Report;
 pub use rules::{RULES, Rule};
 
 use crate::runbook::model::Runbook;
-use crate::runbook::{Document, Draft, Inputs, Mode, read};
+use crate::runbook::{Draft, Mode, read};
+use crate::syntax::{Document, Inputs, has_table};
 use rules::Subject;
 
 /// The most bytes that a runbook has: ten thousand steps with room to spare. What is larger is something else.
@@ -122,11 +122,10 @@ pub fn check(name: &str, bytes: &[u8], inputs: &Inputs, mode: Mode) -> Outcome {
     outcome(checked, text, diagnostics)
 }
 
-/// As much of a runbook as can be read, whatever is wrong with it: to show what it would do, never to do it.
-pub fn salvage(name: &str, bytes: &[u8], inputs: &Inputs) -> Option<Runbook> {
-    let text = text_of(bytes).ok()?;
-    let document = Document::parse(name, &*text).ok()?;
-    read(&document, inputs, Mode::Check).0.salvage()
+/// Whether a file is meant as a runbook: whether it has a `runbook` table, however TOML spells that, and even if there are
+/// syntax errors elsewhere.
+pub fn is_runbook(bytes: &[u8]) -> bool {
+    text_of(bytes).is_ok_and(|text| has_table(&text, "runbook"))
 }
 
 /// What the rules find in the blocks that could be read.

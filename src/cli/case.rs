@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::Which;
 use super::check::runbook;
@@ -12,12 +12,15 @@ use super::cloud::Connection;
 use super::console::Console;
 use super::exit::{Exit, Trouble};
 use super::log;
+use super::output_format::OutputFormat;
+use super::plan::Given;
 use super::session::{Kept, RUNBOOK};
 use crate::clock::earlier;
 use crate::inert::inert;
 use crate::journal::State;
+use crate::redact;
 use crate::report::{Around, Case, draft};
-use crate::resource::{Letter, SupportDesk, WriteError, product};
+use crate::resource::{KindSpec, Letter, Product, SupportDesk, WriteError};
 use crate::run::Entry;
 use crate::runbook::Mode;
 use crate::runbook::model::Priority;
@@ -34,7 +37,7 @@ pub(super) struct Arguments {
 
     /// What to make of it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
-    format: Format,
+    format: OutputFormat,
 
     /// Write it to this file
     #[arg(long, value_name = "FILE")]
@@ -53,16 +56,8 @@ pub(super) struct Arguments {
     classification: String,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// To be pasted
-    Text,
-    /// For programs
-    Json,
-}
-
 pub(super) async fn case(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
-    let kept = Kept::find(state, arguments.which.run.as_deref())?;
+    let kept = Kept::find(state, arguments.which.meant(), console)?;
     let failed = |error: &dyn std::error::Error| Trouble::from_error(Exit::Failed, error);
     let (read, damage) = kept.directory.salvage().map_err(|error| failed(&error))?;
     if let Some(damage) = damage {
@@ -70,7 +65,7 @@ pub(super) async fn case(arguments: &Arguments, state: &State, console: Console)
     }
     let text = kept.directory.kept(RUNBOOK).map_err(|error| failed(&error))?;
     let name = kept.directory.file(RUNBOOK).display().to_string();
-    let checked = runbook(&name, &text, kept.plan.inputs.clone(), Mode::Review, console)?;
+    let checked = runbook(&name, &text, &Given::to_run_of(&kept.plan).inputs(), Mode::Plan, console)?;
     let wanted = checked.runbook().escalation.as_ref().and_then(|escalation| escalation.support_case.clone());
     let title = wanted.as_ref().map_or_else(|| kept.plan.title.clone(), |wanted| wanted.display_name.clone());
     let priority = wanted.as_ref().map_or(Priority::default(), |wanted| wanted.priority);
@@ -78,10 +73,10 @@ pub(super) async fn case(arguments: &Arguments, state: &State, console: Console)
     let around = Around { incident_began, ..around(&kept, &read.entries).await };
     let case = draft(&kept.plan, &read.entries, around, &kept.directory.id(), &title, priority.name());
     let said = wanted.and_then(|wanted| wanted.description).map(|said| format!("{said}\n\n")).unwrap_or_default();
-    let mut text = said + &case.text();
+    let mut text = redact::text(said + &case.text());
     let shown = match arguments.format {
-        Format::Json => serde_json::to_string_pretty(&case).map_err(|error| failed(&error))? + "\n",
-        Format::Text => {
+        OutputFormat::Json => serde_json::to_string_pretty(&case).map_err(|error| failed(&error))? + "\n",
+        OutputFormat::Text => {
             if arguments.edit {
                 kept.directory.replace(DRAFT, text.as_bytes()).map_err(|error| failed(&error))?;
                 text = edited(&kept.directory.file(DRAFT))?;
@@ -91,9 +86,12 @@ pub(super) async fn case(arguments: &Arguments, state: &State, console: Console)
     };
     console.deliver(&shown, arguments.out.as_deref(), "the draft")?;
     // Somebody who reads the draft may send it; a program or a file is not asked.
-    let is_read = arguments.format == Format::Text && arguments.out.is_none() && console.interactive;
-    let asked = || console.confirm("Open this case at Google?").map_err(|why| Trouble::new(Exit::Failed, why));
-    let wanted = arguments.send || is_read && asked()? == Some(true);
+    let is_read = arguments.format == OutputFormat::Text && arguments.out.is_none() && console.interactive;
+    let wanted = arguments.send
+        || is_read && {
+            let asked = console.confirm("Open this case at Google?").await;
+            asked.map_err(|error| failed(&error))?.answer() == Some(true)
+        };
     if wanted { send(arguments, &kept, &case, text, console).await } else { Ok(Exit::Done) }
 }
 
@@ -122,7 +120,8 @@ async fn around(kept: &Kept, entries: &[Entry]) -> Around {
             Ok(figures) => around.figures.extend(figures),
             Err(error) => around.not_seen.push(format!("metrics of {} {}: {error}", id.kind, id.name)),
         }
-        if let Some((api, _)) = product(&id.kind).filter(|(api, _)| apis.insert(*api)) {
+        let product = KindSpec::find(&id.kind).and_then(|kind| kind.product);
+        if let Some(Product { api, .. }) = product.filter(|product| apis.insert(product.api)) {
             match cloud.quotas(&kept.plan.project, api, from, to).await {
                 Ok(quotas) => around.quotas.extend(quotas),
                 Err(error) => around.not_seen.push(format!("quotas: {error}")),

@@ -1,28 +1,33 @@
 //! Where calls go: Google, a simulated cloud elsewhere on this machine, or one inside this process.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
 use clap::Args;
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::console::Console;
 use super::exit::{Exit, Trouble};
+use super::input_file::required_text;
 use super::log;
 use super::scenario::world;
-use crate::action::{ByHand, Programs};
+use crate::action::{Manual, Shell};
 use crate::clock::{Clock, SystemClock};
+use crate::external::{ByHand, Conduct, Programs};
 use crate::journal::Directory;
+use crate::plan::ProgramSteps;
 use crate::probe::{Probes, Route};
 use crate::resource::{BuildError, Cloud, Endpoint, Kinds, SupportDesk, Writer};
 use crate::runbook::Mode;
 use crate::runbook::model::Runbook;
 use crate::sim;
+use crate::simulated::{Embedded, Served};
 
 /// How fast a simulated cloud runs unless told otherwise.
 const SPEED: f64 = 60.0;
@@ -31,8 +36,21 @@ const SPEED: f64 = 60.0;
 const SAVED: &str = "cloud.json";
 /// The folder in a run's directory that has what its programs say.
 const OUTPUT: &str = "output";
-/// The file in a run's directory that says where its calls go.
-const WHERE: &str = "where.json";
+/// The file in a run's directory that says where its calls go. It stays as it is; the journal has its digest.
+pub(super) const WHERE: &str = "where.json";
+/// The file in a run's directory that says how fast its embedded cloud runs from now on, if that was changed.
+const PACE: &str = "speed.json";
+/// The folder in a run's directory that has the configuration of `gcloud` in a rehearsal.
+const GCLOUD: &str = "gcloud";
+
+/// What a command wants of a runbook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To show what it would do; no run follows.
+    Plan,
+    /// To do some of it: its changes, or its probes as a run takes them.
+    CarryOut,
+}
 
 /// The flags that say where calls go.
 #[derive(Args)]
@@ -109,7 +127,7 @@ pub(super) enum Where {
     /// A simulated cloud that another process serves.
     Served {
         /// Its address.
-        address: SocketAddr,
+        address: Loopback,
         /// Whether programs are run all the same.
         #[serde(default)]
         programs: bool,
@@ -126,7 +144,73 @@ pub(super) enum Where {
     },
 }
 
+/// An address of this machine that no other machine reaches. A simulated cloud is nowhere else, whatever a file says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "SocketAddr", into = "SocketAddr")]
+pub(super) struct Loopback(SocketAddr);
+
+/// An address of another machine, where a simulated cloud was expected.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} is not a loopback address, and a simulated cloud is on this machine only")]
+pub(super) struct NotLoopback(SocketAddr);
+
+impl TryFrom<SocketAddr> for Loopback {
+    type Error = NotLoopback;
+
+    fn try_from(address: SocketAddr) -> Result<Loopback, NotLoopback> {
+        if address.ip().is_loopback() { Ok(Loopback(address)) } else { Err(NotLoopback(address)) }
+    }
+}
+
+impl From<Loopback> for SocketAddr {
+    fn from(Loopback(address): Loopback) -> SocketAddr {
+        address
+    }
+}
+
+/// Whose cloud a run is on. Runs on the greater one come first when the newest is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Realm {
+    /// A simulated cloud of the run's own, which nobody else can be on.
+    Rehearsal,
+    /// A simulated cloud that another process serves.
+    Served,
+    /// Google.
+    Google,
+}
+
+impl Realm {
+    /// The realm of a run. One whose place cannot be read may be on Google.
+    pub(super) fn of(directory: &Directory) -> Realm {
+        Where::of(directory).map_or(Realm::Google, |place| place.realm())
+    }
+}
+
+impl fmt::Display for Where {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Where::Google { .. } => f.write_str("google"),
+            Where::Served { address: Loopback(address), .. } => write!(f, "sim {address}"),
+            Where::Embedded { .. } => f.write_str("sim"),
+        }
+    }
+}
+
 impl Where {
+    /// Whose cloud it is.
+    pub(super) fn realm(&self) -> Realm {
+        match self {
+            Where::Google { .. } => Realm::Google,
+            Where::Served { .. } => Realm::Served,
+            Where::Embedded { .. } => Realm::Rehearsal,
+        }
+    }
+
+    /// The cloud's name in locks; `None` if no other run can be on it.
+    pub(super) fn lock_name(&self) -> Option<String> {
+        (self.realm() != Realm::Rehearsal).then(|| self.to_string())
+    }
+
     /// The place of a run.
     pub(super) fn of(directory: &Directory) -> Result<Where, Trouble> {
         let trouble = |error: &dyn std::error::Error| Trouble::from_error(Exit::Failed, error);
@@ -134,28 +218,33 @@ impl Where {
         serde_json::from_slice(&kept).map_err(|error| trouble(&error))
     }
 
-    /// What a runbook is read for that is carried out there.
-    pub(super) fn mode(&self) -> Mode {
-        if matches!(self, Where::Google { .. }) { Mode::Run } else { Mode::Rehearse }
+    /// What a runbook is read for that is carried out there, or only planned.
+    pub(super) fn mode(&self, purpose: Purpose) -> Mode {
+        match (self, purpose) {
+            (Where::Google { .. }, Purpose::CarryOut) => Mode::Run,
+            (Where::Google { .. }, Purpose::Plan) => Mode::Plan,
+            (Where::Served { .. } | Where::Embedded { .. }, _) => Mode::Rehearse,
+        }
     }
 
-    /// Keeps it in a run's directory.
-    fn keep(&self, directory: &Directory) -> Result<(), Trouble> {
-        directory.keep(WHERE, &self.written()?).map_err(|error| Trouble::from_error(Exit::Failed, &error))
-    }
-
-    fn written(&self) -> Result<Vec<u8>, Trouble> {
+    /// As [`WHERE`] has it.
+    pub(super) fn written(&self) -> Result<Vec<u8>, Trouble> {
         serde_json::to_vec(self).map_err(|error| Trouble::from_error(Exit::Failed, &error))
     }
 
     /// Lets the cloud inside a run go at another speed.
     pub(super) fn set_speed(directory: &Directory, wanted: Speed) -> Result<(), Trouble> {
-        let mut place = Where::of(directory)?;
-        let Where::Embedded { speed, .. } = &mut place else {
+        if !matches!(Where::of(directory)?, Where::Embedded { .. }) {
             return Err(Trouble::new(Exit::Usage, "--speed is for a run with a simulated cloud of its own"));
-        };
-        *speed = wanted;
-        directory.replace(WHERE, &place.written()?).map_err(|error| Trouble::from_error(Exit::Failed, &error))
+        }
+        let failed = |error: &dyn std::error::Error| Trouble::from_error(Exit::Failed, error);
+        let wanted = serde_json::to_vec(&wanted).map_err(|error| failed(&error))?;
+        directory.replace(PACE, &wanted).map_err(|error| failed(&error))
+    }
+
+    /// Whether a run there runs the programs of its steps.
+    pub(super) fn program_steps(&self) -> ProgramSteps {
+        if self.runs_programs() { ProgramSteps::Run } else { ProgramSteps::LeftOut }
     }
 
     /// Whether the programs of `shell` steps are run: a rehearsal runs none unless it is told to.
@@ -168,6 +257,11 @@ impl Where {
 }
 
 impl CloudFlags {
+    /// Whether a simulated cloud is meant.
+    pub(super) fn is_simulated(&self) -> bool {
+        self.sim.is_some()
+    }
+
     /// Whether any of them is given.
     pub(super) fn are_given(&self) -> bool {
         self.run_programs || self.sim.is_some() || self.speed.is_some() || self.impersonate.is_some()
@@ -186,8 +280,11 @@ impl CloudFlags {
             return Ok(Where::Google { impersonate: self.impersonate.clone() });
         };
         if let Some(rest) = sim.strip_prefix("http://") {
-            let address =
-                rest.trim_end_matches('/').parse::<SocketAddr>().ok().filter(|address| address.ip().is_loopback());
+            let address = rest
+                .trim_end_matches('/')
+                .parse::<SocketAddr>()
+                .ok()
+                .and_then(|address| Loopback::try_from(address).ok());
             let address = address.ok_or_else(|| {
                 Trouble::new(Exit::Usage, format!("{sim} is not the address of a simulated cloud"))
                     .help("it looks like http://127.0.0.1:8080, as `rectify simulate` prints it")
@@ -224,8 +321,8 @@ impl Connection {
     pub(super) async fn open(place: Where, console: Console) -> Result<Connection, Trouble> {
         match &place {
             Where::Embedded { scenario, speed, .. } => {
-                let text = std::fs::read_to_string(scenario).map_err(|error| {
-                    Trouble::new(Exit::Usage, format!("the scenario {} cannot be read: {error}", scenario.display()))
+                let text = required_text(scenario).map_err(|trouble| {
+                    Trouble::new(trouble.exit, format!("the scenario {}", trouble.message))
                         .help("name one with --sim SCENARIO, or put NAME.sim.toml beside NAME.toml")
                 })?;
                 let world = world(&scenario.display().to_string(), &text, console)?;
@@ -241,6 +338,8 @@ impl Connection {
         let trouble = |error: &dyn std::error::Error| Trouble::from_error(Exit::Failed, error);
         let place = Where::of(directory)?;
         let Where::Embedded { speed, .. } = &place else { return Connection::outside(place).await };
+        let changed = directory.kept(PACE).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let speed: Speed = changed.unwrap_or(*speed);
         let saved = directory.file(SAVED);
         let world = sim::World::reopen(&saved).map_err(|error| trouble(&error))?;
         let clock = speed.embedded(world.now().max(not_before));
@@ -265,14 +364,14 @@ impl Connection {
         let simulator = sim::Simulator::start(world, clock.clone(), here, saved);
         let simulator = simulator.map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
         let address = simulator.addr();
-        let clock = Arc::new(Simulated(Embedded { _busy: clock.busy(), clock }));
+        let clock = Arc::new(Embedded::of(clock));
         let route = Route::Simulated { address, hosts, authority: simulator.authority().to_owned() };
         let words = "a simulated cloud".to_owned();
         Connection::to(place, Endpoint::Simulated(address), clock, route, words, Some(simulator)).await
     }
 
     async fn outside(place: Where) -> Result<Connection, Trouble> {
-        let Where::Served { address, .. } = place else {
+        let Where::Served { address: Loopback(address), .. } = place else {
             let impersonate = if let Where::Google { impersonate } = &place { impersonate.clone() } else { None };
             let words = match &impersonate {
                 Some(account) => format!("Google Cloud as {account}"),
@@ -289,7 +388,7 @@ impl Connection {
         let clock = sim::RemoteClock::join(address).map_err(|error| silent(&error))?;
         let words = format!("a simulated cloud at {address}");
         let route = Route::Simulated { address, hosts, authority };
-        Connection::to(place, Endpoint::Simulated(address), Arc::new(Simulated(clock)), route, words, None).await
+        Connection::to(place, Endpoint::Simulated(address), Arc::new(Served::of(clock)), route, words, None).await
     }
 
     async fn to(
@@ -315,9 +414,18 @@ impl Connection {
     /// What can be changed here: the cloud's resources, and what the runbook's own steps do.
     pub(super) fn kinds_of(&self, runbook: &Runbook, directory: &Directory) -> Arc<Kinds> {
         let output = Some(directory.file(OUTPUT));
-        let programs = Programs::of(runbook, self.clock.clone(), output, !self.reaches_others());
-        let kinds = Kinds::on(&self.cloud).with(Programs::NAME, Arc::new(programs));
-        Arc::new(kinds.with(ByHand::NAME, Arc::new(ByHand)))
+        let programs = Programs::of(runbook, self.clock.clone(), output, self.conduct(directory));
+        let kinds = Kinds::on(&self.cloud).with(Shell::KIND, Arc::new(programs));
+        Arc::new(kinds.with(Manual::KIND, Arc::new(ByHand)))
+    }
+
+    /// Whether programs are run here. On a simulated cloud `gcloud` is pointed at that, and at nothing else.
+    fn conduct(&self, directory: &Directory) -> Conduct {
+        match &self.endpoint {
+            _ if !self.reaches_others() => Conduct::LeaveOut,
+            Endpoint::Google { .. } => Conduct::Run { env: BTreeMap::new() },
+            Endpoint::Simulated(address) => Conduct::Run { env: gcloud(*address, &directory.file(GCLOUD)) },
+        }
     }
 
     /// What it takes to change something. Only who carries out a run asks for it.
@@ -332,17 +440,13 @@ impl Connection {
 
     /// The probes of a runbook, ready to look.
     pub(super) fn probes(&self, runbook: &Runbook) -> Probes {
-        let (target, kinds) = (runbook.target.clone(), self.kinds.clone());
-        Probes::new(runbook.probes.clone(), target, kinds, self.cloud.clone(), self.clock.clone(), self.route.clone())
+        Probes::new(runbook, self.kinds.clone(), self.cloud.clone(), self.clock.clone(), self.route.clone())
     }
 
-    /// Keeps in a run's directory what it takes to connect again.
-    pub(super) fn keep(&self, directory: &Directory) -> Result<(), Trouble> {
-        self.place.keep(directory)?;
-        if let Some(simulator) = &self.simulator {
-            simulator.save_to(directory.file(SAVED)).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
-        }
-        Ok(())
+    /// Keeps the embedded cloud, if there is one, in a run's directory.
+    pub(super) fn keep(&self, directory: &Directory) -> std::io::Result<()> {
+        let saved = self.simulator.as_ref().map_or(Ok(()), |simulator| simulator.save_to(directory.file(SAVED)));
+        saved.map_err(std::io::Error::other)
     }
 
     /// Leaves the embedded cloud, if there is one, as it is now.
@@ -352,6 +456,37 @@ impl Connection {
         simulator.stop().await;
         saved.map_err(|error| Trouble::from_error(Exit::Failed, &error))
     }
+}
+
+/// The environment in which `gcloud` talks to this simulated cloud only: with a configuration of its own in `folder`, in
+/// which nobody is logged in, and with the cloud as its proxy for everything else. See docs/simulated-cloud.md.
+fn gcloud(address: SocketAddr, folder: &Path) -> BTreeMap<String, OsString> {
+    let token = folder.join("token");
+    // Without the file gcloud refuses to work, which is what is wanted then.
+    let _ = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&token, "simulated"));
+    let text = |name: &str, value: &str| (format!("CLOUDSDK_{name}"), OsString::from(value));
+    let fixed = [
+        ("CORE_ACCOUNT", "rehearsal@example.com"),
+        ("CORE_DISABLE_PROMPTS", "1"),
+        ("CORE_DISABLE_USAGE_REPORTING", "true"),
+        ("COMPONENT_MANAGER_DISABLE_UPDATE_CHECK", "true"),
+        ("CORE_DISABLE_FILE_LOGGING", "true"),
+        ("SURVEY_DISABLE_PROMPTS", "true"),
+        // Both keep it from asking for a metadata server.
+        ("METRICS_ENVIRONMENT", "sim"),
+        ("CORE_CHECK_GCE_METADATA", "false"),
+        // It puts the region before the host of Cloud Run: that name only the proxy ever sees.
+        ("API_ENDPOINT_OVERRIDES_RUN", "http://run.sim/"),
+        ("PROXY_TYPE", "http"),
+    ];
+    let mut env: BTreeMap<String, OsString> = fixed.into_iter().map(|(name, value)| text(name, value)).collect();
+    for api in ["VPCACCESS", "SQL", "LOGGING", "COMPUTE", "SERVICEUSAGE", "CLOUDRESOURCEMANAGER", "IAM"] {
+        env.extend([text(&format!("API_ENDPOINT_OVERRIDES_{api}"), &format!("http://{address}/"))]);
+    }
+    env.extend([text("PROXY_ADDRESS", &address.ip().to_string()), text("PROXY_PORT", &address.port().to_string())]);
+    let paths = [("CLOUDSDK_CONFIG", folder), ("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", &token)];
+    env.extend(paths.map(|(name, path)| (name.to_owned(), path.as_os_str().to_owned())));
+    env
 }
 
 fn no_client(error: &BuildError) -> Trouble {
@@ -367,79 +502,7 @@ struct Control {
 
 /// Asks a served cloud what it serves, and for the certificate of its own authority.
 async fn ask(address: SocketAddr) -> Result<(Control, String), reqwest::Error> {
-    let http = reqwest::Client::builder().no_proxy().build()?;
+    let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build()?;
     let get = async |what: &str| http.get(format!("http://{address}/_sim/{what}")).send().await?.error_for_status();
     Ok((get("state").await?.json().await?, get("ca.pem").await?.text().await?))
-}
-
-/// For how long, in real time, the other side of a conversation in this process is silent before it has nothing to say.
-const SILENCE: std::time::Duration = std::time::Duration::from_secs(2);
-
-/// The clock of a simulated cloud. Whoever holds it is at work, except while it sleeps.
-struct Simulated<T>(T);
-
-/// The clock of a cloud inside this process.
-struct Embedded {
-    clock: sim::Clock,
-    _busy: sim::Busy,
-}
-
-impl Clock for Simulated<Embedded> {
-    fn now(&self) -> Timestamp {
-        self.0.clock.now()
-    }
-
-    fn sleep_until(&self, until: Timestamp) -> BoxFuture<'_, ()> {
-        self.0.clock.sleep_until(until).boxed()
-    }
-
-    fn timer(&self, until: Timestamp) -> BoxFuture<'_, ()> {
-        self.0.clock.timer(until).boxed()
-    }
-
-    fn deadline(&self, until: Timestamp) -> BoxFuture<'_, ()> {
-        silence(self, until)
-    }
-
-    fn beside(&self) -> Box<dyn Send + Sync> {
-        Box::new(self.0.clock.busy())
-    }
-}
-
-impl Clock for Simulated<sim::RemoteClock> {
-    fn now(&self) -> Timestamp {
-        self.0.now()
-    }
-
-    fn sleep_until(&self, until: Timestamp) -> BoxFuture<'_, ()> {
-        self.0.sleep_until(until).boxed()
-    }
-
-    fn timer(&self, until: Timestamp) -> BoxFuture<'_, ()> {
-        self.0.timer(until).boxed()
-    }
-
-    fn deadline(&self, until: Timestamp) -> BoxFuture<'_, ()> {
-        silence(self, until)
-    }
-
-    fn beside(&self) -> Box<dyn Send + Sync> {
-        Box::new(self.0.busy())
-    }
-}
-
-/// Returns at this time, or lets it come once nobody has spoken for a while.
-#[expect(clippy::disallowed_methods, reason = "how long the other side is really silent, whatever time it is there")]
-fn silence(clock: &dyn Clock, until: Timestamp) -> BoxFuture<'_, ()> {
-    let silence = async move {
-        tokio::time::sleep(SILENCE).await;
-        // Nobody is going to speak: let time pass.
-        clock.sleep_until(until).await;
-    };
-    let timer = clock.timer(until);
-    async move {
-        futures::pin_mut!(silence, timer);
-        futures::future::select(silence, timer).await;
-    }
-    .boxed()
 }

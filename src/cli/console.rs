@@ -1,19 +1,14 @@
-//! The only door to stdout and stderr: width, colour, prompts.
+//! The only door to stdout and stderr: width, colour, and no secrets. What is asked is in [`prompt`](super::prompt).
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
 
 use console::Term;
-use dialoguer::theme::{ColorfulTheme, SimpleTheme, Theme};
-use dialoguer::{Confirm, Input, Select};
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
 
 use super::exit::Trouble;
-use crate::driver::{Answer, Asker};
 use crate::inert::inert;
+use crate::redact::{self, Lines};
 use crate::report::{Live, Plain, Quiet, Reporter, Sheet};
-use crate::run::{Choice, Question, View};
 
 /// What this terminal, pipe or log can show.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the terminal")]
@@ -56,7 +51,8 @@ impl Console {
 
     /// The same console, of which stdout is left to a program.
     pub(super) fn beside_events(self) -> Console {
-        Console { aside: true, live: false, ..self }
+        let interactive = self.interactive && io::stderr().is_terminal();
+        Console { aside: true, live: false, interactive, ..self }
     }
 
     /// The same console, on which only what cannot wait is told, if that is wanted.
@@ -74,7 +70,12 @@ impl Console {
         if self.aside {
             return self.err(text);
         }
-        let _ = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
+        Console::out_bytes(redact::document(text).as_bytes());
+    }
+
+    /// Writes what is for a program to stdout, whatever bytes it is.
+    pub(super) fn out_bytes(bytes: &[u8]) {
+        let _ = io::stdout().write_all(bytes).and_then(|()| io::stdout().flush());
     }
 
     /// Writes a document to the file that was asked for and says so, or to stdout if none was.
@@ -83,7 +84,7 @@ impl Console {
             self.out(text);
             return Ok(());
         };
-        super::plan::write(path, text.as_bytes())?;
+        super::output_file::write(path, redact::document(text).as_bytes())?;
         self.out(&format!("{what} is in {}\n", path.display()));
         Ok(())
     }
@@ -91,7 +92,7 @@ impl Console {
     #[expect(clippy::unused_self, reason = "who has no console writes nothing")]
     /// Writes text to stderr.
     pub(super) fn err(&self, text: &str) {
-        let _ = io::stderr().write_all(text.as_bytes());
+        let _ = io::stderr().write_all(redact::document(text).as_bytes());
     }
 
     /// Tells why a command could not do its work.
@@ -110,168 +111,26 @@ impl Console {
         let width = io::stdout().is_terminal().then_some(self.width);
         match self {
             Console { quiet: true, aside: true, .. } => {
-                Box::new(Quiet::new(Sheet::new(io::stderr(), self.colour, None)))
+                Box::new(Quiet::new(Sheet::new(Lines::new(io::stderr()), self.colour, None)))
             }
-            Console { quiet: true, .. } => Box::new(Quiet::new(Sheet::new(io::stdout(), self.colour, width))),
+            Console { quiet: true, .. } => {
+                Box::new(Quiet::new(Sheet::new(Lines::new(io::stdout()), self.colour, width)))
+            }
             Console { live: true, .. } => Box::new(Live::new(Term::stdout(), self.colour)),
-            Console { aside: true, .. } => Box::new(Plain::new(Sheet::new(io::stderr(), self.colour, None))),
-            Console { .. } => Box::new(Plain::new(Sheet::new(io::stdout(), self.colour, width))),
+            Console { aside: true, .. } => {
+                Box::new(Plain::new(Sheet::new(Lines::new(io::stderr()), self.colour, None)))
+            }
+            Console { .. } => Box::new(Plain::new(Sheet::new(Lines::new(io::stdout()), self.colour, width))),
         }
     }
 
-    /// Asks for a plain yes or no. `None`: interrupted.
-    pub(super) fn confirm(&self, question: &str) -> Result<Option<bool>, String> {
-        answered(Confirm::with_theme(&*self.theme()).with_prompt(question).default(false).interact_opt())
-    }
-
-    /// Asks for a text to be typed. `None`: interrupted.
-    pub(super) fn typed(&self, question: &str) -> Result<Option<String>, String> {
-        let theme = self.theme();
-        let input = Input::<String>::with_theme(&*theme).with_prompt(question).allow_empty(true);
-        answered(input.interact_text().map(Some))
-    }
-
-    fn choose(&self, question: &str, choices: &[&str]) -> Result<Option<usize>, String> {
-        answered(Select::with_theme(&*self.theme()).with_prompt(question).items(choices).default(0).interact_opt())
-    }
-
-    fn chosen(&self, question: &str, choices: &[(&str, Choice)]) -> Put {
-        let words: Vec<_> = choices.iter().map(|(words, _)| *words).collect();
-        let chosen = self.choose(question, &words)?;
-        Ok(chosen.and_then(|chosen| choices.get(chosen)).map(|(_, choice)| (*choice, None)))
-    }
-
-    fn theme(&self) -> Box<dyn Theme> {
-        if self.colour { Box::new(ColorfulTheme::default()) } else { Box::new(SimpleTheme) }
+    /// How wide the terminal is now; it may have been resized.
+    pub(super) fn columns(&self) -> usize {
+        Term::stdout().size_checked().map_or(self.width, |(_, columns)| usize::from(columns))
     }
 }
 
 /// Several lines stay several lines; nothing else that is active survives.
 fn inert_lines(text: &str) -> String {
     text.lines().map(inert).collect::<Vec<_>>().join("\n")
-}
-
-/// Ctrl-C and Escape in a prompt are no answer.
-fn answered<T>(answer: dialoguer::Result<Option<T>>) -> Result<Option<T>, String> {
-    // A prompt hides the cursor and, interrupted, does not give it back.
-    let _ = Term::stderr().show_cursor();
-    match answer {
-        Ok(answer) => Ok(answer),
-        Err(dialoguer::Error::IO(error)) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-/// A person at this console.
-pub(super) struct Person {
-    /// Where to ask.
-    pub(super) console: Console,
-    /// Who it is, for the journal.
-    pub(super) name: String,
-}
-
-impl Asker for Person {
-    fn ask<'a>(&'a mut self, view: &'a View, question: &'a Question) -> BoxFuture<'a, Result<Answer, String>> {
-        let (console, question, name) = (self.console, question.clone(), self.name.clone());
-        let details = details(view, &question);
-        // The simulated cloud and the signals must go on while somebody thinks.
-        let asked = tokio::task::spawn_blocking(move || put(console, &question, &details));
-        asked
-            .map(move |choice| {
-                let choice = choice.map_err(|error| error.to_string())??;
-                let given = |(choice, reason)| Answer::Given { choice, by: name, reason };
-                Ok(choice.map_or(Answer::Interrupted("Ctrl-C".to_owned()), given))
-            })
-            .boxed()
-    }
-}
-
-/// An answer, and why it was given if it wants a reason; `None`: interrupted.
-type Put = Result<Option<(Choice, Option<String>)>, String>;
-
-fn put(console: Console, question: &Question, details: &str) -> Put {
-    if !console.interactive {
-        return Err("this is not a terminal".to_owned());
-    }
-    let yes_or_no = |yes| (if yes { Choice::Yes } else { Choice::No }, None);
-    match question {
-        Question::Apply { .. } => ask_about_change(console, "Apply this change?", true, details),
-        Question::Confirm { .. } => ask_about_change(console, "Apply this change?", false, details),
-        Question::OneWay { task, .. } => {
-            let prompt =
-                format!("Type {} to apply what cannot be undone, or press Enter to stop", inert(task.as_str()));
-            Ok(console.typed(&prompt)?.map(|typed| yes_or_no(typed.trim() == task.as_str())))
-        }
-        Question::Failed { retry, .. } => {
-            let mut choices = vec![
-                ("Roll back what was applied", Choice::Rollback),
-                ("Stop here and leave everything as it is", Choice::Stop),
-                ("Go on with the next step", Choice::Continue),
-            ];
-            if *retry {
-                choices.insert(1, ("Try again", Choice::Retry));
-            }
-            console.chosen("What now?", &choices)
-        }
-        Question::Interrupted { .. } => {
-            let choices = [
-                ("Stop here and leave everything as it is", Choice::Stop),
-                ("Roll back what was applied", Choice::Rollback),
-                ("Go on all the same", Choice::Continue),
-            ];
-            console.chosen("What now?", &choices)
-        }
-        Question::Doubt { op } => {
-            let prompt = format!("Did {} happen? Look for yourself", inert(&op.to_string()));
-            Ok(console.confirm(&prompt)?.map(yes_or_no))
-        }
-    }
-}
-
-/// Asks until there is an answer. Enter alone is none: nothing is changed, or left out, by a slip.
-fn ask_about_change(console: Console, question: &str, can_be_one_of_many: bool, details: &str) -> Put {
-    let all = if can_be_one_of_many { " [a]ll in this phase" } else { "" };
-    let prompt = format!("{question} [y]es [n]o [s]kip{all} [d]etails [r]oll back");
-    loop {
-        let Some(typed) = console.typed(&prompt)? else { return Ok(None) };
-        match typed.trim().to_lowercase().as_str() {
-            "y" | "yes" => return Ok(Some((Choice::Yes, None))),
-            "n" | "no" => return Ok(Some((Choice::No, None))),
-            "a" | "all" if can_be_one_of_many => return Ok(Some((Choice::AllInPhase, None))),
-            "r" | "roll back" | "rollback" => return Ok(Some((Choice::Rollback, None))),
-            "d" | "details" => console.out(details),
-            "s" | "skip" => {
-                let Some(reason) = console.typed("Why is it left out?")? else { return Ok(None) };
-                if !reason.trim().is_empty() {
-                    return Ok(Some((Choice::Skip, Some(reason.trim().to_owned()))));
-                }
-                console.out("Leaving a step out wants a reason: it is written down.\n");
-            }
-            _ => {}
-        }
-    }
-}
-
-/// Everything that is known of a change before it is made.
-fn details(view: &View, question: &Question) -> String {
-    let (Question::Apply { task } | Question::Confirm { task, .. } | Question::OneWay { task, .. }) = question else {
-        return String::new();
-    };
-    let Some(task) = view.task(task).map(|view| &view.task) else { return String::new() };
-    let Some(change) = &task.change else { return String::new() };
-    let json = |value: &serde_json::Value| serde_json::to_string_pretty(value).unwrap_or_default();
-    let mut lines = vec![format!("resource    {}", change.resource)];
-    lines.push(format!("from        {}", json(&change.from)));
-    lines.push(format!("to          {}", json(&change.to)));
-    lines.push("it is sent only if the resource still is `from`, and looked at again afterwards".to_owned());
-    lines.extend(task.gate.as_ref().map(|rule| format!("then        {}", crate::plan::gate(rule))));
-    let policy = serde_json::to_value(task.on_failure).ok();
-    lines.extend(policy.and_then(|policy| Some(format!("on failure  {}", policy.as_str()?))));
-    let since = view.started.map(|started| crate::clock::words(crate::clock::between(started, view.now)));
-    lines.extend(since.map(|since| format!("the plan looked at the cloud when this run began, {since} ago")));
-    for done in view.tasks.iter().filter_map(|task| Some((&task.task.id, task.seen.as_ref()?))) {
-        lines.push(format!("before it   {}: {}", done.0, crate::run::words(done.1)));
-    }
-    let lines = lines.iter().flat_map(|line| line.lines()).map(|line| format!("      {}", inert(line)));
-    lines.collect::<Vec<_>>().join("\n") + "\n"
 }

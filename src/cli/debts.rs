@@ -1,14 +1,16 @@
 //! `rectify debts`: what runs have left behind, and which of it still stands.
 
+use std::fmt::Write as _;
+
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 
-use super::cloud::Connection;
+use super::cloud::{Connection, Realm};
 use super::console::Console;
 use super::exit::{Exit, Trouble};
 use crate::clock::words;
 use crate::inert::inert;
-use crate::journal::{Directory, State};
+use crate::journal::{Directory, OpenError, State};
 use crate::plan::{Debt, Plan};
 use crate::run::{Entry, Event, TaskId, View, covers};
 
@@ -17,6 +19,10 @@ pub(super) struct Arguments {
     /// Do not look at the clouds; say only what was left
     #[arg(long)]
     offline: bool,
+
+    /// Only what rehearsals left behind; it counts then
+    #[arg(long)]
+    sim: bool,
 }
 
 /// A debt of a run, and since when it stands.
@@ -28,23 +34,75 @@ struct Owed {
     left: serde_json::Value,
 }
 
+/// What was counted.
+#[derive(Clone, Copy, Default)]
+struct Count {
+    standing: u32,
+    expired: u32,
+    /// Runs whose record cannot be read.
+    unreadable: u32,
+}
+
 pub(super) async fn debts(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
-    let (mut standing, mut expired) = (0, 0);
-    for directory in state.list() {
-        let owed = owed(&directory);
-        if owed.is_empty() {
-            continue;
+    let (rehearsals, runs): (Vec<Directory>, Vec<Directory>) =
+        state.list().into_iter().partition(|run| Realm::of(run) == Realm::Rehearsal);
+    let counted = if arguments.sim { &rehearsals } else { &runs };
+    let (text, count) = survey(counted, arguments).await?;
+    console.out(&text);
+    console.out(&summary(count));
+    if !arguments.sim {
+        let (text, count) = survey(&rehearsals, arguments).await?;
+        if !text.is_empty() {
+            console
+                .out(&format!("\nRehearsals, which do not count here (--sim counts them)\n{text}{}", summary(count)));
         }
-        let since = owed.first().map(|owed| owed.since).unwrap_or_default();
-        let connection = if arguments.offline { None } else { Some(Connection::look_back(&directory, since).await?) };
+    }
+    Ok(if count.expired > 0 || count.unreadable > 0 { Exit::Failed } else { Exit::Done })
+}
+
+fn summary(count: Count) -> String {
+    let unreadable = match count.unreadable {
+        0 => String::new(),
+        1 => ", and 1 run's record cannot be read".to_owned(),
+        several => format!(", and {several} runs' records cannot be read"),
+    };
+    match (count.standing, count.expired) {
+        (0, _) => format!("no run has left anything behind that still stands{unreadable}\n"),
+        (standing, 0) => format!("{standing} stand, none is overdue{unreadable}\n"),
+        (standing, expired) => format!("{standing} stand, {expired} are overdue{unreadable}\n"),
+    }
+}
+
+/// What these runs left behind, in words and counted.
+async fn survey(runs: &[Directory], arguments: &Arguments) -> Result<(String, Count), Trouble> {
+    let (mut text, mut count) = (String::new(), Count::default());
+    for directory in runs {
+        let owed = match owed(directory) {
+            Ok(owed) => owed,
+            Err(error) => {
+                count.unreadable += 1;
+                let _ = writeln!(text, "unknown  run {}: {}", directory.id(), inert(&error.to_string()));
+                continue;
+            }
+        };
+        let Some(since) = owed.first().map(|owed| owed.since) else { continue };
+        let connection =
+            if arguments.offline { Ok(None) } else { Connection::look_back(directory, since).await.map(Some) };
+        let (connection, silent) = match connection {
+            Ok(connection) => (connection, None),
+            // A simulated cloud that is not served any more says nothing; Google always should.
+            Err(trouble) if Realm::of(directory) == Realm::Served => (None, Some(trouble.message)),
+            Err(trouble) => return Err(trouble),
+        };
         for one in &owed {
-            let (now, stands) = match &connection {
-                None => (None, Ok(true)),
-                Some(connection) => {
+            let (now, stands) = match (&connection, &silent) {
+                (Some(connection), _) => {
                     let seen = connection.kinds.observe(&one.debt.resource).await;
                     let stands = seen.map(|seen| covers(&seen.state, &one.left));
                     (Some(connection.clock.now()), stands.map_err(|error| error.to_string()))
                 }
+                (None, Some(silent)) => (None, Err(silent.clone())),
+                (None, None) => (None, Ok(true)),
             };
             let due = one.since.checked_add(SignedDuration::try_from(one.debt.within).unwrap_or_default());
             let due = due.unwrap_or(Timestamp::MAX);
@@ -57,21 +115,16 @@ pub(super) async fn debts(arguments: &Arguments, state: &State, console: Console
                 Err(_) => "unknown",
             };
             if !matches!(stands, Ok(false)) {
-                standing += 1;
-                expired += u32::from(is_expired);
+                count.standing += 1;
+                count.expired += u32::from(is_expired);
             }
-            console.out(&told(one, word, due, stands.err().as_deref()));
+            text += &told(one, word, due, stands.err().as_deref());
         }
         if let Some(connection) = connection {
             connection.close().await?;
         }
     }
-    console.out(&match (standing, expired) {
-        (0, _) => "no run has left anything behind that still stands\n".to_owned(),
-        (count, 0) => format!("{count} stand, none is overdue\n"),
-        (count, expired) => format!("{count} stand, {expired} are overdue\n"),
-    });
-    Ok(if expired > 0 { Exit::Failed } else { Exit::Done })
+    Ok((text, count))
 }
 
 fn told(owed: &Owed, word: &str, due: Timestamp, unknown: Option<&str>) -> String {
@@ -90,20 +143,18 @@ fn told(owed: &Owed, word: &str, due: Timestamp, unknown: Option<&str>) -> Strin
 }
 
 /// What a run that ended left behind, and did not undo.
-fn owed(directory: &Directory) -> Vec<Owed> {
-    let (Ok(read), Ok(plan)) = (directory.read(), directory.kept(super::session::PLAN)) else { return Vec::new() };
-    let Ok(plan) = serde_json::from_slice::<Plan>(&plan) else { return Vec::new() };
-    let Some(Entry { at, event: Event::Ended { .. } }) = read.entries.last() else { return Vec::new() };
+fn owed(directory: &Directory) -> Result<Vec<Owed>, OpenError> {
+    let (read, plan) = (directory.read()?, directory.kept(super::session::PLAN)?);
+    let Ok(plan) = serde_json::from_slice::<Plan>(&plan) else { return Ok(Vec::new()) };
+    let Some(Entry { at, event: Event::Ended { .. } }) = read.entries.last() else { return Ok(Vec::new()) };
     let view = View::of(&plan.work(), &read.entries);
-    let is_in_force = |id: &TaskId| {
-        let task = view.task(id);
-        task.is_some_and(|task| task.seen.is_some() && task.standing != crate::run::Standing::Undone)
-    };
-    let debts = plan.debts_of(is_in_force).into_iter();
+    let is_charged = |id: &TaskId| view.task(id).is_some_and(|task| task.change_status().may_be_applied());
+    let debts = plan.debts_of(is_charged).into_iter();
     debts
         .filter_map(|debt| {
             let change = plan.tasks.iter().find(|task| task.id == debt.task)?.change.as_ref()?;
             Some(Owed { run: directory.id(), since: *at, left: change.to.clone(), debt })
         })
+        .map(Ok)
         .collect()
 }

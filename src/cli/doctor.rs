@@ -11,18 +11,22 @@ use super::cloud::{Connection, Where};
 use super::console::Console;
 use super::environment::github;
 use super::exit::{Exit, Trouble};
-use super::plan::{Made, Source, make};
+use super::plan::{Made, Policy, Source, TrialFlags, make};
+use crate::action::{Action, IssueRef};
 use crate::inert::inert;
 use crate::journal::State;
 use crate::plan::{Plan, Selection};
-use crate::resource::{Principal, product};
+use crate::resource::{Incidents, KindSpec, Observable as _, Principal};
 use crate::run::ResourceId;
-use crate::runbook::model::{Action, IssueRef, Runbook};
+use crate::runbook::model::Runbook;
 
 #[derive(Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
     source: Source,
+
+    #[command(flatten)]
+    trials: TrialFlags,
 }
 
 /// What was found of one thing.
@@ -62,7 +66,8 @@ const SKEW: SignedDuration = SignedDuration::from_secs(30);
 pub(super) async fn doctor(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
     let mut findings = Findings { console, worst: Found::Good };
     // Checking is the first look: a runbook with a mistake ends here.
-    let Made { checked, connection, plan } = make(&arguments.source, &Selection::default(), None, console).await?;
+    let Made { checked, connection, plan } =
+        make(&arguments.source, &Selection::default(), Policy::to_show(&arguments.trials), console).await?;
     findings.say(Found::Good, &format!("the runbook {} has no mistakes", plan.runbook));
     principal(&mut findings, &connection).await;
     clock(&mut findings, &connection).await;
@@ -115,7 +120,8 @@ async fn clock(findings: &mut Findings, connection: &Connection) {
 }
 
 async fn apis(findings: &mut Findings, connection: &Connection, plan: &Plan) {
-    let mut apis: Vec<&str> = touched(plan).iter().filter_map(|id| Some(product(&id.kind)?.0)).collect();
+    let mut apis: Vec<&str> =
+        touched(plan).iter().filter_map(|id| Some(KindSpec::find(&id.kind)?.product?.api)).collect();
     apis.sort_unstable();
     apis.dedup();
     for api in apis {
@@ -169,12 +175,13 @@ fn resources(findings: &mut Findings, plan: &Plan) {
 }
 
 async fn incidents(findings: &mut Findings, connection: &Connection, plan: &Plan) {
-    let mut products: Vec<&str> = touched(plan).iter().filter_map(|id| Some(product(&id.kind)?.1)).collect();
+    let mut products: Vec<&str> =
+        touched(plan).iter().filter_map(|id| Some(KindSpec::find(&id.kind)?.product?.name)).collect();
     products.sort_unstable();
     products.dedup();
     for product in products {
         let (project, region) = (plan.project.clone(), plan.region.clone());
-        let id = ResourceId { kind: "gcp.service-health".to_owned(), project, region, name: product.to_owned() };
+        let id = ResourceId { kind: Incidents::NAME.to_owned(), project, region, name: product.to_owned() };
         match connection.kinds.observe(&id).await {
             Ok(seen) => match seen.state.get("titles").and_then(serde_json::Value::as_str) {
                 Some(titles) if !titles.is_empty() => {
@@ -196,7 +203,7 @@ fn issues(findings: &mut Findings, runbook: &Runbook) {
     let turns = runbook.phases.iter().flat_map(|phase| &phase.steps).flat_map(|step| &step.turns);
     let issues: BTreeMap<String, &IssueRef> = turns
         .filter_map(|turn| match &turn.action {
-            Action::Issue(update) => update.issue.as_ref().map(|issue| (issue.to_string(), issue)),
+            Action::GithubIssue(update) => update.issue.as_ref().map(|issue| (issue.to_string(), issue)),
             _ => None,
         })
         .collect();

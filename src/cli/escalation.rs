@@ -5,18 +5,20 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
 use jiff::Timestamp;
 
+use super::Meant;
 use super::check::{file, runbook};
-use super::cloud::{Connection, Where};
+use super::cloud::{Connection, Purpose, Where};
 use super::console::Console;
 use super::exit::{Exit, Trouble};
-use super::plan::Source;
+use super::output_format::OutputFormat;
+use super::plan::{Given, Source};
 use super::session::Kept;
-use crate::clock::{Clock, between, later};
+use crate::clock::{Clock, between, later, second, words};
 use crate::driver::Advisor;
 use crate::escalation::{Situation, decide, facts, judge, judge_closing, probes_of, probes_of_closing};
 use crate::gate::Observation;
@@ -25,8 +27,8 @@ use crate::journal::State;
 use crate::probe::Probes;
 use crate::resource::Cloud;
 use crate::run::{Decision, Judged, Verdict, View};
-use crate::runbook::condition::Fact;
 use crate::runbook::model::Runbook;
+use crate::syntax::condition::Fact;
 
 /// How far apart decisions are with --watch.
 const EVERY: Duration = Duration::from_secs(30);
@@ -46,33 +48,33 @@ pub(super) struct Arguments {
 
     /// How to say it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
-    format: Format,
+    format: OutputFormat,
 
     /// Decide again every 30 s until it is not undecided any more
     #[arg(long)]
     watch: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people
-    Text,
-    /// For programs
-    Json,
-}
-
 pub(super) async fn escalation(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
     let source = &arguments.source;
-    let (given, name) = (source.inputs.values()?, source.file.display().to_string());
-    let kept = arguments.run.as_ref().map(|run| Kept::find(state, Some(run.as_str()).filter(|run| !run.is_empty())));
+    let name = source.file.display().to_string();
+    let meant = |run: &String| {
+        Kept::find(
+            state,
+            Meant::of(Some(run.as_str()).filter(|run| !run.is_empty()), source.cloud.is_simulated()),
+            console,
+        )
+    };
+    let kept = arguments.run.as_ref().map(meant);
     let kept = kept.transpose()?;
     // What the run was told holds on, such as when the incident began; who asks may know better.
-    let mut inputs = kept.as_ref().map(|kept| kept.plan.inputs.clone()).unwrap_or_default();
-    inputs.extend(given);
+    let given = kept.as_ref().map(|kept| Given::to_run_of(&kept.plan)).unwrap_or_default();
+    let given = source.inputs.given(given)?;
     // A run on a cloud inside this program is asked where it was left; anything else is asked where the flags say.
     let left = kept.as_ref().filter(|_| !source.cloud.are_given());
     let place = left.map_or_else(|| source.place(), |kept| Where::of(&kept.directory))?;
-    let checked = runbook(&name, &file(&source.file)?, inputs, place.mode(), console)?;
+    let mode = place.mode(Purpose::CarryOut);
+    let checked = runbook(&name, &file(&source.file)?, &given.inputs(), mode, console)?;
     if checked.runbook().escalation.is_none() {
         return Err(Trouble::new(Exit::Usage, format!("{name} has no [escalation]: there is nothing to decide by"))
             .help("`rectify explain` has examples; docs/escalation.md tells how the decision is made"));
@@ -89,16 +91,17 @@ pub(super) async fn escalation(arguments: &Arguments, state: &State, console: Co
         baseline: kept.as_ref().map(|kept| kept.plan.baseline.clone()).unwrap_or_default(),
         since: arguments.since,
     };
+    reject_future(grounds.since_given(), connection.clock.now())?;
     let exit = loop {
         let view = kept.as_ref().map(|kept| {
-            let read = kept.directory.read().map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+            let read = kept.read()?;
             Ok::<_, Trouble>(View::of(&kept.plan.work(), &read.entries))
         });
         let verdict = grounds.verdict(view.transpose()?.as_ref()).await;
         let verdict = verdict.ok_or_else(|| Trouble::new(Exit::Usage, "there is nothing to decide by"))?;
         match arguments.format {
-            Format::Text => console.out(&told(&verdict)),
-            Format::Json => {
+            OutputFormat::Text => console.out(&told(&verdict)),
+            OutputFormat::Json => {
                 let json = serde_json::to_string_pretty(&verdict);
                 let json = json.map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
                 console.out(&format!("{json}\n"));
@@ -127,14 +130,30 @@ pub(super) struct Grounds {
     pub(super) since: Option<Timestamp>,
 }
 
+/// By how much the clock of whoever wrote a moment down may differ from this one's.
+const CLOCKS_DIFFER: Duration = Duration::from_mins(5);
+
+/// Refuses an incident that begins in the future: its age would be taken for 0, and nothing would escalate.
+pub(super) fn reject_future(since: Option<Timestamp>, now: Timestamp) -> Result<(), Trouble> {
+    let Some(since) = since.filter(|since| between(now, *since) > CLOCKS_DIFFER) else { return Ok(()) };
+    let (ahead, since, now) = (words(between(now, since)), second(since), second(now));
+    let message = format!("the incident cannot have begun at {since}: that is {ahead} in the future, it is {now}");
+    let help = "say when it began, with the offset from UTC: 2025-09-16T04:53:00+02:00 or 2025-09-16T02:53:00Z";
+    Err(Trouble::new(Exit::Usage, message).help(help))
+}
+
 impl Grounds {
+    /// When the incident began, if somebody said so.
+    fn since_given(&self) -> Option<Timestamp> {
+        self.since.or_else(|| self.runbook.escalation.as_ref()?.since)
+    }
+
     /// What can be known of the incident now, with a fresh look at these probes.
     async fn facts(&self, view: Option<&View>, names: BTreeSet<String>) -> (BTreeMap<String, Fact>, Option<Duration>) {
         let probes = self.probes.observe_all(names.into_iter().collect()).await.into_iter().collect();
         let now = self.clock.now();
         let started = view.and_then(|view| view.started);
-        let told = self.runbook.escalation.as_ref().and_then(|escalation| escalation.since);
-        let since_incident = self.since.or(told).or(started).map(|began| between(began, now));
+        let since_incident = self.since_given().or(started).map(|began| between(began, now));
         let situation = Situation {
             probes,
             baseline: &self.baseline,

@@ -26,6 +26,8 @@ pub(super) enum Exit {
     Refused,
     /// The operator said no; what was changed is stated.
     Declined,
+    /// Paused, resumable: no access to the cloud, an operation that hangs, a question that nobody could be asked.
+    Paused,
     /// Interrupted, resumable.
     Interrupted,
 }
@@ -43,6 +45,7 @@ impl Exit {
             Exit::Stuck => 6,
             Exit::Refused => 7,
             Exit::Declined => 8,
+            Exit::Paused => 9,
             Exit::Interrupted => 130,
         }
     }
@@ -50,10 +53,15 @@ impl Exit {
     /// How a run that came here ends the command.
     pub(super) fn of(came: &Result<Came, CannotTell>) -> Exit {
         match came {
+            Ok(Came::Paused(_)) => Exit::Paused,
             Ok(Came::Parked) | Err(CannotTell::StoppedAtOnce(_)) => Exit::Interrupted,
             Ok(Came::Ended(ending)) => match ending {
                 Ending::Done { failed, .. } if failed.is_empty() => Exit::Done,
-                Ending::RolledBack { why: None, .. } => Exit::Done,
+                Ending::RolledBack { why: None, not_restored, follow_ups, .. }
+                    if not_restored.is_empty() && follow_ups.is_empty() =>
+                {
+                    Exit::Done
+                }
                 Ending::Stopped {
                     why:
                         Failure::Refused { refusal: Refusal::Drifted { .. }, .. }
@@ -61,11 +69,10 @@ impl Exit {
                         | Failure::Require { .. },
                     ..
                 } => Exit::Refused,
+                Ending::Stuck { .. } | Ending::Stopped { why: Failure::Unknown { .. }, .. } => Exit::Stuck,
                 Ending::Done { .. } | Ending::RolledBack { .. } | Ending::Stopped { .. } => Exit::Failed,
                 Ending::Declined { .. } => Exit::Declined,
-                Ending::Stuck { .. } => Exit::Stuck,
             },
-            Err(CannotTell::Unasked(_)) => Exit::Refused,
             Err(_) => Exit::Failed,
         }
     }
@@ -134,6 +141,7 @@ mod tests {
             (Exit::Stuck, 6),
             (Exit::Refused, 7),
             (Exit::Declined, 8),
+            (Exit::Paused, 9),
             (Exit::Interrupted, 130),
         ];
         for (exit, code) in codes {

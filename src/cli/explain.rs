@@ -6,7 +6,7 @@ use super::console::Console;
 use super::exit::{Exit, Trouble};
 use crate::check::{codes, page};
 use crate::inert::inert;
-use crate::runbook::spelling::did_you_mean;
+use crate::syntax::spelling::did_you_mean;
 
 #[derive(Args)]
 pub(super) struct Arguments {

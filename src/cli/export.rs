@@ -7,7 +7,7 @@ use super::console::Console;
 use super::exit::{Exit, Trouble};
 use super::session::Kept;
 use crate::journal::State;
-use crate::report::{Towards, export as script};
+use crate::report::{Export, export as script};
 use crate::run::View;
 
 #[derive(Args)]
@@ -36,10 +36,10 @@ enum Tool {
 
 pub(super) fn export(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
     let Tool::Gcloud = arguments.tool;
-    let kept = Kept::find(state, arguments.which.run.as_deref())?;
-    let read = kept.directory.read().map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+    let kept = Kept::find(state, arguments.which.meant(), console)?;
+    let read = kept.read()?;
     let view = View::of(&kept.plan.work(), &read.entries);
-    let towards = if arguments.undo { Towards::TheBeginning } else { Towards::TheEnd };
-    console.out(&script(&view, towards, usize::MAX));
+    let export = if arguments.undo { Export::Rollback } else { Export::Remaining };
+    console.out(&script(&view, export, usize::MAX));
     Ok(Exit::Done)
 }

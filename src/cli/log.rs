@@ -26,6 +26,7 @@ use tracing_subscriber::{Layer, fmt as lines};
 
 use crate::clock::{Clock, SystemClock, between};
 use crate::journal::Directory;
+use crate::redact::Lines;
 use crate::report::Called;
 use crate::resource::{CALLS, Call};
 
@@ -60,9 +61,14 @@ pub(super) fn begin(verbosity: u8) {
         2 => Some(ours(LevelFilter::DEBUG).with_default(LevelFilter::INFO)),
         _ => Some(ours(LevelFilter::TRACE).with_default(LevelFilter::DEBUG)),
     };
-    let told = stderr
-        .map(|filter| lines::layer().with_ansi(false).with_timer(OfTheRun).with_writer(io::stderr).with_filter(filter));
-    let kept = lines::layer().json().with_timer(OfTheRun).with_writer(|| Kept);
+    let told = stderr.map(|filter| {
+        lines::layer()
+            .with_ansi(false)
+            .with_timer(OfTheRun)
+            .with_writer(|| Lines::new(io::stderr()))
+            .with_filter(filter)
+    });
+    let kept = lines::layer().json().with_timer(OfTheRun).with_writer(|| Lines::new(Kept));
     let kept = kept.with_filter(ours(LevelFilter::DEBUG).with_default(LevelFilter::WARN));
     let calls = OfTheSdk.with_filter(Targets::new().with_target(SDK.0, LevelFilter::INFO));
     // Only a second beginning could fail, and then there is a log.

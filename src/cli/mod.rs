@@ -12,14 +12,21 @@ mod escalation;
 mod exit;
 mod explain;
 mod export;
+mod input_file;
 mod log;
+mod memory;
 mod new;
+mod output_file;
+mod output_format;
 mod plan;
 mod probe;
+mod prompt;
 mod proxy;
+mod question;
 mod report;
 mod resume;
 mod rollback;
+mod rollback_preview;
 mod run;
 mod runs;
 mod scenario;
@@ -38,7 +45,9 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use self::console::Console;
 use self::exit::{Exit, Trouble};
-use crate::journal::State;
+use crate::driver::{Came, CannotTell};
+use crate::inert::inert;
+use crate::journal::{Owners, State};
 
 /// Carries out infrastructure remediation runbooks against Google Cloud.
 ///
@@ -53,6 +62,11 @@ struct Cli {
     /// Where runs are kept [default: $XDG_STATE_HOME/rectify]
     #[arg(long, global = true, value_name = "DIR", env = "RECTIFY_STATE", hide_env = true)]
     state: Option<PathBuf>,
+
+    /// Use the state directory although another user owns it or can write it. Whoever can write it decides what
+    /// `resume` and `rollback` do; meant for containers, whose files may belong to a user of the host
+    #[arg(long, global = true)]
+    trust_state: bool,
 
     /// Tell on stderr of every call to Google; twice: of everything
     #[arg(short, long, global = true, action = ArgAction::Count)]
@@ -112,9 +126,41 @@ enum Command {
 /// Which run is meant.
 #[derive(Args)]
 struct Which {
-    /// The beginning of a run's id [default: the newest run]
+    /// The beginning of a run's id [default: the newest run on Google Cloud; the newest rehearsal if there is none]
     #[arg(value_name = "RUN")]
     run: Option<String>,
+
+    /// The newest run on a simulated cloud
+    #[arg(long, conflicts_with = "run")]
+    sim: bool,
+}
+
+/// Which run an argument means.
+#[derive(Clone, Copy)]
+enum Meant<'a> {
+    /// The one whose id begins so.
+    Id(&'a str),
+    /// The newest that matters most: on Google, else on a served cloud, else a rehearsal.
+    Newest,
+    /// The newest on a simulated cloud.
+    NewestSimulated,
+}
+
+impl Which {
+    fn meant(&self) -> Meant<'_> {
+        Meant::of(self.run.as_deref(), self.sim)
+    }
+}
+
+impl<'a> Meant<'a> {
+    /// What an id that may be missing and `--sim` mean.
+    fn of(run: Option<&'a str>, sim: bool) -> Meant<'a> {
+        match run {
+            Some(run) => Meant::Id(run),
+            None if sim => Meant::NewestSimulated,
+            None => Meant::Newest,
+        }
+    }
 }
 
 /// What is approved beforehand.
@@ -135,6 +181,7 @@ struct Approvals {
 
 /// The program.
 pub fn main() -> ExitCode {
+    memory::seal();
     proxy::exempt_loopback();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -158,7 +205,8 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(cli: Cli, console: Console) -> Result<Exit, Trouble> {
-    let state = || state(cli.state.clone());
+    let owners = if cli.trust_state { Owners::Anybody } else { Owners::Own };
+    let state = || state(cli.state.clone(), owners, console);
     match cli.command {
         Command::Check(arguments) => check::check(&arguments, console),
         Command::Explain(arguments) => explain::explain(&arguments, console),
@@ -197,12 +245,32 @@ fn alone(work: impl Future<Output = Result<Exit, Trouble>>) -> Result<Exit, Trou
 }
 
 #[expect(clippy::disallowed_methods, reason = "the environment is read here")]
-fn state(given: Option<PathBuf>) -> Result<State, Trouble> {
+fn state(given: Option<PathBuf>, owners: Owners, console: Console) -> Result<State, Trouble> {
     let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let home = || absolute("HOME").map(|home| home.join(".local/state"));
     let root = given.or_else(|| Some(absolute("XDG_STATE_HOME").or_else(home)?.join("rectify")));
-    root.map(State::at).ok_or_else(|| {
+    let root = root.ok_or_else(|| {
         Trouble::new(Exit::Usage, "there is no home directory to keep runs in")
             .help("name a directory with --state DIR")
-    })
+    })?;
+    let (state, open) = State::of(root, owners).map_err(|foreign| {
+        let why = Trouble::from_error(Exit::Refused, &foreign).message;
+        Trouble::new(Exit::Refused, format!("the state directory is not used: {why}; nothing was done")).help(
+            "whoever can write it decides what resume and rollback do. Take it over with `chown` and `chmod go-w`, \
+             name another directory with --state DIR, or give --trust-state if you trust everybody who can write it",
+        )
+    })?;
+    for folder in open {
+        let folder = inert(&folder.display().to_string());
+        console.err(&format!(
+            "warning: other users can write {folder}, and so can hide or remove runs and locks; take that away with \
+             `chmod go-w {folder}`\n"
+        ));
+    }
+    Ok(state)
+}
+
+/// The exit code of a command whose run came here: a promise to scripts.
+pub fn exit_code(came: &Result<Came, CannotTell>) -> u8 {
+    Exit::of(came).code()
 }

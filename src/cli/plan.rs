@@ -1,25 +1,31 @@
 //! `rectify plan` and `rectify snapshot`: show what a run would change, or keep what it would be worked out from;
 //! write nothing to the cloud.
 
-use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::check::{file, runbook, salvaged};
-use super::cloud::{CloudFlags, Connection, Where};
+use super::check::{file, runbook};
+use super::cloud::{CloudFlags, Connection, Purpose, Where};
 use super::console::Console;
+use super::environment::{EnvFlags, visible};
+use super::escalation::reject_future;
 use super::exit::{Exit, Trouble};
+use super::input_file::{Limit, required};
+use super::output_file;
 use crate::check::Checked;
-use crate::gate::Observation;
+use crate::clock::{Clock as _, SystemClock};
+use crate::inert::inert;
 use crate::plan::{
-    Looks, Observed, Plan, Saved, Selection, Snapshot, access, markdown, observe, plan as make_plan, prove, text,
-    trials,
+    Looks, Plan, Saved, Selection, Snapshot, Trials, Trying, access, judging, markdown, observe, plan as make_plan,
+    prove, text, trials,
 };
+use crate::resource::Observed;
 use crate::run::OnFailure;
 use crate::runbook::Mode;
 use crate::runbook::model::Runbook;
+use crate::syntax::{Exposure, Inputs};
 
 /// Which runbook, with which inputs, on which cloud.
 #[derive(Args)]
@@ -45,19 +51,63 @@ pub(super) struct InputFlags {
     /// A TOML file with the values of inputs; --input goes before it
     #[arg(long, value_name = "FILE")]
     pub(super) inputs: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) environment: EnvFlags,
+
+    /// Show values that come from the environment; otherwise they are secrets
+    #[arg(long)]
+    pub(super) plain_env: bool,
 }
 
 impl InputFlags {
-    /// Whether there are any.
-    pub(super) fn is_empty(&self) -> bool {
-        self.input.is_empty() && self.inputs.is_none()
+    /// Whether no value is given, and nothing is said of what may be shown.
+    pub(super) fn are_empty(&self) -> bool {
+        self.input.is_empty() && self.inputs.is_none() && !self.plain_env
     }
 
-    /// The values by name.
-    pub(super) fn values(&self) -> Result<BTreeMap<String, String>, Trouble> {
-        let mut values = self.inputs.as_deref().map(values_in).transpose()?.unwrap_or_default();
+    /// What is given, over these values.
+    pub(super) fn given(&self, earlier: Given) -> Result<Given, Trouble> {
+        let Given { mut values, env, .. } = earlier;
+        values.extend(self.inputs.as_deref().map(values_in).transpose()?.unwrap_or_default());
         values.extend(self.input.iter().cloned());
-        Ok(values)
+        let exposure = if self.plain_env { Exposure::Plain } else { Exposure::Secret };
+        Ok(Given { values, env: self.environment.and(&env), exposure })
+    }
+}
+
+/// What the operator gives a runbook's inputs.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Given {
+    /// Values that may be shown, by input.
+    values: BTreeMap<String, String>,
+    /// The variables of the environment that inputs may take.
+    env: BTreeSet<String>,
+    exposure: Exposure,
+}
+
+impl Given {
+    /// What a run was given: its values, and the variables that it may take again.
+    pub(super) fn to_run_of(plan: &Plan) -> Given {
+        Given { values: plan.inputs.clone(), env: plan.env.clone(), exposure: Exposure::Secret }
+    }
+
+    /// The same, and these variables.
+    #[must_use]
+    pub(super) fn with(self, flags: &EnvFlags) -> Given {
+        Given { env: flags.and(&self.env), ..self }
+    }
+
+    /// For whoever reads a runbook.
+    pub(super) fn inputs(&self) -> Inputs {
+        Inputs::given(self.values.clone()).environment(visible(&self.env, self.exposure))
+    }
+
+    /// What a plan keeps of it: also what came from the environment and may be shown.
+    fn kept_in(self, plan: &mut Plan, runbook: &Runbook) {
+        plan.inputs = self.values;
+        plan.inputs.extend(runbook.plain_env.clone());
+        plan.env = self.env;
     }
 }
 
@@ -78,10 +128,27 @@ fn values_in(path: &Path) -> Result<BTreeMap<String, String>, Trouble> {
     table.into_iter().map(value).collect()
 }
 
+/// What may be sent to peers while planning.
+#[derive(Args)]
+pub(super) struct TrialFlags {
+    /// While planning, take every probe of a gate as the run does, also one that sends a secret, changes something or is a load
+    #[arg(long)]
+    try_probes: bool,
+}
+
+impl TrialFlags {
+    pub(super) fn trying(&self) -> Trying {
+        if self.try_probes { Trying::Everything } else { Trying::Reads }
+    }
+}
+
 #[derive(Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
     source: Source,
+
+    #[command(flatten)]
+    trials: TrialFlags,
 
     /// Look at nothing, and say `unknown` where a look would be needed; wants no credentials
     #[arg(long, conflicts_with_all = ["snapshot", "sim", "out"])]
@@ -119,9 +186,28 @@ pub(super) struct SnapshotArguments {
     #[command(flatten)]
     source: Source,
 
+    #[command(flatten)]
+    trials: TrialFlags,
+
     /// Where to keep it
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+}
+
+/// How a plan is made.
+#[derive(Clone, Copy)]
+pub(super) struct Policy {
+    pub(super) purpose: Purpose,
+    /// What every step does when it fails, instead of what the runbook says.
+    pub(super) on_failure: Option<OnFailure>,
+    pub(super) trying: Trying,
+}
+
+impl Policy {
+    /// To show what the runbook says.
+    pub(super) fn to_show(trials: &TrialFlags) -> Policy {
+        Policy { purpose: Purpose::Plan, on_failure: None, trying: trials.trying() }
+    }
 }
 
 /// A plan, and what it was made from.
@@ -138,24 +224,28 @@ impl Source {
     }
 }
 
-fn checked(source: &Source, mode: Mode, console: Console) -> Result<(Checked, BTreeMap<String, String>), Trouble> {
-    let inputs = source.inputs.values()?;
+fn checked(source: &Source, mode: Mode, console: Console) -> Result<(Checked, Given), Trouble> {
+    let given = source.inputs.given(Given::default())?;
     let name = source.file.display().to_string();
-    let checked = runbook(&name, &file(&source.file)?, inputs.clone(), mode, console)?;
-    Ok((checked, inputs))
+    let checked = runbook(&name, &file(&source.file)?, &given.inputs(), mode, console)?;
+    Ok((checked, given))
 }
 
-/// A runbook's text from a saved plan, checked with the inputs of then.
-pub(super) fn recheck(saved: &Saved, mode: Mode, console: Console) -> Result<Checked, Trouble> {
-    runbook(&saved.file, saved.text.as_bytes(), saved.plan.inputs.clone(), mode, console)
+/// A runbook's text from a saved plan, checked with the inputs of then. Variables of the environment are for whoever carries it
+/// out to name, and not for the file.
+pub(super) fn recheck(saved: &mut Saved, env: &EnvFlags, mode: Mode, console: Console) -> Result<Checked, Trouble> {
+    saved.plan.env = env.and(&BTreeSet::new());
+    let inputs = Given::to_run_of(&saved.plan).inputs();
+    runbook(&saved.file, saved.text.as_bytes(), &inputs, mode, console)
 }
 
 /// Looks at everything that the runbook touches, does something with that, and meanwhile tries its gates.
 async fn look<T>(
     runbook: &Runbook,
     connection: &Connection,
+    trying: Trying,
     then: impl AsyncFnOnce(Observed) -> T,
-) -> Result<(T, BTreeMap<String, Observation>), Trouble> {
+) -> Result<(T, Trials), Trouble> {
     let probes = connection.probes(runbook);
     let beside = connection.clock.beside();
     let looked = async {
@@ -164,7 +254,19 @@ async fn look<T>(
         drop(beside);
         done
     };
-    Ok(futures::join!(looked, trials(runbook, &probes)))
+    Ok(futures::join!(looked, trials(runbook, &probes, trying)))
+}
+
+/// Takes the samples that planning left out, once the run is approved: an undo must bring back what was healthy before the first
+/// change, and a gate that already passes shows nothing. What was seen, by probe.
+pub(super) async fn sample_the_rest(plan: &mut Plan, runbook: &Runbook, connection: &Connection) -> Trials {
+    let missing = judging(runbook).into_iter().filter(|name| !plan.baseline.contains_key(name)).collect();
+    let samples = connection.probes(runbook).observe_all(missing).await.into_iter().collect();
+    let seen = Trials { samples, ..Trials::default() };
+    let mut all = seen.clone();
+    all.samples.extend(plan.baseline.clone());
+    plan.try_gates(&all);
+    seen
 }
 
 /// Looks at everything that a saved plan rests on.
@@ -176,72 +278,63 @@ pub(super) async fn look_again(checked: &Checked, connection: &Connection) -> Ob
 pub(super) async fn make(
     source: &Source,
     selection: &Selection,
-    on_failure: Option<OnFailure>,
+    policy: Policy,
     console: Console,
 ) -> Result<Made, Trouble> {
     let place = source.place()?;
-    let (checked, inputs) = checked(source, place.mode(), console)?;
+    let (checked, given) = checked(source, place.mode(policy.purpose), console)?;
     let mut meant = checked.runbook().clone();
     selection.of(&mut meant).map_err(|error| Trouble::from_error(Exit::Usage, &error))?;
     let connection = Connection::open(place, console).await?;
-    let plan = planned(&meant, inputs, &connection, on_failure).await?;
+    let since = meant.escalation.as_ref().and_then(|escalation| escalation.since);
+    reject_future(since, connection.clock.now())?;
+    let mut plan = planned(&meant, &connection, policy).await?;
+    given.kept_in(&mut plan, &meant);
     Ok(Made { checked, connection, plan })
 }
 
-async fn planned(
-    runbook: &Runbook,
-    inputs: BTreeMap<String, String>,
-    connection: &Connection,
-    on_failure: Option<OnFailure>,
-) -> Result<Plan, Trouble> {
+async fn planned(runbook: &Runbook, connection: &Connection, policy: Policy) -> Result<Plan, Trouble> {
     let work = async |observed: Observed| {
-        let mut plan = make_plan(runbook, inputs, &observed, &connection.words, on_failure);
+        let mut plan = make_plan(runbook, &observed, &connection.words, policy.on_failure);
+        plan.set_program_steps(connection.place.program_steps());
         let before = plan.clone();
         let ((), access) =
             futures::join!(prove(&mut plan, &connection.kinds, &connection.cloud), access(&before, &connection.cloud));
         Plan { access, ..plan }
     };
-    let (mut plan, samples) = look(runbook, connection, work).await?;
-    plan.try_gates(&samples);
+    let (mut plan, trials) = look(runbook, connection, policy.trying, work).await?;
+    plan.try_gates(&trials);
     Ok(plan)
 }
 
-/// A runbook with mistakes is planned as far as it can be read: the cloud knows more of what would go wrong.
-async fn with_mistakes(arguments: &Arguments, mistakes: Trouble, console: Console) -> Result<(Plan, Trouble), Trouble> {
-    let source = &arguments.source;
-    let inputs = source.inputs.values()?;
-    let name = source.file.display().to_string();
-    let Some(runbook) = salvaged(&name, &file(&source.file)?, inputs.clone()) else { return Err(mistakes) };
-    let connection = Connection::open(source.place()?, console).await?;
-    let plan = planned(&runbook, inputs, &connection, None).await?;
-    connection.close().await?;
-    Ok((plan, mistakes.help("this is what the rest of it would do; it is refused as a whole")))
-}
-
 pub(super) async fn plan(arguments: &Arguments, console: Console) -> Result<Exit, Trouble> {
+    let mut kept = None;
     let plan = if arguments.offline || arguments.snapshot.is_some() {
         unconnected(arguments, console)?
     } else {
         let Made { checked, connection, plan } =
-            match make(&arguments.source, &Selection::default(), None, console).await {
-                Ok(made) => made,
-                Err(trouble) if trouble.exit == Exit::Usage && arguments.out.is_none() => {
-                    let (plan, trouble) = with_mistakes(arguments, trouble, console).await?;
-                    arguments.show(&plan, console)?;
-                    return Err(trouble);
-                }
-                Err(trouble) => return Err(trouble),
-            };
+            make(&arguments.source, &Selection::default(), Policy::to_show(&arguments.trials), console).await?;
         let place = connection.place.clone();
         connection.close().await?;
         if let Some(out) = arguments.out.as_ref().filter(|_| plan.is_complete()) {
             let file = arguments.source.file.display().to_string();
             let place = serde_json::to_value(place).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
-            keep(out, &Saved::new(file, checked.document().text().to_owned(), place, plan.clone()))?;
+            let text = checked.document().text().to_owned();
+            let saved = Saved::new(file, text, place, SystemClock.now(), plan.clone());
+            keep(out, &saved)?;
+            kept = Some(saved.digest);
         }
         plan
     };
     arguments.show(&plan, console)?;
+    if let (Some(digest), Some(out)) = (kept, &arguments.out) {
+        let out = inert(&out.display().to_string());
+        let text = format!(
+            "\nThis plan is kept in {out}. To carry out this plan and no other:\n\n  rectify run {out} --digest {digest}\n"
+        );
+        // Whoever reads JSON or Markdown from stdout reads nothing else there.
+        if arguments.format == Format::Text { console.out(&text) } else { console.err(&text) }
+    }
     if plan.is_wrong() {
         let trouble = Trouble::new(Exit::Failed, "not everything could be planned; what is missing stands in the plan");
         return Err(if arguments.out.is_some() { trouble.help("no plan was kept") } else { trouble });
@@ -266,28 +359,35 @@ impl Arguments {
 
 /// A plan without a cloud.
 fn unconnected(arguments: &Arguments, console: Console) -> Result<Plan, Trouble> {
-    let (checked, inputs) = checked(&arguments.source, Mode::Review, console)?;
+    let (checked, given) = checked(&arguments.source, Mode::Plan, console)?;
+    let made = |observed: &Observed, cloud: &str| {
+        let mut plan = make_plan(checked.runbook(), observed, cloud, None);
+        given.clone().kept_in(&mut plan, checked.runbook());
+        plan
+    };
     let Some(path) = &arguments.snapshot else {
-        return Ok(make_plan(checked.runbook(), inputs, &Observed::nothing(), "a cloud that was not looked at", None));
+        return Ok(made(&Observed::nothing(), "a cloud that was not looked at"));
     };
     let trouble = |why: String| Trouble::new(Exit::Usage, format!("{} is no snapshot: {why}", path.display()));
-    let snapshot: Snapshot = serde_json::from_slice(&file(path)?).map_err(|error| trouble(error.to_string()))?;
+    let snapshot: Snapshot =
+        serde_json::from_slice(&required(path, Limit::Plan)?).map_err(|error| trouble(error.to_string()))?;
     if snapshot.format != Snapshot::FORMAT {
         return Err(trouble(format!("its format is {}, this is {}", snapshot.format, Snapshot::FORMAT)));
     }
     let words = format!("{}, from a snapshot", snapshot.cloud);
-    let samples = snapshot.probes.clone();
-    let mut plan = make_plan(checked.runbook(), inputs, &snapshot.into(), &words, None);
-    plan.try_gates(&samples);
+    let trials = Trials { samples: snapshot.probes.clone(), untried: snapshot.untried.clone() };
+    let mut plan = made(&snapshot.into(), &words);
+    plan.try_gates(&trials);
     Ok(plan)
 }
 
 pub(super) async fn snapshot(arguments: &SnapshotArguments, console: Console) -> Result<Exit, Trouble> {
     let place = arguments.source.place()?;
-    let (checked, _) = checked(&arguments.source, place.mode(), console)?;
+    let (checked, _) = checked(&arguments.source, place.mode(Purpose::Plan), console)?;
     let connection = Connection::open(place, console).await?;
-    let (observed, samples) = look(checked.runbook(), &connection, async |observed| observed).await?;
-    let snapshot = Snapshot::of(&observed, samples, &connection.words);
+    let trying = arguments.trials.trying();
+    let (observed, trials) = look(checked.runbook(), &connection, trying, async |observed| observed).await?;
+    let snapshot = Snapshot::of(&observed, trials, &connection.words);
     connection.close().await?;
     keep(&arguments.out, &snapshot)?;
     let (seen, unseen) = (snapshot.resources.len(), snapshot.unseen.len());
@@ -298,20 +398,7 @@ pub(super) async fn snapshot(arguments: &SnapshotArguments, console: Console) ->
 
 fn keep(path: &Path, what: &impl serde::Serialize) -> Result<(), Trouble> {
     let json = serde_json::to_vec_pretty(what).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
-    write(path, &json)
-}
-
-/// Writes a file that was asked for: whole or not at all, and for nobody else to read.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Trouble> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let write = || {
-        let mut fresh = tempfile::NamedTempFile::new_in(folder)?;
-        fresh.write_all(bytes)?;
-        fresh.persist(path).map_err(|error| error.error)
-    };
-    write()
-        .map(drop)
-        .map_err(|error| Trouble::new(Exit::Failed, format!("{} cannot be written: {error}", path.display())))
+    output_file::write(path, &json)
 }
 
 /// How a plan looks here: on a terminal lines are wrapped, in a log they are not.

@@ -4,23 +4,24 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use console::{Style, Term};
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::check::{file, runbook};
-use super::cloud::Connection;
+use super::cloud::{Connection, Purpose};
 use super::console::Console;
 use super::exit::{Exit, Trouble};
-use super::plan::Source;
+use super::output_format::OutputFormat;
+use super::plan::{Given, Source};
 use crate::check::Checked;
 use crate::clock::{earlier, later, second, words};
 use crate::driver::Signals;
 use crate::gate::{Backtest, Health, History, Observation, Rule, backtest};
 use crate::inert::inert;
-use crate::runbook::spelling::did_you_mean;
-use crate::runbook::value::duration;
+use crate::syntax::spelling::did_you_mean;
+use crate::syntax::value::duration;
 
 /// How many looks a sparkline shows.
 const SHOWN: usize = 20;
@@ -59,22 +60,15 @@ pub(super) struct Arguments {
 
     /// How to say it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
-    format: Format,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// A table
-    Text,
-    /// A line of JSON for each look
-    Json,
+    format: OutputFormat,
 }
 
 pub(super) async fn probe(arguments: &Arguments, console: Console) -> Result<Exit, Trouble> {
     let source = &arguments.source;
-    let (inputs, name) = (source.inputs.values()?, source.file.display().to_string());
+    let (given, name) = (source.inputs.given(Given::default())?, source.file.display().to_string());
     let place = source.place()?;
-    let checked = runbook(&name, &file(&source.file)?, inputs, place.mode(), console)?;
+    let mode = place.mode(Purpose::CarryOut);
+    let checked = runbook(&name, &file(&source.file)?, &given.inputs(), mode, console)?;
     let names = names(arguments, &checked)?;
     let mut signals = Signals::listen().map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
     let connection = Connection::open(place, console).await?;
@@ -128,13 +122,13 @@ async fn look(
         let well = samples.iter().all(|(_, sample)| sample.health == Health::Healthy);
         let now = connection.clock.now();
         match arguments.format {
-            Format::Json => {
+            OutputFormat::Json => {
                 for (name, sample) in &samples {
                     let line = json!({ "at": now, "probe": name, "seen": sample });
                     console.out(&format!("{line}\n"));
                 }
             }
-            Format::Text => {
+            OutputFormat::Text => {
                 table.take(samples);
                 let again = arguments.watch && console.is_terminal();
                 console.out(&table.draw(now, arguments.watch, again, console));
@@ -281,10 +275,12 @@ async fn look_back(
             continue;
         }
         // What is kept is as dense as it was asked for, be the gate denser.
-        let rule = Rule { healthy: kept, every: rule.every.max(every), ..rule.clone() };
+        let sight = |name: &String| Some((name.clone(), checked.runbook().probes.get(name)?.look.sight()));
+        let looks = kept.iter().filter_map(sight).collect();
+        let rule = Rule { healthy: kept, every: rule.every.max(every), looks, ..rule.clone() };
         let tried = backtest(&rule, &seen, from, to, every);
         match arguments.format {
-            Format::Json => {
+            OutputFormat::Json => {
                 let probes = tried.healthy.iter().map(|(name, (samples, healthy))| {
                     (name.clone(), json!({ "samples": samples, "healthy": healthy }))
                 });
@@ -294,10 +290,10 @@ async fn look_back(
                 });
                 console.out(&format!("{line}\n"));
             }
-            Format::Text => out.push_str(&told(step, &rule, &tried, &seen)),
+            OutputFormat::Text => out.push_str(&told(step, &rule, &tried, &seen)),
         }
     }
-    if arguments.format == Format::Text {
+    if arguments.format == OutputFormat::Text {
         for (name, history) in &histories {
             if let Err(why) = history {
                 let _ = writeln!(out, "{}: left out: {}", inert(name), inert(why));

@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::cloud::Speed;
 use super::console::Console;
+use super::environment::EnvFlags;
 use super::exit::{Exit, Trouble};
 use super::session::{Taken, operator};
 use super::{Approvals, Which};
@@ -16,6 +17,9 @@ pub(super) struct Arguments {
     which: Which,
 
     #[command(flatten)]
+    environment: EnvFlags,
+
+    #[command(flatten)]
     approvals: Approvals,
 
     /// From now on the rehearsal's simulated cloud runs so much faster than the wall's clock, or `max`
@@ -25,7 +29,7 @@ pub(super) struct Arguments {
 
 pub(super) async fn resume(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
     let console = console.quietly(arguments.approvals.quiet);
-    let taken = Taken::find(state, arguments.which.run.as_deref(), console)?;
+    let taken = Taken::find(state, arguments.which.meant(), console)?;
     if let Some(ending @ (Ending::Done { .. } | Ending::RolledBack { .. })) = taken.run.ending() {
         let how = if matches!(ending, Ending::Done { .. }) { "done" } else { "rolled back" };
         let id = taken.id();
@@ -35,5 +39,6 @@ pub(super) async fn resume(arguments: &Arguments, state: &State, console: Consol
     if let Some(speed) = arguments.speed {
         taken.set_speed(speed)?;
     }
-    taken.work(state, &arguments.approvals, console, Event::Resumed { operator: operator() }).await
+    let resumed = Event::Resumed { operator: operator() };
+    Box::pin(taken.work(state, &arguments.approvals, &arguments.environment, console, resumed)).await
 }

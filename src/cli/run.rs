@@ -3,21 +3,26 @@
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
+use jiff::SignedDuration;
 
 use super::Approvals;
-use super::check::file;
-use super::cloud::{Connection, Where};
+use super::cloud::{Connection, Purpose, WHERE, Where};
 use super::console::Console;
 use super::exit::{Exit, Trouble};
-use super::plan::{Made, Source, look_again, looks, make, recheck};
-use super::session::{PLAN, RUNBOOK, Session, hold, operator};
+use super::input_file::{Limit, required};
+use super::output_file;
+use super::plan::{Made, Policy, Source, TrialFlags, look_again, looks, make, recheck, sample_the_rest};
+use super::session::{Equipment, PLAN, RUNBOOK, Session, claim, operator, refused};
+use crate::check::Checked;
+use crate::clock::{Clock as _, SystemClock, between, second, words};
 use crate::engine::{MACHINE, Run};
 use crate::inert::inert;
-use crate::journal::State;
-use crate::plan::{Moved, Plan, Saved, Selection, text};
-use crate::run::{Event, OnFailure, RunId, Scope, Task, View, digest};
+use crate::journal::{Start, StartError, State, examine_file};
+use crate::plan::{Moved, Outbound, Plan, Saved, Selection, Trial, Trials, outbound, text};
+use crate::run::{Entry, Event, Hash, OnFailure, RunId, Scope, Task, View, digest};
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -25,11 +30,17 @@ pub(super) struct Arguments {
     source: Source,
 
     #[command(flatten)]
+    trials: TrialFlags,
+
+    #[command(flatten)]
     approvals: Approvals,
 
     /// Show the plan and stop
     #[arg(long)]
     dry_run: bool,
+
+    #[command(flatten)]
+    saved: SavedFlags,
 
     #[command(flatten)]
     selection: SelectionFlags,
@@ -70,14 +81,83 @@ impl SelectionFlags {
     }
 }
 
+/// What is asked of a saved plan.
+#[derive(Args)]
+struct SavedFlags {
+    /// Carry out a saved plan only if this is its digest, as `rectify plan --out` printed it
+    #[arg(long, value_name = "HEX")]
+    digest: Option<String>,
+
+    /// Refuse a saved plan that is older, such as `4h`; without this one older than a day is warned about
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    max_age: Option<Duration>,
+}
+
+/// From here on a saved plan is called old.
+const OLD: Duration = Duration::from_hours(24);
+/// By so much two machines' clocks may differ.
+const CLOCKS_DIFFER: Duration = Duration::from_mins(5);
+
+impl SavedFlags {
+    /// Refuses flags that a runbook has no use for.
+    fn none_given(&self) -> Result<(), Trouble> {
+        if self.digest.is_none() && self.max_age.is_none() {
+            return Ok(());
+        }
+        Err(Trouble::new(Exit::Usage, "--digest and --max-age are for a saved plan, and this is a runbook")
+            .help("make a plan with `rectify plan FILE --out PLAN`, and run that"))
+    }
+
+    /// Whether this file is the plan that was approved, and young enough.
+    fn admit(&self, saved: &Saved, path: &Path, console: Console) -> Result<(), Trouble> {
+        let anew = "make the plan anew with `rectify plan FILE --out PLAN`";
+        let name = path.display();
+        match &self.digest {
+            Some(digest) if *digest != saved.digest => {
+                let message = format!("{name} is another plan: its digest is {}", saved.digest);
+                return Err(Trouble::new(Exit::Refused, message)
+                    .help("nothing was done; give the digest of the plan that was approved"));
+            }
+            Some(_) => {}
+            // Whoever can write the file decides what is done.
+            None => examine_file(path).map_err(|foreign| {
+                Trouble::from_error(Exit::Refused, &foreign)
+                    .help("give --digest with the digest of the plan that was approved, or make the plan anew yourself")
+            })?,
+        }
+        let now = SystemClock.now();
+        if between(now, saved.made_at) > CLOCKS_DIFFER {
+            let message = format!("{name} was made at {}, which is in the future", second(saved.made_at));
+            return Err(Trouble::new(Exit::Refused, message).help(format!("set this machine's clock, or {anew}")));
+        }
+        let age = Duration::from_mins(between(saved.made_at, now).as_secs() / 60);
+        if let Some(most) = self.max_age.filter(|most| age > *most) {
+            let message = format!("{name} is {} old, and --max-age allows {}", words(age), words(most));
+            return Err(Trouble::new(Exit::Refused, message).help(anew));
+        }
+        if age > OLD {
+            console.err(&format!(
+                "warning: {name} is {} old; {anew} if the cloud may have changed in ways it does not show\n",
+                words(age)
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    text.parse::<SignedDuration>()
+        .ok()
+        .and_then(|duration| Duration::try_from(duration).ok())
+        .ok_or_else(|| "a length of time, such as 90m or 48h".to_owned())
+}
+
 fn events(path: Option<&Path>) -> Result<Option<Box<dyn Write>>, Trouble> {
     let Some(path) = path else { return Ok(None) };
     if path == Path::new("-") {
         return Ok(Some(Box::new(std::io::stdout())));
     }
-    let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
-    let trouble = |error| Trouble::new(Exit::Usage, format!("{} cannot be written: {error}", path.display()));
-    Ok(Some(Box::new(file.map_err(trouble)?)))
+    Ok(Some(Box::new(output_file::append(path)?)))
 }
 
 fn policy(text: &str) -> Result<OnFailure, String> {
@@ -90,11 +170,15 @@ pub(super) async fn run(arguments: &Arguments, state: &State, console: Console) 
     let console = console.quietly(arguments.approvals.quiet);
     let events = events(arguments.events.as_deref())?;
     let selection = arguments.selection.selection();
-    let bytes = file(&arguments.source.file)?;
-    let Made { checked, connection, plan } = if Saved::is_meant_by(&bytes) {
-        promised(arguments, &bytes, console).await?
+    let bytes = required(&arguments.source.file, Limit::Plan)?;
+    let (Made { checked, connection, mut plan }, saved) = if Saved::is_meant_by(&bytes) {
+        let (made, digest) = promised(arguments, &bytes, state, console).await?;
+        (made, Some(digest))
     } else {
-        make(&arguments.source, &selection, arguments.on_failure, console).await?
+        arguments.saved.none_given()?;
+        let purpose = if arguments.dry_run { Purpose::Plan } else { Purpose::CarryOut };
+        let policy = Policy { purpose, on_failure: arguments.on_failure, trying: arguments.trials.trying() };
+        (make(&arguments.source, &selection, policy, console).await?, None)
     };
     // Who is asked sees each change then.
     if !console.quiet || arguments.dry_run || !plan.is_complete() {
@@ -109,33 +193,57 @@ pub(super) async fn run(arguments: &Arguments, state: &State, console: Console) 
         return Ok(Exit::Done);
     }
     approved(&plan, &arguments.approvals, console)?;
-    if plan.protected && !typed(&plan, console)? {
+    if plan.protected && !typed(&plan, console).await? {
         console.out("\nNothing was changed.\n");
         return Ok(Exit::Declined);
     }
 
+    if !arguments.approvals.yes && !may_send(&plan, &checked, &connection, console).await? {
+        console.out("\nNothing was changed.\n");
+        return Ok(Exit::Declined);
+    }
+    let sampled = sample_the_rest(&mut plan, checked.runbook(), &connection).await;
+    if !console.quiet {
+        console.out(&seen_before(&sampled, &plan));
+    }
+
     let failed = |error: &dyn std::error::Error| Trouble::from_error(Exit::Failed, error);
     let id = RunId::from_bits(random());
-    hold(state, id.as_str(), &plan, connection.clock.now())?;
-    let directory = state.create(&id).map_err(|error| failed(&error))?;
+    let equipment = Equipment::of(&connection).await?;
     let written = serde_json::to_vec_pretty(&plan).map_err(|error| failed(&error))?;
-    directory.keep(RUNBOOK, checked.document().text().as_bytes()).map_err(|error| failed(&error))?;
-    directory.keep(PLAN, &written).map_err(|error| failed(&error))?;
-    connection.keep(&directory)?;
-    let journal = directory.begin().map_err(|error| failed(&error))?;
-    let started = Event::Started {
-        run: id,
+    let (text, place) = (checked.document().text().as_bytes(), connection.place.written()?);
+    let event = Event::Started {
+        run: id.clone(),
         runbook: plan.runbook.clone(),
         cloud: plan.cloud.clone(),
         rectify: env!("CARGO_PKG_VERSION").to_owned(),
         machine: MACHINE,
         plan: digest(&written),
-        text: digest(checked.document().text().as_bytes()),
+        text: digest(text),
+        place: Some(digest(&place)),
+        wall_clock: Some(SystemClock.now()),
         operator: operator(),
     };
-    console.out("\n");
+    let started = Entry { at: connection.clock.now(), event };
     let work = plan.work();
-    let (run, view) = (Run::new(work.clone()), View::new(&work));
+    let (mut run, view) = (Run::new(work.clone()), View::new(&work));
+    run.apply(&started).map_err(|error| failed(&error))?;
+    let files = [(RUNBOOK, text), (PLAN, &written[..]), (WHERE, &place[..])];
+    let claim = claim(&connection.place, id.as_str(), &plan);
+    let start = Start { id: &id, files: &files, started: &started, claim: claim.as_ref() };
+    let (directory, journal) =
+        state.start(&start, |directory| connection.keep(directory)).map_err(|error| match &error {
+            StartError::Record(_) => {
+                let message = format!("the run's record cannot be written: {}", failed(&error).message);
+                Trouble::new(Exit::Failed, message).help("nothing was changed")
+            }
+            StartError::Lock(error) => refused(state, error),
+        })?;
+    if let Some(digest) = &saved {
+        // A second process with the same plan was refused by the locks, or will be by this.
+        state.note_plan(digest, &id).map_err(|error| failed(&error))?;
+    }
+    console.out("\n");
     let approvals = &arguments.approvals;
     let session = Session {
         checked: &checked,
@@ -149,27 +257,95 @@ pub(super) async fn run(arguments: &Arguments, state: &State, console: Console) 
         console,
         events,
     };
-    session.work(state, started).await
+    session.work(state, equipment, started).await
+}
+
+/// Whether the run's probes may send what planning did not: secrets, and what does more than ask. Nobody has said yes so far,
+/// and a run can probe before its first change. What only the simulated cloud hears needs no word.
+async fn may_send(plan: &Plan, checked: &Checked, connection: &Connection, console: Console) -> Result<bool, Trouble> {
+    let probes = connection.probes(checked.runbook());
+    let is_served = |request: &&Outbound| request.host.as_deref().is_some_and(|host| probes.serves(host));
+    let unapproved = plan.requests.iter().filter(|request| request.wants_approval());
+    let unapproved: Vec<String> = unapproved.filter(|request| !is_served(request)).map(outbound).collect();
+    if unapproved.is_empty() {
+        return Ok(true);
+    }
+    if !console.interactive {
+        let message =
+            "this is not a terminal, so nobody can be asked whether probes may send what was not tried while planning";
+        return Err(Trouble::new(Exit::Refused, message)
+            .help(format!("approve it with --yes: {}; nothing was sent", unapproved.join("; "))));
+    }
+    console.out("\nThe run's probes send what was not tried while planning:\n");
+    for request in unapproved {
+        console.out(&format!("  {request}\n"));
+    }
+    let asked = console.confirm("May they?").await;
+    Ok(asked.map_err(|error| Trouble::from_error(Exit::Failed, &error))?.answer() == Some(true))
+}
+
+/// What the probes that were not tried while planning see before the first change, and which gates that leaves without a proof.
+fn seen_before(sampled: &Trials, plan: &Plan) -> String {
+    let mut out = String::new();
+    if sampled.samples.is_empty() {
+        return out;
+    }
+    out.push_str("\nBefore the first change, by the probes that were not tried while planning:\n");
+    for (name, sample) in &sampled.samples {
+        let _ = writeln!(out, "  {}: {}", inert(name), inert(&sample.health.to_string()));
+    }
+    for task in &plan.tasks {
+        let is_open = plan.reviews.get(&task.id).is_some_and(|review| review.trial == Some(Trial::Open));
+        let is_new = task.gate.iter().flat_map(|gate| &gate.healthy).any(|name| sampled.samples.contains_key(name));
+        if is_open && is_new {
+            let gate = "its gate already passes, so it cannot show that the step worked";
+            let _ = writeln!(out, "  ! {}: {gate}", inert(task.id.as_str()));
+        }
+    }
+    out
 }
 
 /// A saved plan is carried out as it was shown, or not at all: nothing that it rests on may have moved.
-async fn promised(arguments: &Arguments, bytes: &[u8], console: Console) -> Result<Made, Trouble> {
+async fn promised(
+    arguments: &Arguments,
+    bytes: &[u8],
+    state: &State,
+    console: Console,
+) -> Result<(Made, Hash), Trouble> {
     let name = arguments.source.file.display();
-    let saved = Saved::read(bytes).map_err(|error| {
+    let mut saved = Saved::read(bytes).map_err(|error| {
         Trouble::new(Exit::Usage, format!("{name}: {error}"))
             .help("make the plan anew with `rectify plan FILE --out PLAN`")
     })?;
     if !arguments.selection.selection().is_everything() {
         return Err(Trouble::new(Exit::Usage, "a saved plan is carried out whole").help("plan the part that is meant"));
     }
-    if !arguments.source.inputs.is_empty() || arguments.source.cloud.are_given() {
+    if !arguments.source.inputs.are_empty() || arguments.source.cloud.are_given() {
         let message = "a saved plan has its inputs and its cloud already";
         return Err(Trouble::new(Exit::Usage, message).help("give them to `rectify plan --out`, where they are shown"));
     }
+    arguments.saved.admit(&saved, &arguments.source.file, console)?;
+    let before = state.run_of_plan(&saved.digest).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+    if let Some(run) = before {
+        let message = format!("this plan was carried out already, by run {run}; nothing was done");
+        return Err(Trouble::new(Exit::Refused, message)
+            .help(format!("go on with `rectify resume {run}` if it has not ended, or make the plan anew")));
+    }
     let place: Where = serde_json::from_value(saved.place.clone())
         .map_err(|error| Trouble::new(Exit::Usage, format!("{name} does not say where its calls go: {error}")))?;
-    let checked = recheck(&saved, place.mode(), console)?;
+    let purpose = if arguments.dry_run { Purpose::Plan } else { Purpose::CarryOut };
+    let env = &arguments.source.inputs.environment;
+    let digest = saved.digest.clone();
+    let checked = recheck(&mut saved, env, place.mode(purpose), console)?;
+    let forged = |why: String| {
+        Trouble::new(Exit::Refused, format!("{name} is not what rectify planned: {why}; nothing was done"))
+            .help("make the plan anew with `rectify plan FILE --out PLAN`")
+    };
+    saved.plan.rederive(checked.runbook(), place.program_steps()).map_err(|error| forged(error.to_string()))?;
     let connection = Connection::open(place, console).await?;
+    if connection.words != saved.plan.cloud {
+        return Err(forged(format!("its calls go to {}, and it says {}", connection.words, saved.plan.cloud)));
+    }
     let moved = saved.plan.moved(&look_again(&checked, &connection).await);
     if !moved.is_empty() {
         console.out(&told(&moved, &saved.plan));
@@ -182,7 +358,7 @@ async fn promised(arguments: &Arguments, bytes: &[u8], console: Console) -> Resu
             (task.on_failure, task.undoes) = (policy, Scope::Run);
         }
     }
-    Ok(Made { checked, connection, plan })
+    Ok((Made { checked, connection, plan }, digest))
 }
 
 /// What has moved: then, now, and what the plan wants.
@@ -211,7 +387,7 @@ fn told(moved: &[Moved], plan: &Plan) -> String {
 /// With nobody to ask, everything must have been approved beforehand. It is better to say so now than in
 /// the middle.
 fn approved(plan: &Plan, approvals: &Approvals, console: Console) -> Result<(), Trouble> {
-    let tasks: Vec<_> = plan.tasks.iter().filter(|task| task.change.is_some()).collect();
+    let tasks: Vec<_> = plan.tasks.iter().filter(|task| task.change.is_some() && !task.is_not_run()).collect();
     let wants_word = |task: &&&Task| task.reversibility.is_one_way() || task.confirm.is_some();
     let steps = || tasks.iter().map(|task| task.id.as_str());
     let is_unknown = |name: &&String| !plan.tasks.iter().any(|task| task.id.goes_by(name));
@@ -250,14 +426,14 @@ fn approved(plan: &Plan, approvals: &Approvals, console: Console) -> Result<(), 
 }
 
 /// A protected target wants its project's name typed; no flag answers that.
-fn typed(plan: &Plan, console: Console) -> Result<bool, Trouble> {
+async fn typed(plan: &Plan, console: Console) -> Result<bool, Trouble> {
     if !console.interactive {
         return Err(Trouble::new(Exit::Refused, format!("{} is protected: somebody must type its name", plan.project))
             .help("run this in a terminal; --yes does not answer it"));
     }
-    let typed = console.typed(&format!("{} is protected. Type its name to go on", plan.project));
-    let typed = typed.map_err(|why| Trouble::new(Exit::Failed, why))?;
-    Ok(typed.is_some_and(|typed| typed.trim() == plan.project))
+    let question = format!("{} is protected. Type its name to go on, or press Enter to stop", inert(&plan.project));
+    let asked = console.ask_for_name(&question, &plan.project).await;
+    Ok(asked.map_err(|error| Trouble::from_error(Exit::Failed, &error))?.answer() == Some(true))
 }
 
 /// Random bits from the operating system, by way of the standard library's hash keys.

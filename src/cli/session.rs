@@ -1,30 +1,35 @@
 //! One process at work on one run: put together, driven, told how to go on.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::io::Write;
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 
-use super::Approvals;
 use super::check::runbook;
-use super::cloud::{Connection, Speed, Where};
-use super::console::{Console, Person};
-use super::environment::github;
+use super::cloud::{Connection, Purpose, Realm, Speed, WHERE, Where};
+use super::console::Console;
+use super::environment::{EnvFlags, github};
 use super::escalation::Grounds;
 use super::exit::{Exit, Trouble};
+use super::plan::Given;
+use super::question::Person;
+use super::{Approvals, Meant};
 use super::{log, telemetry};
 use jiff::Timestamp;
 
-use crate::action::Messages;
 use crate::check::Checked;
-use crate::driver::{Advised, Came, Local, Looks, Rules, Signals, drive};
+use crate::clock::{Clock as _, SystemClock};
+use crate::driver::{Advised, Came, CannotTell, Departure, Flush, Local, Looks, Rules, Signals, drive, leave};
 use crate::engine::{MACHINE, Run};
+use crate::external::Messages;
 use crate::gate::Observation;
 use crate::inert::inert;
-use crate::journal::{Directory, Found, Journal, LockError, Locks as _, OpenError, Read, State};
+use crate::journal::{Claim, Directory, Found, Journal, LockError, Locks as _, OpenError, Read, State, Taken as Held};
 use crate::plan::Plan;
-use crate::report::Stream;
-use crate::run::{Ending, Entry, Event, OpId, Operator, ResourceId, View, digest};
+use crate::report::{Stream, applied_now};
+use crate::resource::Writer;
+use crate::run::{Ending, Entry, Event, Operator, View, digest};
 
 /// The files beside a run's journal.
 pub(super) const PLAN: &str = "plan.json";
@@ -38,22 +43,21 @@ pub(super) struct Kept {
 
 impl Kept {
     /// The run that is meant.
-    pub(super) fn find(state: &State, which: Option<&str>) -> Result<Kept, Trouble> {
-        let directory = match state.find(which) {
-            Found::One(directory) => directory,
-            Found::None(ids) if ids.is_empty() => {
-                return Err(Trouble::new(Exit::Usage, "there are no runs yet"));
-            }
-            Found::None(ids) => {
-                let which = which.unwrap_or_default();
-                return Err(Trouble::new(Exit::Usage, format!("no run's id begins with {which}"))
-                    .help(format!("there are {}", ids.join(", "))));
-            }
-            Found::Several(ids) => {
-                return Err(Trouble::new(Exit::Usage, "several runs' ids begin so")
-                    .help(format!("which of {}?", ids.join(", "))));
+    pub(super) fn find(state: &State, meant: Meant<'_>, console: Console) -> Result<Kept, Trouble> {
+        let directory = match meant {
+            Meant::Id(beginning) => begins_with(state, beginning)?,
+            Meant::Newest => newest(state, console)?,
+            Meant::NewestSimulated => {
+                let simulated = |run: &Directory| Realm::of(run) < Realm::Google;
+                let newest = state.list().into_iter().rfind(simulated);
+                newest.ok_or_else(|| Trouble::new(Exit::Usage, "there are no runs on a simulated cloud"))?
             }
         };
+        Kept::open(directory)
+    }
+
+    /// The run of a directory.
+    pub(super) fn open(directory: Directory) -> Result<Kept, Trouble> {
         let plan = directory.kept(PLAN).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
         let plan = serde_json::from_slice(&plan).map_err(|error| {
             Trouble::new(Exit::Failed, format!("the plan of run {} cannot be read: {error}", directory.id()))
@@ -70,15 +74,32 @@ impl Kept {
                 Trouble::new(Exit::Refused, format!("run {} is being worked right now{by}", self.directory.id()))
                     .help(format!("follow it with `rectify show {}`", self.directory.id()))
             }
-            error => Trouble::from_error(Exit::Failed, &error),
+            error => self.unusable(&error),
         })
+    }
+
+    /// The entries of the journal, if all of it can be trusted.
+    pub(super) fn read(&self) -> Result<Read, Trouble> {
+        self.directory.read().map_err(|error| self.unusable(&error))
+    }
+
+    fn unusable(&self, error: &OpenError) -> Trouble {
+        let trouble = Trouble::from_error(Exit::Failed, error);
+        match error {
+            OpenError::Broken { .. } => trouble.help(format!(
+                "do not go on from this record, and look at the cloud itself; `rectify report {0}` shows what is left of it, and \
+                 `rectify unlock {0}` gives up what the run holds",
+                self.directory.id()
+            )),
+            OpenError::Io { .. } | OpenError::Held => trouble,
+        }
     }
 
     /// Refuses a record that is not as it was when the run began, or that this version would read differently.
     pub(super) fn must_be_unchanged(&self, entries: &[Entry]) -> Result<(), Trouble> {
         let id = self.directory.id();
         let advice = "do not go on from this record; look at the cloud itself";
-        let Some(Event::Started { plan, text, machine, .. }) = entries.first().map(|entry| &entry.event) else {
+        let Some(Event::Started { plan, text, place, machine, .. }) = entries.first().map(|entry| &entry.event) else {
             return Err(Trouble::new(Exit::Failed, format!("the journal of run {id} has no beginning")));
         };
         if *machine != MACHINE {
@@ -86,7 +107,8 @@ impl Kept {
                 format!("run {id} was made by another version of rectify (machine {machine}, this is {MACHINE})");
             return Err(Trouble::new(Exit::Failed, message).help("use that version to go on with it"));
         }
-        for (file, expected) in [(PLAN, plan), (RUNBOOK, text)] {
+        let kept = [(PLAN, Some(plan)), (RUNBOOK, Some(text)), (WHERE, place.as_ref())];
+        for (file, expected) in kept.into_iter().filter_map(|(file, expected)| Some((file, expected?))) {
             let bytes = self.directory.kept(file).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
             if digest(&bytes) != *expected {
                 let path = self.directory.file(file);
@@ -109,6 +131,47 @@ impl Kept {
     }
 }
 
+/// The run whose id begins so.
+pub(super) fn begins_with(state: &State, beginning: &str) -> Result<Directory, Trouble> {
+    let trouble = |message: String, help: String| Trouble::new(Exit::Usage, message).help(help);
+    match state.find(beginning) {
+        Found::One(directory) => Ok(directory),
+        Found::None(ids) if ids.is_empty() => Err(Trouble::new(Exit::Usage, "there are no runs yet")),
+        Found::None(ids) => {
+            let message = match beginning {
+                "" => "the id of the run is empty".to_owned(),
+                beginning => format!("no run's id begins with {beginning}"),
+            };
+            Err(trouble(message, format!("there are {}", ids.join(", "))))
+        }
+        Found::Several(ids) => {
+            Err(trouble("several runs' ids begin so".to_owned(), format!("which of {}?", ids.join(", "))))
+        }
+    }
+}
+
+/// The newest run on Google; without one, on a cloud that is served; without one, the newest rehearsal. A rehearsal never
+/// stands in for another run without a word.
+pub(super) fn newest(state: &State, console: Console) -> Result<Directory, Trouble> {
+    let mut runs: Vec<(Realm, Directory)> = state.list().into_iter().map(|run| (Realm::of(&run), run)).collect();
+    let Some(greatest) = runs.iter().map(|(realm, _)| *realm).max() else {
+        return Err(Trouble::new(Exit::Usage, "there are no runs yet"));
+    };
+    let newer = runs.last().filter(|(realm, _)| *realm < greatest).map(|(_, run)| run.id());
+    runs.retain(|(realm, _)| *realm == greatest);
+    let Some((_, run)) = runs.pop() else { return Err(Trouble::new(Exit::Usage, "there are no runs yet")) };
+    let id = run.id();
+    match greatest {
+        Realm::Google => {}
+        Realm::Served => console.err(&format!("Run {id} is on a simulated cloud; there is no run on Google Cloud.\n")),
+        Realm::Rehearsal => console.err(&format!("Run {id} is a rehearsal; there is no run on Google Cloud.\n")),
+    }
+    if let Some(newer) = newer {
+        console.err(&format!("Run {id} is meant, not the newer rehearsal {newer}: name that one, or give --sim.\n"));
+    }
+    Ok(run)
+}
+
 /// A run that this process has taken up: nobody else can work it meanwhile.
 pub(super) struct Taken {
     kept: Kept,
@@ -120,8 +183,8 @@ pub(super) struct Taken {
 
 impl Taken {
     /// Takes up the run that is meant, as its journal leaves it.
-    pub(super) fn find(state: &State, which: Option<&str>, console: Console) -> Result<Taken, Trouble> {
-        let kept = Kept::find(state, which)?;
+    pub(super) fn find(state: &State, meant: Meant<'_>, console: Console) -> Result<Taken, Trouble> {
+        let kept = Kept::find(state, meant, console)?;
         let (journal, read) = kept.reopen()?;
         let (run, view) = kept.fold(&read.entries)?;
         torn(&read, console);
@@ -154,35 +217,88 @@ impl Taken {
         self,
         state: &State,
         approvals: &Approvals,
+        env: &EnvFlags,
         console: Console,
         first: Event,
     ) -> Result<Exit, Trouble> {
-        let Taken { kept: Kept { directory, plan }, journal, newest, run, view } = self;
+        let Taken { kept: Kept { directory, plan }, mut journal, newest, mut run, view } = self;
         let text = directory.kept(RUNBOOK).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
         let name = directory.file(RUNBOOK).display().to_string();
-        hold(state, &directory.id(), &plan, newest)?;
-        let checked = runbook(&name, &text, plan.inputs, Where::of(&directory)?.mode(), console)?;
+        let claim = claim(&Where::of(&directory)?, &directory.id(), &plan);
+        let mode = Where::of(&directory)?.mode(Purpose::CarryOut);
+        let checked = runbook(&name, &text, &Given::to_run_of(&plan).with(env).inputs(), mode, console)?;
         let connection = Connection::reopen(&directory, newest).await?;
+        let equipment = Equipment::of(&connection).await?;
+        // Judged before it is written: an entry that the engine rejects is never in a journal.
+        let first = Entry { at: connection.clock.now(), event: first };
+        run.apply(&first).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+        let held = claim.map_or_else(|| Ok(Held::default()), |claim| state.hold(&claim));
+        let held = held.map_err(|error| refused(state, &error))?;
+        if let Err(error) = journal.append(&first) {
+            // What cannot be given back now, `unlock` takes; the first error is the one to tell.
+            let _ = state.give_back(held);
+            return Err(Trouble::from_error(Exit::Failed, &CannotTell::from(error)));
+        }
         let (checked, directory) = (&checked, &directory);
         let baseline = plan.baseline;
         let session =
             Session { checked, connection, directory, journal, run, view, baseline, approvals, console, events: None };
-        Box::pin(session.work(state, first)).await
+        Box::pin(session.work(state, equipment, first)).await
     }
 }
 
-/// Holds what a plan changes, so that no other run does.
-pub(super) fn hold(state: &State, run: &str, plan: &Plan, now: Timestamp) -> Result<(), Trouble> {
+/// What a run must hold, so that no other run changes it; `None` if no other run can be on its cloud.
+pub(super) fn claim(place: &Where, run: &str, plan: &Plan) -> Option<Claim> {
     let changes = plan.tasks.iter().filter_map(|task| task.change.as_ref());
-    let all: BTreeSet<ResourceId> = changes.map(|change| change.resource.clone()).collect();
-    let all: Vec<ResourceId> = all.into_iter().collect();
-    state.hold(run, &operator(), now, &all).map_err(|error| match error {
-        LockError::Held(holder) => Trouble::new(Exit::Refused, LockError::Held(holder.clone()).to_string()).help(format!(
-            "let it end, or `rectify resume {0}` or `rectify rollback {0}`; if it is gone for good, `rectify unlock {0}`",
-            holder.run
+    let resources = changes.map(|change| change.resource.clone()).collect();
+    let (run, operator, since) = (run.to_owned(), operator(), SystemClock.now());
+    Some(Claim { cloud: place.lock_name()?, run, operator, since, resources })
+}
+
+/// Why a run may not work on its resources, and what to do about it.
+pub(super) fn refused(state: &State, error: &LockError) -> Trouble {
+    let trouble = |exit| Trouble::from_error(exit, error);
+    match error {
+        LockError::Held(holder) => {
+            let run = &holder.run;
+            let unlock = format!("`rectify unlock {run}` takes it from that run");
+            let ended = |directory: &Directory| {
+                let read = directory.read().ok();
+                read.is_some_and(|read| {
+                    matches!(read.entries.last().map(|entry| &entry.event), Some(Event::Ended { .. }))
+                })
+            };
+            trouble(Exit::Refused).help(match state.run(run) {
+                None => format!("there is no record of run {run} in {}; {unlock}", state.root().display()),
+                Some(directory) if !directory.is_held() && ended(&directory) => {
+                    format!("run {run} has ended and left its lock; {unlock}")
+                }
+                Some(_) => format!(
+                    "let it end, or `rectify resume {run}` or `rectify rollback {run}`; if it is gone for good, `rectify unlock \
+                     {run}`"
+                ),
+            })
+        }
+        LockError::Unreadable { path, .. } => trouble(Exit::Refused).help(format!(
+            "look with `rectify runs` whether a run works on it; if none does, `rectify unlock {}`",
+            path.display()
         )),
-        error @ LockError::Io { .. } => Trouble::from_error(Exit::Failed, &error),
-    })
+        LockError::Io { .. } => trouble(Exit::Failed).help("nothing was changed"),
+    }
+}
+
+/// What it takes to carry out effects. It is got before a run holds anything: getting it may fail.
+pub(super) struct Equipment {
+    writer: Writer,
+    signals: Signals,
+}
+
+impl Equipment {
+    /// For a cloud.
+    pub(super) async fn of(connection: &Connection) -> Result<Equipment, Trouble> {
+        let signals = Signals::listen().map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+        Ok(Equipment { writer: connection.writer().await?, signals })
+    }
 }
 
 /// Says that the last line of the journal does not count.
@@ -232,19 +348,19 @@ pub(super) struct Session<'a> {
 }
 
 impl Session<'_> {
-    /// Writes down how this process comes to the run, works it, and says how to go on.
-    pub(super) async fn work(self, state: &State, first: Event) -> Result<Exit, Trouble> {
+    /// Works the run and says how to go on. `first` is how this process comes to the run; it is written down and applied.
+    pub(super) async fn work(self, state: &State, equipment: Equipment, first: Entry) -> Result<Exit, Trouble> {
         let Session { checked, connection, directory, journal, mut run, view, baseline, approvals, console, events } =
             self;
-        let failed = |error: &dyn std::error::Error| Trouble::from_error(Exit::Failed, error);
         log::keep_in(directory);
         let probes = Arc::new(connection.probes(checked.runbook()));
         let mut local = Local {
             directory: directory.clone(),
             journal,
+            flush: Flush::new(),
             view,
             kinds: connection.kinds_of(checked.runbook(), directory),
-            writer: connection.writer().await?,
+            writer: equipment.writer,
             probes: probes.clone(),
             looks: Looks::default(),
             clock: connection.clock.clone(),
@@ -252,7 +368,6 @@ impl Session<'_> {
                 yes: approvals.yes,
                 acknowledged: approvals.acknowledge.iter().cloned().collect::<BTreeSet<_>>(),
                 interactive: console.interactive,
-                phases: BTreeMap::new(),
             },
             advisor: Box::new(Grounds {
                 runbook: checked.runbook().clone(),
@@ -263,34 +378,33 @@ impl Session<'_> {
                 since: None,
             }),
             advised: Advised::default(),
+            surveyed: false,
             messages: Messages::of(checked.runbook(), github(), !connection.reaches_others()),
             asker: Box::new(Person { console, name: operator().user }),
             reporter: match events {
                 Some(out) => Box::new(Stream::new(out, console.reporter())),
                 None => console.reporter(),
             },
-            signals: Signals::listen().map_err(|error| failed(&error))?,
+            signals: equipment.signals,
         };
-        let entry = local.record(first).map_err(|error| failed(&error))?;
-        run.apply(&entry).map_err(|error| failed(&error))?;
+        local.report(&first);
         let came = drive(&mut run, &mut local).await;
-        if let Ok(Came::Ended(_)) = &came {
-            for problem in local.conclude().await {
-                console.err(&format!("What has come of this run was not told elsewhere: {}\n", inert(&problem)));
-            }
+        let view = local.view.clone();
+        let Departure { untold, anchored, released } = leave(local, state, &came).await;
+        for problem in untold {
+            console.err(&format!("What has come of this run was not told elsewhere: {}\n", inert(&problem)));
         }
-        drop(local);
+        if let Err(error) = anchored {
+            console.err(&format!("The end of the journal could not be noted: {error}\n"));
+        }
         connection.close().await?;
         let exit = Exit::of(&came);
         let id = directory.id();
         telemetry::export(state, &id, console).await;
-        // A run that has ended holds nothing any more; one that is parked or was killed does.
-        if let Ok(Came::Ended(_)) = &came {
-            state.release(&id).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
-        }
+        released.map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
         match came {
             Ok(Came::Ended(_)) => console.out(&next(exit, &id, &run)),
-            Ok(Came::Parked) => console.out(&parked(&id, &run)),
+            Ok(Came::Parked | Came::Paused(_)) => console.out(&parked(&id, &run, &view)),
             Err(error) => {
                 let trouble = Trouble::from_error(exit, &error);
                 return Err(trouble.help(format!("`rectify resume {id}` looks at the cloud and goes on from here")));
@@ -316,18 +430,22 @@ fn next(exit: Exit, id: &str, run: &Run) -> String {
         _ => Vec::new(),
     };
     if undo > 0 && exit != Exit::Stuck {
-        let changes =
-            if undo == 1 { "the 1 change that is".to_owned() } else { format!("the {undo} changes that are") };
-        lines.push(format!("rectify rollback {id}   undoes {changes} in force"));
+        let changes = if undo == 1 { "change" } else { "changes" };
+        lines.push(format!("rectify rollback {id}   rolls back {undo} {changes}"));
     }
     lines.push(format!("rectify show {id}       tells this run again"));
     format!("\n{}\n", lines.iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n"))
 }
 
-fn parked(id: &str, run: &Run) -> String {
-    let told = |op: &OpId| format!("\n{op} goes on in the cloud meanwhile.");
-    let flight = run.in_flight().iter().map(told).collect::<Vec<_>>().concat();
-    format!(
-        "\nStopped where it was; everything is written down.{flight}\n\n  rectify resume {id}     goes on from here\n  rectify rollback {id}   undoes what was applied\n"
-    )
+/// What is so of a run that was stopped, and what can be done with it.
+fn parked(id: &str, run: &Run, view: &View) -> String {
+    let mut text = "\nStopped where it was; everything is written down.\n".to_owned();
+    for line in applied_now(view) {
+        let _ = writeln!(text, "{line}");
+    }
+    let _ = writeln!(text, "\n  rectify resume {id}     goes on from here");
+    if run.has_to_undo() {
+        let _ = writeln!(text, "  rectify rollback {id}   undoes what was applied; it lists that and asks first");
+    }
+    text
 }

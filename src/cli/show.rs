@@ -11,6 +11,7 @@ use super::exit::{Exit, Trouble};
 use super::session::{Kept, torn};
 use crate::driver::Signals;
 use crate::journal::State;
+use crate::redact::Lines;
 use crate::report::{Plain, Reporter as _, Sheet};
 use crate::run::View;
 
@@ -28,16 +29,19 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn show(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
-    let kept = Kept::find(state, arguments.which.run.as_deref())?;
+    let kept = Kept::find(state, arguments.which.meant(), console)?;
     let mut signals = Signals::listen().map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
     let mut view = View::new(&kept.plan.work());
-    let mut reporter =
-        Plain::new(Sheet::new(io::stdout(), console.colour, console.is_terminal().then_some(console.width)));
+    let mut reporter = Plain::new(Sheet::new(
+        Lines::new(io::stdout()),
+        console.colour,
+        console.is_terminal().then_some(console.width),
+    ));
     let mut told = 0;
     loop {
         // Asked before the journal is read: what was written until it was let go of is told.
         let held = kept.directory.is_held();
-        let read = kept.directory.read().map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+        let read = kept.read()?;
         for entry in read.entries.iter().skip(told) {
             view.apply(entry);
             reporter.entry(&view, entry);

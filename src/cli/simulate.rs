@@ -8,6 +8,8 @@ use clap::Args;
 use super::cloud::Speed;
 use super::console::Console;
 use super::exit::{Exit, Trouble};
+use super::input_file::required_text;
+use super::output_file;
 use super::scenario::world;
 use crate::driver::Signals;
 use crate::sim;
@@ -37,8 +39,7 @@ pub(super) struct Arguments {
 
 pub(super) async fn simulate(arguments: &Arguments, console: Console) -> Result<Exit, Trouble> {
     let Arguments { scenario, listen, allow_remote, port_file, speed } = arguments;
-    let text = std::fs::read_to_string(scenario)
-        .map_err(|error| Trouble::new(Exit::Usage, format!("{} cannot be read: {error}", scenario.display())))?;
+    let text = required_text(scenario)?;
     let world = world(&scenario.display().to_string(), &text, console)?;
     let mut signals = Signals::listen().map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
     let clock = speed.clock(world.now());
@@ -49,12 +50,8 @@ pub(super) async fn simulate(arguments: &Arguments, console: Console) -> Result<
         error => Trouble::from_error(Exit::Failed, &error),
     })?;
     if let Some(file) = port_file {
-        let port = simulator.addr().port().to_string();
-        // A reader must never see half a number.
-        let fresh = file.with_extension("new");
-        let written = std::fs::write(&fresh, port).and_then(|()| std::fs::rename(&fresh, file));
-        written
-            .map_err(|error| Trouble::new(Exit::Failed, format!("{} cannot be written: {error}", file.display())))?;
+        // Written whole: a reader never sees half a number.
+        output_file::write(file, simulator.addr().port().to_string().as_bytes())?;
     }
     console.out(&format!("a simulated cloud is at http://{}\nCtrl-C stops it\n", simulator.addr()));
     signals.next().await;

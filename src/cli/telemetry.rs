@@ -9,6 +9,7 @@ use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanExporter as _;
 
+use super::Meant;
 use super::console::Console;
 use super::environment::named;
 use super::session::Kept;
@@ -23,7 +24,7 @@ const BATCH: usize = 512;
 pub(super) async fn export(state: &State, run: &str, console: Console) {
     let Some(wire) = wanted() else { return };
     let sent = match wire {
-        Ok(wire) => send(state, run, wire).await,
+        Ok(wire) => send(state, run, wire, console).await,
         Err(why) => Err(why),
     };
     if let Err(why) = sent {
@@ -31,8 +32,8 @@ pub(super) async fn export(state: &State, run: &str, console: Console) {
     }
 }
 
-async fn send(state: &State, run: &str, wire: Protocol) -> Result<(), String> {
-    let kept = Kept::find(state, Some(run)).map_err(|trouble| trouble.message)?;
+async fn send(state: &State, run: &str, wire: Protocol, console: Console) -> Result<(), String> {
+    let kept = Kept::find(state, Meant::Id(run), console).map_err(|trouble| trouble.message)?;
     let (read, damage) = kept.directory.salvage().map_err(|error| error.to_string())?;
     let record = record(&kept.plan, &read.entries, BTreeMap::new(), damage);
     // Its endpoint, headers and time-out it finds in the environment itself.

@@ -1,9 +1,12 @@
 //! Who answers a question: the runbook's policy, a flag, or a person.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 
+use crate::engine::Run;
 use crate::run::{Choice, OnFailure, Question, Scope, View};
 
 /// What was agreed before the run began.
@@ -15,8 +18,6 @@ pub struct Rules {
     pub acknowledged: BTreeSet<String>,
     /// Whether somebody can be asked.
     pub interactive: bool,
-    /// Phases whose ordinary changes were approved together, and by whom.
-    pub phases: BTreeMap<String, String>,
 }
 
 /// An answer, or none.
@@ -30,15 +31,30 @@ pub enum Answer {
         by: String,
         /// Why, where the answer wants a reason.
         reason: Option<String>,
+        /// How long the question was on the screen.
+        visible: Duration,
     },
     /// The person interrupted the question instead.
     Interrupted(String),
 }
 
+/// A question, and what its answers depend on.
+#[derive(Clone, Copy)]
+pub struct Asking<'a> {
+    /// The question.
+    pub question: &'a Question,
+    /// The run: which answers are possible, and what they would do.
+    pub run: &'a Run,
+    /// The run as people look at it.
+    pub view: &'a View,
+    /// The time, in the run's terms.
+    pub now: Timestamp,
+}
+
 /// Puts questions to a person.
 pub trait Asker {
     /// Asks, and waits for the answer. An error says why nobody could be asked.
-    fn ask<'a>(&'a mut self, view: &'a View, question: &'a Question) -> BoxFuture<'a, Result<Answer, String>>;
+    fn ask<'a>(&'a mut self, asking: Asking<'a>) -> BoxFuture<'a, Result<Answer, String>>;
 }
 
 impl Rules {
@@ -48,11 +64,17 @@ impl Rules {
             Question::Apply { .. } if self.yes => Some((Choice::Yes, "--yes".to_owned())),
             Question::Apply { task } => {
                 let phase = &view.task(task)?.task.phase;
-                self.phases.get(phase).map(|by| (Choice::Yes, format!("{by}, for all of {phase}")))
+                view.approved_phases.get(phase).map(|by| (Choice::Yes, format!("{by}, for all of {phase}")))
             }
             Question::OneWay { task, .. } | Question::Confirm { task, .. } => {
                 let acknowledged = self.acknowledged.iter().find(|name| task.goes_by(name));
                 acknowledged.map(|name| (Choice::Yes, format!("--acknowledge {name}")))
+            }
+            Question::Restore { task, .. } => {
+                let acknowledged = self.acknowledged.iter().find(|name| task.goes_by(name));
+                let acknowledged = acknowledged.map(|name| (Choice::Yes, format!("the approval of {name} beforehand")));
+                let nobody = || (Choice::No, "no terminal to ask on, and no --acknowledge".to_owned());
+                acknowledged.or_else(|| (!self.interactive).then(nobody))
             }
             Question::Failed { policy, .. } | Question::Interrupted { policy, .. } => match policy {
                 OnFailure::Rollback => {
@@ -65,7 +87,10 @@ impl Rules {
                 }
                 OnFailure::Ask => None,
             },
-            Question::Doubt { .. } => None,
+            Question::TookEffect { .. } if !self.interactive => {
+                Some((Choice::Unknown, "nobody: there is no terminal to ask on".to_owned()))
+            }
+            Question::TookEffect { .. } | Question::Doubt { .. } => None,
         }
     }
 }
@@ -108,6 +133,26 @@ mod tests {
         assert!(rules.answer(&nobody(), &one_way(TaskId::part("grow", "more"))).is_some());
         assert_eq!(rules.answer(&nobody(), &one_way(TaskId::of_step("grow-other"))), None);
         assert_eq!(rules.answer(&nobody(), &Question::Apply { task: TaskId::of_step("grow") }), None);
+    }
+
+    /// The approval is read from the journal, so it holds for who resumes the run too; and for its phase only.
+    #[test]
+    fn a_phase_that_was_approved_stays_approved() {
+        use crate::run::{Entry, Event, Task};
+        let task = |name: &str, phase: &str| Task::idle(TaskId::of_step(name), phase, "u", OnFailure::Ask);
+        let work = Work::from(vec![task("a", "one"), task("b", "one"), task("c", "two")]);
+        let apply = |name: &str| Question::Apply { task: TaskId::of_step(name) };
+        let event = Event::Answered {
+            question: apply("a"),
+            choice: Choice::AllInPhase,
+            by: "ops".to_owned(),
+            reason: None,
+            visible: None,
+        };
+        let view = View::of(&work, &[Entry { at: Timestamp::UNIX_EPOCH, event }]);
+        let rules = Rules { interactive: true, ..Rules::default() };
+        assert_eq!(rules.answer(&view, &apply("b")), Some((Choice::Yes, "ops, for all of one".to_owned())));
+        assert_eq!(rules.answer(&view, &apply("c")), None);
     }
 
     #[test]

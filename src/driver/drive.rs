@@ -2,7 +2,7 @@
 
 use super::durable::{CannotTell, Durable};
 use crate::engine::{Effect, Run};
-use crate::run::Ending;
+use crate::run::{Ending, Entry, Event, PauseReason};
 
 /// Where a drive came to.
 #[derive(Clone, Debug, PartialEq)]
@@ -10,11 +10,16 @@ use crate::run::Ending;
 pub enum Came {
     /// The run ended.
     Ended(Ending),
-    /// The run is parked: somebody asked it to stop. It can be resumed.
+    /// Somebody asked the run to stop. It can be resumed.
     Parked,
+    /// The run paused by itself: nothing failed, nothing was undone, and it can be resumed.
+    Paused(PauseReason),
 }
 
 /// Works the run until it ends or parks.
+///
+/// An entry is folded before it is written: one that the engine rejects never comes into the journal, where it would
+/// make the run unusable.
 ///
 /// # Errors
 /// See [`CannotTell`]; the run can be resumed after each of them.
@@ -22,13 +27,27 @@ pub async fn drive(run: &mut Run, on: &mut impl Durable) -> Result<Came, CannotT
     loop {
         let wave = run.next(on.now());
         if wave.contains(&Effect::Park) {
-            return Ok(Came::Parked);
+            return Ok(run.paused().cloned().map_or(Came::Parked, Came::Paused));
         }
-        if let (true, Some(ending)) = (wave.is_empty(), run.ending()) {
-            return Ok(Came::Ended(ending.clone()));
+        if wave.is_empty() {
+            return run.ending().cloned().map(Came::Ended).ok_or(CannotTell::NothingToDo);
         }
-        for entry in on.perform(wave).await? {
-            run.apply(&entry)?;
+        for event in on.perform(run, wave).await? {
+            record(run, on, event)?;
         }
     }
+}
+
+/// Folds an event and writes it down. Whoever is told of it later, a journal, a report, a trace, gets it without secrets.
+///
+/// # Errors
+/// If the engine rejects it, or it cannot be written.
+pub fn record(run: &mut Run, on: &mut impl Durable, event: Event) -> Result<(), CannotTell> {
+    let gap = on.suspended().filter(|_| run.ending().is_none());
+    for event in gap.map(|gap| Event::Suspended { gap }).into_iter().chain([event]) {
+        let entry = Entry { at: on.now(), event: event.redacted() };
+        run.apply(&entry)?;
+        on.append(&entry)?;
+    }
+    Ok(())
 }

@@ -1,10 +1,12 @@
 //! What an engine for durable execution must be able to do for a run.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
-use crate::engine::{Effect, Illegal};
+use crate::engine::{Effect, Illegal, Run};
 use crate::journal::OpenError;
-use crate::run::{Entry, OpId};
+use crate::run::{Entry, Event};
 
 /// Carries out effects so that what came of them outlives the process.
 ///
@@ -14,12 +16,20 @@ pub trait Durable {
     /// The time, in the run's terms.
     fn now(&self) -> Timestamp;
 
-    /// Carries out a wave: all begun before any is awaited. When this returns, what came of each is as
-    /// durable as its event must be. A request to stop that comes meanwhile is among the entries.
+    /// For how long this worker was suspended since it was last asked, if it was.
+    fn suspended(&mut self) -> Option<Duration>;
+
+    /// Carries out a wave of this run: all begun before any is awaited. A request to stop that comes meanwhile is among the events.
     ///
     /// # Errors
-    /// Only what this worker cannot tell: everything that happened to the run is an entry.
-    fn perform(&mut self, wave: Vec<Effect>) -> impl Future<Output = Result<Vec<Entry>, CannotTell>>;
+    /// Only what this worker cannot tell: everything that happened to the run is an event.
+    fn perform(&mut self, run: &Run, wave: Vec<Effect>) -> impl Future<Output = Result<Vec<Event>, CannotTell>>;
+
+    /// Writes an entry down that the engine has accepted. When this returns, it is as durable as its event must be.
+    ///
+    /// # Errors
+    /// If it cannot be written. Then nothing may rely on it.
+    fn append(&mut self, entry: &Entry) -> Result<(), CannotTell>;
 }
 
 /// This worker cannot tell how the run goes on. The run itself is as its journal says; another worker, or
@@ -32,17 +42,9 @@ pub enum CannotTell {
     /// The journal and the engine disagree.
     #[error("the journal is not one that this version can go on with")]
     Illegal(#[from] Illegal),
-    /// A write is in doubt and its resource cannot be looked at.
-    #[error("whether {op} happened is not known, and it cannot be looked at: {why}")]
-    Unseen {
-        /// The write.
-        op: OpId,
-        /// Why it cannot be looked at.
-        why: String,
-    },
-    /// Nobody is there to answer.
-    #[error("the question cannot be asked: {0}")]
-    Unasked(String),
+    /// The engine wants nothing and the run has not ended. It must not happen; going on would be a loop without an end.
+    #[error("the engine wants nothing, and the run has not ended; this is a defect of rectify")]
+    NothingToDo,
     /// A second signal came.
     #[error("stopped at once by {0}")]
     StoppedAtOnce(String),

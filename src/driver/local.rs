@@ -1,7 +1,8 @@
 //! The embedded way: effects in this process, entries in a journal on this machine's disk.
 //!
-//! An entry is appended, and synced if it must last, before the engine hears of it; so the next effect
-//! never rests on something that a crash could take back.
+//! An entry that the engine has accepted is written before the next effect begins, so that the death of the process takes
+//! nothing back. Before an effect that reaches somebody else, and once a second, everything is synced: so nothing that others
+//! have seen rests on something that a power failure could take back.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,24 +14,27 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::advice::{Advised, Advisor, Due};
-use super::ask::{Answer, Asker, Rules};
+use super::ask::{Answer, Asker, Asking, Rules};
 use super::durable::{CannotTell, Durable};
 use super::looks::{Ended, For, Looks};
 use super::signal::Signals;
-use crate::action::{Messages, Status};
-use crate::clock::{Clock, between, later, together};
-use crate::engine::Effect;
-use crate::journal::{Directory, Journal};
+use super::survey::survey;
+use crate::clock::{Clock, SystemClock, between, later, together};
+use crate::engine::{Effect, Run};
+use crate::external::{Messages, Status};
+use crate::journal::{Directory, Journal, OpenError};
 use crate::probe::Probes;
-use crate::report::{Reporter, Towards, export, marker, status_comment};
-use crate::resource::{Kinds, Progress, ReadError, WriteError, Writer, Written};
+use crate::report::{Export, Reporter, export, marker, status_comment};
+use crate::resource::{Certainty, Kinds, Progress, ReadError, WriteError, Writer, Written};
 use crate::run::{
-    Change, Choice, Entry, Event, Evidence, Judged, OpId, Question, Refusal, Requirement, ResourceId, Standing, Stands,
-    TaskId, View, covers,
+    Change, Entry, Event, Evidence, Judged, OpId, PauseReason, Question, Refusal, Requirement, ResourceId, Standing,
+    Stands, TaskId, View, covers,
 };
 
-/// Of how many steps a script for people is kept current: it is written anew with every entry about a write.
+/// Of how many steps a script for people is kept current.
 const BY_HAND: usize = 300;
+/// How old an entry may become that is not synced, or not in the scripts for people. By the machine's clock.
+const FLUSH_WITHIN: Duration = Duration::from_secs(1);
 /// How long a resource in doubt is looked at again and again before a person must.
 const LOOKING: Duration = Duration::from_mins(5);
 /// How long an operation's end is waited for in one call, if there is nothing else to do.
@@ -46,6 +50,8 @@ pub struct Local {
     pub directory: Directory,
     /// Where entries go.
     pub journal: Journal,
+    /// What of that is flushed.
+    pub flush: Flush,
     /// The run as people look at it.
     pub view: View,
     /// The resources.
@@ -66,6 +72,8 @@ pub struct Local {
     pub advisor: Box<dyn Advisor>,
     /// What was said.
     pub advised: Advised,
+    /// Whether what serves in the end was observed.
+    pub surveyed: bool,
     /// Whom to ask otherwise.
     pub asker: Box<dyn Asker>,
     /// Whom to tell.
@@ -79,22 +87,55 @@ impl Durable for Local {
         self.clock.now()
     }
 
-    async fn perform(&mut self, wave: Vec<Effect>) -> Result<Vec<Entry>, CannotTell> {
+    fn suspended(&mut self) -> Option<Duration> {
+        self.clock.suspended()
+    }
+
+    async fn perform(&mut self, run: &Run, wave: Vec<Effect>) -> Result<Vec<Event>, CannotTell> {
         // What was asked before an effect began stops it; an ending is written down all the same.
         if !matches!(wave.as_slice(), [Effect::End(_)])
             && let Some(by) = self.signals.next().now_or_never()
         {
-            return Ok(vec![self.record(Event::StopAsked { by })?]);
+            return Ok(vec![Event::StopAsked { by }]);
+        }
+        if let [Effect::End(_)] = wave.as_slice()
+            && !std::mem::replace(&mut self.surveyed, true)
+        {
+            let (services, ended) = self.looks.beside(survey(&self.view, &self.kinds, &self.probes)).await;
+            let surveyed = (!services.is_empty()).then_some(Event::Surveyed { services });
+            let events: Vec<Event> = ended.into_iter().map(seen).chain(surveyed).collect();
+            if !events.is_empty() {
+                return Ok(events);
+            }
         }
         if let Some(events) = self.advice(&wave).await {
-            return events.into_iter().map(|event| self.record(event)).collect();
+            return Ok(events);
+        }
+        if wave.iter().any(|effect| is_external(effect, &self.rules, &self.view)) {
+            self.journal.anchor()?;
         }
         let Local {
-            view, kinds, writer, probes, clock, rules, messages, asker, reporter, signals, looks, advisor, ..
+            directory,
+            journal,
+            flush,
+            view,
+            kinds,
+            writer,
+            probes,
+            clock,
+            rules,
+            messages,
+            asker,
+            reporter,
+            signals,
+            looks,
+            advisor,
+            ..
         } = self;
         let wanted: Vec<(For, String)> = wave.iter().filter_map(look).collect();
         looks.want(wanted, view, probes, clock);
         let mut hands = Hands {
+            run,
             view,
             kinds,
             writer,
@@ -112,40 +153,52 @@ impl Durable for Local {
             let work = hands.perform(wave, looks);
             pin_mut!(work);
             loop {
-                let signal = signals.next();
-                pin_mut!(signal);
-                match select(&mut work, signal).await {
-                    Either::Left((events, _)) => break events?,
+                let (signal, due) = (signals.next(), flush.due());
+                pin_mut!(signal, due);
+                match select(&mut work, select(signal, due)).await {
+                    Either::Left((events, _)) => break events,
+                    Either::Right((Either::Right(((), _)), _)) => flush.all(journal, directory, view)?,
                     // Waiting, looking and asking can be broken off at any moment; a write is given the time to end.
-                    Either::Right((by, _)) if !must_end => {
+                    Either::Right((Either::Left((by, _)), _)) if !must_end => {
                         stop = Some(by);
                         break Vec::new();
                     }
-                    Either::Right((by, _)) if stop.is_some() => return Err(CannotTell::StoppedAtOnce(by)),
-                    Either::Right((by, _)) => stop = Some(by),
+                    Either::Right((Either::Left((by, _)), _)) if stop.is_some() => {
+                        return Err(CannotTell::StoppedAtOnce(by));
+                    }
+                    Either::Right((Either::Left((by, _)), _)) => stop = Some(by),
                 }
             }
         };
         let noted = matches!(events.as_slice(), [Event::StopAsked { .. }]);
         let stop = stop.filter(|_| !noted).map(|by| Event::StopAsked { by });
-        events.into_iter().chain(stop).map(|event| self.record(event)).collect()
+        Ok(events.into_iter().chain(stop).collect())
+    }
+
+    fn append(&mut self, entry: &Entry) -> Result<(), CannotTell> {
+        self.journal.append(entry)?;
+        self.report(entry);
+        if self.flush.is_due() {
+            self.flush_all()?;
+        }
+        Ok(())
     }
 }
 
 impl Local {
-    /// Writes an event down and tells of it.
+    /// Reports an entry that is written down.
+    pub fn report(&mut self, entry: &Entry) {
+        self.view.apply(entry);
+        self.flush.note(entry);
+        self.reporter.entry(&self.view, entry);
+    }
+
+    /// Syncs every entry so far, and brings the scripts for people up to date.
     ///
     /// # Errors
-    /// If it cannot be written. Then nothing may rely on it.
-    pub fn record(&mut self, event: Event) -> Result<Entry, CannotTell> {
-        let entry = Entry { at: self.clock.now(), event };
-        self.journal.append(&entry)?;
-        self.view.apply(&entry);
-        if entry.event.is_of_write() {
-            self.by_hand();
-        }
-        self.reporter.entry(&self.view, &entry);
-        Ok(entry)
+    /// If the journal cannot be synced. The scripts can be made anew from it, so their failure stops nothing.
+    pub fn flush_all(&mut self) -> Result<(), OpenError> {
+        self.flush.all(&mut self.journal, &self.directory, &self.view)
     }
 }
 
@@ -174,13 +227,61 @@ impl Local {
         let told = told.map(|task| task.task.id.as_str());
         self.messages.conclude(told, &status(&self.view, &self.view.closure)).await
     }
+}
 
-    /// Keeps what a person would need if this were the last that was heard of the run. Its failure stops nothing: the
-    /// journal is what counts.
-    fn by_hand(&self) {
-        for (name, towards) in [("remaining.sh", Towards::TheEnd), ("undo.sh", Towards::TheBeginning)] {
-            let _ = self.directory.replace(name, export(&self.view, towards, BY_HAND).as_bytes());
+/// What was written and is not flushed yet: entries that are not synced, and what the scripts for people do not have.
+#[derive(Debug)]
+pub struct Flush {
+    /// When everything was flushed, by the machine's clock.
+    last: Timestamp,
+    /// Whether there are entries since then.
+    is_pending: bool,
+    /// Whether one of them changes the scripts.
+    are_scripts_stale: bool,
+}
+
+impl Flush {
+    /// Of a process that takes a run up: there are no scripts of its own, so it is due with the first entry.
+    pub fn new() -> Flush {
+        Flush { last: Timestamp::MIN, is_pending: false, are_scripts_stale: true }
+    }
+
+    fn note(&mut self, entry: &Entry) {
+        self.is_pending = true;
+        self.are_scripts_stale |= entry.event.is_of_write();
+    }
+
+    fn is_due(&self) -> bool {
+        self.is_pending && between(self.last, SystemClock.now()) >= FLUSH_WITHIN
+    }
+
+    /// Returns when it is due; never, if there is nothing to flush.
+    fn due(&self) -> impl Future<Output = ()> + use<> {
+        let until = self.is_pending.then(|| later(self.last, FLUSH_WITHIN));
+        async move {
+            match until {
+                Some(until) => SystemClock.sleep_until(until).await,
+                None => std::future::pending().await,
+            }
         }
+    }
+
+    fn all(&mut self, journal: &mut Journal, directory: &Directory, view: &View) -> Result<(), OpenError> {
+        journal.anchor()?;
+        // What a person would need if this were the last that was heard of the run.
+        if self.are_scripts_stale {
+            for (name, kind) in [("remaining.sh", Export::Remaining), ("undo.sh", Export::Rollback)] {
+                let _ = directory.replace(name, export(view, kind, BY_HAND).as_bytes());
+            }
+        }
+        *self = Flush { last: SystemClock.now(), is_pending: false, are_scripts_stale: false };
+        Ok(())
+    }
+}
+
+impl Default for Flush {
+    fn default() -> Flush {
+        Flush::new()
     }
 }
 
@@ -201,6 +302,31 @@ fn seen(Ended { watcher, probe, observation, .. }: Ended) -> Event {
     }
 }
 
+/// Whether an effect reaches somebody else: what led to it must not go missing from the journal, even after a power failure.
+fn is_external(effect: &Effect, rules: &Rules, view: &View) -> bool {
+    match effect {
+        // A look may end in a question.
+        Effect::Write { .. } | Effect::Notify { .. } | Effect::Look { .. } => true,
+        Effect::Ask(question) => rules.answer(view, question).is_none(),
+        Effect::Pass { .. }
+        | Effect::Announce { .. }
+        | Effect::Poll { .. }
+        | Effect::GiveUpWaiting { .. }
+        | Effect::OpenGate { .. }
+        | Effect::Probe { .. }
+        | Effect::CloseGate { .. }
+        | Effect::Require { .. }
+        | Effect::Assess { .. }
+        | Effect::Rest { .. }
+        | Effect::Watch { .. }
+        | Effect::Compare { .. }
+        | Effect::Wait { .. }
+        | Effect::End(_)
+        | Effect::Pause { .. }
+        | Effect::Park => false,
+    }
+}
+
 /// The look that an effect asks for.
 fn look(effect: &Effect) -> Option<(For, String)> {
     match effect {
@@ -212,12 +338,13 @@ fn look(effect: &Effect) -> Option<(For, String)> {
 
 /// What effects are carried out with.
 struct Hands<'a> {
+    run: &'a Run,
     view: &'a View,
     kinds: &'a Kinds,
     writer: &'a Writer,
     probes: &'a Probes,
     clock: &'a dyn Clock,
-    rules: &'a mut Rules,
+    rules: &'a Rules,
     messages: &'a Messages,
     advisor: &'a dyn Advisor,
     asker: &'a mut dyn Asker,
@@ -226,11 +353,10 @@ struct Hands<'a> {
 
 impl Hands<'_> {
     /// Carries out a wave. No events: nothing happened but time.
-    async fn perform(&mut self, wave: Vec<Effect>, looks: &mut Looks) -> Result<Vec<Event>, CannotTell> {
+    async fn perform(&mut self, wave: Vec<Effect>, looks: &mut Looks) -> Vec<Event> {
         let until =
             wave.iter().find_map(|effect| if let Effect::Wait { until } = effect { Some(*until) } else { None });
-        let (events, mut ended) = looks.beside(self.act(wave)).await;
-        let mut events = events?;
+        let (mut events, mut ended) = looks.beside(self.act(wave)).await;
         if events.is_empty() && ended.is_empty() {
             match until {
                 Some(until) if looks.is_empty() => self.clock.sleep_until(until).await,
@@ -248,11 +374,11 @@ impl Hands<'_> {
             }
         }
         events.extend(ended.into_iter().map(seen));
-        Ok(events)
+        events
     }
 
     /// Carries out what is not waiting and looking: all of it at the same time, then what wants a person.
-    async fn act(&mut self, wave: Vec<Effect>) -> Result<Vec<Event>, CannotTell> {
+    async fn act(&mut self, wave: Vec<Effect>) -> Vec<Event> {
         // Nothing else is to be done meanwhile: so an answer may be waited for.
         let patience = if wave.len() == 1 { HOLD } else { Duration::ZERO };
         let hands = &*self;
@@ -261,13 +387,12 @@ impl Hands<'_> {
         for done in done {
             match done {
                 Acted::Happened(happened) => events.extend(happened),
-                // What happened to the others must be written down whatever becomes of this one.
-                Acted::Ask(_) | Acted::CannotTell(_) if !events.is_empty() => {}
-                Acted::Ask(question) => events.push(self.ask(question).await?),
-                Acted::CannotTell(why) => return Err(why),
+                // What happened to the others is written down first; then it is asked again.
+                Acted::Ask(_) if !events.is_empty() => {}
+                Acted::Ask(question) => events.push(self.ask(question).await),
             }
         }
-        Ok(events)
+        events
     }
 
     /// Carries out one effect, as far as that needs no person.
@@ -277,10 +402,13 @@ impl Hands<'_> {
             Effect::Announce { op } => Event::Intended { op },
             Effect::Write { op, change } => self.write(op, &change).await,
             Effect::Poll { op, operation, resource } => self.poll(op, &operation, &resource, patience).await,
+            Effect::GiveUpWaiting { op, operation, limit } => Event::Overdue { op, operation, limit },
             Effect::Look { op, resource } => return self.look(op, &resource).await,
-            Effect::OpenGate { task } => Event::GateOpened { task },
+            Effect::OpenGate { task, breaks } => Event::GateOpened { task, breaks },
             Effect::CloseGate { task, outcome } => Event::GateClosed { task, outcome },
-            Effect::Require { task, evidence } => self.require(task, &evidence).await,
+            Effect::Require { task, evidence } => Event::Required { task, found: self.found(&evidence).await },
+            Effect::Assess { task, evidence } => Event::Assessed { task, found: self.found(&evidence).await },
+            Effect::Pause { why } => Event::Paused { why },
             Effect::Rest { task, until } => {
                 self.clock.sleep_until(until).await;
                 Event::Waited { task }
@@ -296,12 +424,11 @@ impl Hands<'_> {
     }
 
     /// Looks whether what a task rests on is so: every probe that it names is looked at once.
-    async fn require(&self, task: TaskId, wanted: &Evidence) -> Event {
-        let found = match self.probes.evidence(wanted).await {
+    async fn found(&self, wanted: &Evidence) -> Requirement {
+        match self.probes.evidence(wanted).await {
             (evidence, Ok(())) => Requirement::Met { evidence },
             (evidence, Err(why)) => Requirement::Unmet { why, evidence },
-        };
-        Event::Required { task, found }
+        }
     }
 
     /// Tells somebody, with how the run stands and what is still open before the incident is closed.
@@ -322,23 +449,18 @@ impl Hands<'_> {
         Event::Compared { moved: join_all(looks).await.into_iter().flatten().collect() }
     }
 
-    async fn ask(&mut self, question: Question) -> Result<Event, CannotTell> {
+    async fn ask(&mut self, question: Question) -> Event {
         if let Some((choice, by)) = self.rules.answer(self.view, &question) {
-            return Ok(Event::Answered { question, choice, by, reason: None });
+            return Event::Answered { question, choice, by, reason: None, visible: None };
         }
         self.reporter.asking(self.view, &question);
-        match self.asker.ask(self.view, &question).await.map_err(CannotTell::Unasked)? {
-            Answer::Given { choice, by, reason } => {
-                let phase = match &question {
-                    Question::Apply { task } if choice == Choice::AllInPhase => self.view.task(task),
-                    _ => None,
-                };
-                if let Some(phase) = phase.map(|view| view.task.phase.clone()) {
-                    self.rules.phases.insert(phase, by.clone());
-                }
-                Ok(Event::Answered { question, choice, by, reason })
+        let asking = Asking { question: &question, run: self.run, view: self.view, now: self.clock.now() };
+        match self.asker.ask(asking).await {
+            Err(_) => Event::Paused { why: PauseReason::NoOperator { question: Box::new(question) } },
+            Ok(Answer::Given { choice, by, reason, visible }) => {
+                Event::Answered { question, choice, by, reason, visible: Some(visible) }
             }
-            Answer::Interrupted(by) => Ok(Event::StopAsked { by }),
+            Ok(Answer::Interrupted(by)) => Event::StopAsked { by },
         }
     }
 
@@ -350,32 +472,48 @@ impl Hands<'_> {
         match written {
             Ok(Written::Sent(Progress::Running { operation })) => Event::Begun { op, operation },
             Ok(Written::Sent(Progress::Done(seen))) => Event::Settled { op, seen },
-            Ok(Written::Sent(Progress::Failed { why })) | Err(WriteError::InDoubt { why, .. }) => {
-                Event::InDoubt { op, why }
-            }
+            Ok(Written::Sent(Progress::Failed { why, certainty: Certainty::Certain })) => Event::Failed { op, why },
+            Ok(Written::Sent(Progress::Failed { why, certainty: Certainty::Uncertain }))
+            | Err(WriteError::InDoubt { why, .. }) => Event::InDoubt { op, why },
             Ok(Written::Drifted { now }) => Event::Refused { op, refusal: Refusal::Drifted { now } },
             Err(WriteError::Refused { why, .. }) => Event::Refused { op, refusal: Refusal::Api { why } },
-            Err(WriteError::Busy { why, .. } | WriteError::Conflict { why, .. }) => {
-                Event::Refused { op, refusal: Refusal::Busy { why } }
+            Err(WriteError::Missing { .. }) => Event::Missing { op },
+            Err(WriteError::Busy { why, retry_after, .. }) => {
+                Event::Refused { op, refusal: Refusal::Busy { why, retry_after } }
+            }
+            Err(WriteError::Conflict { why, .. }) => {
+                Event::Refused { op, refusal: Refusal::Busy { why, retry_after: None } }
+            }
+            Err(WriteError::Unreachable { why, remedy, .. }) => {
+                Event::Refused { op, refusal: Refusal::Unreachable { why, remedy } }
             }
         }
     }
 
     async fn poll(&self, op: OpId, operation: &str, resource: &ResourceId, patience: Duration) -> Event {
-        let began = self.clock.now();
-        let polled = match self.kinds.of(resource) {
-            Ok(kind) => kind.poll(resource, operation, patience).await,
-            Err(error) => Err(error),
-        };
-        // One that was not held is not asked for again and again.
-        let held = between(began, self.clock.now()) >= HELD;
-        match polled {
-            Ok(Progress::Running { .. }) => Event::Polled { op, held },
-            Ok(Progress::Done(seen)) => Event::Settled { op, seen },
-            Ok(Progress::Failed { why }) => Event::Failed { op, why },
-            // The operation goes on whether it can be asked for or not.
-            Err(error) if error.is_passing() => Event::Polled { op, held: false },
-            Err(error) => Event::InDoubt { op, why: error.to_string() },
+        let until = later(self.clock.now(), LOOKING);
+        loop {
+            let began = self.clock.now();
+            let polled = match self.kinds.of(resource) {
+                Ok(kind) => kind.poll(resource, operation, patience).await,
+                Err(error) => Err(error),
+            };
+            // One that was not held is not asked for again and again.
+            let held = between(began, self.clock.now()) >= HELD;
+            return match polled {
+                Ok(Progress::Running { .. }) => Event::Polled { op, held },
+                Ok(Progress::Done(seen)) => Event::Settled { op, seen },
+                Ok(Progress::Failed { why, certainty: Certainty::Certain }) => Event::Failed { op, why },
+                // What is there decides.
+                Ok(Progress::Failed { why, certainty: Certainty::Uncertain }) => Event::InDoubt { op, why },
+                // The operation goes on whether it can be asked for or not: only an answer counts as a poll.
+                Err(error) if may_pass(&error) && self.clock.now() < until => {
+                    let wait = error.retry_after().unwrap_or_default().max(BETWEEN_LOOKS);
+                    self.clock.sleep_until(later(self.clock.now(), wait).min(until)).await;
+                    continue;
+                }
+                Err(error) => no_access(&error).unwrap_or_else(|| Event::InDoubt { op, why: error.to_string() }),
+            };
         }
     }
 
@@ -393,11 +531,17 @@ impl Hands<'_> {
                     });
                 }
                 Err(error) if may_pass(&error) && self.clock.now() < until => {
-                    self.clock.sleep_until(later(self.clock.now(), BETWEEN_LOOKS)).await;
+                    let wait = error.retry_after().unwrap_or_default().max(BETWEEN_LOOKS);
+                    self.clock.sleep_until(later(self.clock.now(), wait).min(until)).await;
                 }
                 // Nobody but a person can say what became of it.
                 Err(ReadError::Untold { .. }) => return Acted::Ask(Question::Doubt { op }),
-                Err(error) => return Acted::CannotTell(CannotTell::Unseen { op, why: error.to_string() }),
+                Err(ReadError::NotFound { .. }) => return Acted::Happened(vec![Event::Missing { op }]),
+                Err(error) => {
+                    let why =
+                        PauseReason::AccessLost { resource: resource.clone(), why: error.to_string(), remedy: None };
+                    return Acted::Happened(vec![no_access(&error).unwrap_or(Event::Paused { why })]);
+                }
             }
         }
     }
@@ -408,7 +552,23 @@ enum Acted {
     Happened(Vec<Event>),
     /// Only a person can say.
     Ask(Question),
-    CannotTell(CannotTell),
+}
+
+/// That the run pauses because the cloud cannot be read, if that is what an error says.
+fn no_access(error: &ReadError) -> Option<Event> {
+    let (resource, why, remedy) = match error {
+        ReadError::Unreachable { resource, why, remedy } => (resource, why.clone(), remedy.clone()),
+        ReadError::Refused { resource, denied: true, .. } | ReadError::Unavailable { resource, .. } => {
+            (resource, error.to_string(), None)
+        }
+        ReadError::NotFound { .. }
+        | ReadError::OperationNotFound { .. }
+        | ReadError::Refused { denied: false, .. }
+        | ReadError::Garbled { .. }
+        | ReadError::Untold { .. }
+        | ReadError::NoSuchKind { .. } => return None,
+    };
+    Some(Event::Paused { why: PauseReason::AccessLost { resource: resource.clone(), why, remedy } })
 }
 
 fn may_pass(error: &ReadError) -> bool {

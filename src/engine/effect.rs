@@ -1,11 +1,13 @@
 //! What the engine can ask for. Effects are data: they can be compared, printed, and carried out anywhere.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::run::{Change, Ending, Evidence, GateOutcome, OpId, Question, ResourceId, TaskId};
+use crate::gate::Breaks;
+use crate::run::{Change, Ending, Evidence, GateOutcome, OpId, PauseReason, Question, ResourceId, TaskId};
 
 /// One thing to do, and the events that may come of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,8 +40,17 @@ pub enum Effect {
         /// What it changes.
         resource: ResourceId,
     },
-    /// The outcome of a write is not known: look, at the state and at running operations; never assume
-    /// → `Begun` or `Settled`.
+    /// Write down that an operation is awaited no longer → `Overdue`.
+    GiveUpWaiting {
+        /// The write.
+        op: OpId,
+        /// The operation's name.
+        operation: String,
+        /// How long it was awaited.
+        limit: Duration,
+    },
+    /// The outcome of a write is not known, or a resource is not as the run left it: observe its state and running
+    /// operations; never assume → `Begun`, `Settled` or `Missing`.
     Look {
         /// The write.
         op: OpId,
@@ -50,6 +61,8 @@ pub enum Effect {
     OpenGate {
         /// The task.
         task: TaskId,
+        /// Counts that its probes used up while it was open before.
+        breaks: Breaks,
     },
     /// Take one sample → `Observed`.
     Probe {
@@ -70,6 +83,13 @@ pub enum Effect {
         /// The task.
         task: TaskId,
         /// What must be so.
+        evidence: Evidence,
+    },
+    /// Observe whether a service is healthy before an undo that would make it unhealthy → `Assessed`.
+    Assess {
+        /// The task whose change is to be undone.
+        task: TaskId,
+        /// What shows that it is healthy.
         evidence: Evidence,
     },
     /// Let a task's pause pass → `Waited`.
@@ -101,6 +121,11 @@ pub enum Effect {
     },
     /// Write the ending down → `Ended`.
     End(Ending),
-    /// Somebody asked to stop. Everything is written down; another process can go on from here.
+    /// Write down why the run pauses → `Paused`.
+    Pause {
+        /// What is in the way.
+        why: PauseReason,
+    },
+    /// Somebody asked to stop, or the run has paused. Everything is written down; another process can go on from here.
     Park,
 }

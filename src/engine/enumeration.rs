@@ -130,7 +130,10 @@ impl World {
         };
         if self.trouble.busy == Some(n) && self.busy < 2 {
             self.busy += 1;
-            return Event::Refused { op: op.clone(), refusal: Refusal::Busy { why: "429".to_owned() } };
+            return Event::Refused {
+                op: op.clone(),
+                refusal: Refusal::Busy { why: "429".to_owned(), retry_after: None },
+            };
         }
         if refused == Some(n) {
             return Event::Refused { op: op.clone(), refusal: Refusal::Api { why: "no".to_owned() } };
@@ -141,7 +144,10 @@ impl World {
             return Event::Refused { op: op.clone(), refusal: Refusal::Drifted { now } };
         }
         assert!(!self.running.values().any(|(busy, ..)| *busy == resource), "two operations on {resource}");
-        *self.took_effect.entry(op.clone()).or_default() += 1;
+        // What is written once more changes nothing.
+        if now["size"] != change.to["size"] {
+            *self.took_effect.entry(op.clone()).or_default() += 1;
+        }
         self.broken.remove(&resource);
         let mut to = now;
         to["size"] = change.to["size"].clone();
@@ -204,6 +210,7 @@ impl World {
                 question: question.clone(),
                 by: "test".to_owned(),
                 reason: None,
+                visible: None,
             },
             Effect::Require { task, .. } => {
                 let evidence = BTreeMap::new();
@@ -224,6 +231,13 @@ impl World {
                 }
                 Event::Compared { moved: BTreeMap::new() }
             }
+            Effect::Assess { task, .. } => {
+                Event::Assessed { task: task.clone(), found: Requirement::Met { evidence: BTreeMap::new() } }
+            }
+            Effect::GiveUpWaiting { op, operation, limit } => {
+                Event::Overdue { op: op.clone(), operation: operation.clone(), limit: *limit }
+            }
+            Effect::Pause { why } => Event::Paused { why: why.clone() },
             Effect::Rest { task, .. } => Event::Waited { task: task.clone() },
             Effect::Notify { task } => Event::Notified { task: task.clone(), problem: None },
             Effect::Pass { task } => Event::Unchanged { task: task.clone() },
@@ -231,7 +245,7 @@ impl World {
             Effect::Write { op, change } => self.write(op, change),
             Effect::Poll { op, operation, .. } => self.poll(op, operation),
             Effect::Look { op, resource } => return self.look(op, resource),
-            Effect::OpenGate { task } => Event::GateOpened { task: task.clone() },
+            Effect::OpenGate { task, breaks } => Event::GateOpened { task: task.clone(), breaks: breaks.clone() },
             Effect::Probe { task, probe } => {
                 let sick = self.trouble.gate == Some(number(task));
                 let health = if sick { Health::Unhealthy { why: "503".to_owned() } } else { Health::Healthy };
@@ -266,6 +280,8 @@ impl Story {
             machine: super::MACHINE,
             plan: String::new(),
             text: String::new(),
+            place: None,
+            wall_clock: None,
             operator: operator(),
         });
         let mut crashes = crashes.iter().copied();
@@ -324,7 +340,7 @@ impl Story {
         let stop = [trouble.gate, trouble.refused, trouble.failing, trouble.unmet].into_iter().flatten().min();
         match (ending, stop, trouble.undo_refused) {
             (Ending::Done { failed, .. }, None, _) => assert!(failed.is_empty(), "{context}"),
-            (Ending::RolledBack { kept, why: Some(_) }, Some(stop), None) => {
+            (Ending::RolledBack { kept, why: Some(_), .. }, Some(stop), None) => {
                 let grew = stop > ONE_WAY || (trouble.refused.is_none() && trouble.unmet.is_none());
                 assert_eq!(kept.len(), usize::from(grew), "{context}: what is kept");
             }

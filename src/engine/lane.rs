@@ -4,13 +4,14 @@
 //! each. All lines of a wave end before the next wave begins, so there is one wave at any moment; on the way back it is
 //! always a single line.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::clock::{between, later};
 use crate::gate::Gate;
-use crate::run::{Failure, Task};
+use crate::run::{Failure, Findings, Task, Way};
 
 /// One line of work.
 #[derive(Clone, Debug)]
@@ -20,12 +21,35 @@ pub(super) struct Lane {
     /// The first task after its own.
     pub(super) end: usize,
     pub(super) at: At,
-    /// Sends of the current write that were seen not to have happened.
+    /// Sends of the current write that were seen not to have happened, or not to have taken effect.
     pub(super) unsent: u32,
+    /// Whether the current write was seen to be written and not in effect: it is sent once more, from what it wrote.
+    pub(super) is_written: bool,
     /// Refusals of the current write that may pass.
     pub(super) busy: u32,
-    /// Whether what the current task rests on was seen to be so.
-    pub(super) met: bool,
+    /// What the current task rests on was seen to be so.
+    pub(super) met: Option<Met>,
+}
+
+/// That what a task rests on was seen to be so.
+#[derive(Clone, Debug)]
+pub(super) struct Met {
+    /// When.
+    pub(super) at: Timestamp,
+    /// In what health each of its probes was, in one word.
+    pub(super) health: BTreeMap<String, &'static str>,
+}
+
+impl Met {
+    pub(super) fn seen(findings: &Findings, at: Timestamp) -> Met {
+        let health = findings.iter().map(|(probe, seen)| (probe.clone(), seen.health.word())).collect();
+        Met { at, health }
+    }
+
+    /// Whether it is too old to send a change that rests on it. Of a clock that was set back nobody knows how old it is.
+    pub(super) fn is_older_than(&self, limit: Duration, now: Timestamp) -> bool {
+        self.at > now || between(self.at, now) > limit
+    }
 }
 
 /// Where it stands on its task.
@@ -40,8 +64,20 @@ pub(super) enum At {
     Doubt {
         failed: Option<Trouble>,
     },
+    /// Nothing was sent, and what is there now is not known: it is observed before anything is decided.
+    Observing {
+        /// Why its task failed, if that is why it is observed again.
+        after: Option<Failure>,
+        /// What the resource reports as wrong with it.
+        trouble: Option<String>,
+    },
+    /// It failed, and only the operator can say whether something of it took effect.
+    Unknown {
+        why: String,
+    },
     Resting {
-        until: Timestamp,
+        since: Timestamp,
+        pause: Duration,
     },
     Proving,
     Gate(Gate),
@@ -68,6 +104,11 @@ pub(super) struct Running {
 }
 
 impl Running {
+    /// Whether it was still running, by its own word, when it had been awaited for as long as it may be.
+    pub(super) fn is_overdue(&self, limit: Duration) -> bool {
+        between(self.since, self.polled) >= limit
+    }
+
     /// When to ask again: after a tenth of the time that it has taken so far, so that its end is noticed soon, by its own
     /// measure, and a long one is not asked for all the time. At once if the answer is held anyway.
     pub(super) fn next_poll(&self, now: Timestamp) -> Timestamp {
@@ -99,16 +140,16 @@ pub(super) enum Trouble {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Retry {
     Change,
-    /// It failed and something of it is there: whether that has come right meanwhile.
+    /// What is there is observed again: something of it may have taken effect, or another principal was there.
     Look,
     Gate,
 }
 
 impl Retry {
-    pub(super) fn place(self) -> At {
+    pub(super) fn place(self, failure: &Failure) -> At {
         match self {
             Retry::Change => At::Ready,
-            Retry::Look => At::Doubt { failed: None },
+            Retry::Look => At::Observing { after: Some(failure.clone()), trouble: None },
             Retry::Gate => At::Proving,
         }
     }
@@ -117,7 +158,7 @@ impl Retry {
 impl Lane {
     /// A line of work over these tasks, of which nothing has happened yet.
     pub(super) fn over(cursor: usize, end: usize) -> Lane {
-        Lane { cursor, end, at: At::Ready, unsent: 0, busy: 0, met: false }
+        Lane { cursor, end, at: At::Ready, unsent: 0, is_written: false, busy: 0, met: None }
     }
 
     /// Goes on to the next task of its own that is carried out on the way forward.
@@ -133,18 +174,34 @@ impl Lane {
     }
 
     /// Tries its task again.
-    pub(super) fn retry(&mut self, retry: Retry) {
-        *self = Lane { at: retry.place(), ..Lane::over(self.cursor, self.end) };
+    pub(super) fn retry(&mut self, retry: Retry, failure: &Failure) {
+        *self = Lane { at: retry.place(failure), ..Lane::over(self.cursor, self.end) };
+    }
+
+    /// Sends its write once more: what it wrote is there, and is not in effect.
+    pub(super) fn send_again(&mut self) {
+        self.unsent += 1;
+        self.is_written = true;
+        self.at = At::Approved { not_before: None };
     }
 
     /// Whether a write has been announced whose end is not known.
     pub(super) fn in_flight(&self) -> bool {
-        matches!(self.at, At::Announced | At::Running(_) | At::Doubt { .. })
+        matches!(self.at, At::Announced | At::Running(_) | At::Doubt { .. } | At::Unknown { .. })
     }
 
     /// Whether it goes on without anybody's word.
     pub(super) fn is_afloat(&self) -> bool {
-        self.in_flight() || matches!(self.at, At::Resting { .. } | At::Proving | At::Gate(_))
+        match self.at {
+            At::Announced
+            | At::Running(_)
+            | At::Doubt { .. }
+            | At::Observing { .. }
+            | At::Resting { .. }
+            | At::Proving
+            | At::Gate(_) => true,
+            At::Ready | At::Approved { .. } | At::Unknown { .. } | At::Failed { .. } | At::Done => false,
+        }
     }
 
     /// Whether it can be held where it is, for a question about something else.
@@ -161,9 +218,34 @@ impl Lane {
         match &self.at {
             At::Approved { .. } => self.at = At::Ready,
             At::Gate(_) => self.at = At::Proving,
-            At::Failed { retry: Some(retry), .. } => self.at = retry.place(),
+            At::Failed { retry: Some(retry), failure } => self.at = retry.place(failure),
             _ => {}
         }
+    }
+
+    /// Another process takes it up. What was approved is asked again, what was sent is in doubt, what was observed is
+    /// observed again, and a gate begins anew: nobody watched in between.
+    pub(super) fn resume(&mut self, way: Way, now: Timestamp) {
+        let at = match &self.at {
+            At::Approved { .. } if way == Way::Apply => At::Ready,
+            At::Approved { .. } => At::Approved { not_before: None },
+            At::Announced => At::Doubt { failed: None },
+            At::Gate(_) => At::Proving,
+            At::Failed { retry: Some(retry @ Retry::Look), failure } => retry.place(failure),
+            // A pause that began in the future was begun by a clock that was set back.
+            At::Resting { since, pause } => At::Resting { since: (*since).min(now), pause: *pause },
+            At::Ready
+            | At::Running(_)
+            | At::Doubt { .. }
+            | At::Unknown { .. }
+            | At::Observing { .. }
+            | At::Proving
+            | At::Failed { .. }
+            | At::Done => {
+                return;
+            }
+        };
+        self.at = at;
     }
 }
 
@@ -244,6 +326,16 @@ mod tests {
         for alone in [0, 1] {
             assert_eq!(waves(&tasks(alone, &ids)), [vec![(0, 1)], vec![(1, 3)], vec![(3, 4)], vec![(4, 5)]]);
         }
+    }
+
+    #[test]
+    fn namesakes_in_two_regions_are_changed_at_once() {
+        let mut tasks = tasks(2, &[("a/one", "x"), ("a/two", "as x")]);
+        assert_eq!(waves(&tasks), [vec![(0, 1)], vec![(1, 2)]]);
+        if let Some(change) = &mut tasks[1].change {
+            change.resource.region = "elsewhere".to_owned();
+        }
+        assert_eq!(waves(&tasks), [vec![(0, 1), (1, 2)]]);
     }
 
     #[test]

@@ -7,14 +7,22 @@
 //!             Ask | Pass | Notify Answered yes → Approved, no → Over, skip → next task's Ready, or Done;
 //!                                 Unchanged → Resting or Proving; Notified → Proving
 //!             (back: Announce)    Intended → Announced
+//!             (back: Assess, Ask) Assessed, Answered: an undo that restores an unhealthy state wants an answer first
 //! Approved    Announce (or Wait)  Intended → Announced
 //! Announced   Write               Begun → Running; Settled ↓; Refused → Failed, or Approved after a pause;
-//!                                 InDoubt → Doubt
+//!                                 InDoubt → Doubt; Failed → Doubt, or Unknown if it cannot be observed, or Failed if its
+//!                                 undo is wanted whatever took effect
 //! Resting     Rest                Waited → Proving
 //! Running     Poll (or Wait)      Polled → Running; Settled ↓; Failed, InDoubt → Doubt
-//! Doubt       Look                Begun → Running; Failed → Doubt; Settled ↓
+//!             GiveUpWaiting         Overdue → Failed; backwards: not undone
+//! Doubt       Look                Begun → Running; Failed → Doubt; Settled ↓; Missing → Failed
 //!   Settled:  is `to` → Proving · is `from` → Approved again, at last Failed · neither → Failed;
+//!             after the event Failed, without one of our own operation's: is `to` → Approved again, at last Failed;
 //!             after the event Failed: what took effect is remembered → Failed
+//! Observing   Look                Begun → Running; Settled: is `to` → Proving, is `from` → Ready, neither → Failed;
+//!                                 Missing → Failed. Backwards: is `from` → undone, is `to` → Ready, neither → not undone
+//! Unknown     Ask                 Answered yes, no → as after Failed; not known → Failed, and stated as unknown. So is what
+//!                                 is Observing and cannot be observed
 //! Proving     OpenGate (or next)  GateOpened → Gate
 //! Gate        Probe… (or Wait),   Observed → Gate
 //!             CloseGate           GateClosed passed → next task's Ready, or Done, failed → Failed
@@ -28,17 +36,20 @@
 //! waiting     Watch, Compare      Watched, Compared: what a guard, a budget or somebody else brings up is asked
 //!             beside the above    about once nothing is in flight: go on, stop, or roll back. A budget that is spent
 //!                                 while an operation runs is asked about then: it may hang
-//! any         Park once `StopAsked`, until `Resumed` or `RollbackAsked`.
+//! any         Park once `StopAsked` or `Paused`, until `Resumed` or `RollbackAsked`.
 //! any         Resumed: Approved → Ready, Announced → Doubt, Gate → Proving; the rest stays.
+//! any         RollbackAsked: forwards, the run turns back once nothing is in flight; backwards, as Resumed, and what was
+//!             not rolled back is observed and tried again. It always leads to an ending.
 //! ```
 //!
 //! A run has one line of work, or as many as a `for_each` step may do at once: each is somewhere in this table, and what
 //! all of them want is one wave of effects. Questions are put one at a time, when no line goes on by itself: so those of
 //! a wave are asked before its first write, and a failure when all else has come to rest.
 //!
-//! Three rules keep every path safe: a write is announced on disk before it is sent; whatever was announced
-//! and is not known to have ended is looked at, never assumed; and what is undone is exactly what was seen
-//! to have taken effect.
+//! Five rules keep every path safe: a write is announced on disk before it is sent; whatever was announced and is not
+//! known to have ended is looked at, never assumed; what is undone is exactly what was seen to have taken effect; lost
+//! access to the cloud pauses the run and is never a failure of a task; and every wait has a limit, of which only the
+//! time counts in which a process worked on the run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -46,18 +57,19 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::back::Restore;
 use super::effect::Effect;
-use super::lane::{At, Lane, Retry, Running, Trouble, forward, wave};
+use super::lane::{At, Lane, Met, Retry, Running, Trouble, forward, wave};
 use super::watch::Watch;
-use crate::clock::later;
-use crate::gate::{Fault, Gate, Rule, Verdict};
+use crate::clock::{between, later};
+use crate::gate::{Breaks, Fault, Gate, Rule, Verdict};
 use crate::run::{
-    Change, Choice, Ending, Entry, Event, Failure, GateOutcome, Left, OnFailure, OpId, Question, Refusal, Requirement,
-    ResourceId, Reversibility, Task, TaskId, Trip, Way, Work, covers,
+    Change, Choice, Ending, Entry, Event, Evidence, Failure, GateOutcome, Left, OnFailure, OpId, PauseReason, Program,
+    Question, Refusal, Requirement, ResourceId, Reversibility, Task, TaskId, Trip, Way, Work, covers,
 };
 
 /// Version of this machine; it stands in every journal. It rises when old journals would fold differently.
-pub const MACHINE: u32 = 2;
+pub const MACHINE: u32 = 3;
 
 /// How often one write is sent before it counts as failed. Only writes that were seen not to have happened
 /// are sent again.
@@ -67,14 +79,20 @@ const SENDS: u32 = 3;
 const BUSY: u32 = 8;
 /// The pause before that; it doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
-/// The longest such pause.
+/// The longest such pause, if the API does not ask for a longer one.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+/// The longest pause that the API is granted.
+const LONGEST_ASKED: Duration = Duration::from_mins(10);
+
+/// How long an operation is awaited at most if its task does not say. Source: Terraform awaits Google's operations for 20
+/// minutes unless told otherwise.
+const OPERATION_TIMEOUT: Duration = Duration::from_mins(20);
 
 /// A run as the fold of its entries.
 #[derive(Clone, Debug)]
 pub struct Run {
     pub(super) tasks: Vec<Task>,
-    pub(super) way: Way,
+    pub(super) direction: Direction,
     /// The lines of work of the present wave; at least one.
     pub(super) lanes: Vec<Lane>,
     pub(super) stands: Stands,
@@ -84,31 +102,52 @@ pub struct Run {
     passed_over: Vec<TaskId>,
     /// Tasks that the operator left out.
     skipped: Vec<TaskId>,
-    /// What made the run turn back.
-    pub(super) turned_by: Option<Failure>,
-    /// Undos that failed.
+    /// Undos that failed, and changes whose operation is overdue. Tried again when the run is taken up or rolled back anew.
     pub(super) left: Vec<Left>,
     /// Undone changes after which things were not as well as before.
     pub(super) unproven: Vec<usize>,
-    /// Writes of ours that somebody else came between: what of them is in force is not known.
-    pub(super) unclear: Vec<Left>,
-    /// A rollback was asked for while writes were in flight: turn back once they have settled, for this reason.
-    pub(super) turn_when_settled: Option<TurnBack>,
+    /// What is known of undos that restore an unhealthy state, by the first task that changes the same thing.
+    pub(super) restores: BTreeMap<TaskId, Restore>,
     /// The last task that a rollback leaves as it is.
     pub(super) floor: Option<usize>,
+    /// How many counts the probes of each gate have used up. What a gate claims it claims of all its openings, until the
+    /// change is made anew that it stands behind.
+    breaks: BTreeMap<OpId, Breaks>,
     watch: Watch,
     /// What came up beside the work, and what the runbook says to do about it.
     pub(super) interrupt: Option<(Failure, OnFailure)>,
     /// Resources that somebody else has changed, and the operator goes on in spite of it.
     given_up: BTreeSet<ResourceId>,
     budgets: BTreeMap<String, Duration>,
-    /// When each phase began.
-    began: BTreeMap<String, Timestamp>,
+    /// How long each phase was worked on.
+    worked: BTreeMap<String, Duration>,
+    /// The time of the newest entry.
+    newest: Option<Timestamp>,
     /// Phases that may take longer than they should: the operator said so.
     extended: BTreeSet<String>,
     /// When another process took it up.
     resumed: Option<Timestamp>,
-    stopping: bool,
+    pub(super) halt: Halt,
+}
+
+/// Which way a run goes.
+#[derive(Clone, Debug)]
+pub(super) enum Direction {
+    Forward,
+    /// A rollback waits until the writes in flight have come to their ends.
+    Turning(TurnBack),
+    Back(TurnBack),
+}
+
+/// Whether the run goes on.
+#[derive(Clone, Debug)]
+pub(super) enum Halt {
+    No,
+    /// It is to pause; that is not written down yet.
+    Pausing(PauseReason),
+    Paused(PauseReason),
+    /// Somebody asked it to stop.
+    Stopping,
 }
 
 /// How far the whole of it is.
@@ -130,6 +169,16 @@ pub(super) struct TurnBack {
 pub(super) struct Applied {
     pub(super) task: usize,
     pub(super) seen: Value,
+    pub(super) known: Known,
+}
+
+/// What is known of a change that was sent.
+#[derive(Clone, Debug)]
+pub(super) enum Known {
+    /// It took effect, at least in part: `seen` says what of it.
+    Applied,
+    /// What of it is applied is not known, and why: it is observed before it is undone.
+    Unclear(Box<Failure>),
 }
 
 /// An event that cannot have happened here: the journal and the machine disagree.
@@ -147,35 +196,47 @@ impl Run {
         Run {
             lanes: wave(&tasks, 0),
             tasks,
-            way: Way::Apply,
+            direction: Direction::Forward,
             stands: Stands::Working,
             applied: Vec::new(),
             passed_over: Vec::new(),
             skipped: Vec::new(),
-            turned_by: None,
             left: Vec::new(),
             unproven: Vec::new(),
-            unclear: Vec::new(),
-            turn_when_settled: None,
+            restores: BTreeMap::new(),
             floor: None,
+            breaks: BTreeMap::new(),
             watch: Watch::new(guards),
             interrupt: None,
             given_up: BTreeSet::new(),
             budgets,
-            began: BTreeMap::new(),
+            worked: BTreeMap::new(),
+            newest: None,
             extended: BTreeSet::new(),
             resumed: None,
-            stopping: false,
+            halt: Halt::No,
         }
+    }
+
+    pub(super) fn way(&self) -> Way {
+        match self.direction {
+            Direction::Forward | Direction::Turning(_) => Way::Apply,
+            Direction::Back(_) => Way::Undo,
+        }
+    }
+
+    fn is_turning(&self) -> bool {
+        matches!(self.direction, Direction::Turning(_))
     }
 
     /// What is wanted now: a wave of effects that may be carried out together. Empty once the run has ended.
     pub fn next(&self, now: Timestamp) -> Vec<Effect> {
-        match &self.stands {
-            Stands::Ended(_) => Vec::new(),
-            _ if self.stopping => vec![Effect::Park],
-            Stands::Over(ending) => vec![Effect::End(ending.clone())],
-            Stands::Working => match self.interruption(now) {
+        match (&self.stands, &self.halt) {
+            (Stands::Ended(_), _) => Vec::new(),
+            (_, Halt::Stopping | Halt::Paused(_)) => vec![Effect::Park],
+            (_, Halt::Pausing(why)) => vec![Effect::Pause { why: why.clone() }],
+            (Stands::Over(ending), Halt::No) => vec![Effect::End(ending.clone())],
+            (Stands::Working, Halt::No) => match self.interruption(now) {
                 Some(question) => vec![Effect::Ask(question)],
                 None => self.beside(self.next_of_work(now), now),
             },
@@ -184,18 +245,23 @@ impl Run {
 
     /// What the work itself wants.
     fn next_of_work(&self, now: Timestamp) -> Vec<Effect> {
-        if self.turn_when_settled.is_some() {
+        if self.is_turning() {
             // Nothing more is begun; what is in flight comes to its end.
             let flying = self.lanes.iter().filter(|lane| lane.in_flight());
             return together(flying.flat_map(|lane| self.next_of_lane(lane, now)).collect(), now);
         }
         let wants: Vec<Effect> = self.lanes.iter().flat_map(|lane| self.next_of_lane(lane, now)).collect();
         let is_word = |effect: &&Effect| matches!(effect, Effect::Require { .. } | Effect::Ask(_));
-        if self.lanes.iter().any(Lane::is_afloat) {
+        if self.lanes.iter().any(|lane| lane.is_afloat() && self.took_effect(lane).is_none()) {
             return together(wants.into_iter().filter(|effect| !is_word(&effect)).collect(), now);
         }
-        let first = wants.iter().find(|effect| matches!(effect, Effect::Require { .. }));
-        match first.or_else(|| wants.iter().find(is_word)) {
+        // What became of a write that was sent is known before anything else is decided.
+        let sent = wants.iter().find(|effect| matches!(effect, Effect::Ask(Question::TookEffect { .. })));
+        let first = sent.or_else(|| wants.iter().find(|effect| self.is_before_its_question(effect)));
+        // What was approved is observed again once nobody is asked any more: a question stays the one that was asked, however
+        // long its answer takes.
+        let asked = || wants.iter().find(|effect| matches!(effect, Effect::Ask(_)));
+        match first.or_else(asked).or_else(|| wants.iter().find(is_word)) {
             Some(word) => vec![word.clone()],
             None => together(wants, now),
         }
@@ -213,9 +279,16 @@ impl Run {
         match &lane.at {
             At::Ready => vec![self.next_when_ready(lane, task)],
             At::Approved { not_before: Some(until) } if *until > now => vec![Effect::Wait { until: *until }],
-            At::Approved { .. } => one(self.op(lane).map(|op| Effect::Announce { op })),
-            At::Resting { until } => vec![Effect::Rest { task: id(), until: *until }],
+            At::Approved { .. } => match self.evidence_to_renew(lane, task, now) {
+                Some(evidence) => vec![Effect::Require { task: id(), evidence }],
+                None => one(self.op(lane).map(|op| Effect::Announce { op })),
+            },
+            At::Resting { since, pause } => vec![Effect::Rest { task: id(), until: later(*since, *pause) }],
             At::Announced => one(written.map(|(op, change)| Effect::Write { op, change })),
+            At::Running(running) if running.is_overdue(operation_timeout(task)) => one(self.op(lane).map(|op| {
+                let (operation, limit) = (running.operation.clone(), operation_timeout(task));
+                Effect::GiveUpWaiting { op, operation, limit }
+            })),
             At::Running(running) => match running.next_poll(now) {
                 until if until > now => vec![Effect::Wait { until }],
                 _ => one(written.map(|(op, change)| Effect::Poll {
@@ -224,8 +297,13 @@ impl Run {
                     resource: change.resource,
                 })),
             },
-            At::Doubt { .. } => one(written.map(|(op, change)| Effect::Look { op, resource: change.resource })),
-            At::Proving => vec![Effect::OpenGate { task: id() }],
+            At::Unknown { .. } | At::Observing { .. } if let Some(question) = self.took_effect(lane) => {
+                vec![Effect::Ask(question)]
+            }
+            At::Doubt { .. } | At::Observing { .. } => {
+                one(written.map(|(op, change)| Effect::Look { op, resource: change.resource }))
+            }
+            At::Proving => vec![self.open_gate(&task.id)],
             At::Gate(gate) => next_of_gate(&task.id, gate, now),
             At::Failed { failure, retry } => vec![Effect::Ask(Question::Failed {
                 task: id(),
@@ -233,13 +311,21 @@ impl Run {
                 policy: policy(failure, task.on_failure),
                 retry: retry.is_some(),
             })],
-            At::Done => Vec::new(),
+            At::Unknown { .. } | At::Done => Vec::new(),
         }
     }
 
     /// Takes what happened. An error means that the journal is not one of this machine's.
     pub fn apply(&mut self, entry: &Entry) -> Result<(), Illegal> {
         if self.take(entry) { Ok(()) } else { Err(self.illegal(&entry.event)) }
+    }
+
+    /// Why the run has paused by itself, if it has.
+    pub fn paused(&self) -> Option<&PauseReason> {
+        match &self.halt {
+            Halt::Paused(why) => Some(why),
+            Halt::No | Halt::Pausing(_) | Halt::Stopping => None,
+        }
     }
 
     /// How the run ended, if it has.
@@ -261,7 +347,7 @@ impl Run {
     /// What wants an answer before the work goes on. While a write is in flight, its end is awaited first; but not longer
     /// than its phase may take, for an operation may hang.
     fn interruption(&self, now: Timestamp) -> Option<Question> {
-        if self.way == Way::Undo || self.turn_when_settled.is_some() {
+        if !matches!(self.direction, Direction::Forward) {
             return None;
         }
         let held = self.lanes.iter().all(Lane::can_be_held);
@@ -281,7 +367,9 @@ impl Run {
         }
         let task = task?;
         let (phase, budget) = (task.phase.clone(), *self.budgets.get(&task.phase)?);
-        let spent = later(*self.began.get(&phase)?, budget) < now && !self.extended.contains(&phase);
+        let since = self.newest.map_or(Duration::ZERO, |newest| between(newest, now));
+        let worked = self.worked.get(&phase).copied().unwrap_or_default().saturating_add(since);
+        let spent = worked > budget && !self.extended.contains(&phase);
         spent.then(|| ask(Failure::Budget { phase, budget }, task.on_failure))
     }
 
@@ -289,7 +377,7 @@ impl Run {
     fn beside(&self, wave: Vec<Effect>, now: Timestamp) -> Vec<Effect> {
         let rests = |lane: &Lane| matches!(lane.at, At::Resting { .. } | At::Gate(_));
         let runs = |lane: &Lane| matches!(lane.at, At::Running(_));
-        if self.way == Way::Undo || !self.lanes.iter().any(|lane| rests(lane) || runs(lane)) {
+        if self.way() == Way::Undo || !self.lanes.iter().any(|lane| rests(lane) || runs(lane)) {
             return wave;
         }
         // What is being changed right now is not yet what it will be.
@@ -312,34 +400,55 @@ impl Run {
 
     /// What each resource was last made by this run.
     fn in_force(&self) -> BTreeMap<ResourceId, Value> {
-        let changes = self.applied.iter().filter_map(|applied| self.tasks.get(applied.task)?.change.as_ref());
+        let known = self.applied.iter().filter(|applied| matches!(applied.known, Known::Applied));
+        let changes = known.filter_map(|applied| self.tasks.get(applied.task)?.change.as_ref());
         let watched = changes.filter(|change| !self.given_up.contains(&change.resource));
         watched.map(|change| (change.resource.clone(), change.to.clone())).collect()
     }
 
     fn next_when_ready(&self, lane: &Lane, task: &Task) -> Effect {
         let id = || task.id.clone();
-        match (self.way, task) {
-            (Way::Apply, Task { require: Some(evidence), .. }) if !lane.met => {
+        match (self.way(), task) {
+            (Way::Apply, Task { require: Some(evidence), .. }) if lane.met.is_none() => {
                 Effect::Require { task: id(), evidence: evidence.clone() }
             }
             (Way::Apply, Task { message: Some(_), .. }) => Effect::Notify { task: id() },
-            (Way::Apply, Task { change: None, .. }) => Effect::Pass { task: id() },
+            (Way::Apply, task) if task.change.is_none() || task.is_not_run() => Effect::Pass { task: id() },
             (Way::Apply, _) => Effect::Ask(match (&task.reversibility, &task.confirm) {
                 (Reversibility::OneWay { why }, _) => Question::OneWay { task: id(), why: why.clone() },
                 (_, Some(text)) => Question::Confirm { task: id(), text: text.clone() },
                 (_, None) => Question::Apply { task: id() },
             }),
-            (Way::Undo, _) if self.is_unproven(lane) => Effect::OpenGate { task: id() },
+            (Way::Undo, _) if self.is_unproven(lane) => self.open_gate(&task.id),
             (Way::Undo, _) => match self.op(lane) {
-                Some(op) => Effect::Announce { op },
+                Some(op) => self.next_before_undo(task).unwrap_or(Effect::Announce { op }),
                 None => Effect::End(self.end_of_rollback()),
             },
         }
     }
 
+    /// Whether this observes what a change rests on that is not approved yet.
+    fn is_before_its_question(&self, effect: &Effect) -> bool {
+        let Effect::Require { task, .. } = effect else { return false };
+        self.lane_of(task).is_some_and(|lane| matches!(self.lanes[lane].at, At::Ready))
+    }
+
+    /// What an approved change rests on, if that was observed longer ago than it may be. A change that was sent already has
+    /// its own effect on it.
+    fn evidence_to_renew(&self, lane: &Lane, task: &Task, now: Timestamp) -> Option<Evidence> {
+        let evidence =
+            task.require.as_ref().filter(|_| self.way() == Way::Apply && !lane.is_written && lane.unsent == 0)?;
+        let is_old = lane.met.as_ref().is_none_or(|met| met.is_older_than(evidence.max_age, now));
+        is_old.then(|| evidence.clone())
+    }
+
+    fn open_gate(&self, task: &TaskId) -> Effect {
+        let gate = OpId { task: task.clone(), way: self.way() };
+        Effect::OpenGate { task: gate.task.clone(), breaks: self.breaks.get(&gate).cloned().unwrap_or_default() }
+    }
+
     fn next_at_the_end(&self) -> Effect {
-        Effect::End(match self.way {
+        Effect::End(match self.way() {
             Way::Apply => Ending::Done { failed: self.passed_over.clone(), skipped: self.skipped.clone() },
             Way::Undo => self.end_of_rollback(),
         })
@@ -347,28 +456,45 @@ impl Run {
 
     /// Returns false, and changes nothing, if the event cannot happen here.
     fn take(&mut self, entry: &Entry) -> bool {
-        use Event::{Answered, Ended, Resumed, RollbackAsked, Started, StopAsked};
+        let phase = self.front().map(|task| task.phase.clone()).filter(|_| self.way() == Way::Apply);
+        if !self.take_event(entry) {
+            return false;
+        }
+        // Time in which nobody worked on the run, or in which it waited for an answer, is not the work's.
+        let worked = match &entry.event {
+            Event::Started { .. }
+            | Event::Resumed { .. }
+            | Event::RollbackAsked { .. }
+            | Event::Suspended { .. }
+            | Event::Answered { .. } => None,
+            _ => self.newest,
+        };
+        if let (Some(phase), Some(since)) = (phase, worked) {
+            let spent = self.worked.entry(phase).or_default();
+            *spent = spent.saturating_add(between(since, entry.at));
+        }
+        self.newest = Some(entry.at);
+        true
+    }
+
+    fn take_event(&mut self, entry: &Entry) -> bool {
+        use Event::{Answered, Ended, Paused, Resumed, RollbackAsked, Started, StopAsked, Suspended};
         let now = entry.at;
         let has_ended = matches!(self.stands, Stands::Ended(_));
         match &entry.event {
             Started { .. } if self.is_fresh() => {}
             Resumed { .. } => return self.resume(now),
-            RollbackAsked { to, .. } => return self.ask_rollback(to.as_deref()),
-            StopAsked { .. } if !has_ended => self.stopping = true,
+            RollbackAsked { to, .. } => return self.ask_rollback(to.as_deref(), now),
+            StopAsked { .. } if !has_ended => self.halt = Halt::Stopping,
+            Suspended { .. } if !has_ended => self.suspended(now),
+            Paused { why } if !has_ended => self.halt = Halt::Paused(why.clone()),
             Answered { question: Question::Doubt { op }, choice, .. } => {
-                let doubted = self.lane_of_write(op).filter(|lane| matches!(self.lanes[*lane].at, At::Doubt { .. }));
-                let Some((lane, change)) = doubted.and_then(|lane| Some((lane, self.change(&self.lanes[lane])?)))
-                else {
+                if !self.answer_doubt(op, *choice) {
                     return false;
-                };
-                match choice {
-                    Choice::Yes => self.settle(lane, &change.to, None),
-                    Choice::No => self.settle(lane, &change.from, None),
-                    _ => return false,
                 }
             }
             Answered { question, choice, .. } => {
-                if !self.next(now).contains(&Effect::Ask(question.clone())) {
+                if has_ended || !self.may_ask(question, now) {
                     return false;
                 }
                 let taken = match question {
@@ -378,6 +504,10 @@ impl Run {
                     | Question::Failed { task, .. }
                     | Question::Confirm { task, .. } => {
                         self.lane_of(task).is_some_and(|lane| self.answer(lane, *choice))
+                    }
+                    Question::Restore { .. } => self.answer_restore(*choice),
+                    Question::TookEffect { op, .. } => {
+                        self.lane_of(&op.task).is_some_and(|lane| self.answer_took_effect(lane, *choice))
                     }
                     Question::Doubt { .. } => false,
                 };
@@ -396,24 +526,43 @@ impl Run {
             }
         }
         self.come_together();
-        if let (Way::Apply, Some(phase)) = (self.way, self.front().map(|task| task.phase.clone())) {
-            self.began.entry(phase).or_insert(now);
-        }
         true
+    }
+
+    /// Whether this question may have been asked here. The clock has no say: an answer that comes late is one to the
+    /// question that was asked.
+    fn may_ask(&self, question: &Question, now: Timestamp) -> bool {
+        if !matches!(self.stands, Stands::Working) {
+            return false;
+        }
+        match question {
+            Question::Interrupted { failure, .. } => {
+                let is_forward = matches!(self.direction, Direction::Forward);
+                is_forward
+                    && match &**failure {
+                        Failure::Budget { phase, .. } => {
+                            let front = self.front().is_some_and(|task| task.phase == *phase);
+                            front && self.budgets.contains_key(phase) && !self.extended.contains(phase)
+                        }
+                        failure => self.interrupt.as_ref().is_some_and(|(interrupt, _)| interrupt == failure),
+                    }
+            }
+            question => self.next_of_work(now).contains(&Effect::Ask(question.clone())),
+        }
     }
 
     /// Once all lines of a wave are done, the next wave begins; and once no write is in flight, a rollback that waited
     /// for that.
     fn come_together(&mut self) {
-        if self.way == Way::Undo || !matches!(self.stands, Stands::Working) {
+        if !matches!(self.stands, Stands::Working) {
             return;
         }
-        match &self.turn_when_settled {
-            Some(TurnBack { why }) if !self.lanes.iter().any(Lane::in_flight) => {
+        match &self.direction {
+            Direction::Turning(TurnBack { why }) if !self.lanes.iter().any(Lane::in_flight) => {
                 let why = why.clone();
                 self.turn_back(why);
             }
-            None if self.lanes.iter().all(Lane::is_done) => {
+            Direction::Forward if self.lanes.iter().all(Lane::is_done) => {
                 let end = self.lanes.iter().map(|lane| lane.end).max().unwrap_or_default();
                 self.lanes = wave(&self.tasks, end);
             }
@@ -429,11 +578,12 @@ impl Run {
 
     /// What comes before a write, instead of one, or beside it.
     fn take_before(&mut self, entry: &Entry) -> bool {
-        use Event::{Closed, Compared, Decided, Notified, Required, Unchanged, Waited, Watched};
+        use Event::{Assessed, Closed, Compared, Decided, Notified, Required, Surveyed, Unchanged, Waited, Watched};
         let now = entry.at;
         match &entry.event {
             Watched { probe, observation } => self.watched(probe, observation, now),
-            Decided { .. } | Closed { .. } => {}
+            Decided { .. } | Closed { .. } | Surveyed { .. } => {}
+            Assessed { task, found } => return self.assessed(task, found),
             Compared { moved } => {
                 self.watch.compared(now);
                 if let Some((resource, seen)) = moved.iter().next() {
@@ -442,21 +592,31 @@ impl Run {
                 }
             }
             Required { task, .. } | Unchanged { task } | Waited { task } | Notified { task, .. } => {
-                let Some(lane) = self.lane_of(task).filter(|_| self.way == Way::Apply) else { return false };
+                let Some(lane) = self.lane_of(task).filter(|_| self.way() == Way::Apply) else { return false };
                 match (&entry.event, &self.lanes[lane].at) {
-                    (Required { found: Requirement::Met { .. }, .. }, At::Ready) => self.lanes[lane].met = true,
-                    (Required { found: Requirement::Unmet { why, .. }, .. }, At::Ready) => {
+                    (Required { found: Requirement::Met { evidence }, .. }, At::Ready) => {
+                        self.lanes[lane].met = Some(Met::seen(evidence, now));
+                    }
+                    // Observed again after a prompt: what is approved rests on what was shown then.
+                    (Required { found: Requirement::Met { evidence }, .. }, At::Approved { .. }) => {
+                        let (before, met) = (self.lanes[lane].met.take(), Met::seen(evidence, now));
+                        if before.is_some_and(|before| before.health != met.health) {
+                            self.lanes[lane].at = At::Ready;
+                        }
+                        self.lanes[lane].met = Some(met);
+                    }
+                    (Required { found: Requirement::Unmet { why, .. }, .. }, At::Ready | At::Approved { .. }) => {
                         self.give_up(lane, Failure::Require { why: why.clone() }, Some(Retry::Change));
                     }
                     (Unchanged { .. }, At::Ready) => {
                         match self.task(&self.lanes[lane]).and_then(|task| task.pause) {
-                            Some(pause) => self.lanes[lane].at = At::Resting { until: later(now, pause) },
+                            Some(pause) => self.lanes[lane].at = At::Resting { since: now, pause },
                             None => self.prove(lane),
                         }
                         self.watch.compared(now);
                     }
-                    (Waited { .. }, At::Resting { until }) if *until <= now => self.prove(lane),
-                    (Notified { .. }, At::Ready) => self.prove(lane),
+                    // Whoever waited has slept for as long, whatever the clock says.
+                    (Waited { .. }, At::Resting { .. }) | (Notified { .. }, At::Ready) => self.prove(lane),
                     _ => return false,
                 }
             }
@@ -467,7 +627,7 @@ impl Run {
 
     /// What becomes of a write.
     fn take_write(&mut self, entry: &Entry) -> bool {
-        use Event::{Begun, Failed, InDoubt, Intended, Polled, Refused, Settled};
+        use Event::{Begun, Failed, InDoubt, Intended, Missing, Overdue, Polled, Refused, Settled};
         let now = entry.at;
         let (Intended { op }
         | Begun { op, .. }
@@ -475,6 +635,8 @@ impl Run {
         | Settled { op, .. }
         | Refused { op, .. }
         | Failed { op, .. }
+        | Missing { op }
+        | Overdue { op, .. }
         | InDoubt { op, .. }) = &entry.event
         else {
             return false;
@@ -483,10 +645,14 @@ impl Run {
         match (&entry.event, &self.lanes[lane].at) {
             // Whatever else has happened at the same moment: it was approved.
             (Intended { .. }, At::Approved { not_before }) if not_before.is_none_or(|until| until <= now) => {
+                self.breaks.remove(op);
                 self.lanes[lane].at = At::Announced;
             }
-            (Intended { .. }, At::Ready) if self.way == Way::Undo => self.lanes[lane].at = At::Announced,
-            (Begun { operation, .. }, at @ (At::Announced | At::Doubt { .. })) => {
+            (Intended { .. }, At::Ready) if self.way() == Way::Undo => {
+                self.breaks.remove(op);
+                self.lanes[lane].at = At::Announced;
+            }
+            (Begun { operation, .. }, at @ (At::Announced | At::Doubt { .. } | At::Observing { .. })) => {
                 let (operation, ours) = (operation.clone(), matches!(at, At::Announced));
                 let running = Running { operation, ours, since: now, polled: now, held: false };
                 self.lanes[lane].at = At::Running(running);
@@ -499,7 +665,18 @@ impl Run {
                 let failed = failed.clone();
                 self.settle(lane, seen, failed);
             }
+            (Settled { seen, .. }, At::Observing { after, trouble }) => {
+                let (after, trouble) = (after.clone(), trouble.clone());
+                self.observed(lane, seen, after, trouble);
+            }
+            (Missing { .. }, At::Announced) => self.missing_before(lane),
+            (Missing { .. }, At::Running(_) | At::Doubt { .. } | At::Observing { .. }) => self.missing(lane),
+            (Overdue { operation, limit, .. }, At::Running(_)) => self.overdue(lane, operation.clone(), *limit),
+            (Failed { why, .. }, At::Observing { after, .. }) => {
+                self.lanes[lane].at = At::Observing { after: after.clone(), trouble: Some(why.clone()) };
+            }
             (Refused { refusal, .. }, At::Announced) => self.refused(lane, refusal, now),
+            (Failed { why, .. }, At::Announced) => self.failed_at_once(lane, why),
             (Failed { why, .. }, At::Running(running)) => {
                 let told = if running.ours { Trouble::Reported } else { Trouble::Seen };
                 self.lanes[lane].at = At::Doubt { failed: Some(told(why.clone())) };
@@ -514,6 +691,105 @@ impl Run {
         true
     }
 
+    /// The write itself reports that it failed: it is not sent again by itself, whatever is there now.
+    fn failed_at_once(&mut self, lane: usize, why: &str) {
+        let trouble = Trouble::Reported(why.to_owned());
+        match self.task(&self.lanes[lane]).and_then(|task| task.program.as_ref()) {
+            // How much of it took effect is not asked: its undo copes with every part of it.
+            Some(Program { undo_partial: true, .. }) if self.way() == Way::Apply => {
+                self.settle(lane, &Value::Null, Some(trouble));
+            }
+            Some(Program { check: None, .. }) => self.lanes[lane].at = At::Unknown { why: why.to_owned() },
+            _ => self.lanes[lane].at = At::Doubt { failed: Some(trouble) },
+        }
+    }
+
+    /// Whether something of a failed write took effect. How much of it is not known even then.
+    fn answer_took_effect(&mut self, lane: usize, choice: Choice) -> bool {
+        let Some(change) = self.change(&self.lanes[lane]) else { return false };
+        let why = self.why_unknown(&self.lanes[lane]);
+        let is_sent = match &self.lanes[lane].at {
+            At::Unknown { .. } => true,
+            At::Observing { .. } => false,
+            _ => return false,
+        };
+        match (choice, self.way()) {
+            (Choice::Yes, Way::Apply) => self.settle(lane, &Value::Null, Some(Trouble::Reported(why))),
+            (Choice::Yes, Way::Undo) if is_sent => self.settle(lane, &change.to, None),
+            // Something of it is there to be undone.
+            (Choice::Yes, Way::Undo) => {
+                self.in_force_now(self.lanes[lane].cursor, Value::Null);
+                self.turn_to_next_undo();
+            }
+            (Choice::No, Way::Apply) if !is_sent => self.observed(lane, &change.from, None, None),
+            (Choice::No, Way::Undo) if !is_sent => self.undone(lane),
+            (Choice::No, _) => self.settle(lane, &change.from, Some(Trouble::Reported(why))),
+            (Choice::Unknown, _) => {
+                let failure = Failure::Unknown { resource: change.resource, why };
+                self.unclear(lane, Value::Null, failure, Some(Retry::Look));
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Whether a write happened that no API tells of. One that did not, and is not known to have failed, is asked for again
+    /// before it is sent.
+    fn answer_doubt(&mut self, op: &OpId, choice: Choice) -> bool {
+        let Some(lane) = self.lane_of_write(op) else { return false };
+        let Some(change) = self.change(&self.lanes[lane]) else { return false };
+        let seen = match choice {
+            Choice::Yes => &change.to,
+            Choice::No => &change.from,
+            _ => return false,
+        };
+        match self.lanes[lane].at.clone() {
+            At::Doubt { failed: None } if choice == Choice::No && self.way() == Way::Apply => {
+                self.observed(lane, seen, None, None);
+            }
+            At::Doubt { failed } => self.settle(lane, seen, failed),
+            At::Observing { after, trouble } => self.observed(lane, seen, after, trouble),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Whether only the operator can say what became of the change that a line is at.
+    fn is_unobservable(&self, lane: &Lane) -> bool {
+        let program = self.task(lane).and_then(|task| task.program.as_ref());
+        program.is_some_and(|program| program.check.is_none())
+    }
+
+    /// What is asked of the operator about a change that nothing else can say anything of.
+    fn took_effect(&self, lane: &Lane) -> Option<Question> {
+        let way = match &lane.at {
+            At::Unknown { .. } => self.way(),
+            // It is the write on the way forward that is not clear.
+            At::Observing { .. } if self.is_unobservable(lane) => Way::Apply,
+            _ => return None,
+        };
+        let op = OpId { task: self.task(lane)?.id.clone(), way };
+        Some(Question::TookEffect { op, why: self.why_unknown(lane) })
+    }
+
+    /// How the write failed whose effect is not known.
+    fn why_unknown(&self, lane: &Lane) -> String {
+        let of = |failure: &Failure| match failure {
+            Failure::Unknown { why, .. } | Failure::Operation { why, .. } => Some(why.clone()),
+            _ => None,
+        };
+        let applied = self.applied.iter().find(|applied| applied.task == lane.cursor);
+        let why = match &lane.at {
+            At::Unknown { why } => Some(why.clone()),
+            At::Observing { after: Some(after), .. } => of(after),
+            _ => applied.and_then(|applied| match &applied.known {
+                Known::Unclear(why) => of(why),
+                Known::Applied => None,
+            }),
+        };
+        why.unwrap_or_else(|| "its outcome is not known".to_owned())
+    }
+
     fn refused(&mut self, lane: usize, refusal: &Refusal, now: Timestamp) {
         let Some(Change { resource, from, to }) = self.change(&self.lanes[lane]) else { return };
         if self.may_be_ours(lane, refusal, &to) {
@@ -521,10 +797,21 @@ impl Run {
             return;
         }
         let busy = self.lanes[lane].busy;
-        if matches!(refusal, Refusal::Busy { .. }) && busy < BUSY && self.turn_when_settled.is_none() {
-            let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(busy)).min(LONGEST_PAUSE);
+        // A lost network may come back by itself; credentials do not.
+        let passes = matches!(refusal, Refusal::Busy { .. } | Refusal::Unreachable { remedy: None, .. });
+        if passes && busy < BUSY && !self.is_turning() {
+            let asked =
+                if let Refusal::Busy { retry_after: Some(asked), .. } = refusal { *asked } else { Duration::ZERO };
+            let own = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(busy)).min(LONGEST_PAUSE);
+            let pause = own.max(asked.min(LONGEST_ASKED));
             self.lanes[lane].busy += 1;
             self.lanes[lane].at = At::Approved { not_before: Some(later(now, pause)) };
+            return;
+        }
+        if let Refusal::Unreachable { why, remedy } = refusal {
+            self.lanes[lane].busy = 0;
+            self.lanes[lane].at = At::Approved { not_before: None };
+            self.halt = Halt::Pausing(PauseReason::AccessLost { resource, why: why.clone(), remedy: remedy.clone() });
             return;
         }
         self.give_up(lane, Failure::Refused { resource, from, to, refusal: refusal.clone() }, Some(Retry::Change));
@@ -534,7 +821,7 @@ impl Run {
     fn take_gate(&mut self, entry: &Entry) -> bool {
         use Event::{GateClosed, GateOpened, Observed};
         let now = entry.at;
-        let (GateOpened { task } | GateClosed { task, .. } | Observed { task, .. }) = &entry.event else {
+        let (GateOpened { task, .. } | GateClosed { task, .. } | Observed { task, .. }) = &entry.event else {
             return false;
         };
         let lane = self.lane_of(task);
@@ -542,21 +829,26 @@ impl Run {
             // One that comes when its gate is no longer open says nothing: a guard may have tripped at the same moment.
             if let Some(At::Gate(gate)) = lane.map(|lane| &mut self.lanes[lane].at) {
                 gate.see(probe, observation, now);
+                let breaks = gate.breaks(probe);
+                if breaks > 0 {
+                    let gate = OpId { task: task.clone(), way: self.way() };
+                    self.breaks.entry(gate).or_default().insert(probe.clone(), breaks);
+                }
             }
             return true;
         }
         let Some(lane) = lane else { return false };
         match (&entry.event, &self.lanes[lane].at) {
-            (GateOpened { .. }, at @ (At::Proving | At::Ready)) => {
-                let again = self.way == Way::Undo && self.is_unproven(&self.lanes[lane]);
+            (GateOpened { breaks, .. }, at @ (At::Proving | At::Ready)) => {
+                let again = self.way() == Way::Undo && self.is_unproven(&self.lanes[lane]);
                 if matches!(at, At::Ready) && !again {
                     return false;
                 }
                 let Some(rule) = self.gate_rule(lane) else { return false };
-                self.lanes[lane].at = At::Gate(Gate::open(rule, now));
+                self.lanes[lane].at = At::Gate(Gate::open_after(rule, now, breaks));
                 self.watch.compared(now);
             }
-            (GateClosed { outcome, .. }, At::Gate(_)) => match (self.way, outcome) {
+            (GateClosed { outcome, .. }, At::Gate(_)) => match (self.way(), outcome) {
                 (Way::Apply, GateOutcome::Passed { .. }) => self.lanes[lane].advance(&self.tasks),
                 (Way::Undo, GateOutcome::Passed { .. }) => self.undo_is_proven(lane),
                 (_, GateOutcome::Failed { why, fault }) => {
@@ -571,7 +863,7 @@ impl Run {
     /// A guard has a sample. One that trips while a write is in flight waits for its end.
     fn watched(&mut self, probe: &str, observation: &crate::gate::Observation, now: Timestamp) {
         let Some((guard, why)) = self.watch.see(probe, observation, now) else { return };
-        if self.way == Way::Undo {
+        if self.way() == Way::Undo {
             return;
         }
         let last = || self.applied.last().and_then(|applied| self.tasks.get(applied.task)).map(|task| task.id.clone());
@@ -580,7 +872,7 @@ impl Run {
         let failure = Failure::Guard { probe: guard.probe, why, after: flying.or_else(last) };
         match guard.then {
             Trip::Pause => self.interrupt = Some((failure, OnFailure::Ask)),
-            Trip::Rollback if is_flying => self.turn_when_settled = Some(TurnBack { why: Some(failure) }),
+            Trip::Rollback if is_flying => self.direction = Direction::Turning(TurnBack { why: Some(failure) }),
             Trip::Rollback => self.turn_back(Some(failure)),
         }
     }
@@ -594,13 +886,13 @@ impl Run {
                 _ => {}
             },
             // What is in flight is not left: whoever resumes looks at it.
-            Choice::Stop if !self.in_flight().is_empty() => self.stopping = true,
+            Choice::Stop if !self.in_flight().is_empty() => self.halt = self.halt_in_flight(),
             Choice::Stop => {
                 let Some(task) = self.front().or(self.tasks.last()).map(|task| task.id.clone()) else { return false };
                 self.stop(Ending::Stopped { task, why: failure.clone() });
             }
             Choice::Rollback if !self.in_flight().is_empty() => {
-                self.turn_when_settled = Some(TurnBack { why: Some(failure.clone()) });
+                self.direction = Direction::Turning(TurnBack { why: Some(failure.clone()) });
             }
             Choice::Rollback => self.turn_back(Some(failure.clone())),
             _ => return false,
@@ -615,6 +907,15 @@ impl Run {
         self.stands = Stands::Over(ending);
     }
 
+    /// That the run pauses although an operation runs.
+    fn halt_in_flight(&self) -> Halt {
+        let running = self.lanes.iter().find_map(|lane| match &lane.at {
+            At::Running(running) => Some((self.op(lane)?, running.operation.clone())),
+            _ => None,
+        });
+        running.map_or(Halt::Stopping, |(op, operation)| Halt::Pausing(PauseReason::OperationHangs { op, operation }))
+    }
+
     fn resume(&mut self, now: Timestamp) -> bool {
         match &self.stands {
             Stands::Ended(Ending::Done { .. } | Ending::RolledBack { .. }) => return false,
@@ -622,56 +923,82 @@ impl Run {
             Stands::Ended(_) => self.stands = Stands::Working,
             Stands::Over(_) => {}
             Stands::Working => {
-                for lane in 0..self.lanes.len() {
-                    let again = self.way == Way::Undo && self.is_unproven(&self.lanes[lane]);
-                    let lane = &mut self.lanes[lane];
-                    match &lane.at {
-                        At::Approved { .. } if self.way == Way::Apply => lane.at = At::Ready,
-                        At::Announced => lane.at = At::Doubt { failed: None },
-                        At::Gate(_) => lane.at = if again { At::Ready } else { At::Proving },
-                        _ => {}
-                    }
+                if self.way() == Way::Apply {
+                    self.left.clear();
                 }
+                self.lanes_resume(now);
             }
         }
-        self.stopping = false;
+        self.halt = Halt::No;
         self.resumed = Some(now);
-        self.lanes.iter_mut().for_each(|lane| lane.met = false);
+        self.lanes.iter_mut().for_each(|lane| lane.met = None);
+        self.restores.retain(|_, restore| matches!(restore, Restore::Kept));
         self.watch.interrupted();
         true
     }
 
-    fn ask_rollback(&mut self, to: Option<&str>) -> bool {
-        let floor = |step: &str| self.tasks.iter().rposition(|task| task.id.goes_by(step));
-        self.floor = match to {
+    /// Nobody watched meanwhile: gates begin anew, and so does the wait for an operation.
+    fn suspended(&mut self, now: Timestamp) {
+        for lane in &mut self.lanes {
+            match &mut lane.at {
+                At::Gate(gate) => *gate = gate.reopened(now),
+                At::Running(running) => running.since = now,
+                _ => {}
+            }
+        }
+        self.watch.interrupted();
+    }
+
+    fn lanes_resume(&mut self, now: Timestamp) {
+        let way = self.way();
+        self.lanes.iter_mut().for_each(|lane| lane.resume(way, now));
+    }
+
+    /// A rollback is asked for: in whatever state, it is driven to an ending. What could not be rolled back before, or is
+    /// unclear, is observed again. False if it is rolled back already.
+    fn ask_rollback(&mut self, to: Option<&str>, now: Timestamp) -> bool {
+        let floor = match to {
             None => None,
-            Some(step) => match floor(step) {
+            Some(step) => match self.last_of(step) {
                 Some(place) => Some(place),
                 None => return false,
             },
         };
-        let flying = !self.in_flight().is_empty();
-        match &self.stands {
-            Stands::Ended(Ending::RolledBack { .. }) if !self.applied.iter().any(|applied| self.can_undo(applied)) => {
-                return false;
-            }
-            Stands::Ended(Ending::Stuck { .. }) => self.try_left_again(),
-            // A part was undone before; what was left as it was then may be undone now.
-            Stands::Ended(Ending::RolledBack { .. }) => {
-                self.turned_by = None;
-                self.turn_to_next_undo();
-            }
-            _ if flying => {
-                for lane in self.lanes.iter_mut().filter(|lane| matches!(lane.at, At::Announced)) {
-                    lane.at = At::Doubt { failed: None };
-                }
-                self.turn_when_settled = Some(TurnBack { why: None });
-            }
-            _ if self.way == Way::Apply => self.turn_back(None),
-            _ => {}
+        let was = std::mem::replace(&mut self.floor, floor);
+        if matches!(self.stands, Stands::Ended(Ending::RolledBack { .. })) && !self.is_left_to_undo() {
+            self.floor = was;
+            return false;
         }
-        self.stopping = false;
+        self.left.clear();
+        self.restores.clear();
+        self.halt = Halt::No;
+        self.resumed = Some(now);
+        match (&self.direction, &self.stands) {
+            (Direction::Back(_), Stands::Working) => {
+                self.lanes_resume(now);
+                // More may be wanted undone than before: also if what was wanted then is all undone.
+                if self.in_flight().is_empty() {
+                    self.turn_to_next_undo();
+                }
+            }
+            // A part was undone before; what was left as it was then may be undone now.
+            (Direction::Back(_), Stands::Over(_) | Stands::Ended(_)) => self.turn_back(None),
+            (Direction::Forward | Direction::Turning(_), _) => {
+                self.stands = Stands::Working;
+                self.lanes_resume(now);
+                if self.in_flight().is_empty() {
+                    self.turn_back(None);
+                } else {
+                    self.direction = Direction::Turning(TurnBack { why: None });
+                }
+            }
+        }
         true
+    }
+
+    /// The last task that goes by this name, or is made for one on the way back.
+    fn last_of(&self, name: &str) -> Option<usize> {
+        self.tasks.iter().rposition(|task| task.back_for.as_ref().unwrap_or(&task.id).goes_by(name))
     }
 
     fn answer(&mut self, lane: usize, choice: Choice) -> bool {
@@ -690,13 +1017,22 @@ impl Run {
                 self.turn_back(Some(failure));
             }
             (Choice::Continue, At::Failed { .. }) => self.pass_over(lane, task),
+            // The operation may still end: that is no ending of the run.
+            (Choice::Stop, At::Failed { failure: failure @ Failure::Overdue { operation, .. }, .. }) => {
+                let (failure, operation) = (failure.clone(), operation.clone());
+                let Some(op) = self.op(&self.lanes[lane]) else { return false };
+                self.left.retain(|left| left.task != task);
+                self.lanes[lane].retry(Retry::Look, &failure);
+                self.halt = Halt::Pausing(PauseReason::OperationHangs { op, operation });
+            }
             (Choice::Stop, At::Failed { failure, .. }) => {
                 let why = failure.clone();
                 self.stop(Ending::Stopped { task, why });
             }
-            (Choice::Retry, At::Failed { retry: Some(retry), .. }) => {
-                let retry = *retry;
-                self.lanes[lane].retry(retry);
+            (Choice::Retry, At::Failed { retry: Some(retry), failure }) => {
+                let (retry, failure) = (*retry, failure.clone());
+                self.left.retain(|left| left.task != task);
+                self.lanes[lane].retry(retry, &failure);
             }
             _ => return false,
         }
@@ -715,20 +1051,27 @@ impl Run {
         // What others own may move on its own, and has no place in an undo.
         let seen = change.owned(seen);
         let failed = match failed {
+            Some(Trouble::Seen(_)) if reached && !self.is_turning() && self.lanes[lane].unsent + 1 < SENDS => {
+                // What is written is to be undone if it comes to that, although it is not in effect yet.
+                if self.way() == Way::Apply {
+                    self.in_force_now(self.lanes[lane].cursor, seen);
+                }
+                self.lanes[lane].send_again();
+                return;
+            }
             Some(Trouble::Reported(why)) => Some(why),
             Some(Trouble::Seen(why)) => reached.then_some(why),
             None => None,
         };
         let resource = change.resource;
-        let task = self.task(&self.lanes[lane]).map(|task| task.id.clone());
-        match (self.way, failed) {
+        match (self.way(), failed) {
             (_, None) if reached => self.happened(lane, seen),
             (_, None) if untouched => {
-                if self.way == Way::Apply {
+                if self.way() == Way::Apply {
                     self.forget(self.lanes[lane].cursor);
                 }
                 self.lanes[lane].unsent += 1;
-                let turns = self.way == Way::Apply && self.turn_when_settled.is_some();
+                let turns = self.is_turning();
                 if turns || self.lanes[lane].unsent < SENDS {
                     self.lanes[lane].at = At::Approved { not_before: None };
                 } else {
@@ -736,11 +1079,8 @@ impl Run {
                 }
             }
             (_, None) => {
-                let why = Failure::Interfered { resource, seen };
-                if let (Way::Apply, Some(task)) = (self.way, task) {
-                    self.unclear.push(Left { task, why: why.clone() });
-                }
-                self.give_up(lane, why, None);
+                let why = Failure::Interfered { resource, seen: seen.clone() };
+                self.unclear(lane, seen, why, Some(Retry::Look));
             }
             (Way::Apply, Some(why)) => {
                 let took_effect = !untouched;
@@ -756,8 +1096,76 @@ impl Run {
         }
     }
 
+    /// What is there was observed again, and nothing of ours is in flight.
+    fn observed(&mut self, lane: usize, seen: &Value, after: Option<Failure>, trouble: Option<String>) {
+        let Some(change) = self.change(&self.lanes[lane]) else { return };
+        let (reached, untouched) = (covers(seen, &change.to), covers(seen, &change.from));
+        let place = self.lanes[lane].cursor;
+        let seen = change.owned(seen);
+        match (self.way(), trouble) {
+            (Way::Apply, Some(why)) if reached => {
+                self.in_force_now(place, seen.clone());
+                let resource = change.resource;
+                self.give_up(lane, Failure::Operation { resource, why, seen, took_effect: true }, Some(Retry::Look));
+            }
+            _ if reached => self.happened(lane, seen),
+            (Way::Apply, _) if untouched => {
+                self.forget(place);
+                self.lanes[lane] = Lane::over(place, self.lanes[lane].end);
+            }
+            (Way::Undo, _) if untouched => {
+                self.in_force_now(place, seen);
+                self.turn_to_next_undo();
+            }
+            (way, _) => {
+                let is_as_before = self.applied.iter().any(|applied| applied.task == place && applied.seen == seen);
+                let failure = Failure::Interfered { resource: change.resource, seen: seen.clone() };
+                match after.filter(|_| is_as_before && way == Way::Apply) {
+                    Some(failure) => self.give_up(lane, failure, Some(Retry::Look)),
+                    None => self.unclear(lane, seen, failure, Some(Retry::Look)),
+                }
+            }
+        }
+    }
+
+    /// The resource is gone: a definite answer, and neither what was nor what was wanted.
+    fn missing(&mut self, lane: usize) {
+        let Some(Change { resource, .. }) = self.change(&self.lanes[lane]) else { return };
+        self.unclear(lane, Value::Null, Failure::Missing { resource }, Some(Retry::Look));
+    }
+
+    /// The resource was gone before the write was sent, so nothing of the write is applied.
+    fn missing_before(&mut self, lane: usize) {
+        let Some(Change { resource, .. }) = self.change(&self.lanes[lane]) else { return };
+        if self.way() == Way::Apply {
+            self.forget(self.lanes[lane].cursor);
+        }
+        self.give_up(lane, Failure::Missing { resource }, Some(Retry::Change));
+    }
+
+    /// Its operation was awaited for as long as it may be.
+    fn overdue(&mut self, lane: usize, operation: String, limit: Duration) {
+        let Some(Change { resource, .. }) = self.change(&self.lanes[lane]) else { return };
+        let failure = Failure::Overdue { resource, operation, limit };
+        // A rollback does not await it once more.
+        if let (Way::Apply, Some(task)) = (self.way(), self.task(&self.lanes[lane]).map(|task| task.id.clone())) {
+            self.left.push(Left { task, why: failure.clone() });
+        }
+        self.unclear(lane, Value::Null, failure, Some(Retry::Look));
+    }
+
+    /// A write was sent, and what of it is applied is not known.
+    fn unclear(&mut self, lane: usize, seen: Value, why: Failure, retry: Option<Retry>) {
+        if self.way() == Way::Apply {
+            let task = self.lanes[lane].cursor;
+            self.forget(task);
+            self.applied.push(Applied { task, seen, known: Known::Unclear(Box::new(why.clone())) });
+        }
+        self.give_up(lane, why, retry);
+    }
+
     fn happened(&mut self, lane: usize, seen: Value) {
-        match self.way {
+        match self.way() {
             Way::Apply => {
                 self.in_force_now(self.lanes[lane].cursor, seen);
                 self.prove(lane);
@@ -776,8 +1184,9 @@ impl Run {
     /// What proves that a task, or its undo, did well.
     pub(super) fn gate_rule(&self, lane: usize) -> Option<Rule> {
         let task = self.task(&self.lanes[lane])?;
-        match self.way {
-            Way::Apply => task.gate.clone(),
+        match self.way() {
+            // What was not run cannot have worked.
+            Way::Apply => task.gate.clone().filter(|_| !task.is_not_run()),
             Way::Undo => task.undo_gate.clone(),
         }
     }
@@ -790,12 +1199,15 @@ impl Run {
             |place: &usize| self.tasks.get(*place).is_some_and(|task| whole && task.back_for.as_ref() == Some(id));
         let applied = |task: usize| {
             let seen = self.tasks.get(task)?.change.as_ref()?.to.clone();
-            Some(Applied { task, seen })
+            Some(Applied { task, seen, known: Known::Applied })
         };
         let before = place.checked_sub(1).filter(back).and_then(applied);
         let after = Some(place + 1).filter(back).and_then(applied);
         self.forget(place);
-        self.applied.extend(before.into_iter().chain([Applied { task: place, seen }]).chain(after));
+        let own = Applied { task: place, seen, known: Known::Applied };
+        // A change that is found applied on the way back keeps its place among the others.
+        self.applied.extend(before.into_iter().chain([own]).chain(after));
+        self.applied.sort_by_key(|applied| applied.task);
     }
 
     /// What was thought to be in force of a task's change is looked at anew.
@@ -808,13 +1220,13 @@ impl Run {
 
     fn give_up(&mut self, lane: usize, failure: Failure, retry: Option<Retry>) {
         let task = self.task(&self.lanes[lane]).map(|task| task.id.clone());
-        match (self.way, task) {
+        match (self.way(), task) {
             (Way::Undo, task) => self.undo_failed(task, failure),
-            (Way::Apply, Some(task)) if self.turn_when_settled.is_none() && self.can_spare(&task, &failure) => {
+            (Way::Apply, Some(task)) if !self.is_turning() && self.can_spare(&task, &failure) => {
                 self.pass_over(lane, task);
             }
             (Way::Apply, _) => {
-                if let Some(turn) = &mut self.turn_when_settled {
+                if let Direction::Turning(turn) = &mut self.direction {
                     turn.why = Some(failure.clone());
                 }
                 self.lanes[lane].at = At::Failed { failure, retry };
@@ -842,14 +1254,15 @@ impl Run {
 
     pub(super) fn op(&self, lane: &Lane) -> Option<OpId> {
         self.change(lane)?;
-        Some(OpId { task: self.task(lane)?.id.clone(), way: self.way })
+        Some(OpId { task: self.task(lane)?.id.clone(), way: self.way() })
     }
 
     fn change(&self, lane: &Lane) -> Option<Change> {
-        match self.way {
+        let change = match self.way() {
             Way::Apply => self.task(lane)?.change.clone(),
             Way::Undo => self.undo_of(self.applied.iter().find(|applied| applied.task == lane.cursor)?),
-        }
+        }?;
+        Some(if lane.is_written { Change { from: change.to.clone(), ..change } } else { change })
     }
 
     /// The line that is at this task.
@@ -867,7 +1280,7 @@ impl Run {
     /// or somebody has undone by hand what was to be undone.
     fn may_be_ours(&self, lane: usize, refusal: &Refusal, to: &Value) -> bool {
         let Refusal::Drifted { now } = refusal else { return false };
-        (self.way == Way::Undo || self.lanes[lane].unsent > 0) && covers(now, to)
+        (self.way() == Way::Undo || self.lanes[lane].unsent > 0) && covers(now, to)
     }
 
     fn illegal(&self, event: &Event) -> Illegal {
@@ -881,6 +1294,8 @@ impl Run {
             (_, Some(At::Announced)) => "after a write was announced",
             (_, Some(At::Running(_))) => "while an operation runs",
             (_, Some(At::Doubt { .. })) => "while a write is in doubt",
+            (_, Some(At::Observing { .. })) => "while a resource is observed again",
+            (_, Some(At::Unknown { .. })) => "while it is not known whether a failed write took effect",
             (_, Some(At::Proving)) => "before a gate",
             (_, Some(At::Gate(_))) => "in a gate",
             (_, Some(At::Failed { .. })) => "after a failure",
@@ -888,6 +1303,10 @@ impl Run {
         let task = self.front().map_or_else(String::new, |task| format!(" (task `{}`)", task.id));
         Illegal { event: format!("`{}`", event.unwrap_or_default()), place: format!("{place}{task}") }
     }
+}
+
+fn operation_timeout(task: &Task) -> Duration {
+    task.operation_timeout.unwrap_or(OPERATION_TIMEOUT)
 }
 
 /// Until when an effect lets time pass, if that is what it does.

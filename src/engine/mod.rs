@@ -8,11 +8,16 @@ mod back;
 mod effect;
 mod lane;
 mod machine;
+mod offers;
 mod watch;
 
 pub use effect::Effect;
 pub use machine::{Illegal, MACHINE, Run};
 #[cfg(test)]
+mod edges;
+#[cfg(test)]
 mod enumeration;
+#[cfg(test)]
+mod programs;
 #[cfg(test)]
 mod random;

@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::gate::Observation;
-use crate::run::{Standing, View};
-use crate::runbook::condition::{Condition, Fact};
+use crate::run::{ChangeStatus, Standing, TaskView, View};
 use crate::runbook::model::{Closing, Escalation, Runbook};
-use crate::runbook::value::duration;
+use crate::syntax::condition::{Condition, Fact};
+use crate::syntax::value::duration;
 
 /// What is known of an incident and of the run against it.
 #[derive(Debug)]
@@ -100,22 +100,34 @@ fn fact(name: &str, value: &Value) -> Option<Fact> {
     }
 }
 
-/// What each step came to: a step of several tasks is done when all of them are.
+/// What each step came to: a step of several tasks is done when all of them are. What a rollback alone would do belongs to
+/// no step.
 fn steps(view: &View) -> Fact {
-    let mut steps: BTreeMap<String, Vec<&Standing>> = BTreeMap::new();
-    for task in &view.tasks {
-        steps.entry(task.task.id.step().to_owned()).or_default().push(&task.standing);
+    let mut steps: BTreeMap<String, Vec<&TaskView>> = BTreeMap::new();
+    for task in view.tasks.iter().filter(|task| task.task.back_for.is_none()) {
+        steps.entry(task.task.id.step().to_owned()).or_default().push(task);
     }
-    let one = |(name, standings): (String, Vec<&Standing>)| {
-        let all = |is: fn(&Standing) -> bool| Fact::Bool(standings.iter().all(|standing| is(standing)));
-        let any = |is: fn(&Standing) -> bool| Fact::Bool(standings.iter().any(|standing| is(standing)));
+    let one = |(name, tasks): (String, Vec<&TaskView>)| {
+        let all = |is: fn(&TaskView) -> bool| Fact::Bool(tasks.iter().all(|task| is(task)));
+        let any = |is: fn(&TaskView) -> bool| Fact::Bool(tasks.iter().any(|task| is(task)));
         let fields = BTreeMap::from([
-            ("done".to_owned(), all(|standing| matches!(standing, Standing::Done { .. }))),
-            ("failed".to_owned(), any(|standing| matches!(standing, Standing::Failed | Standing::Left))),
-            ("skipped".to_owned(), any(|standing| matches!(standing, Standing::Skipped))),
-            ("rolled_back".to_owned(), any(|standing| matches!(standing, Standing::Undone))),
+            ("done".to_owned(), all(is_done)),
+            ("failed".to_owned(), any(has_failed)),
+            ("skipped".to_owned(), any(|task| task.change_status() == ChangeStatus::Skipped)),
+            ("rolled_back".to_owned(), any(|task| task.change_status() == ChangeStatus::RolledBack)),
         ]);
         (name, Fact::Table(fields))
     };
     Fact::Table(steps.into_iter().map(one).collect())
+}
+
+/// Whether a task was worked through, its gate included, and its change is as the runbook wants it.
+fn is_done(task: &TaskView) -> bool {
+    matches!(task.standing, Standing::Done { .. }) && task.change_status().is_as_wanted()
+}
+
+/// Whether a task failed, or its rollback did.
+fn has_failed(task: &TaskView) -> bool {
+    let is_failed = matches!(task.standing, Standing::Failed | Standing::Left);
+    is_failed || matches!(task.change_status(), ChangeStatus::Failed { .. } | ChangeStatus::Unclear { .. })
 }

@@ -13,8 +13,8 @@ pub use facts::{Situation, facts, probes_of, probes_of_closing};
 
 use crate::clock::words;
 use crate::run::{Decision, Judged, Stands, Verdict};
-use crate::runbook::condition::{Condition, Fact};
 use crate::runbook::model::{Closing, Criterion, Escalation, Ground};
+use crate::syntax::condition::{Condition, Fact};
 
 /// Judges a ground of the decision.
 pub fn judge(criterion: &Criterion, facts: &BTreeMap<String, Fact>) -> Judged {
@@ -46,19 +46,24 @@ pub fn decide(escalation: &Escalation, criteria: Vec<Judged>, age: Option<Durati
     let (fails, unknown) = (names(Stands::Fails), names(Stands::Unknown));
     let after = words(escalation.after);
     let late = age.is_some_and(|age| age >= escalation.after);
-    let open = match (fails.is_empty(), unknown.is_empty()) {
-        (false, _) => format!("does not hold: {fails}"),
-        (true, _) => format!("cannot be told: {unknown}"),
+    let speaks = criteria.iter().any(|judged| judged.ground != Ground::ESCALATE_NOW);
+    let open = match (speaks, fails.is_empty(), unknown.is_empty()) {
+        (false, ..) => "no criterion speaks for going on".to_owned(),
+        (true, false, _) => format!("this does not hold: {fails}"),
+        (true, true, _) => format!("this cannot be determined: {unknown}"),
     };
     let (decision, because) = if let Some(judged) = criteria.iter().find(is_now) {
         (Decision::Escalate, judged.name.clone())
-    } else if fails.is_empty() && unknown.is_empty() {
+    } else if speaks && fails.is_empty() && unknown.is_empty() {
         (Decision::Continue, "everything that speaks for going on holds".to_owned())
     } else if late {
-        (Decision::Escalate, format!("the incident is older than {after}, and this {open}"))
+        (Decision::Escalate, format!("the incident is older than {after}, and {open}"))
     } else {
-        let age = age.map_or_else(|| "of unknown age".to_owned(), |age| format!("{} old", words(age)));
-        (Decision::Undecided, format!("the incident is {age}, which is not yet {after}, and this {open}"))
+        let age = match age {
+            Some(age) => format!("the incident is {} old, which is not yet {after}", words(age)),
+            None => "the age of the incident is not known".to_owned(),
+        };
+        (Decision::Undecided, format!("{age}, and {open}"))
     };
     Verdict { format: 1, decision, because, criteria }
 }
@@ -90,6 +95,19 @@ mod tests {
             decide(&escalation(), vec![judged("continue", Stands::Unknown)], None).decision,
             Decision::Undecided
         );
+    }
+
+    /// Without a criterion for it, nothing speaks for going on, however little speaks against it.
+    #[test]
+    fn nothing_that_speaks_for_going_on_is_no_reason_to_go_on() {
+        for criteria in [vec![], vec![judged(Ground::ESCALATE_NOW, Stands::Fails)]] {
+            let decided = |age| decide(&escalation(), criteria.clone(), age);
+            assert_eq!(decided(None).decision, Decision::Undecided);
+            assert_eq!(decided(Some(Duration::from_hours(1))).decision, Decision::Undecided);
+            let late = decided(Some(Duration::from_hours(3)));
+            assert_eq!(late.decision, Decision::Escalate);
+            assert_eq!(late.because, "the incident is older than 2h, and no criterion speaks for going on");
+        }
     }
 
     #[test]

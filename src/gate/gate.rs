@@ -7,37 +7,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::bound::{Bound, samples_in, samples_needed};
+use super::claim::{Bound, Claim, Terms, rate_in_words};
 use super::latency::Latencies;
 use super::observation::{Health, Observation};
-use super::rule::{Percentiles, Rule};
+use super::proof::{Points, Proof};
+use super::rule::{Percentiles, Rule, Sampling};
 use crate::clock::{between, later, words};
 
-/// What a gate proved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Proof {
-    /// The samples of the probe that had the fewest.
-    #[serde(flatten)]
-    pub bound: Bound,
-    /// How long the answers took of the probe that answered slowest.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub latency: Option<Percentiles>,
-}
-
-impl fmt::Display for Proof {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.bound)?;
-        // Of few samples a high percentile is only the slowest.
-        let enough = |needed: u32| self.bound.samples >= needed;
-        match self.latency {
-            Some(Percentiles { p50, p95, p99 }) if enough(2) => {
-                let shown = Percentiles { p50, p95: p95.filter(|_| enough(20)), p99: p99.filter(|_| enough(100)) };
-                write!(f, ", {shown}")
-            }
-            _ => Ok(()),
-        }
-    }
-}
+/// How many counts of samples each probe has used up, by its name. A gate that is opened again with the same claim begins
+/// with these: without them, who tries often enough would pass by chance.
+pub type Breaks = BTreeMap<String, u32>;
 
 /// In what way a gate did not pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,8 +42,8 @@ pub struct Gate {
     probes: Vec<Watched>,
     /// Where each probe stands in `probes`.
     places: BTreeMap<String, usize>,
-    /// How many samples the rule needs if so many of them failed, for the first few numbers of those.
-    needed: Vec<u32>,
+    /// What is claimed of a probe whose samples are trials, and of any other.
+    terms: (Terms, Terms),
 }
 
 /// What one probe has shown so far. A few numbers, however long the gate is open.
@@ -77,6 +56,8 @@ struct Watched {
     /// All samples that it ever gave.
     samples: u32,
     streak: Streak,
+    sampling: Sampling,
+    claim: Claim,
     latencies: Latencies,
     /// How many of its last samples in a row were of the same health.
     alike: u32,
@@ -128,53 +109,136 @@ pub struct Progress {
     pub healthy_for: Duration,
     /// How long they must be.
     pub needed: Duration,
-    /// What the samples so far prove, of the probe that has the fewest.
-    pub bound: Bound,
-    /// About how many samples it takes.
-    pub samples_needed: u32,
+    /// Samples in a row of the probe that has the fewest, and how many of them were tolerated.
+    pub samples: u32,
+    /// How far the probe is that has the most samples to go, if a failure rate is claimed.
+    pub counting: Option<Counting>,
+    /// The highest failure rate that what was counted leaves possible, of all probes that can have one.
+    pub bound: Option<Bound>,
     /// How long the answers take of the probe that answers slowest.
     pub latency: Option<Percentiles>,
     /// What keeps the gate shut right now, if something does: the probe and its words.
     pub trouble: Option<(String, String)>,
 }
 
+/// How far a count of samples is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counting {
+    /// Samples that count.
+    pub counted: u32,
+    /// How many it takes.
+    pub needed: u32,
+    /// How many more that are than without a break.
+    pub more: u32,
+    /// The number of the count.
+    pub count: u32,
+}
+
+/// In one line: how many of the samples that it takes, since when, and what is wrong.
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (healthy_for, needed) = (words(self.healthy_for), words(self.needed));
+        match self.counting {
+            Some(Counting { counted, needed: samples, more, count }) => {
+                write!(f, "{counted} of {samples} samples in a row")?;
+                if more > 0 {
+                    write!(f, " (count {count}: broken {}, so it takes {more} more)", times(count - 1))?;
+                }
+                if !self.needed.is_zero() {
+                    write!(f, ", {healthy_for} of {needed}")?;
+                }
+            }
+            None if self.needed.is_zero() => f.write_str("not healthy yet")?,
+            None => write!(f, "healthy for {healthy_for} of {needed}")?,
+        }
+        if let Some(p95) = self.latency.and_then(|latency| latency.p95) {
+            write!(f, ", p95 {}", words(p95))?;
+        }
+        match &self.trouble {
+            Some((probe, why)) => write!(f, "; {probe}: {why}"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn times(count: u32) -> String {
+    match count {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        more => format!("{more} times"),
+    }
+}
+
 impl Gate {
     /// Opens a gate: nothing seen before this moment counts.
     pub fn open(rule: Rule, at: Timestamp) -> Gate {
+        Gate::open_after(rule, at, &Breaks::new())
+    }
+
+    /// Opens a gate that goes on with a claim for which counts were used up before.
+    pub fn open_after(rule: Rule, at: Timestamp, breaks: &Breaks) -> Gate {
         let all = rule.healthy.len();
         // A few are looked at at once; a crowd is not let loose in one moment.
         let first = |place: usize| {
             let part = u32::try_from(place).ok().zip(u32::try_from(all).ok()).filter(|_| all > CROWD);
             part.map_or(at, |(place, all)| later(at, rule.every.mul_f64(f64::from(place) / f64::from(all))))
         };
+        let of_trials = Terms::of(&rule);
+        let terms = (of_trials.clone(), of_trials.none());
         let watched = |(place, name): (usize, &String)| Watched {
             name: name.clone(),
             last: None,
             next: first(place),
             samples: 0,
             streak: Streak::default(),
+            sampling: rule.sight(name).sampling,
+            claim: Claim::after(breaks.get(name).copied().unwrap_or_default(), of_which(&terms, &rule, name)),
             latencies: Latencies::over(rule.hold),
             alike: 0,
             flaps: 0,
         };
         let probes: Vec<Watched> = rule.healthy.iter().enumerate().map(watched).collect();
         let places = probes.iter().enumerate().map(|(place, watched)| (watched.name.clone(), place)).collect();
-        let needed = (0..=rule.tolerate.min(REMEMBERED)).map(|failures| needed(&rule, failures)).collect();
-        Gate { rule, opened: at, probes, places, needed }
+        Gate { rule, opened: at, probes, places, terms }
+    }
+
+    /// The same gate as if it had been opened only now, with the counts that were used up.
+    #[must_use]
+    pub fn reopened(&self, at: Timestamp) -> Gate {
+        let breaks = self.probes.iter().map(|watched| (watched.name.clone(), self.breaks_of(watched))).collect();
+        Gate::open_after(self.rule.clone(), at, &breaks)
+    }
+
+    /// How many counts this probe has used up: what the next gate with the same claim has to begin with.
+    pub fn breaks(&self, probe: &str) -> u32 {
+        let watched = self.places.get(probe).and_then(|place| self.probes.get(*place));
+        watched.map_or(0, |watched| self.breaks_of(watched))
+    }
+
+    fn breaks_of(&self, watched: &Watched) -> u32 {
+        watched.claim.breaks(self.terms(watched))
+    }
+
+    /// What is claimed of this probe.
+    fn terms(&self, watched: &Watched) -> &Terms {
+        if watched.sampling.has_rate() { &self.terms.0 } else { &self.terms.1 }
     }
 
     /// Takes a sample.
     pub fn see(&mut self, probe: &str, observation: &Observation, at: Timestamp) {
         let longest_gap = self.longest_gap(probe);
         let Some(watched) = self.places.get(probe).and_then(|place| self.probes.get_mut(*place)) else { return };
-        watched.see(observation, at, longest_gap, self.rule.tolerate);
+        let terms = if watched.sampling.has_rate() { &self.terms.0 } else { &self.terms.1 };
+        watched.see(observation, at, longest_gap, self.rule.tolerate, terms);
         watched.next = watched.next_look(&self.rule, self.opened);
     }
 
     /// The probes to sample now.
     pub fn due(&self, now: Timestamp) -> Vec<String> {
         // A look that is still to come is one of a clock that was set back since.
-        let due = self.probes.iter().filter(|watched| watched.next <= now || watched.was_later_than(now));
+        let unseen = |watched: &Watched| watched.last.is_none() && self.opened > now;
+        let is_due = |watched: &&Watched| watched.next <= now || watched.was_later_than(now) || unseen(watched);
+        let due = self.probes.iter().filter(is_due);
         due.map(|watched| watched.name.clone()).collect()
     }
 
@@ -186,9 +250,9 @@ impl Gate {
 
     /// What the gate says now.
     pub fn verdict(&self, now: Timestamp) -> Verdict {
-        if self.probes.iter().all(|watched| self.is_proven(watched, now)) {
-            let progress = self.progress();
-            return Verdict::Passed(Proof { bound: progress.bound, latency: progress.latency });
+        // A gate that observes nothing shows nothing.
+        if !self.probes.is_empty() && self.probes.iter().all(|watched| self.is_proven(watched, now)) {
+            return Verdict::Passed(self.proof());
         }
         if let Some((fault, why)) = self.probes.iter().find_map(|watched| self.beyond_limits(watched)) {
             return Verdict::Failed { fault, why: format!("{why}: {}", self.state_of_probes()) };
@@ -199,13 +263,7 @@ impl Gate {
         }
         let hopeless = |watched: &&Watched| self.earliest_pass(watched, now) > self.deadline();
         if let Some(hopeless) = self.probes.iter().find(hopeless) {
-            let why = format!(
-                "`{}` can no longer be healthy for {} before the time-out of {}: {}",
-                hopeless.name,
-                words(self.rule.hold),
-                words(self.rule.timeout),
-                self.state_of_probes()
-            );
+            let why = format!("{}: {}", self.why_hopeless(hopeless, now), self.state_of_probes());
             return Verdict::Failed { fault: self.fault(), why };
         }
         Verdict::Open
@@ -218,28 +276,65 @@ impl Gate {
 
     /// How far it is. That takes longer than a verdict: it goes through every latency that was seen.
     pub fn progress(&self) -> Progress {
-        let weakest = self.probes.iter().map(|watched| watched.streak.bound());
-        let weakest = weakest.max_by(|a, b| a.rate().total_cmp(&b.rate())).unwrap_or(Bound::healthy(0));
+        let furthest_behind = self.probes.iter().max_by_key(|watched| watched.claim.missing(self.terms(watched)));
         let latencies = self.probes.iter().filter_map(|watched| watched.latencies.percentiles());
         Progress {
             healthy_for: self.probes.iter().map(Watched::healthy_for).min().unwrap_or_default(),
             needed: self.rule.hold,
-            bound: weakest,
-            samples_needed: samples_in(self.rule.hold, self.rule.every)
-                .samples
-                .max(self.samples_needed(weakest.failures)),
+            samples: self.fewest().map_or(0, |watched| watched.streak.samples()),
+            counting: furthest_behind.and_then(|watched| self.counting(watched)),
+            bound: self.bound(),
             latency: latencies.max_by_key(|latency| latency.p95),
             trouble: self.probes.iter().find_map(|watched| self.trouble(watched)),
         }
     }
 
+    fn counting(&self, watched: &Watched) -> Option<Counting> {
+        let terms = self.terms(watched);
+        let (counted, needed) = watched.claim.progress(terms)?;
+        let (_, first) = Claim::after(0, terms).progress(terms)?;
+        Some(Counting { counted, needed, more: needed.saturating_sub(first), count: watched.claim.number() })
+    }
+
+    /// The highest bound of all probes that can have one: what holds of each of them, and no less. `None` if one of them has
+    /// nothing that counts.
+    fn bound(&self) -> Option<Bound> {
+        let trials = self.probes.iter().filter(|watched| watched.sampling.has_rate());
+        let bounds: Option<Vec<Bound>> = trials.map(|watched| watched.claim.bound(self.terms(watched))).collect();
+        bounds?.into_iter().max_by(|one, other| one.rules_out.total_cmp(&other.rules_out))
+    }
+
+    /// The probe with the fewest samples in a row, of those whose samples are shown as a number.
+    fn fewest(&self) -> Option<&Watched> {
+        let plain = self.probes.iter().filter(|watched| watched.points().is_none());
+        plain.min_by_key(|watched| watched.streak.samples())
+    }
+
+    /// What a gate that passes now has shown.
+    fn proof(&self) -> Proof {
+        let fewest = self.fewest();
+        let latencies = self.probes.iter().filter_map(|watched| watched.latencies.percentiles());
+        let points = self.probes.iter().filter_map(|watched| Some((watched.name.clone(), watched.points()?)));
+        let has_rate = self.probes.iter().any(|watched| watched.sampling.has_rate());
+        Proof {
+            samples: fewest.map_or(0, |watched| watched.streak.samples()),
+            failures: fewest.map_or(0, |watched| watched.streak.failures()),
+            bound: self.bound(),
+            max_failure_rate: self.rule.max_failure_rate.filter(|_| has_rate),
+            points: points.collect(),
+            latency: latencies.max_by_key(|latency| latency.p95),
+            max_latency: if has_rate { self.rule.latency } else { Percentiles::default() },
+        }
+    }
+
     /// Whether this probe has shown what the rule asks.
     fn is_proven(&self, watched: &Watched, now: Timestamp) -> bool {
-        let bound = watched.streak.bound();
+        let terms = self.terms(watched);
         self.is_watched(watched, now)
             && watched.is_healthy()
             && watched.healthy_for() >= self.rule.hold
-            && bound.samples >= self.samples_needed(bound.failures)
+            && watched.claim.shows_rate(terms)
+            && watched.claim.shows_latency(terms)
             && self.too_slow(watched).is_none()
     }
 
@@ -252,14 +347,9 @@ impl Gate {
         watched.last.as_ref().is_some_and(|last| between(last.at, now) <= self.longest_gap(&watched.name))
     }
 
-    fn samples_needed(&self, failures: u32) -> u32 {
-        let known = usize::try_from(failures).ok().and_then(|failures| self.needed.get(failures));
-        known.copied().unwrap_or_else(|| needed(&self.rule, failures))
-    }
-
     /// The percentile that is over its limit, in words.
     fn too_slow(&self, watched: &Watched) -> Option<String> {
-        if self.rule.latency == Percentiles::default() {
+        if self.rule.latency.is_empty() || !watched.sampling.has_rate() {
             return None;
         }
         let seen = watched.latencies.percentiles();
@@ -276,14 +366,33 @@ impl Gate {
     /// The first moment at which this probe could have shown enough, if every sample from now on is healthy.
     fn earliest_pass(&self, watched: &Watched, now: Timestamp) -> Timestamp {
         let next = watched.next.max(now);
-        let bound = watched.streak.bound();
         let since = watched.streak.since().unwrap_or(next);
-        let missing = self.samples_needed(bound.failures).saturating_sub(bound.samples);
+        let missing = watched.claim.missing(self.terms(watched)).max(u32::from(watched.last.is_none()));
         // Samples come a little earlier than `every`, and more often while there is trouble: this is the earliest.
         let shortest = if self.rule.request_budget > 1 { self.rule.every / HURRY } else { self.rule.every };
         let shortest = shortest.mul_f64(1.0 - JITTER);
         let by_samples = later(next, shortest.saturating_mul(missing.saturating_sub(1)));
         later(since, self.rule.hold).max(by_samples)
+    }
+
+    /// Why this probe can no longer pass: its samples, or its time, would come too late.
+    fn why_hopeless(&self, watched: &Watched, now: Timestamp) -> String {
+        let (name, timeout) = (&watched.name, words(self.rule.timeout));
+        let since = watched.streak.since().unwrap_or_else(|| watched.next.max(now));
+        if later(since, self.rule.hold) > self.deadline() {
+            let hold = words(self.rule.hold);
+            return format!("`{name}` can no longer be healthy for {hold} before the timeout of {timeout}");
+        }
+        let missing = watched.claim.missing(self.terms(watched));
+        let claim = match self.rule.max_failure_rate {
+            Some(rate) => format!("rule out a failure rate of {}", rate_in_words(rate)),
+            None => format!("show a {}", self.rule.latency.as_limits()),
+        };
+        let count = watched.claim.number();
+        let count = if count > 1 { format!(", in count {count}") } else { String::new() };
+        format!(
+            "`{name}` can no longer {claim} before the timeout of {timeout}: that takes {missing} more samples{count}"
+        )
     }
 
     /// What is more than the rule allows before the time-out.
@@ -354,10 +463,11 @@ impl Gate {
 }
 
 impl Watched {
-    fn see(&mut self, observation: &Observation, at: Timestamp, longest_gap: Duration, tolerate: u32) {
+    fn see(&mut self, observation: &Observation, at: Timestamp, longest_gap: Duration, tolerate: u32, terms: &Terms) {
         // Time that nobody watched counts for nothing, and neither does time of a clock that was set back.
         if self.last.as_ref().is_some_and(|last| at < last.at || between(last.at, at) > longest_gap) {
             self.streak = Streak::default();
+            self.claim.lose(terms);
             self.latencies.clear();
         }
         let was = self.last.as_ref().map(|last| &last.health);
@@ -368,6 +478,11 @@ impl Watched {
             self.flaps = self.flaps.saturating_add(1);
         }
         self.streak.take(is_healthy, at, tolerate);
+        if is_healthy {
+            self.claim.see_healthy(observation.latency(), terms);
+        } else {
+            self.claim.see_other(terms);
+        }
         if self.streak.runs.is_empty() {
             self.latencies.clear();
         } else if let Some(latency) = observation.latency() {
@@ -408,6 +523,19 @@ impl Watched {
         self.last.as_ref().is_some_and(|last| last.health == Health::Healthy)
     }
 
+    /// How many points or windows the streak has that have nothing in common; `None` if its samples are to be counted.
+    fn points(&self) -> Option<Points> {
+        let whole = |apart: Duration| {
+            let further = self.healthy_for().as_nanos().checked_div(apart.as_nanos()).unwrap_or_default();
+            u32::try_from(further).unwrap_or(u32::MAX).saturating_add(1)
+        };
+        match self.sampling {
+            Sampling::Trials | Sampling::State => None,
+            Sampling::Points { apart } => Some(Points::Points(whole(apart))),
+            Sampling::Windows { apart } => Some(Points::Windows(whole(apart))),
+        }
+    }
+
     /// From the first to the last sample of the streak: time after the last one was not watched.
     fn healthy_for(&self) -> Duration {
         match (self.streak.since(), &self.last) {
@@ -441,25 +569,34 @@ impl Streak {
         self.runs.front()?.since
     }
 
-    fn bound(&self) -> Bound {
-        let failures = u32::try_from(self.runs.len().saturating_sub(1)).unwrap_or(u32::MAX);
-        let healthy = self.runs.iter().fold(0_u32, |sum, run| sum.saturating_add(run.samples));
-        Bound { samples: healthy.saturating_add(failures), failures }
+    /// Those that were tolerated.
+    fn failures(&self) -> u32 {
+        u32::try_from(self.runs.len().saturating_sub(1)).unwrap_or(u32::MAX)
+    }
+
+    /// All samples, with those that were tolerated.
+    fn samples(&self) -> u32 {
+        self.runs.iter().fold(self.failures(), |sum, run| sum.saturating_add(run.samples))
     }
 }
 
 /// More probes than this are first looked at one after another, over the time between two samples.
 const CROWD: usize = 100;
 
-/// For how many failures the number of samples is worked out beforehand.
-const REMEMBERED: u32 = 100;
-
-fn needed(rule: &Rule, failures: u32) -> u32 {
-    rule.max_failure_rate.map_or(1, |rate| samples_needed(rate, failures).unwrap_or(u32::MAX))
+/// What is claimed of a probe: of one whose samples are no trials, nothing.
+fn of_which<'t>((trials, others): &'t (Terms, Terms), rule: &Rule, probe: &str) -> &'t Terms {
+    if rule.sight(probe).sampling.has_rate() { trials } else { others }
 }
 
 /// The greatest part of its interval that a look comes early.
 const JITTER: f64 = 0.1;
+
+impl Rule {
+    /// About how long so many samples take. They come a little early, by half of the most that they may on average.
+    pub fn time_of(&self, samples: u32) -> Duration {
+        self.every.saturating_mul(samples.saturating_sub(1)).mul_f64(1.0 - JITTER / 2.0)
+    }
+}
 
 /// How early a probe's look of this number comes, as a part of its interval: always the same, and different for each.
 fn jitter(probe: &str, number: u32) -> f64 {
@@ -594,12 +731,15 @@ mod tests {
     #[test]
     fn a_claim_about_the_failure_rate_takes_its_samples() {
         let mut gate = Gate::open(Rule { max_failure_rate: Some(0.1), ..rule(0, 1, 600) }, at(0));
-        for second in 0..28 {
+        for second in 0..38 {
             both(&mut gate, &sample(Health::Healthy), second);
         }
-        assert!(!passed(&gate, 28), "28 samples bound the rate at 10.1 %");
-        both(&mut gate, &sample(Health::Healthy), 28);
-        assert!(passed(&gate, 28));
+        assert!(!passed(&gate, 38), "3 open the count, and it takes 36");
+        let Counting { counted, needed, more, count } = gate.progress().counting.unwrap();
+        assert_eq!((counted, needed, more, count), (35, 36, 0, 1));
+        both(&mut gate, &sample(Health::Healthy), 38);
+        let Verdict::Passed(proof) = gate.verdict(at(38)) else { panic!("it passes") };
+        assert_eq!(proof.to_string(), "healthy: 39 samples in a row rule out a failure rate of 9.8 % (95 %)");
     }
 
     #[test]
@@ -618,11 +758,11 @@ mod tests {
         assert_eq!(since, Some(20), "two of twenty were not healthy, and that is tolerated");
         let Verdict::Passed(proof) = gate.verdict(at(59)) else { panic!("it passes") };
         // The slip at 5 has gone: what counts begins at 6.
-        assert_eq!(proof.bound, Bound { samples: 54, failures: 2 });
+        assert_eq!((proof.samples, proof.failures), (54, 2));
         both(&mut gate, &sick(), 60);
         both(&mut gate, &sample(Health::Healthy), 61);
         let Verdict::Passed(proof) = gate.verdict(at(61)) else { panic!("from 13 on it is as healthy as asked") };
-        assert_eq!(proof.bound, Bound { samples: 49, failures: 2 });
+        assert_eq!((proof.samples, proof.failures), (49, 2));
     }
 
     fn answered(millis: u64) -> Observation {
@@ -641,10 +781,12 @@ mod tests {
         }
         let progress = gate.progress();
         assert_eq!(progress.trouble.unwrap().1, "p95 is 902ms, not within 500ms");
-        for second in 30..60 {
-            both(&mut gate, &answered(100), second);
-        }
-        assert!(passed(&gate, 59), "what was slow is long ago");
+        let quick_enough = (30..300).find(|second| {
+            both(&mut gate, &answered(100), *second);
+            passed(&gate, *second)
+        });
+        // The slow ones at 10 and 20 used up a count each, and a third one needs 132 answers from 21 on.
+        assert_eq!(quick_enough, Some(152));
         // What does not say how long it takes is not known to be quick.
         let mut silent = Gate::open(Rule { latency, ..rule(0, 1, 60) }, at(0));
         both(&mut silent, &sample(Health::Healthy), 0);
@@ -734,7 +876,7 @@ mod tests {
 
     #[test]
     fn while_something_may_change_it_looks_more_often_within_its_budget() {
-        let sight = Sight { within: Duration::from_secs(5), hurried: true };
+        let sight = Sight { within: Duration::from_secs(5), hurried: true, sampling: Sampling::Trials };
         let plain = rule(60, 1, 3600);
         let looks = ["a", "b"].map(|name| (name.to_owned(), sight)).into();
         let quick = Rule { request_budget: 2, looks, ..plain.clone() };
@@ -749,6 +891,69 @@ mod tests {
         // Somebody else's quota is not spent for that.
         let patient = Rule { request_budget: 2, ..plain.clone() };
         assert_eq!(watch(&patient, 20_000), watch(&plain, 20_000));
+    }
+
+    #[test]
+    fn a_probe_without_independent_samples_has_no_rate_and_its_points_are_counted() {
+        let minute = Duration::from_mins(1);
+        let sight = |sampling| Sight { within: Duration::from_secs(5), hurried: false, sampling };
+        let looks = [
+            ("a".to_owned(), sight(Sampling::Points { apart: minute })),
+            ("b".to_owned(), sight(Sampling::Windows { apart: 10 * minute })),
+        ];
+        let asked = Rule { max_failure_rate: Some(0.02), looks: looks.into(), ..rule(900, 5, 3600) };
+        let mut gate = Gate::open(asked, at(0));
+        for second in (0..=900).step_by(5) {
+            assert!(!passed(&gate, second));
+            both(&mut gate, &sample(Health::Healthy), second);
+        }
+        let Verdict::Passed(proof) = gate.verdict(at(900)) else { panic!("it only has to be healthy for 15 min") };
+        assert_eq!(proof.to_string(), "healthy; a: all 16 points healthy; b: all 2 windows healthy");
+        // One that is not healthy begins the time anew, whatever its samples are worth.
+        both(&mut gate, &sick(), 905);
+        assert!(!passed(&gate, 905));
+    }
+
+    #[test]
+    fn an_open_gate_says_how_far_it_is_and_what_a_break_costs() {
+        let mut gate = Gate::open(Rule { max_failure_rate: Some(0.02), ..rule(0, 1, 3600) }, at(0));
+        for second in 0..97 {
+            both(&mut gate, &sample(Health::Healthy), second);
+        }
+        assert_eq!(gate.progress().to_string(), "92 of 183 samples in a row");
+        both(&mut gate, &sick(), 97);
+        assert_eq!(
+            gate.progress().to_string(),
+            "0 of 217 samples in a row (count 2: broken once, so it takes 34 more); a: 503"
+        );
+        for second in 98..107 {
+            both(&mut gate, &sample(Health::Healthy), second);
+        }
+        let told = "4 of 217 samples in a row (count 2: broken once, so it takes 34 more)";
+        assert_eq!(gate.progress().to_string(), told);
+        // Who opens it anew goes on with the same claim.
+        assert_eq!((gate.breaks("a"), gate.reopened(at(200)).breaks("a")), (1, 1));
+        let mut plain = Gate::open(rule(60, 1, 3600), at(0));
+        both(&mut plain, &answered(80), 0);
+        both(&mut plain, &answered(80), 20);
+        assert_eq!(plain.progress().to_string(), "healthy for 0s of 1m, p95 80ms");
+    }
+
+    #[test]
+    fn it_gives_up_when_a_break_leaves_too_little_time_for_its_claim() {
+        let mut gate = Gate::open(Rule { max_failure_rate: Some(0.1), ..rule(0, 10, 600) }, at(0));
+        for second in (0..200).step_by(10) {
+            both(&mut gate, &sample(Health::Healthy), second);
+        }
+        gate.see("b", &sick(), at(200));
+        let Verdict::Failed { why, .. } = gate.verdict(at(200)) else { panic!("45 samples more take 405 s") };
+        assert!(
+            why.starts_with(
+                "`b` can no longer rule out a failure rate of 10.0 % before the timeout of 10m: \
+                 that takes 45 more samples, in count 2"
+            ),
+            "{why}"
+        );
     }
 
     proptest! {

@@ -2,20 +2,27 @@
 //!
 //! A probe sees something ([`Observation`]); a [`Rule`] says how much of it is enough; a [`Gate`] holds the
 //! two together and gives a [`Verdict`]. Everything here is pure: time is an argument, and what was not
-//! seen never counts as healthy. A gate that does not pass says in what way ([`Fault`]): sick, not known, or a probe
-//! that cannot look; only the first says something of the patient.
+//! seen never counts as healthy. A gate that does not pass says in what way ([`Fault`]): unhealthy, not known, or a probe
+//! that cannot observe; only the first says something of the service. What it states of a failure rate, and why that holds
+//! at any moment, is in `claim`.
 
 mod backtest;
-mod bound;
+mod claim;
+mod fact;
 #[expect(clippy::module_inception, reason = "the room is named after the thing")]
 mod gate;
 mod latency;
 mod observation;
+mod proof;
 mod rule;
+#[cfg(test)]
+mod simulated;
 
 pub use backtest::{Backtest, History, backtest};
-pub use bound::{Bound, samples_in, samples_needed};
-pub use gate::{Fault, Gate, Progress, Proof, Verdict};
+pub use claim::{Bound, Demand, ERROR, rate_in_words};
+pub use fact::{FactType, Facts};
+pub use gate::{Breaks, Fault, Gate, Progress, Verdict};
 pub(crate) use latency::Latencies;
 pub use observation::{Health, Observation};
-pub use rule::{Limits, Percentiles, Rule, Sight};
+pub use proof::{Points, Proof};
+pub use rule::{Limits, Percentiles, Rule, Sampling, Sight};

@@ -8,6 +8,8 @@ use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::redact;
+
 /// What a single sample says. Only one of these answers opens a gate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
@@ -75,9 +77,27 @@ impl fmt::Display for Health {
 }
 
 impl Observation {
-    /// A sample that says this of its health, and nothing else.
+    /// A sample that says this of its health, and nothing else. What a peer said is in it: secrets are taken out here, so
+    /// that none is in a journal, a plan or a report.
     pub fn of(health: Health) -> Observation {
+        let health = match health {
+            Health::Healthy => Health::Healthy,
+            Health::Unhealthy { why } => Health::Unhealthy { why: redact::text(why) },
+            Health::Unknown { why } => Health::Unknown { why: redact::text(why) },
+            Health::Broken { why } => Health::Broken { why: redact::text(why) },
+        };
         Observation { health, facts: BTreeMap::new(), took: Duration::ZERO }
+    }
+
+    /// The same with what was seen, by the names that conditions use, without secrets.
+    #[must_use]
+    pub fn with_facts(self, facts: impl IntoIterator<Item = (String, Value)>) -> Observation {
+        let redactor = redact::redactor();
+        let without_secrets = |(name, mut fact): (String, Value)| {
+            redactor.json(&mut fact);
+            (name, fact)
+        };
+        Observation { facts: facts.into_iter().map(without_secrets).collect(), ..self }
     }
 
     /// A sample of which nothing is known.

@@ -29,7 +29,7 @@ pub struct Rule {
     /// When to give up, counted from the gate's opening.
     #[serde(with = "duration")]
     pub timeout: Duration,
-    /// The highest failure rate (0 to 1) the samples may leave possible with 95 % confidence.
+    /// The failure rate (0 to 1) that the samples of each probe must rule out, at 95 %; of probes that can have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_failure_rate: Option<f64>,
     /// How many samples of a probe within the time may not be healthy. The last one must be.
@@ -95,6 +95,42 @@ pub struct Sight {
     pub within: Duration,
     /// Whether it asks what is being healed itself, and may do so more often; the cloud's own APIs have quotas.
     pub hurried: bool,
+    /// What one sample is worth.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sampling: Sampling,
+}
+
+/// What one sample of a probe is worth. Only trials can have a failure rate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "of", rename_all = "snake_case")]
+pub enum Sampling {
+    /// Each sample asks the service anew, independently of the one before.
+    #[default]
+    Trials,
+    /// A metric has a new point only so often; a read in between says the same again.
+    Points {
+        /// The shortest time between two points that have nothing in common.
+        #[serde(with = "duration")]
+        apart: Duration,
+    },
+    /// Logs are read over a window that ends now; two that overlap tell of the same entries.
+    Windows {
+        /// How long the window is.
+        #[serde(with = "duration")]
+        apart: Duration,
+    },
+    /// The state of a resource, which stays as it is until somebody changes it.
+    State,
+}
+
+impl Sampling {
+    /// Whether a failure rate can be stated of such samples.
+    pub fn has_rate(self) -> bool {
+        match self {
+            Sampling::Trials => true,
+            Sampling::Points { .. } | Sampling::Windows { .. } | Sampling::State => false,
+        }
+    }
 }
 
 impl Rule {
@@ -115,12 +151,22 @@ impl Rule {
     }
 
     /// What looking through this probe is like.
-    pub(super) fn sight(&self, probe: &str) -> Sight {
-        self.looks.get(probe).copied().unwrap_or(Sight { within: WITHIN, hurried: false })
+    pub fn sight(&self, probe: &str) -> Sight {
+        self.looks.get(probe).copied().unwrap_or(Sight { within: WITHIN, hurried: false, sampling: Sampling::Trials })
     }
 }
 
 impl Percentiles {
+    /// The percentiles as limits: `p95 within 1s`.
+    pub fn as_limits(&self) -> String {
+        self.each().map(|(name, _, limit)| format!("{name} within {}", words(limit))).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Whether no percentile has a limit or a figure.
+    pub fn is_empty(&self) -> bool {
+        *self == Percentiles::default()
+    }
+
     /// Each percentile that is known: its name, its share (0 to 1) and its figure.
     pub fn each(&self) -> impl Iterator<Item = (&'static str, f64, Duration)> {
         let all = [("p50", 0.5, self.p50), ("p95", 0.95, self.p95), ("p99", 0.99, self.p99)];

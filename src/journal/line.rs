@@ -28,6 +28,29 @@ pub enum Broken {
         /// The parser's words.
         why: String,
     },
+    /// It had more lines than there are.
+    #[error("the last {} of its {noted} lines are missing", noted - found)]
+    Missing {
+        /// So many lines it had at least.
+        noted: u64,
+        /// So many there are.
+        found: u64,
+    },
+    /// Its lines are chained to each other, but they are not the ones whose end was noted.
+    #[error("line {line} is not the one that was written: the lines up to it were replaced")]
+    Replaced {
+        /// Counted from 1.
+        line: u64,
+    },
+    /// What says where it ends is gone.
+    #[error("journal.end, which says how many lines it has, is missing; so lines may be missing as well")]
+    EndMissing,
+    /// What says where it ends is damaged.
+    #[error("journal.end, which says how many lines it has, cannot be read: {why}")]
+    EndUnreadable {
+        /// The reader's words.
+        why: String,
+    },
 }
 
 #[derive(Serialize)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::Plan;
-use crate::resource::{Cloud, Permission, ReadError, has_of, needed};
+use crate::resource::{ApiObject, Cloud, KindSpec, Permission, ReadError, has_of};
 use crate::run::ResourceId;
 
 /// The permissions that a plan needs.
@@ -31,17 +31,33 @@ pub struct Need {
     pub tasks: Vec<String>,
 }
 
+/// What is done with a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    Observe,
+    Change,
+}
+
+/// What it takes to observe a resource of a kind, or to change it; nothing for what is no resource of Google's.
+pub(super) fn permissions(kind: &str, which: Use) -> &'static [Permission] {
+    match (KindSpec::find(kind), which) {
+        (Some(kind), Use::Observe) => kind.read_permissions,
+        (Some(kind), Use::Change) => kind.change.map(|change| change.write_permissions).unwrap_or_default(),
+        (None, _) => &[],
+    }
+}
+
 /// What the plan needs: to look at everything it rests on, to change, and to undo.
 pub fn needs(plan: &Plan) -> Vec<Need> {
     let mut tasks: BTreeMap<Permission, Vec<String>> = BTreeMap::new();
     for id in plan.observed.keys() {
-        for permission in needed(&id.kind, false) {
+        for &permission in permissions(&id.kind, Use::Observe) {
             tasks.entry(permission).or_default();
         }
     }
     for task in &plan.tasks {
         let Some(change) = &task.change else { continue };
-        for permission in needed(&change.resource.kind, true) {
+        for &permission in permissions(&change.resource.kind, Use::Change) {
             tasks.entry(permission).or_default().push(task.id.to_string());
         }
     }
@@ -55,7 +71,7 @@ pub async fn access(plan: &Plan, cloud: &Cloud) -> Access {
     let kinds: BTreeSet<&str> = plan.observed.keys().map(|id| id.kind.as_str()).collect();
     let all: BTreeSet<Permission> = kinds
         .iter()
-        .flat_map(|kind| [needed(kind, false), needed(kind, true)].concat())
+        .flat_map(|kind| [permissions(kind, Use::Observe), permissions(kind, Use::Change)].concat())
         .filter(|permission| needs.iter().any(|need| need.permission == *permission))
         .collect();
     if all.is_empty() {
@@ -64,7 +80,7 @@ pub async fn access(plan: &Plan, cloud: &Cloud) -> Access {
     let project = project(plan);
     let mut names = BTreeSet::new();
     let of_run =
-        |id: &&ResourceId| ["gcp.run.service", "gcp.run.traffic", "gcp.run.scaling"].contains(&id.kind.as_str());
+        |id: &&ResourceId| KindSpec::find(&id.kind).is_some_and(|kind| kind.part_of == ApiObject::CloudRunService);
     let services: Vec<&ResourceId> =
         plan.observed.keys().filter(of_run).filter(|id| names.insert(id.name.as_str())).collect();
     match has_of(cloud, &project, &services, &all).await {
@@ -78,7 +94,9 @@ pub async fn access(plan: &Plan, cloud: &Cloud) -> Access {
 
 fn words(error: &ReadError) -> String {
     match error {
-        ReadError::Refused { why, .. } | ReadError::Unavailable { why, .. } => why.clone(),
+        ReadError::Refused { why, .. } | ReadError::Unavailable { why, .. } | ReadError::Unreachable { why, .. } => {
+            why.clone()
+        }
         other => other.to_string(),
     }
 }

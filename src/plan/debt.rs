@@ -11,11 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::inert::inert;
-use crate::resource::Observable;
-use crate::resource::connector::Connector;
-use crate::resource::scaling::Scaling;
-use crate::resource::traffic::{LATEST, Split, Traffic};
-use crate::run::{Change, ResourceId, Task, TaskId};
+use crate::resource::{FollowUp, KindSpec};
+use crate::run::{ResourceId, Task, TaskId};
 
 /// One thing left behind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,69 +44,31 @@ impl Debt {
     }
 }
 
-/// A pinned split hides every deploy that comes after it, so it goes first.
-const PIN: Duration = Duration::from_hours(24);
-/// Idle instances cost money.
-const INSTANCES: Duration = Duration::from_hours(7 * 24);
-/// A smaller connector is a new connector, which takes planning.
-const CONNECTOR: Duration = Duration::from_hours(30 * 24);
-
 /// What these tasks leave behind.
 pub(super) fn debts<'t>(tasks: impl IntoIterator<Item = &'t Task>, owners: &[String]) -> Vec<Debt> {
     // From the first state to the last one of each resource.
-    let mut ends: BTreeMap<&ResourceId, (&Task, &Change, Value)> = BTreeMap::new();
+    let mut ends: BTreeMap<&ResourceId, (&Task, Value, Value)> = BTreeMap::new();
     for task in tasks {
         let Some(change) = &task.change else { continue };
-        let first = ends.get(&change.resource).map_or_else(|| change.from.clone(), |(.., first)| first.clone());
-        ends.insert(&change.resource, (task, change, first));
+        let (first, last) = match ends.remove(&change.resource) {
+            Some((_, first, last)) => (over(&change.from, &first), over(&last, &change.to)),
+            None => (change.from.clone(), change.to.clone()),
+        };
+        ends.insert(&change.resource, (task, first, last));
     }
-    let debt = |(resource, (task, last, first)): (&ResourceId, (&Task, &Change, Value))| {
-        let (what, within, payment) = left(resource, &first, &last.to)?;
+    let debt = |(resource, (task, first, last)): (&ResourceId, (&Task, Value, Value))| {
+        let kind = KindSpec::find(&resource.kind)?.change?;
+        let FollowUp { what, within, action: payment } = (kind.follow_up)(resource, &first, &last)?;
         let (resource, task, owners) = (resource.clone(), task.id.clone(), owners.to_vec());
         Some(Debt { resource, task, what, owners, within, payment })
     };
     ends.into_iter().filter_map(debt).collect()
 }
 
-fn left(id: &ResourceId, first: &Value, last: &Value) -> Option<(String, Duration, String)> {
-    let place = format!("--region {} --project {}", id.region, id.project);
-    let count = |of: &Value, field: &str| of.get(field).and_then(Value::as_i64);
-    match id.kind.as_str() {
-        kind if kind == Traffic::NAME => {
-            let split: Split = serde_json::from_value(last.clone()).ok()?;
-            if split.share(LATEST) > 0 {
-                return None;
-            }
-            let names: Vec<&str> = split.shares().map(|(name, _)| name).collect();
-            let what = format!("traffic is pinned to {}: the next deploy serves 0 %", names.join(" and "));
-            let payment = format!("gcloud run services update-traffic {} --to-latest {place}", id.name);
-            Some((what, PIN, payment))
-        }
-        kind if kind == Connector::NAME => {
-            let grown = ["min_instances", "max_instances"].into_iter().filter_map(|field| {
-                let (before, after) = (count(first, field)?, count(last, field)?);
-                (after > before).then(|| format!("{field} {before} → {after}"))
-            });
-            let machine = |of: &Value| of.get("machine_type").and_then(Value::as_str).map(str::to_owned);
-            let machine = machine(first).zip(machine(last)).filter(|(before, after)| before != after);
-            let machine = machine.map(|(before, after)| format!("machine_type {before} → {after}"));
-            let grown: Vec<String> = grown.chain(machine).collect();
-            (!grown.is_empty()).then(|| {
-                let what = format!("the connector stays enlarged and is paid for: {}", grown.join(", "));
-                let payment =
-                    "a connector never shrinks: create a smaller one, move the services to it, delete this one";
-                (what, CONNECTOR, payment.to_owned())
-            })
-        }
-        kind if kind == Scaling::NAME => {
-            let (before, after) = (count(first, "min_instances")?, count(last, "min_instances")?);
-            (after > before).then(|| {
-                let what = format!("at least {after} instances are paid for, idle or not; before it was {before}");
-                (what, INSTANCES, format!("gcloud run services update {} --min {before} {place}", id.name))
-            })
-        }
-        _ => None,
-    }
+/// A state with the fields of another over it: changes of one resource do not all own the same fields.
+fn over(state: &Value, other: &Value) -> Value {
+    let (Value::Object(state), Value::Object(other)) = (state, other) else { return other.clone() };
+    Value::Object(state.iter().chain(other).map(|(name, value)| (name.clone(), value.clone())).collect())
 }
 
 #[cfg(test)]
@@ -118,6 +77,11 @@ mod tests {
 
     use super::*;
 
+    fn left(id: &ResourceId, first: &Value, last: &Value) -> Option<(String, String)> {
+        let follow_up = KindSpec::find(&id.kind)?.change?.follow_up;
+        follow_up(id, first, last).map(|left| (left.what, left.action))
+    }
+
     fn id(kind: &str) -> ResourceId {
         format!("{kind}/p/r/n").parse().unwrap()
     }
@@ -125,9 +89,18 @@ mod tests {
     #[test]
     fn a_pin_is_a_debt_and_following_the_latest_is_none() {
         let split = |revision: &str| json!({ "targets": [{ "revision": revision, "percent": 100 }] });
-        let (what, ..) = left(&id("gcp.run.traffic"), &split(LATEST), &split("n-00001-abc")).unwrap();
+        let (what, _) = left(&id("gcp.run.traffic"), &split("LATEST"), &split("n-00001-abc")).unwrap();
         assert_eq!(what, "traffic is pinned to n-00001-abc: the next deploy serves 0 %");
-        assert_eq!(left(&id("gcp.run.traffic"), &split("n-00001-abc"), &split(LATEST)), None);
+        assert_eq!(left(&id("gcp.run.traffic"), &split("n-00001-abc"), &split("LATEST")), None);
+    }
+
+    #[test]
+    fn a_name_that_stays_in_the_template_is_a_debt_and_an_undone_one_is_none() {
+        let deployed = json!({ "image": "i@sha256:1", "revision": "n-00002-bcd" });
+        let (what, how) = left(&id("gcp.run.service"), &json!({ "image": "i@sha256:0" }), &deployed).unwrap();
+        assert!(what.contains("n-00002-bcd") && what.contains("409"), "{what}");
+        assert!(how.starts_with("gcloud run services update n --image i@sha256:1 --region r --project p"), "{how}");
+        assert_eq!(left(&id("gcp.run.service"), &deployed, &json!({ "image": "i@sha256:0" })), None);
     }
 
     #[test]

@@ -9,13 +9,15 @@
 mod access;
 mod debt;
 mod observe;
+mod outbound;
 mod planner;
 mod prove;
+mod rederive;
 mod render;
 mod saved;
 mod selection;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -25,15 +27,18 @@ use serde_json::Value;
 
 pub use access::{Access, Need, access, needs};
 pub use debt::Debt;
-pub use observe::{Observed, Snapshot, observe, trials};
+pub use observe::{Snapshot, Trials, Trying, Unseen, judging, observe, trials};
+pub use outbound::{Outbound, Sender, Tried};
 pub use planner::plan;
 pub use prove::prove;
-pub use render::{Looks, folded, gate, lines, markdown, prose, resource, text};
+pub use rederive::{NotDerived, ProgramSteps};
+pub use render::{Looks, folded, gate, lines, markdown, outbound, resource, text};
 pub use saved::{BadPlan, Moved, Saved};
 pub use selection::{Selection, Unknown};
 
+use crate::action::{Manual, ObstacleKind, Shell};
 use crate::gate::Observation;
-use crate::run::{Guard, ResourceId, Task, TaskId, Work};
+use crate::run::{Change, Guard, ResourceId, Task, TaskId, Work};
 
 /// Version of the plan's written form.
 pub const FORMAT: u32 = 2;
@@ -59,6 +64,9 @@ pub struct Plan {
     pub observed_at: Option<Timestamp>,
     /// The inputs that were given; the runbook has the defaults of the others.
     pub inputs: BTreeMap<String, String>,
+    /// The variables of the environment that the operator lets inputs take; their values are in no plan.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub env: BTreeSet<String>,
     /// The phases, in order.
     pub phases: Vec<Phase>,
     /// The tasks, in order.
@@ -75,6 +83,9 @@ pub struct Plan {
     /// What the probes of its gates and of the escalation saw before the first change.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub baseline: BTreeMap<String, Observation>,
+    /// The probes of those that were not tried while planning, and why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub untried: BTreeMap<String, String>,
     /// Who answers for the runbook.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub owners: Vec<String>,
@@ -84,8 +95,14 @@ pub struct Plan {
     /// What it takes to be allowed to do it.
     #[serde(default)]
     pub access: Access,
+    /// What a run of it sends to others than Google's APIs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<Outbound>,
     /// What was seen of each resource that the plan touches.
     pub observed: BTreeMap<ResourceId, Basis>,
+    /// What was not there or could not be observed, and why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unseen: BTreeMap<ResourceId, Unseen>,
 }
 
 /// What is known of a task besides what it does.
@@ -129,6 +146,11 @@ pub enum Trial {
     },
     /// Every probe of it is healthy already.
     Open,
+    /// A probe of it was not tried while planning.
+    Untried {
+        /// Which, and why.
+        why: String,
+    },
     /// It cannot be told.
     Unknown {
         /// Why.
@@ -172,7 +194,7 @@ pub struct Problem {
     /// The step.
     pub step: String,
     /// What sort of problem it is.
-    pub sort: Sort,
+    pub sort: ObstacleKind,
     /// Why.
     pub why: String,
     /// What to do about it.
@@ -192,16 +214,10 @@ pub struct Wanted {
     pub to: Value,
 }
 
-/// What keeps a step from being planned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Sort {
-    /// It cannot work.
-    Impossible,
-    /// What it rests on could not be looked at.
-    Unseen,
-    /// What it rests on was not looked at, because nobody asked for that.
-    Offline,
+/// Whether a program or a person makes its change: no API can be asked about it.
+fn is_outside_the_cloud(task: &Task) -> bool {
+    let is_outside = |change: &Change| [Shell::KIND, Manual::KIND].contains(&change.resource.kind.as_str());
+    task.change.as_ref().is_some_and(is_outside)
 }
 
 impl Plan {
@@ -209,6 +225,13 @@ impl Plan {
     pub fn work(&self) -> Work {
         let budgets = self.phases.iter().filter_map(|phase| Some((phase.name.clone(), phase.budget?)));
         Work { guards: self.guards.clone(), budgets: budgets.collect(), ..Work::from(self.tasks.clone()) }
+    }
+
+    /// Says whether its programs are run.
+    pub fn set_program_steps(&mut self, steps: ProgramSteps) {
+        for program in self.tasks.iter_mut().filter_map(|task| task.program.as_mut()) {
+            program.not_run = steps == ProgramSteps::LeftOut;
+        }
     }
 
     /// What a run of it leaves behind that did only these tasks, or undid the others.
@@ -223,7 +246,7 @@ impl Plan {
 
     /// Whether something is wrong with it: more than that nobody looked.
     pub fn is_wrong(&self) -> bool {
-        self.problems.iter().any(|problem| problem.sort != Sort::Offline)
+        self.problems.iter().any(|problem| problem.sort != ObstacleKind::Offline)
     }
 
     /// Tasks that change something.

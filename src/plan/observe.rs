@@ -6,38 +6,46 @@ use futures::StreamExt as _;
 use futures::stream;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::Basis;
 use crate::escalation::probes_of;
 use crate::gate::Observation;
 use crate::probe::Probes;
-use crate::resource::connector::Connector;
-use crate::resource::revision;
-use crate::resource::scaling::Scaling;
-use crate::resource::service::Service;
-use crate::resource::sql::Sql;
-use crate::resource::traffic::{LATEST, Traffic};
-use crate::resource::{Kinds, Observable, ReadError, Seen};
+use crate::resource::{Kinds, Observed, ReadError, Seen};
 use crate::run::ResourceId;
-use crate::runbook::model::{Action, Runbook, Target};
+use crate::runbook::model::{Look, Runbook};
 
 /// Reads under way at once.
 pub(super) const AT_ONCE: usize = 64;
 
-/// What the cloud looked like: for each thing that a plan needs, what was seen or why it was not.
-#[derive(Debug, Default)]
-pub struct Observed {
-    /// When; `None`: nothing was looked at.
-    pub at: Option<Timestamp>,
-    /// Resources.
-    pub resources: BTreeMap<ResourceId, Result<Seen<Value>, ReadError>>,
-}
-
 impl Observed {
-    /// Nothing at all: of a plan that needs no credentials.
-    pub fn nothing() -> Observed {
-        Observed::default()
+    /// What was written down when it was observed.
+    pub(super) fn recalled(
+        at: Option<Timestamp>,
+        seen: BTreeMap<ResourceId, Basis>,
+        unseen: BTreeMap<ResourceId, Unseen>,
+    ) -> Observed {
+        let seen = seen
+            .into_iter()
+            .map(|(id, Basis { state, etag, operation, trouble })| (id, Ok(Seen { state, etag, operation, trouble })));
+        let unseen = unseen.into_iter().map(|(id, Unseen { missing, why })| {
+            let resource = id.clone();
+            let denied = false;
+            let error =
+                if missing { ReadError::NotFound { resource } } else { ReadError::Refused { resource, why, denied } };
+            (id, Err(error))
+        });
+        Observed { at, resources: seen.chain(unseen).collect() }
+    }
+
+    /// What was not there or could not be observed, and why.
+    pub(super) fn unseen(&self) -> BTreeMap<ResourceId, Unseen> {
+        let unseen = self.resources.iter().filter_map(|(id, seen)| {
+            let error = seen.as_ref().err()?;
+            let missing = matches!(error, ReadError::NotFound { .. });
+            Some((id.clone(), Unseen { missing, why: error.to_string() }))
+        });
+        unseen.collect()
     }
 }
 
@@ -51,53 +59,64 @@ pub async fn observe(runbook: &Runbook, kinds: &Kinds, at: Timestamp) -> Observe
     Observed { at: Some(at), resources: resources.into_iter().collect() }
 }
 
+/// What is sent to peers while planning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trying {
+    /// What only asks, and tells no secret.
+    Reads,
+    /// Everything that a run's probes send: the operator says so.
+    Everything,
+}
+
+/// One sample of each probe that a gate is judged by, or the escalation.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Trials {
+    /// What was seen, by probe.
+    pub samples: BTreeMap<String, Observation>,
+    /// The probes that were not tried, and why.
+    pub untried: BTreeMap<String, String>,
+}
+
 /// Takes one sample of each probe that a gate looks at, or the escalation: a gate is tried before it is relied upon, and
 /// what things were like before the first change is what errors are compared with later.
-pub async fn trials(runbook: &Runbook, probes: &Probes) -> BTreeMap<String, Observation> {
+///
+/// Nobody has approved anything yet. A probe that would do more than ask, or tell somebody a secret, is left out, unless the
+/// simulated cloud is all that it asks.
+pub async fn trials(runbook: &Runbook, probes: &Probes, trying: Trying) -> Trials {
+    let (mut tried, mut untried) = (Vec::new(), BTreeMap::new());
+    for name in judging(runbook) {
+        match runbook.probes.get(&name).and_then(|probe| objection(&probe.look, probes, trying)) {
+            Some(why) => drop(untried.insert(name, why)),
+            None => tried.push(name),
+        }
+    }
+    Trials { samples: probes.observe_all(tried).await.into_iter().collect(), untried }
+}
+
+/// Why a look is not taken while planning.
+fn objection(look: &Look, probes: &Probes, trying: Trying) -> Option<String> {
+    look.peer_requests().iter().find_map(|request| {
+        let is_served = request.host.as_deref().is_some_and(|host| probes.serves(host));
+        let missing = || {
+            let secret = request.absent.first()?;
+            Some(format!("the secret `{secret}` has no value"))
+        };
+        request.objection().filter(|_| trying == Trying::Reads && !is_served).or_else(missing)
+    })
+}
+
+/// The probes by which gates and the escalation judge.
+pub fn judging(runbook: &Runbook) -> BTreeSet<String> {
     let turns = runbook.phases.iter().flat_map(|phase| &phase.steps).flat_map(|step| &step.turns);
     let named: BTreeSet<String> =
         turns.filter_map(|turn| turn.gate.as_ref()).flat_map(|gate| gate.healthy.clone()).collect();
     let decisive = runbook.escalation.iter().flat_map(probes_of);
-    let named: BTreeSet<String> = named.into_iter().chain(decisive).collect();
-    let samples = probes.observe_all(named.into_iter().collect()).await;
-    samples.into_iter().collect()
-}
-
-/// The id of a resource of this kind in the runbook's project and region.
-pub(super) fn id<K: Observable>(target: &Target, name: &str) -> ResourceId {
-    ResourceId {
-        kind: K::NAME.to_owned(),
-        project: target.project.clone(),
-        region: target.region.clone(),
-        name: name.to_owned(),
-    }
+    named.into_iter().chain(decisive).collect()
 }
 
 fn touched(runbook: &Runbook) -> BTreeSet<ResourceId> {
-    let target = &runbook.target;
     let steps = runbook.phases.iter().flat_map(|phase| &phase.steps);
-    steps.flat_map(|step| &step.turns).flat_map(|turn| touched_by(&turn.action, target)).collect()
-}
-
-fn touched_by(action: &Action, target: &Target) -> Vec<ResourceId> {
-    match action {
-        Action::ConnectorScale { connector, .. } => vec![id::<Connector>(target, connector)],
-        Action::RunTraffic { service, to } => {
-            let of = id::<Service>(target, service);
-            let named = to.iter().filter(|(revision, _)| revision != LATEST && !revision.contains("${"));
-            let revisions = named.map(|(revision, _)| revision::of(&of, revision));
-            std::iter::once(id::<Traffic>(target, service)).chain(revisions).collect()
-        }
-        Action::RunDeploy { service, .. } => vec![id::<Service>(target, service), id::<Traffic>(target, service)],
-        Action::RunScale { service, .. } => vec![id::<Scaling>(target, service)],
-        Action::SqlPatch { instance, .. } => vec![id::<Sql>(target, instance)],
-        Action::Shell { .. }
-        | Action::Manual { .. }
-        | Action::Notify { .. }
-        | Action::Issue(_)
-        | Action::Wait { .. }
-        | Action::Probe => Vec::new(),
-    }
+    steps.flat_map(|step| &step.turns).flat_map(|turn| turn.action.step().observed_resources(&runbook.target)).collect()
 }
 
 /// What was seen, written down, so that somebody without credentials can plan against it.
@@ -119,6 +138,9 @@ pub struct Snapshot {
     /// One sample of each probe that a gate looks at.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub probes: BTreeMap<String, Observation>,
+    /// The probes that were not tried, and why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub untried: BTreeMap<String, String>,
 }
 
 /// Why something was not seen.
@@ -135,35 +157,18 @@ impl Snapshot {
     pub const FORMAT: u32 = 1;
 
     /// Of what was seen.
-    pub fn of(observed: &Observed, probes: BTreeMap<String, Observation>, cloud: &str) -> Snapshot {
-        let (mut resources, mut unseen) = (BTreeMap::new(), BTreeMap::new());
-        for (id, seen) in &observed.resources {
-            match seen {
-                Ok(seen) => drop(resources.insert(id.clone(), Basis::of(seen))),
-                Err(error) => {
-                    let missing = matches!(error, ReadError::NotFound { .. });
-                    unseen.insert(id.clone(), Unseen { missing, why: error.to_string() });
-                }
-            }
-        }
+    pub fn of(observed: &Observed, trials: Trials, cloud: &str) -> Snapshot {
+        let seen =
+            observed.resources.iter().filter_map(|(id, seen)| Some((id.clone(), Basis::of(seen.as_ref().ok()?))));
         let at = observed.at.unwrap_or_default();
-        Snapshot { format: Self::FORMAT, at, cloud: cloud.to_owned(), resources, unseen, probes }
+        let (resources, unseen) = (seen.collect(), observed.unseen());
+        let Trials { samples: probes, untried } = trials;
+        Snapshot { format: Self::FORMAT, at, cloud: cloud.to_owned(), resources, unseen, probes, untried }
     }
 }
 
 impl From<Snapshot> for Observed {
     fn from(snapshot: Snapshot) -> Observed {
-        let seen = snapshot.resources.into_iter().map(|(id, basis)| {
-            let Basis { state, etag, operation, trouble } = basis;
-            (id, Ok(Seen { state, etag, operation, trouble }))
-        });
-        let unseen = snapshot.unseen.into_iter().map(|(id, Unseen { missing, why })| {
-            let resource = id.clone();
-            let denied = false;
-            let error =
-                if missing { ReadError::NotFound { resource } } else { ReadError::Refused { resource, why, denied } };
-            (id, Err(error))
-        });
-        Observed { at: Some(snapshot.at), resources: seen.chain(unseen).collect() }
+        Observed::recalled(Some(snapshot.at), snapshot.resources, snapshot.unseen)
     }
 }

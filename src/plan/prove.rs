@@ -9,15 +9,21 @@ use futures::StreamExt as _;
 use futures::stream;
 use serde_json::Value;
 
-use super::observe::AT_ONCE;
-use super::{Known, Plan, Problem, Sort, Trial};
-use crate::gate::{Health, Observation, Rule};
+use super::is_outside_the_cloud;
+use super::observe::{AT_ONCE, Trials};
+use super::{Known, Plan, Problem, Trial};
+use crate::action::ObstacleKind;
+use crate::gate::{Health, Observation, Percentiles, Rule};
+use crate::resource::service::Service;
 use crate::resource::traffic::{LATEST, Split, Traffic};
 use crate::resource::{Cloud, Kinds, Observable, ReadError, Seen, Validity, revision};
 use crate::run::{ResourceId, Task, TaskId};
 
 /// How far back errors of a revision that is to serve are looked for.
 const RECENTLY: Duration = Duration::from_mins(5);
+
+/// How long a plan waits for what is only worth a warning.
+const SOON: Duration = Duration::from_secs(20);
 
 /// An undo is quicker to be believed than a change: it leads to where things were.
 const UNDONE_FOR: Duration = Duration::from_secs(30);
@@ -28,10 +34,15 @@ impl Plan {
     /// nothing.
     ///
     /// What is healthy now must be healthy again after an undo, and what is not need not be.
-    pub fn try_gates(&mut self, samples: &BTreeMap<String, Observation>) {
+    pub fn try_gates(&mut self, trials: &Trials) {
+        let samples = &trials.samples;
         self.baseline.clone_from(samples);
+        self.untried.clone_from(&trials.untried);
+        self.note_tried(trials);
+        let unhealthy = self.unhealthy_by_subject(samples);
         let is_well = |name: &String| samples.get(name).is_some_and(|sample| sample.health == Health::Healthy);
         for task in &mut self.tasks {
+            task.unhealthy_before = unhealthy.get(&task.id).cloned().unwrap_or_default();
             // What has no traffic is not there yet, and when it is gone again nobody can tell.
             if let (Some(aside), Some(review)) = (&task.aside, self.reviews.get_mut(&task.id)) {
                 let why = format!("the tag {} is not there yet", aside.tag);
@@ -42,21 +53,74 @@ impl Plan {
             task.undo_gate = task.gate.as_ref().filter(|_| undoable).and_then(|gate| {
                 let healthy: Vec<String> = gate.healthy.iter().filter(|name| is_well(name)).cloned().collect();
                 let (hold, timeout) = (gate.hold.min(UNDONE_FOR), gate.timeout.min(UNDONE_WITHIN));
-                let rule = Rule { healthy, hold, timeout, max_failure_rate: None, ..gate.clone() };
+                let latency = Percentiles::default();
+                let rule = Rule { healthy, hold, timeout, max_failure_rate: None, latency, ..gate.clone() };
                 (!rule.healthy.is_empty()).then_some(rule)
             });
             if let (Some(gate), Some(review)) = (&task.gate, self.reviews.get_mut(&task.id)) {
-                review.trial = Some(trial(gate, samples));
+                review.trial = Some(trial(gate, trials));
             }
         }
     }
 }
 
+impl Plan {
+    /// For each task whose undo brings back what the baseline saw: the probes that were unhealthy, among those by which gates
+    /// judge what it changes.
+    fn unhealthy_by_subject(
+        &self,
+        samples: &BTreeMap<String, Observation>,
+    ) -> BTreeMap<TaskId, BTreeMap<String, String>> {
+        let unhealthy = |name: &String| match samples.get(name).map(|sample| &sample.health) {
+            Some(Health::Unhealthy { why }) => Some((name.clone(), why.clone())),
+            _ => None,
+        };
+        let mut before: BTreeMap<_, BTreeMap<String, String>> = BTreeMap::new();
+        for (subject, gate) in self.tasks.iter().filter_map(|task| Some((task.subject()?, task.gate.as_ref()?))) {
+            before.entry(subject).or_default().extend(gate.healthy.iter().filter_map(unhealthy));
+        }
+        let mut changed = BTreeSet::new();
+        let restores = self.tasks.iter().filter(|task| {
+            let is_first = task.change.as_ref().is_some_and(|change| changed.insert(&change.resource));
+            !task.reversibility.is_one_way() && self.restores_baseline(task, is_first)
+        });
+        restores.filter_map(|task| Some((task.id.clone(), before.get(&task.subject()?)?.clone()))).collect()
+    }
+
+    /// Whether what a task's undo leads to is what was there when the plan was made. Of a Cloud Run service it is what serves
+    /// that counts: a revision without traffic restores nothing, and neither does a name for the one that has it.
+    fn restores_baseline(&self, task: &Task, is_first: bool) -> bool {
+        let Some(change) = &task.change else { return false };
+        match change.resource.kind.as_str() {
+            Traffic::NAME => {
+                let state = self.observed.get(&change.resource).map(|basis| &basis.state);
+                let latest = state.and_then(|state| state.get("latest")).and_then(Value::as_str).unwrap_or_default();
+                let serving =
+                    |state: &Value| Some(shares(&serde_json::from_value::<Split>(state.clone()).ok()?, latest));
+                let (from, to, baseline) = (serving(&change.from), serving(&change.to), state.and_then(serving));
+                from == baseline && from != to
+            }
+            // A new template serves only where the traffic follows the newest revision: then it is undone by a detour.
+            Service::NAME => is_first && task.detour.is_some(),
+            _ => is_first,
+        }
+    }
+}
+
+/// Which revisions serve, and with which share.
+fn shares(split: &Split, latest: &str) -> BTreeMap<String, i64> {
+    split.held(latest).shares().map(|(revision, share)| (revision.to_owned(), share)).collect()
+}
+
 /// What a gate says of the cloud as it is.
-fn trial(gate: &Rule, samples: &BTreeMap<String, Observation>) -> Trial {
-    let (mut shut, mut unknown) = (None, None);
+fn trial(gate: &Rule, trials: &Trials) -> Trial {
+    let (mut shut, mut unknown, mut untried) = (None, None, None);
     for name in &gate.healthy {
-        match samples.get(name).map(|sample| &sample.health) {
+        if let Some(why) = trials.untried.get(name) {
+            untried = untried.or_else(|| Some(format!("{name}: {why}")));
+            continue;
+        }
+        match trials.samples.get(name).map(|sample| &sample.health) {
             Some(Health::Healthy) => {}
             Some(Health::Unhealthy { why }) => shut = shut.or_else(|| Some(format!("{name}: {why}"))),
             Some(Health::Unknown { why } | Health::Broken { why }) => {
@@ -65,16 +129,17 @@ fn trial(gate: &Rule, samples: &BTreeMap<String, Observation>) -> Trial {
             None => unknown = unknown.or_else(|| Some(format!("{name} was not looked at"))),
         }
     }
-    match (shut, unknown) {
-        (Some(why), _) => Trial::Shut { why },
-        (None, Some(why)) => Trial::Unknown { why },
-        (None, None) => Trial::Open,
+    match (shut, unknown, untried) {
+        (Some(why), ..) => Trial::Shut { why },
+        (None, Some(why), _) => Trial::Unknown { why },
+        (None, None, Some(why)) => Trial::Untried { why },
+        (None, None, None) => Trial::Open,
     }
 }
 
 /// Asks the API about the changes, as far as it can be asked, and looks at what they would be undone to.
 pub async fn prove(plan: &mut Plan, kinds: &Kinds, cloud: &Cloud) {
-    let asked = first_changes(&plan.tasks);
+    let asked = first_changes(plan.tasks.iter().filter(|task| !is_outside_the_cloud(task)));
     let observed = &plan.observed;
     let answers = stream::iter(asked).map(|task| async move {
         let answer = match &task.change {
@@ -100,7 +165,7 @@ pub async fn prove(plan: &mut Plan, kinds: &Kinds, cloud: &Cloud) {
             let filter = format!(
                 "resource.type=\"cloud_run_revision\" AND resource.labels.revision_name=\"{revision}\" AND httpRequest.status=503"
             );
-            (revision, cloud.log(project, &filter, since, None, 1).await)
+            (revision, soon(cloud.log(project, &filter, since, None, 1)).await)
         })
     }));
     let (answers, targets, recent) = futures::join!(
@@ -115,11 +180,17 @@ pub async fn prove(plan: &mut Plan, kinds: &Kinds, cloud: &Cloud) {
         let gone: Vec<String> = revisions_before(task).filter_map(|id| no_way_back(&id, targets.get(&id)?)).collect();
         task.warnings.extend(gone);
         let failing = chosen(std::slice::from_ref(task)).into_iter().filter_map(|revision| {
-            let failed = !recent.get(&revision)?.as_ref().ok()?.is_empty();
+            let failed = !recent.get(&revision)?.as_ref()?.as_ref().ok()?.is_empty();
             failed.then(|| format!("{revision} answered 503 in the last {}", crate::clock::words(RECENTLY)))
         });
         task.warnings.extend(failing.collect::<Vec<_>>());
     }
+}
+
+/// What a look brings, if that is soon: it is worth a warning, and no plan waits for it.
+#[expect(clippy::disallowed_methods, reason = "as an attempt's time-out: for the network, not for the cloud")]
+async fn soon<T>(look: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(SOON, look).await.ok()
 }
 
 /// The revisions that exist and that these tasks give more traffic to.
@@ -147,9 +218,9 @@ fn new_revisions(tasks: &[Task]) -> BTreeSet<&str> {
 }
 
 /// The first change of each service, connector or instance.
-fn first_changes(tasks: &[Task]) -> Vec<&Task> {
+fn first_changes<'t>(tasks: impl Iterator<Item = &'t Task>) -> Vec<&'t Task> {
     let mut begun = BTreeSet::new();
-    tasks.iter().filter(|task| task.subject().is_some_and(|subject| begun.insert(subject))).collect()
+    tasks.filter(|task| task.subject().is_some_and(|subject| begun.insert(subject))).collect()
 }
 
 fn take(plan: &mut Plan, task: &TaskId, answer: Result<Validity, ReadError>) {
@@ -159,7 +230,7 @@ fn take(plan: &mut Plan, task: &TaskId, answer: Result<Validity, ReadError>) {
         Ok(Validity::Refused { why }) => {
             plan.problems.push(Problem {
                 step: task.step().to_owned(),
-                sort: Sort::Impossible,
+                sort: ObstacleKind::Impossible,
                 why: format!("the API would refuse {task}: {why}"),
                 help: None,
                 wanted: None,

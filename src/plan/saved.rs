@@ -1,17 +1,20 @@
 //! A saved plan: a promise of what will be done, and on what it rests.
 //!
 //! It has the runbook's text, the plan with all that was seen, and a digest over both. It is carried out only if it is
-//! as it was written, and if nothing that it rests on has moved.
+//! what its runbook and its observations give (see [`rederive`](super::rederive)), and if nothing that it rests on has
+//! moved. The digest detects damage; who can write the file can write a digest as well, so whoever approved a plan gives its
+//! digest to `run`.
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::observe::Observed;
 use super::{Basis, FORMAT, Plan};
-use crate::resource::ReadError;
-use crate::run::{Hash, ResourceId, digest};
+use crate::resource::traffic::Traffic;
+use crate::resource::{Observable as _, Observed, ReadError};
+use crate::run::{Hash, ResourceId, covers, digest};
 
 /// A plan as it is kept in a file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,6 +27,8 @@ pub struct Saved {
     pub text: String,
     /// Where the calls go, in the words of whoever connects.
     pub place: Value,
+    /// When it was made, by the wall clock.
+    pub made_at: Timestamp,
     /// The plan.
     pub plan: Plan,
     /// SHA-256 over all of the above, in hex.
@@ -59,8 +64,8 @@ pub struct Moved {
 
 impl Saved {
     /// Makes the promise.
-    pub fn new(file: String, text: String, place: Value, plan: Plan) -> Saved {
-        let mut saved = Saved { rectify: "plan".to_owned(), file, text, place, plan, digest: String::new() };
+    pub fn new(file: String, text: String, place: Value, made_at: Timestamp, plan: Plan) -> Saved {
+        let mut saved = Saved { rectify: "plan".to_owned(), file, text, place, made_at, plan, digest: String::new() };
         saved.digest = saved.sum();
         saved
     }
@@ -84,7 +89,7 @@ impl Saved {
     }
 
     fn sum(&self) -> Hash {
-        let whole = serde_json::json!([self.rectify, self.file, self.text, self.place, self.plan]);
+        let whole = serde_json::json!([self.rectify, self.file, self.text, self.place, self.made_at, self.plan]);
         digest(whole.to_string().as_bytes())
     }
 }
@@ -92,20 +97,40 @@ impl Saved {
 impl Plan {
     /// What this plan rests on and what has moved since.
     pub fn moved(&self, now: &Observed) -> Vec<Moved> {
-        let moved = self.observed.iter().filter_map(|(id, then)| moved(id, then, now.resources.get(id)));
+        let moved = self.observed.iter().filter_map(|(id, then)| moved(self, id, then, now.resources.get(id)));
         moved.collect()
+    }
+
+    /// A state without what the plan does not rest on: tags of a traffic split that none of its changes names.
+    fn basis_of(&self, id: &ResourceId, state: &Value) -> Value {
+        let mut state = state.clone();
+        if let Some(Value::Object(tags)) = state.get_mut("tags").filter(|_| id.kind == Traffic::NAME) {
+            let changes = self.tasks.iter().filter_map(|task| task.change.as_ref());
+            let own = changes.filter(|change| change.resource == *id).filter_map(|change| change.to.get("tags"));
+            let own: Vec<&Value> = own.collect();
+            tags.retain(|tag, _| own.iter().any(|own| own.get(tag).is_some()));
+        }
+        state
     }
 }
 
 fn moved(
+    plan: &Plan,
     id: &ResourceId,
     then: &Basis,
     now: Option<&Result<crate::resource::Seen<Value>, ReadError>>,
 ) -> Option<Moved> {
     let moved = |now, only_etag| Moved { resource: id.clone(), then: then.state.clone(), now, only_etag };
+    // One that has no tag and one that has no tag of the plan's read the same.
+    let is_same = |state: &Value| {
+        let (then, now) = (plan.basis_of(id, &then.state), plan.basis_of(id, state));
+        covers(&now, &then) && covers(&then, &now)
+    };
     match now {
-        Some(Ok(seen)) if seen.state == then.state && seen.operation == then.operation => {
-            (seen.etag != then.etag).then(|| moved(Ok(seen.state.clone()), true))
+        Some(Ok(seen)) if is_same(&seen.state) && seen.operation == then.operation => {
+            // A tag of somebody else's moves the etag, and nothing that the plan rests on.
+            let is_explained = seen.state != then.state;
+            (seen.etag != then.etag && !is_explained).then(|| moved(Ok(seen.state.clone()), true))
         }
         Some(Ok(seen)) => Some(moved(Ok(seen.state.clone()), false)),
         Some(Err(error)) => Some(moved(Err(error.to_string()), false)),

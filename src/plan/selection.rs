@@ -64,7 +64,7 @@ impl Selection {
         runbook.phases.retain(|phase| !phase.steps.is_empty());
         // What stands for the whole is not shown by a part.
         if !self.is_everything() {
-            runbook.symptom.clear();
+            runbook.symptom.unhealthy.clear();
         }
         Ok(())
     }

@@ -2,8 +2,9 @@
 //!
 //! Several can be opened at once (`clients`), as an instance's start-up does: a connector that carries one may not carry
 //! twelve. A server that answers and does not let the probe in says nothing of its health: the probe is broken.
-//! TLS is as libpq's `require`: what is sent cannot be read by others, and who answers is not verified, because Cloud
-//! SQL's certificates are signed by an authority of the instance's own.
+//! TLS is required unless the runbook says that there is none: a server that declines is sent nothing. Who answers is not
+//! verified, because Cloud SQL's certificates are signed by an authority of the instance's own. A connection is built from
+//! its parts, so that no character of a password can make another host of it.
 
 use std::collections::BTreeMap;
 use std::str::FromStr as _;
@@ -14,15 +15,17 @@ use futures::future::{Either, select};
 use futures::pin_mut;
 use redis::{ErrorKind, IntoConnectionInfo as _, RedisConnectionInfo};
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio_postgres::config::Host;
+use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::Looked;
+use super::bounded::Bounded;
 use super::dial::{Dialer, handshake};
+use super::http::explain;
 use super::tls::anybody;
 use crate::clock::{Clock, between, together};
-use crate::runbook::condition::Fact;
-use crate::runbook::value::Private;
+use crate::runbook::model::{DatabaseParts, DatabaseServer, DatabaseTls};
+use crate::syntax::condition::Fact;
 
 /// A server that can be asked for a connection.
 pub(super) enum Server {
@@ -31,25 +34,64 @@ pub(super) enum Server {
 }
 
 impl Server {
-    pub(super) fn postgres(url: &Private) -> Result<Server, Looked> {
-        let unreadable =
-            |why: &dyn std::fmt::Display| Looked::Broken(format!("{url} is not a connection to PostgreSQL: {why}"));
-        let config =
-            tokio_postgres::Config::from_str(url.value().expose_secret()).map_err(|error| unreadable(&error))?;
+    pub(super) fn postgres(server: &DatabaseServer) -> Result<Server, Looked> {
+        let mut config = match server {
+            DatabaseServer::Url(url) => tokio_postgres::Config::from_str(url.value().expose_secret())
+                .map_err(|error| Looked::Broken(format!("{url} is not a connection to PostgreSQL: {error}")))?,
+            DatabaseServer::Parts(parts) => {
+                let mut config = tokio_postgres::Config::new();
+                config.host(&parts.host).port(parts.port.unwrap_or(5432));
+                if let Some(user) = &parts.user {
+                    config.user(user.value().expose_secret());
+                }
+                if let Some(password) = &parts.password {
+                    config.password(password.value().expose_secret());
+                }
+                if let Some(database) = &parts.database {
+                    config.dbname(database);
+                }
+                if parts.tls == DatabaseTls::Off {
+                    config.ssl_mode(SslMode::Disable);
+                }
+                config
+            }
+        };
+        // What the library prefers is to go on in clear text with whoever declines.
+        if config.get_ssl_mode() != SslMode::Disable {
+            config.ssl_mode(SslMode::Require);
+        }
         let host = match config.get_hosts() {
             [Host::Tcp(host)] => host.clone(),
-            _ => return Err(unreadable(&"it needs one host")),
+            _ => return Err(Looked::Broken("a connection to PostgreSQL needs one host".to_owned())),
         };
         let port = config.get_ports().first().copied().unwrap_or(5432);
         Ok(Server::Postgres { config: Box::new(config), host, port })
     }
 
-    pub(super) fn redis(url: &Private) -> Result<Server, Looked> {
-        let secret = url.value().expose_secret();
+    pub(super) fn redis(server: &DatabaseServer) -> Result<Server, Looked> {
+        let url = match server {
+            DatabaseServer::Url(url) => url,
+            DatabaseServer::Parts(parts) => {
+                let DatabaseParts { host, port, user, password, database, tls } = &**parts;
+                let mut info = RedisConnectionInfo::default();
+                if let Some(user) = user {
+                    info = info.set_username(user.value().expose_secret());
+                }
+                if let Some(password) = password {
+                    info = info.set_password(password.value().expose_secret());
+                }
+                if let Some(database) = database.as_ref().and_then(|number| number.parse().ok()) {
+                    info = info.set_db(database);
+                }
+                let (host, port, tls) = (host.clone(), port.unwrap_or(6379), *tls == DatabaseTls::Require);
+                return Ok(Server::Redis { info, host, port, tls });
+            }
+        };
+        let secret = url.value();
         let unreadable = || Looked::Broken(format!("{url} is not a connection to Redis"));
-        let tls = secret.starts_with("rediss://");
-        let plain =
-            SecretString::from(if tls { secret.replacen("rediss://", "redis://", 1) } else { secret.to_owned() });
+        let tls = secret.expose_secret().starts_with("rediss://");
+        let plain = secret.expose_secret();
+        let plain = SecretString::from(if tls { plain.replacen("rediss://", "redis://", 1) } else { plain.to_owned() });
         let info = plain.expose_secret().into_connection_info().map_err(|_| unreadable())?;
         let redis::ConnectionAddr::Tcp(host, port) = info.addr() else { return Err(unreadable()) };
         Ok(Server::Redis { info: info.redis_settings().clone(), host: host.clone(), port: *port, tls })
@@ -92,10 +134,11 @@ impl Server {
             Server::Postgres { config, host, port } => {
                 let (stream, _) = dialer.connect(host, *port).await?;
                 let mut tls = MakeRustlsConnect::new(anybody(clock).map_err(Looked::Broken)?);
-                let Ok(tls) =
-                    tokio_postgres::tls::MakeTlsConnect::<tokio::net::TcpStream>::make_tls_connect(&mut tls, host);
+                let Ok(tls) = tokio_postgres::tls::MakeTlsConnect::<Bounded<tokio::net::TcpStream>>::make_tls_connect(
+                    &mut tls, host,
+                );
                 let (client, connection) =
-                    config.connect_raw(stream, tls).await.map_err(|error| of_postgres(&error))?;
+                    config.connect_raw(Bounded::over(stream), tls).await.map_err(|error| of_postgres(&error))?;
                 let answer = client.simple_query("select 1");
                 pin_mut!(answer, connection);
                 match select(answer, connection).await {
@@ -122,7 +165,7 @@ where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
 {
     let (mut connection, talk) =
-        redis::aio::MultiplexedConnection::new(info, stream).await.map_err(|error| of_redis(&error))?;
+        redis::aio::MultiplexedConnection::new(info, Bounded::over(stream)).await.map_err(|error| of_redis(&error))?;
     let ping = redis::cmd("PING");
     let answer = ping.query_async::<String>(&mut connection);
     pin_mut!(talk, answer);
@@ -144,11 +187,23 @@ fn of_redis(error: &redis::RedisError) -> Looked {
     if denied || error.kind() == ErrorKind::AuthenticationFailed { Looked::Broken(why) } else { Looked::Sick(why) }
 }
 
+/// Whether the server declined the TLS that is required. The library has no code for it.
+fn is_without_tls(error: &tokio_postgres::Error) -> bool {
+    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    cause.contains("server does not support TLS")
+}
+
 fn of_postgres(error: &tokio_postgres::Error) -> Looked {
     // The classes of "invalid authorization" and "invalid catalog name": which user, password or database is wrong.
     let denied = error.code().is_some_and(|code| code.code().starts_with("28") || code.code().starts_with("3D"));
-    let told = error.as_db_error().map_or_else(|| error.to_string(), |told| told.message().to_owned());
-    let why = format!("PostgreSQL says: {told}");
+    let why = match error.as_db_error() {
+        Some(told) => format!("PostgreSQL says: {}", told.message()),
+        None if is_without_tls(error) => {
+            let why = "the server does not offer TLS, and nothing was sent to it without";
+            return Looked::Broken(format!("{why}; say tls = \"off\" or sslmode=disable if that is meant"));
+        }
+        None => format!("PostgreSQL says: {}", explain(error)),
+    };
     if denied { Looked::Broken(why) } else { Looked::Sick(why) }
 }
 

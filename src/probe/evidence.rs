@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Probes, Sample};
 use crate::gate::Health;
 use crate::run::{Evidence, Findings};
-use crate::runbook::condition::{Condition, Fact};
+use crate::syntax::condition::{Condition, Fact};
 
 impl Probes {
     /// Looks once at everything that some evidence names; what was seen, and whether it is so.
@@ -32,6 +32,9 @@ impl Probes {
 }
 
 fn is_so(wanted: &Evidence, condition: Option<&Condition>, seen: &BTreeMap<String, Sample>) -> Result<(), String> {
+    if wanted.is_empty() {
+        return Err("nothing is required, so nothing shows that it is met".to_owned());
+    }
     let health = |name: &String| seen.get(name).map(|(observation, _)| &observation.health);
     for (names, word, is_meant) in [
         (&wanted.healthy, "healthy", (|health| matches!(health, Health::Healthy)) as fn(&Health) -> bool),

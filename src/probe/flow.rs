@@ -8,19 +8,22 @@ use std::collections::BTreeMap;
 use secrecy::SecretString;
 use serde_json::Value;
 
-use super::{Looked, Probes, in_words};
+use super::{Connections, Looked, Probes, http, in_words};
 use crate::clock::between;
-use crate::runbook::condition::Fact;
+use crate::redact;
 use crate::runbook::model::{FlowStep, Look};
-use crate::runbook::value::{self, Private};
+use crate::syntax::condition::Fact;
+use crate::syntax::value::{self, NotScalar, Private};
 
 impl Probes {
     pub(super) async fn flow(&self, steps: &[FlowStep]) -> Result<BTreeMap<String, Fact>, Looked> {
-        let began = self.clock.now();
+        let (began, lines) = (self.clock.now(), http::Lines::default());
         let mut captured: BTreeMap<String, SecretString> = BTreeMap::new();
         for (done, step) in steps.iter().enumerate() {
             let at = |why: String| format!("`{}`, step {} of {}: {why}", step.name, done + 1, steps.len());
-            let facts = match self.look_at(None, &filled(&step.look, &captured)).await {
+            let look = filled(&step.look, &captured);
+            let look = look.map_err(|why| Looked::Sick(at(format!("a captured value cannot be sent: {why}"))))?;
+            let facts = match self.look_at(Connections::Shared(&lines), &look).await {
                 Looked::Facts(facts) => facts,
                 Looked::Sick(why) => return Err(Looked::Sick(at(why))),
                 Looked::Unseen(why) => return Err(Looked::Unseen(at(why))),
@@ -38,7 +41,7 @@ impl Probes {
                 Err(why) => return Err(Looked::Sick(at(format!("{} cannot be judged: {why}", step.expect)))),
             }
             for (name, pointer) in &step.capture {
-                let found = capture(&facts, pointer);
+                let found = capture(&facts, name, pointer);
                 let missing = || Looked::Sick(at(format!("its answer has nothing at {pointer}")));
                 captured.insert(name.clone(), found.ok_or_else(missing)?);
             }
@@ -51,29 +54,38 @@ impl Probes {
 }
 
 /// What stands at this place of an HTTP answer's body, or of a conversation's last message.
-fn capture(facts: &BTreeMap<String, Fact>, pointer: &str) -> Option<SecretString> {
+fn capture(facts: &BTreeMap<String, Fact>, name: &str, pointer: &str) -> Option<SecretString> {
     let Some(Fact::Json(answer)) = facts.get("json").or(facts.get("last")) else { return None };
     match answer.pointer(pointer)? {
         Value::Null => None,
-        Value::String(text) => Some(SecretString::from(text.clone())),
-        other => Some(SecretString::from(other.to_string())),
+        Value::String(text) => Some(redact::captured(&format!("flow.{name}"), text.clone())),
+        other => Some(redact::captured(&format!("flow.{name}"), other.to_string())),
     }
 }
 
 /// A look with the captured values in their places.
-fn filled(look: &Look, captured: &BTreeMap<String, SecretString>) -> Look {
+fn filled(look: &Look, captured: &BTreeMap<String, SecretString>) -> Result<Look, NotScalar> {
     let mut look = look.clone();
-    let fill = |private: &mut Private| *private = private.filled(captured);
+    let fill = |private: &mut Private| private.filled(captured).map(|filled| *private = filled);
     match &mut look {
-        Look::Http { url, headers, body, .. } => {
+        Look::Http { url, headers, query, body, .. } => {
             *url = value::filled(url, captured);
-            headers.values_mut().chain(body).for_each(fill);
+            let body = body.as_mut().map(|body| &mut body.text);
+            headers.values_mut().chain(query).chain(body).try_for_each(fill)?;
         }
-        Look::Websocket { url, headers, send, .. } => {
+        Look::Websocket { url, headers, query, send, .. } => {
             *url = value::filled(url, captured);
-            headers.values_mut().chain(send).for_each(fill);
+            headers.values_mut().chain(query).chain(send).try_for_each(fill)?;
         }
-        _ => {}
+        Look::Flow { .. }
+        | Look::Load { .. }
+        | Look::Logs { .. }
+        | Look::Metric { .. }
+        | Look::Resource { .. }
+        | Look::Tls { .. }
+        | Look::Tcp { .. }
+        | Look::Postgres { .. }
+        | Look::Redis { .. } => {}
     }
-    look
+    Ok(look)
 }

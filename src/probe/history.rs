@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use super::{Probes, judge, logs, metric};
 use crate::clock::{earlier, later};
 use crate::gate::{History, Observation};
-use crate::runbook::condition::Fact;
 use crate::runbook::model::{Look, Probe};
+use crate::syntax::condition::Fact;
 
 impl Probes {
     /// What this probe would have seen, every so often between two moments.

@@ -1,7 +1,10 @@
 //! One request to a URL: its status, how long each part of it took, and its body.
 //!
-//! Connections are kept and used again, as browsers do; `dns`, `connect` and `tls` are then zero. A redirect is an answer
-//! of its own unless the runbook says how many to follow. A probe asks the service itself: no proxy stands between.
+//! Each sample opens a connection of its own: one that is kept would go on showing the instance that it leads to, and not
+//! the service. The requests of one flow, and those of one load, use connections again, as browsers do; `dns`, `connect` and
+//! `tls` are then zero. Nothing is sent twice: what went out on a connection that then ended has failed, and only a request
+//! of which nothing was written goes out on another. A redirect is an answer of its own unless the runbook says how many to
+//! follow. A probe asks the service itself: no proxy stands between.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -11,7 +14,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Either, Fuse, select};
 use futures::pin_mut;
-use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, USER_AGENT};
+use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, USER_AGENT};
 use http::{Method, Request};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
@@ -23,8 +26,9 @@ use secrecy::ExposeSecret as _;
 use super::Looked;
 use super::dial::{Dialer, Origin, Took, origin, url};
 use crate::clock::{Clock, between, later, words};
-use crate::runbook::condition::Fact;
-use crate::runbook::value::Private;
+use crate::runbook::model::Body;
+use crate::syntax::condition::Fact;
+use crate::syntax::value::Private;
 
 /// How much of a body is read. Health pages are small; whatever sends more is not one.
 const BODY: usize = 64 * 1024;
@@ -37,7 +41,9 @@ pub(super) struct Asked<'a> {
     pub(super) url: &'a str,
     pub(super) method: Option<&'a str>,
     pub(super) headers: &'a BTreeMap<String, Private>,
-    pub(super) body: Option<&'a Private>,
+    /// What is added to the URL's query, encoded.
+    pub(super) query: Option<&'a Private>,
+    pub(super) body: Option<&'a Body>,
     pub(super) redirects: u32,
 }
 
@@ -76,102 +82,15 @@ impl Line {
 pub(super) struct Client {
     dialer: Arc<Dialer>,
     clock: Arc<dyn Clock>,
+}
+
+/// Connections that the requests of one flow or one load use again.
+#[derive(Default)]
+pub(super) struct Lines {
     idle: Mutex<BTreeMap<Origin, Vec<Line>>>,
 }
 
-impl Client {
-    pub(super) fn new(dialer: Arc<Dialer>, clock: Arc<dyn Clock>) -> Client {
-        Client { dialer, clock, idle: Mutex::default() }
-    }
-
-    pub(super) async fn look(&self, asked: &Asked<'_>, timeout: Duration) -> Looked {
-        match self.ask(asked, timeout).await {
-            Ok(answer) => Looked::Facts(answer.facts()),
-            Err(looked) => looked,
-        }
-    }
-
-    /// Asks, and waits so long for the whole answer.
-    pub(super) async fn ask(&self, asked: &Asked<'_>, timeout: Duration) -> Result<Answer, Looked> {
-        let url = url(asked.url)?;
-        let until = later(self.clock.now(), timeout);
-        let out_of_time = self.dialer.deadline(url.host_str().unwrap_or_default(), until);
-        let answer = self.follow(asked, url);
-        pin_mut!(answer);
-        match select(answer, out_of_time).await {
-            Either::Left((answer, _)) => answer,
-            Either::Right(_) => Err(Looked::Sick(format!("no answer within {}", words(timeout)))),
-        }
-    }
-
-    /// Asks, and asks again where it is sent, as often as that is allowed.
-    async fn follow(&self, asked: &Asked<'_>, mut url: Url) -> Result<Answer, Looked> {
-        let began = self.clock.now();
-        let mut redirects = 0;
-        loop {
-            let mut answer = self.once(asked, &url, redirects > 0).await?;
-            let location = answer.location.take().filter(|_| asked.redirects > 0);
-            let Some(location) = location else {
-                return Ok(Answer { redirects, total: between(began, self.clock.now()), ..answer });
-            };
-            if redirects == asked.redirects {
-                return Err(Looked::Sick(format!("it redirects more than {redirects} times, at last to {location}")));
-            }
-            let next = url.join(&location);
-            let next = next.map_err(|error| Looked::Sick(format!("it redirects to {location}: {error}")))?;
-            if url.scheme() == "https" && next.scheme() != "https" {
-                return Err(Looked::Sick(format!("it redirects out of TLS, to {next}")));
-            }
-            redirects += 1;
-            // What was meant for one host is not shown to another.
-            if next.origin() != url.origin() && !(asked.headers.is_empty() && asked.body.is_none()) {
-                return Err(Looked::Sick(format!(
-                    "it redirects to {next}, and headers or body are not meant for that"
-                )));
-            }
-            url = next;
-        }
-    }
-
-    async fn once(&self, asked: &Asked<'_>, url: &Url, redirected: bool) -> Result<Answer, Looked> {
-        let origin = origin(url, ["http", "https"])?;
-        let request = || request(asked, url, redirected).map_err(Looked::Broken);
-        if let Some(line) = self.take(&origin) {
-            // The other side may have closed it meanwhile, which says nothing of it.
-            if let Ok(answer) = self.exchange(line, request()?, Took::default(), &origin).await {
-                return Ok(answer);
-            }
-        }
-        let (stream, took) = self.dialer.dial(&origin).await?;
-        let (sender, connection) =
-            handshake(TokioIo::new(stream)).await.map_err(|error| Looked::Sick(explain(&error)))?;
-        // What goes wrong on it is told to whoever waits for an answer.
-        let line = Line { sender, connection: async move { drop(connection.await) }.boxed().fuse() };
-        self.exchange(line, request()?, took, &origin).await.map_err(|error| Looked::Sick(explain(&error)))
-    }
-
-    async fn exchange(
-        &self,
-        mut line: Line,
-        request: Request<Full<Bytes>>,
-        took: Took,
-        origin: &Origin,
-    ) -> Result<Answer, hyper::Error> {
-        let began = self.clock.now();
-        let response = line.during(|sender| sender.send_request(request).boxed()).await?;
-        let first_byte = between(began, self.clock.now());
-        let status = response.status();
-        let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let location = location.filter(|_| status.is_redirection());
-        let (body, whole) = line.during(|_| read(response.into_body()).boxed()).await?;
-        if whole {
-            self.keep(origin, line);
-        }
-        let body = whole.then(|| String::from_utf8_lossy(&body).into_owned());
-        let total = between(began, self.clock.now());
-        Ok(Answer { status: status.as_u16(), body, took, first_byte, total, redirects: 0, location })
-    }
-
+impl Lines {
     fn take(&self, origin: &Origin) -> Option<Line> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let lines = idle.get_mut(origin)?;
@@ -185,6 +104,141 @@ impl Client {
             lines.push(line);
         }
     }
+}
+
+/// Why there is no answer.
+enum Unanswered {
+    /// Nothing of the request was written: it is given back.
+    NotSent(Box<Request<Full<Bytes>>>),
+    /// It went out, and what came of it is not an answer.
+    Failed(hyper::Error),
+}
+
+impl Client {
+    pub(super) fn new(dialer: Arc<Dialer>, clock: Arc<dyn Clock>) -> Client {
+        Client { dialer, clock }
+    }
+
+    pub(super) async fn look(&self, asked: &Asked<'_>, timeout: Duration, lines: Option<&Lines>) -> Looked {
+        match self.ask(asked, timeout, lines).await {
+            Ok(answer) => Looked::Facts(answer.facts()),
+            Err(looked) => looked,
+        }
+    }
+
+    /// Asks, and waits so long for the whole answer; on one of these connections, if there are any.
+    pub(super) async fn ask(
+        &self,
+        asked: &Asked<'_>,
+        timeout: Duration,
+        lines: Option<&Lines>,
+    ) -> Result<Answer, Looked> {
+        let url = url(asked.url)?;
+        let until = later(self.clock.now(), timeout);
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let out_of_time = self.dialer.deadline(&host, until);
+        let answer = self.follow(asked, url, lines);
+        pin_mut!(answer);
+        match select(answer, out_of_time).await {
+            Either::Left((answer, _)) => answer,
+            // The answer is still being waited for here, and so is the name, if that is what takes so long.
+            Either::Right(_) => Err(self.dialer.out_of_time(&host, format!("no answer within {}", words(timeout)))),
+        }
+    }
+
+    /// Asks, and asks again where it is sent, as often as that is allowed.
+    async fn follow(&self, asked: &Asked<'_>, mut url: Url, lines: Option<&Lines>) -> Result<Answer, Looked> {
+        let began = self.clock.now();
+        let mut redirects = 0;
+        loop {
+            let mut answer =
+                self.once(request(asked, &url, redirects > 0).map_err(Looked::Broken)?, &url, lines).await?;
+            let location = answer.location.take().filter(|_| asked.redirects > 0);
+            let Some(location) = location else {
+                return Ok(Answer { redirects, total: between(began, self.clock.now()), ..answer });
+            };
+            if redirects == asked.redirects {
+                let last = url.join(&location);
+                let last = last.map_or_else(|_| "what is no URL".to_owned(), |next| destination(&url, &next));
+                return Err(Looked::Sick(format!("it redirects more than {redirects} times, at last to {last}")));
+            }
+            let next = url.join(&location);
+            let next = next.map_err(|error| Looked::Sick(format!("it redirects to what is no URL: {error}")))?;
+            if url.scheme() == "https" && next.scheme() != "https" {
+                return Err(Looked::Sick(format!("it redirects out of TLS, to {}", destination(&url, &next))));
+            }
+            redirects += 1;
+            // What was meant for one host is not shown to another.
+            if next.origin() != url.origin() && !(asked.headers.is_empty() && asked.body.is_none()) {
+                return Err(Looked::Sick(format!(
+                    "it redirects to {}, and headers or body are not meant for that",
+                    destination(&url, &next)
+                )));
+            }
+            url = next;
+        }
+    }
+
+    async fn once(
+        &self,
+        mut request: Request<Full<Bytes>>,
+        url: &Url,
+        lines: Option<&Lines>,
+    ) -> Result<Answer, Looked> {
+        let origin = origin(url, ["http", "https"])?;
+        let failed = |error: hyper::Error| Looked::Sick(explain(&error));
+        while let Some(line) = lines.and_then(|lines| lines.take(&origin)) {
+            match self.exchange(line, request, Took::default(), &origin, lines).await {
+                Ok(answer) => return Ok(answer),
+                Err(Unanswered::Failed(error)) => return Err(failed(error)),
+                // The other side closed it meanwhile, which says nothing of it.
+                Err(Unanswered::NotSent(unsent)) => request = *unsent,
+            }
+        }
+        let (stream, took) = self.dialer.dial(&origin).await?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(failed)?;
+        // What goes wrong on it is told to whoever waits for an answer.
+        let line = Line { sender, connection: async move { drop(connection.await) }.boxed().fuse() };
+        self.exchange(line, request, took, &origin, lines).await.map_err(|unanswered| match unanswered {
+            Unanswered::Failed(error) => failed(error),
+            Unanswered::NotSent(_) => Looked::Sick("the connection ended before anything was sent".to_owned()),
+        })
+    }
+
+    async fn exchange(
+        &self,
+        mut line: Line,
+        request: Request<Full<Bytes>>,
+        took: Took,
+        origin: &Origin,
+        lines: Option<&Lines>,
+    ) -> Result<Answer, Unanswered> {
+        let began = self.clock.now();
+        let response = line.during(|sender| sender.try_send_request(request).boxed()).await;
+        let response = response.map_err(|mut error| match error.take_message() {
+            Some(unsent) => Unanswered::NotSent(Box::new(unsent)),
+            None => Unanswered::Failed(error.into_error()),
+        })?;
+        let first_byte = between(began, self.clock.now());
+        let status = response.status();
+        let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let location = location.filter(|_| status.is_redirection());
+        let read = line.during(|_| read(response.into_body()).boxed()).await;
+        let (body, whole) = read.map_err(Unanswered::Failed)?;
+        if let Some(lines) = lines.filter(|_| whole) {
+            lines.keep(origin, line);
+        }
+        let body = whole.then(|| String::from_utf8_lossy(&body).into_owned());
+        let total = between(began, self.clock.now());
+        Ok(Answer { status: status.as_u16(), body, took, first_byte, total, redirects: 0, location })
+    }
+}
+
+/// Where a redirect leads: its path, and its origin if that is another. What else is in a URL are log-in codes, tokens,
+/// passwords.
+fn destination(from: &Url, to: &Url) -> String {
+    let origin = if from.origin() == to.origin() { String::new() } else { to.origin().ascii_serialization() };
+    format!("{origin}{}", to.path())
 }
 
 impl Answer {
@@ -214,17 +268,23 @@ fn request(asked: &Asked<'_>, url: &Url, redirected: bool) -> Result<Request<Ful
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| format!("{method} is no method"))?;
     // A redirect is followed as browsers do: with a question, whatever was said before.
     let method = if redirected { Method::GET } else { method };
-    let path = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+    // Where a redirect leads is said in full by whoever sent it.
+    let added = asked.query.filter(|_| !redirected).map(|query| query.value().expose_secret());
+    let query: Vec<&str> = url.query().into_iter().chain(added).filter(|query| !query.is_empty()).collect();
+    let path = if query.is_empty() { url.path().to_owned() } else { format!("{}?{}", url.path(), query.join("&")) };
     let host = url.host_str().unwrap_or_default();
     let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-    let body = asked.body.filter(|_| !redirected).map(|body| body.value().expose_secret().to_owned());
-    let body = Full::new(Bytes::from(body.unwrap_or_default()));
-    let mut request = Request::new(body);
+    let sent = asked.body.filter(|_| !redirected);
+    let body = sent.map(|body| body.text.value().expose_secret().to_owned());
+    let mut request = Request::new(Full::new(Bytes::from(body.unwrap_or_default())));
     *request.method_mut() = method;
-    *request.uri_mut() = path.parse().map_err(|error| format!("{path} cannot be asked for: {error}"))?;
+    *request.uri_mut() = path.parse().map_err(|error| format!("the URL's path cannot be asked for: {error}"))?;
     let headers = request.headers_mut();
     headers.insert(HOST, HeaderValue::from_str(&host).map_err(|_| format!("{host} is no host"))?);
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("rectify/", env!("CARGO_PKG_VERSION"))));
+    if let Some(media_type) = sent.and_then(|body| body.media_type) {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    }
     add(headers, asked.headers)?;
     Ok(request)
 }
@@ -255,7 +315,7 @@ async fn read(mut body: Incoming) -> Result<(Vec<u8>, bool), hyper::Error> {
 }
 
 /// What went wrong, with all its reasons.
-fn explain(error: &dyn Error) -> String {
+pub(super) fn explain(error: &dyn Error) -> String {
     let (mut why, mut source) = (error.to_string(), error.source());
     while let Some(deeper) = source {
         why = format!("{why}: {deeper}");

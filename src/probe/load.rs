@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Looked;
-use super::http::{Asked, Client};
+use super::http::{Asked, Client, Lines};
 use crate::clock::{Clock, between, later, together};
 use crate::gate::Latencies;
-use crate::runbook::condition::Fact;
+use crate::syntax::condition::Fact;
 
 /// More requests than this are not sent in one look, however fast the answers come.
 const MOST: u32 = 100_000;
@@ -31,12 +31,12 @@ pub(super) async fn look(
     timeout: Duration,
     clock: &dyn Clock,
 ) -> Result<BTreeMap<String, Fact>, Looked> {
-    let until = later(clock.now(), hold);
+    let (until, lines) = (later(clock.now(), hold), Lines::default());
     let met = RefCell::new(Met { sent: 0, served: 0, latencies: Latencies::over(Duration::MAX), first: None });
     let visitors = (0..clients).map(async |_| {
         while clock.now() < until && met.borrow().sent < MOST {
             let began = clock.now();
-            let answer = http.ask(asked, timeout).await;
+            let answer = http.ask(asked, timeout, Some(&lines)).await;
             if let Err(broken @ Looked::Broken(_)) = answer {
                 return Err(broken);
             }

@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use super::Looked;
 use crate::clock::{Clock, earlier};
 use crate::resource::{Cloud, LogLine};
-use crate::runbook::condition::Fact;
-use crate::runbook::model::Target;
+use crate::run::Target;
+use crate::syntax::condition::Fact;
 
 /// More entries than this are not counted.
 pub(super) const MOST: usize = 1000;

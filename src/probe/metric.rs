@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use super::Looked;
 use crate::clock::{Clock, earlier};
 use crate::resource::Cloud;
-use crate::runbook::condition::Fact;
-use crate::runbook::model::Target;
+use crate::run::Target;
+use crate::syntax::condition::Fact;
 
 /// How late points are that nothing is known of: Google says up to 240 s beyond the sample period.
 const LATE: Duration = Duration::from_mins(5);

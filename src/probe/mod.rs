@@ -4,6 +4,7 @@
 //! way to what it looks at is *unknown*, one that cannot run is *broken*, and neither opens a gate. All of them find
 //! their way through one [`dial`]er.
 
+mod bounded;
 mod database;
 mod dial;
 mod evidence;
@@ -13,6 +14,7 @@ mod http;
 mod load;
 mod logs;
 mod metric;
+mod reach;
 mod state;
 mod tcp;
 mod tls;
@@ -31,9 +33,10 @@ use self::dial::{Dialer, host_and_port};
 use crate::clock::{Clock, between, later, together, words};
 use crate::gate::{Health, Observation};
 use crate::resource::{Cloud, Kinds};
+use crate::run::Target;
 use crate::run::{Aside, ResourceId};
-use crate::runbook::condition::{Condition, Fact};
-use crate::runbook::model::{Look, Probe, Target};
+use crate::runbook::model::{Look, Probe, Runbook};
+use crate::syntax::condition::{Condition, Fact};
 
 /// The probes of one runbook, ready to look.
 pub struct Probes {
@@ -48,6 +51,33 @@ pub struct Probes {
     kept: Mutex<BTreeMap<String, websocket::Kept>>,
     /// Host names of tags.
     tags: Mutex<BTreeMap<(ResourceId, String), String>>,
+}
+
+/// Which connections a look may use.
+#[derive(Clone, Copy)]
+enum Connections<'a> {
+    /// Only new ones.
+    New,
+    /// New ones, and the WebSocket of this probe if it says `keep_open`.
+    Of(&'a str),
+    /// Those of the flow that it is a part of.
+    Shared(&'a http::Lines),
+}
+
+impl<'a> Connections<'a> {
+    fn of(self) -> Option<&'a str> {
+        match self {
+            Connections::Of(probe) => Some(probe),
+            Connections::New | Connections::Shared(_) => None,
+        }
+    }
+
+    fn shared(self) -> Option<&'a http::Lines> {
+        match self {
+            Connections::Shared(lines) => Some(lines),
+            Connections::New | Connections::Of(_) => None,
+        }
+    }
 }
 
 /// What was seen, as it is kept and as conditions read it.
@@ -73,19 +103,12 @@ impl From<Result<BTreeMap<String, Fact>, Looked>> for Looked {
 
 impl Probes {
     /// Makes the probes ready.
-    pub fn new(
-        probes: BTreeMap<String, Probe>,
-        target: Target,
-        kinds: Arc<Kinds>,
-        cloud: Arc<Cloud>,
-        clock: Arc<dyn Clock>,
-        route: Route,
-    ) -> Probes {
-        let dialer = Arc::new(Dialer::new(route, clock.clone()));
+    pub fn new(runbook: &Runbook, kinds: Arc<Kinds>, cloud: Arc<Cloud>, clock: Arc<dyn Clock>, route: Route) -> Probes {
+        let dialer = Arc::new(Dialer::new(route, runbook.limits.hosts.clone(), clock.clone()));
         let http = http::Client::new(dialer.clone(), clock.clone());
         Probes {
-            named: probes,
-            target,
+            named: runbook.probes.clone(),
+            target: runbook.target.clone(),
             kinds,
             cloud,
             clock,
@@ -94,6 +117,11 @@ impl Probes {
             kept: Mutex::default(),
             tags: Mutex::default(),
         }
+    }
+
+    /// Whether the simulated cloud answers for this host: then nobody else is asked.
+    pub fn serves(&self, host: &str) -> bool {
+        self.dialer.serves(host)
     }
 
     /// Looks once.
@@ -109,7 +137,7 @@ impl Probes {
             Err(why) => return Observation::unknown(why),
         };
         let look = probe.look.in_place_of(&aside.hosts, &address);
-        self.judged(probe, Box::pin(self.look_at(None, &look))).await.0
+        self.judged(probe, Box::pin(self.look_at(Connections::New, &look))).await.0
     }
 
     /// The host name of a tag, which stays the same for good.
@@ -121,6 +149,8 @@ impl Probes {
         let found = self.cloud.tag_host(&aside.service, &aside.tag).await;
         let found = found.map_err(|error| format!("the address of the tag {} cannot be read: {error}", aside.tag))?;
         let host = found.ok_or_else(|| format!("the tag {} has no address yet", aside.tag))?;
+        // The cloud's own word, and not the runbook's: no limit of hosts is about it.
+        self.dialer.allow(&host);
         self.tags().insert(key, host.clone());
         Ok(host)
     }
@@ -147,7 +177,7 @@ impl Probes {
         let Some(probe) = self.named.get(name) else {
             return (Observation::broken(format!("there is no probe `{name}`")), BTreeMap::new());
         };
-        self.judged(probe, Box::pin(self.look_at(Some(name), &probe.look))).await
+        self.judged(probe, Box::pin(self.look_at(Connections::Of(name), &probe.look))).await
     }
 
     async fn judged(&self, probe: &Probe, look: impl Future<Output = Looked>) -> Sample {
@@ -162,15 +192,16 @@ impl Probes {
         (observation, facts)
     }
 
-    /// Looks; a name is that of the probe whose connections may be kept.
-    async fn look_at(&self, name: Option<&str>, look: &Look) -> Looked {
+    async fn look_at(&self, connections: Connections<'_>, look: &Look) -> Looked {
         match look {
-            Look::Http { url, method, headers, body, redirects, timeout } => {
-                let (method, body, redirects) = (method.as_deref(), body.as_ref(), *redirects);
-                self.http.look(&http::Asked { url, method, headers, body, redirects }, *timeout).await
+            Look::Http { url, method, headers, query, body, redirects, timeout } => {
+                let (method, query, body, redirects) = (method.as_deref(), query.as_ref(), body.as_ref(), *redirects);
+                let asked = http::Asked { url, method, headers, query, body, redirects };
+                self.http.look(&asked, *timeout, connections.shared()).await
             }
-            Look::Load { url, headers, clients, hold, timeout } => {
-                let asked = http::Asked { url, method: None, headers, body: None, redirects: 0 };
+            Look::Load { url, headers, query, clients, hold, timeout } => {
+                let query = query.as_ref();
+                let asked = http::Asked { url, method: None, headers, query, body: None, redirects: 0 };
                 load::look(&self.http, &asked, *clients, *hold, *timeout, &*self.clock).await.into()
             }
             Look::Flow { steps } => Box::pin(self.flow(steps)).await.into(),
@@ -184,9 +215,10 @@ impl Probes {
                 let Target { project, region, .. } = self.target.clone();
                 state::look(&self.kinds, &ResourceId { kind: kind.clone(), project, region, name: name.clone() }).await
             }
-            Look::Websocket { url, headers, send, events, within, keep_open, reconnect, request_timeout } => {
-                let asked = websocket::Asked { url, headers, send: send.as_ref(), events, within: *within };
-                let Some(name) = name.filter(|_| *keep_open) else {
+            Look::Websocket { url, headers, query, send, events, within, keep_open, reconnect, request_timeout } => {
+                let (query, send) = (query.as_ref(), send.as_ref());
+                let asked = websocket::Asked { url, headers, query, send, events, within: *within };
+                let Some(name) = connections.of().filter(|_| *keep_open) else {
                     return websocket::look(&asked, &self.dialer, &*self.clock).await.into();
                 };
                 let reconnect = websocket::Reconnect { allowed: *reconnect, request_timeout: *request_timeout };
@@ -206,8 +238,10 @@ impl Probes {
                 Err(why) => Looked::Broken(why),
                 Ok((host, port)) => self.connected(host, *timeout, tcp::look(&self.dialer, host, port)).await,
             },
-            Look::Postgres { url, clients, timeout } => self.database(Server::postgres(url), *clients, *timeout).await,
-            Look::Redis { url, clients, timeout } => self.database(Server::redis(url), *clients, *timeout).await,
+            Look::Postgres { server, clients, timeout } => {
+                self.database(Server::postgres(server), *clients, *timeout).await
+            }
+            Look::Redis { server, clients, timeout } => self.database(Server::redis(server), *clients, *timeout).await,
         }
     }
 
@@ -235,7 +269,8 @@ impl Probes {
         looked: impl Future<Output = Result<BTreeMap<String, Fact>, Looked>>,
     ) -> Looked {
         let out_of_time = self.dialer.deadline(host, later(self.clock.now(), timeout));
-        within(timeout, out_of_time, async { looked.await.into() }, Looked::Sick).await
+        let late = |why| self.dialer.out_of_time(host, why);
+        within(timeout, out_of_time, async { looked.await.into() }, late).await
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, websocket::Kept>> {
@@ -248,7 +283,7 @@ async fn within(
     timeout: Duration,
     out_of_time: impl Future<Output = ()>,
     looked: impl Future<Output = Looked>,
-    otherwise: fn(String) -> Looked,
+    otherwise: impl FnOnce(String) -> Looked,
 ) -> Looked {
     pin_mut!(looked, out_of_time);
     match select(looked, out_of_time).await {
@@ -278,7 +313,7 @@ fn judge(probe: &Probe, facts: &BTreeMap<String, Fact>) -> Observation {
             }
         }
     };
-    Observation { facts: kept.map(|(name, fact)| (name.clone(), fact.to_json())).collect(), ..Observation::of(health) }
+    Observation::of(health).with_facts(kept.map(|(name, fact)| (name.clone(), fact.to_json())))
 }
 
 /// The parts of a latency, and what a log says: worth a word only if a condition is about them.

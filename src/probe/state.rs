@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Looked;
 use crate::resource::{Kinds, ReadError};
 use crate::run::ResourceId;
-use crate::runbook::condition::Fact;
+use crate::syntax::condition::Fact;
 
 pub(super) async fn look(kinds: &Kinds, id: &ResourceId) -> Looked {
     match kinds.observe(id).await {

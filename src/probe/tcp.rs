@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::Looked;
 use super::dial::Dialer;
-use crate::runbook::condition::Fact;
+use crate::syntax::condition::Fact;
 
 pub(super) async fn look(dialer: &Dialer, host: &str, port: u16) -> Result<BTreeMap<String, Fact>, Looked> {
     let (_, took) = dialer.connect(host, port).await?;

@@ -19,7 +19,7 @@ use x509_parser::parse_x509_certificate;
 use super::Looked;
 use super::dial::{Dialer, builder, handshake};
 use crate::clock::{Clock, between};
-use crate::runbook::condition::Fact;
+use crate::syntax::condition::Fact;
 
 const DAY: i64 = 24 * 60 * 60;
 

@@ -22,8 +22,8 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use super::dial::{Dialer, Stream, origin, url};
 use super::{Looked, http};
 use crate::clock::{Clock, between, later, words};
-use crate::runbook::condition::Fact;
-use crate::runbook::value::Private;
+use crate::syntax::condition::Fact;
+use crate::syntax::value::Private;
 
 /// A message larger than this is not one of a chat's events.
 const LARGEST: usize = 1 << 20;
@@ -36,6 +36,8 @@ const SLACK: Duration = Duration::from_secs(5);
 pub(super) struct Asked<'a> {
     pub(super) url: &'a str,
     pub(super) headers: &'a BTreeMap<String, Private>,
+    /// What is added to the URL's query, encoded.
+    pub(super) query: Option<&'a Private>,
     pub(super) send: Option<&'a Private>,
     pub(super) events: &'a [String],
     pub(super) within: Duration,
@@ -61,7 +63,7 @@ pub(super) async fn look(
     clock: &dyn Clock,
 ) -> Result<BTreeMap<String, Fact>, Looked> {
     let began = clock.now();
-    within(asked, clock, async |heard| {
+    within(asked, dialer, clock, async |heard| {
         let mut socket = open(asked, dialer).await?;
         converse(asked, &mut socket, heard).await?;
         // A polite end; what becomes of it says nothing about the conversation.
@@ -82,7 +84,7 @@ pub(super) async fn look_on(
 ) -> Result<BTreeMap<String, Fact>, Looked> {
     let began = clock.now();
     let mut reconnects = 0;
-    let last = within(asked, clock, async |heard| {
+    let last = within(asked, dialer, clock, async |heard| {
         if let Some(mut old) = kept.take() {
             let looked = converse(asked, &mut old.socket, heard).await;
             let Err(Ended::Cut(why)) = looked else {
@@ -111,10 +113,12 @@ pub(super) async fn look_on(
 /// Lets a conversation take as long as it may; the last of its messages.
 async fn within(
     asked: &Asked<'_>,
+    dialer: &Dialer,
     clock: &dyn Clock,
     conversation: impl AsyncFnOnce(&mut Heard<'_>) -> Result<(), Looked>,
 ) -> Result<Option<serde_json::Value>, Looked> {
     let mut heard = Heard::of(asked.events);
+    let host = url(asked.url)?.host_str().unwrap_or_default().to_owned();
     let ended = {
         // Somebody who does not speak leaves nobody with anything to do, be it in the simulated cloud.
         let out_of_time = clock.deadline(later(clock.now(), asked.within));
@@ -122,7 +126,11 @@ async fn within(
         pin_mut!(conversation);
         match select(conversation, out_of_time).await {
             Either::Left((ended, _)) => Some(ended),
-            Either::Right(_) => None,
+            // While the name is waited for, nothing is known of who should converse.
+            Either::Right(_) => match dialer.out_of_time(&host, format!("no answer within {}", words(asked.within))) {
+                unseen @ Looked::Unseen(_) => Some(Err(unseen)),
+                Looked::Sick(_) | Looked::Broken(_) | Looked::Facts(_) => None,
+            },
         }
     };
     match ended {
@@ -236,7 +244,12 @@ async fn converse(asked: &Asked<'_>, socket: &mut WebSocketStream<Stream>, heard
 }
 
 fn request(asked: &Asked<'_>) -> Result<Request, String> {
-    let mut request = asked.url.into_client_request().map_err(|error| format!("{}: {error}", asked.url))?;
+    let mut url = asked.url.to_owned();
+    if let Some(query) = asked.query {
+        url.push(if url.contains('?') { '&' } else { '?' });
+        url.push_str(query.value().expose_secret());
+    }
+    let mut request = url.into_client_request().map_err(|error| format!("the URL cannot be used: {error}"))?;
     http::add(request.headers_mut(), asked.headers)?;
     Ok(request)
 }

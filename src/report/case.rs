@@ -4,7 +4,7 @@
 //! revisions, what was tried and what became of it, what is ruled out, how things are now. What was done comes from the
 //! journal and the plan, every call from the log, and the figures from Google: none of them holds a secret. Times are UTC.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
@@ -15,7 +15,7 @@ use crate::clock::second;
 use crate::gate::{Health, Observation};
 use crate::inert::inert;
 use crate::plan::{Plan, resource};
-use crate::run::{Ending, Entry, Event, Figure, GateOutcome, OpId, Refusal, TaskId, Way};
+use crate::run::{ChangeStatus, Ending, Entry, Event, Figure, GateOutcome, OpId, Refusal, TaskId, View, Way};
 
 /// A case, ready to be pasted or sent.
 #[derive(Clone, Debug, Serialize)]
@@ -46,7 +46,9 @@ pub struct Case {
     pub last: BTreeMap<String, String>,
     /// What was seen to be well, and so is not the cause.
     pub ruled_out: Vec<String>,
-    /// What was taken back, or could not be.
+    /// The changes that are applied now, or may be: the last are marked.
+    pub applied: Vec<String>,
+    /// The changes that were rolled back, and those that could not be: the last are marked.
     pub taken_back: Vec<String>,
     /// The traces of requests that logs told of, with the probe that saw them: by these Google finds them again.
     pub traces: Vec<String>,
@@ -102,7 +104,7 @@ pub struct Happened {
 /// Drafts a case from what a run did, and from what is known around it.
 pub fn draft(plan: &Plan, entries: &[Entry], around: Around, run: &str, display_name: &str, priority: &str) -> Case {
     let Around { incident_began, project_number, figures, quotas, calls, not_seen } = around;
-    let (mut traces, mut taken_back) = (Vec::new(), BTreeSet::new());
+    let mut traces = Vec::new();
     let mut last: BTreeMap<String, (Timestamp, &Observation)> = BTreeMap::new();
     let (mut timeline, mut operations) = (Vec::new(), Vec::new());
     let work = plan.work();
@@ -114,12 +116,12 @@ pub fn draft(plan: &Plan, entries: &[Entry], around: Around, run: &str, display_
                 last.insert(probe.clone(), (entry.at, observation));
                 trace(&mut traces, probe, observation);
             }
-            Event::Settled { op, .. } if op.way == Way::Undo => drop(taken_back.insert(op.task.to_string())),
             Event::Begun { operation, .. } if !operations.contains(operation) => operations.push(operation.clone()),
             _ => {}
         }
         timeline.extend(happened(&resources_of, &entry.event).map(|what| Happened { at: entry.at, what }));
     }
+    let (applied, taken_back) = changes(&View::of(&work, entries));
     for (probe, sample) in &plan.baseline {
         trace(&mut traces, probe, sample);
     }
@@ -141,7 +143,8 @@ pub fn draft(plan: &Plan, entries: &[Entry], around: Around, run: &str, display_
         before: plan.baseline.iter().map(seen).collect(),
         incident_began,
         project_number,
-        taken_back: taken_back.into_iter().collect(),
+        applied,
+        taken_back,
         traces,
         figures,
         quotas,
@@ -153,6 +156,34 @@ pub fn draft(plan: &Plan, entries: &[Entry], around: Around, run: &str, display_
             .map(|(name, (at, sample))| (name.clone(), format!("{}, at {}", sample.health, second(*at))))
             .collect(),
     }
+}
+
+/// What is applied now, and what was rolled back.
+fn changes(view: &View) -> (Vec<String>, Vec<String>) {
+    let (mut applied, mut taken_back) = (Vec::new(), Vec::new());
+    for task in view.tasks.iter().filter(|task| task.task.change.is_some()) {
+        let id = task.task.id.to_string();
+        match task.change_status() {
+            // What is made on the way back only is told of once it is made.
+            ChangeStatus::Applied { .. } | ChangeStatus::Kept(_) if task.task.back_for.is_some() => {}
+            ChangeStatus::Applied { trouble: None } | ChangeStatus::Kept(_) => applied.push(id),
+            ChangeStatus::Applied { trouble: Some(_) } => applied.push(format!("{id}, at least in part")),
+            ChangeStatus::InFlight { .. } | ChangeStatus::InDoubt { .. } | ChangeStatus::Unclear { .. } => {
+                applied.push(format!("{id}: not known"));
+            }
+            ChangeStatus::RolledBack => taken_back.push(id),
+            ChangeStatus::NotRolledBack { .. } => {
+                applied.push(id.clone());
+                taken_back.push(format!("{id}: could not be rolled back"));
+            }
+            ChangeStatus::NotBegun
+            | ChangeStatus::Failed { .. }
+            | ChangeStatus::Skipped
+            | ChangeStatus::NotRun
+            | ChangeStatus::Unchanged => {}
+        }
+    }
+    (applied, taken_back)
 }
 
 /// What marks something elsewhere as a run's: a case, a comment. By this it is found again.
@@ -184,14 +215,18 @@ fn happened(resources: &BTreeMap<&TaskId, String>, event: &Event) -> Option<Stri
         Event::Refused { op, refusal } => {
             let why = match refusal {
                 Refusal::Drifted { .. } => "somebody else had changed it, so nothing was sent".to_owned(),
-                Refusal::Api { why } | Refusal::Busy { why } => why.clone(),
+                Refusal::Api { why } | Refusal::Busy { why, .. } | Refusal::Unreachable { why, .. } => why.clone(),
             };
             format!("{}: refused: {why}", what(op))
         }
         Event::Failed { op, why } => format!("{}: the operation failed: {why}", what(op)),
+        Event::Missing { op } => format!("{}: the resource does not exist", what(op)),
+        Event::Overdue { op, operation, limit } => {
+            format!("{}: operation {operation} has not ended within {}", what(op), crate::clock::words(*limit))
+        }
         Event::InDoubt { op, why } => format!("{}: no answer: {why}", what(op)),
         Event::GateClosed { task, outcome: GateOutcome::Passed { proof } } => {
-            format!("{}: proven healthy: {proof}", gate(task))
+            format!("{}: {proof}", gate(task))
         }
         Event::GateClosed { task, outcome: GateOutcome::Failed { why, .. } } => {
             format!("{}: not healthy: {why}", gate(task))
@@ -241,7 +276,8 @@ impl Case {
         );
         list("As it was last seen:", named(&self.last));
         list("Ruled out, because it was seen to be well:", self.ruled_out.clone());
-        list("Taken back:", self.taken_back.clone());
+        list("Applied now:", self.applied.clone());
+        list("Rolled back:", self.taken_back.clone());
         list("Long-running operations:", self.operations.clone());
         list("Traces of requests that were logged:", self.traces.clone());
         list("Metrics, from half an hour before the run until now:", self.figures.iter().map(figure).collect());

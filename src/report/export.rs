@@ -1,173 +1,342 @@
-//! The commands by which a person can finish a run, or undo it, without this program.
+//! The shell scripts by which an operator finishes a run, or rolls it back, without this program.
 //!
-//! If the program or the machine dies in the middle, these lie ready: the file is written anew after every step. What no
-//! `gcloud` command can say is a comment. Every value is quoted for a POSIX shell.
+//! If the program or the machine dies in the middle, these lie ready: the files are written anew after every step. A script
+//! has a command only for what the run is known to have changed, or may have. Each command first reads the resource: one that
+//! is already as wanted is passed over, and at one that somebody else changed the script stops with a sentence. What must not
+//! be done by a script (an irreversible change, a step whose precondition failed) is a comment with the reason. Every value is
+//! quoted for a POSIX shell.
 
 use std::fmt::Write as _;
 
-use serde_json::Value;
-
+use super::narrate::failure;
+use super::program::{shell_check, shell_lines};
 use crate::inert::inert;
-use crate::run::{Change, ResourceId, Standing, TaskView, View};
+use crate::resource::gcloud::{GcloudCommands, gcloud, shell_functions};
+use crate::run::{Change, ChangeStatus, KeptBecause, Task, TaskView, View, Way};
 
-/// What to print the commands for.
+/// What a script does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Towards {
-    /// To finish what was begun.
-    TheEnd,
-    /// To undo what was applied.
-    TheBeginning,
+pub enum Export {
+    /// It finishes what the run has not done.
+    Remaining,
+    /// It rolls back what the run applied.
+    Rollback,
 }
 
-/// The commands, as a shell script that a person reads before they run a line of it. Of more than so many steps the first
-/// are told, and how many more there are.
-pub fn export(view: &View, towards: Towards, most: usize) -> String {
+/// What a script says of a task.
+enum Part {
+    /// Commands, and what an operator should know before they run them.
+    Do(Vec<String>),
+    /// No command, and why.
+    Leave(Vec<String>),
+    /// No command, and why; what follows builds on it, so the script goes on only once it is done.
+    ByHand(Vec<String>),
+}
+
+/// The script, which an operator reads before they run it. Of more than so many steps the first are written, and how many
+/// more there are.
+pub fn export(view: &View, export: Export, most: usize) -> String {
     let run = view.run.as_ref().map(ToString::to_string).unwrap_or_default();
-    let (aim, tasks): (_, Vec<_>) = match towards {
-        Towards::TheEnd => ("finish", view.tasks.iter().filter(|task| is_to_do(task)).collect()),
-        Towards::TheBeginning => ("undo", view.tasks.iter().rev().filter(|task| is_in_force(&task.standing)).collect()),
+    let changes = view.tasks.iter().filter(|task| task.task.change.is_some());
+    let (does, parts): (_, Vec<(&TaskView, Part)>) = match export {
+        Export::Remaining => {
+            let forward = changes.filter(|task| task.task.back_for.is_none());
+            ("Finishes", forward.filter_map(|task| Some((task, remaining(task)?))).collect())
+        }
+        Export::Rollback => ("Rolls back", changes.rev().filter_map(|task| Some((task, rollback(task)?))).collect()),
     };
-    let mut out = format!("# To {aim} run {run} ({}) by hand, as of {}.\n", inert(&view.runbook), view.now);
-    out.push_str("# Read each line before you run it: the cloud may have moved since, and nothing here looks.\n");
-    if tasks.is_empty() {
-        out.push_str("# There is nothing left to do.\n");
+    let mut out = format!(
+        "#!/usr/bin/env bash\n# {does} run {run} ({}) by hand, as of {}.\n\
+         # Read it before you run it. Each command first reads the resource: what is already as wanted is passed over, and\n\
+         # at what somebody else changed the script stops.\nset -euo pipefail\n",
+        inert(&view.runbook),
+        view.now
+    );
+    if parts.is_empty() {
+        out.push_str("\n# There is nothing left to do.\n");
+        return out;
     }
-    for task in tasks.iter().take(most) {
-        let _ = write!(out, "\n# {}", inert(task.task.id.as_str()));
-        match &task.standing {
-            Standing::Writing { operation: Some(operation), .. } => {
-                let _ = write!(out, " (an operation is running: {})", inert(operation));
-            }
-            Standing::InDoubt { .. } | Standing::Writing { .. } => {
-                out.push_str(" (whether it happened is not known: look first)");
-            }
-            _ => {}
+    if parts.iter().any(|(_, part)| matches!(part, Part::Do(_) | Part::ByHand(_))) {
+        let _ = write!(out, "\n{}", shell_functions());
+    }
+    for (task, part) in parts.iter().take(most) {
+        let _ = writeln!(out, "\n# {}", inert(task.task.id.as_str()));
+        let way = if export == Export::Remaining { Way::Apply } else { Way::Undo };
+        let change = if way == Way::Apply { task.task.change.clone() } else { task.undo() };
+        let (Part::Do(notes) | Part::Leave(notes) | Part::ByHand(notes)) = part;
+        for note in notes {
+            comment(&mut out, note);
         }
-        out.push('\n');
-        match (&task.task.change, towards) {
-            (Some(change), Towards::TheEnd) => command(&mut out, change),
-            (Some(_), Towards::TheBeginning) if task.task.reversibility.is_one_way() => {
-                out.push_str("# it cannot be undone\n");
-            }
-            (Some(change), Towards::TheBeginning) => command(&mut out, &change.undo()),
-            (None, _) => {}
+        match (part, change) {
+            (Part::Do(_), Some(change)) => commands(&mut out, &task.task, &change, way),
+            (Part::ByHand(_), Some(change)) => by_hand(&mut out, &task.task, &change, way),
+            (Part::Leave(_), _) | (_, None) => {}
         }
-        let gate = task.task.gate.as_ref().filter(|_| towards == Towards::TheEnd);
-        if let Some(rule) = gate {
-            let _ = writeln!(out, "# then: {}", crate::plan::gate(rule));
+        if let Some(rule) = task.task.gate.as_ref().filter(|_| export == Export::Remaining) {
+            comment(&mut out, &format!("then: {}", crate::plan::gate(rule)));
         }
     }
-    if tasks.len() > most {
-        let undo = if towards == Towards::TheBeginning { " --undo" } else { "" };
-        let _ = writeln!(out, "\n# … and {} more: `rectify export {run}{undo}` prints all.", tasks.len() - most);
+    if parts.len() > most {
+        let undo = if export == Export::Rollback { " --undo" } else { "" };
+        let _ = writeln!(out, "\n# … and {} more: `rectify export {run}{undo}` prints all.", parts.len() - most);
     }
     out
 }
 
-fn is_to_do(view: &TaskView) -> bool {
-    let is_over = matches!(view.standing, Standing::Done { .. } | Standing::Skipped | Standing::Undone);
-    !is_over && view.task.back_for.is_none()
-}
-
-fn is_in_force(standing: &Standing) -> bool {
-    !matches!(standing, Standing::Waiting | Standing::Skipped | Standing::Undone)
-}
-
-/// The commands by which a person makes a change, and comments on them. Inert.
-pub(super) fn by_hand(change: &Change) -> Vec<String> {
-    let mut out = String::new();
-    command(&mut out, change);
-    out.lines().map(str::to_owned).collect()
-}
-
-fn command(out: &mut String, change: &Change) {
-    let ResourceId { kind, project, region, name } = &change.resource;
-    let to = &change.to;
-    let place = format!("--region={} --project={}", quoted(region), quoted(project));
-    let field = |field: &str| to.get(field);
-    let line = match kind.as_str() {
-        "gcp.connector" => {
-            let flags = [
-                ("min_instances", "min-instances"),
-                ("max_instances", "max-instances"),
-                ("machine_type", "machine-type"),
-            ];
-            let flags = flags.into_iter().filter_map(|(name, flag)| Some(format!("--{flag}={}", plain(field(name)?))));
-            let flags = flags.collect::<Vec<_>>().join(" ");
-            format!("gcloud compute networks vpc-access connectors update {} {flags} {place}", quoted(name))
-        }
-        "gcp.run.traffic" => {
-            let targets = field("targets").and_then(Value::as_array).cloned().unwrap_or_default();
-            let share = |target: &Value| {
-                let percent = target.get("percent").and_then(Value::as_i64).filter(|percent| *percent > 0)?;
-                Some(format!("{}={percent}", target.get("revision")?.as_str()?))
-            };
-            let shares = targets.iter().filter_map(share).collect::<Vec<_>>().join(",");
-            let flag = if shares == "LATEST=100" {
-                "--to-latest".to_owned()
-            } else {
-                format!("--to-revisions={}", quoted(&shares))
-            };
-            format!("gcloud run services update-traffic {} {flag} {place}", quoted(name))
-        }
-        "gcp.run.service" => {
-            let image = field("image").map(plain).unwrap_or_default();
-            let suffix = field("revision")
-                .and_then(Value::as_str)
-                .and_then(|revision| revision.strip_prefix(&format!("{name}-")));
-            let suffix = suffix.map(|suffix| format!(" --revision-suffix={}", quoted(suffix))).unwrap_or_default();
-            format!("gcloud run services update {} --image={image}{suffix} {place}", quoted(name))
-        }
-        "gcp.run.scaling" => {
-            let flags = [("min_instances", "min"), ("max_instances", "max")];
-            let flags = flags.into_iter().filter_map(|(name, flag)| Some(format!("--{flag}={}", plain(field(name)?))));
-            format!("gcloud run services update {} {} {place}", quoted(name), flags.collect::<Vec<_>>().join(" "))
-        }
-        "gcp.sql" => {
-            let flags = field("flags").and_then(Value::as_object).cloned().unwrap_or_default();
-            let _ = writeln!(out, "# --database-flags replaces the whole list: add those that are set besides");
-            let flags = flags.iter().filter_map(|(name, value)| Some(format!("{name}={}", value.as_str()?)));
-            let flags = flags.collect::<Vec<_>>().join(",");
-            format!(
-                "gcloud sql instances patch {} --database-flags={} --project={}",
-                quoted(name),
-                quoted(&flags),
-                quoted(project)
-            )
-        }
-        _ => {
-            let done = to.get("done").and_then(Value::as_bool) == Some(true);
-            let what = if done { "do" } else { "undo" };
-            format!("# {what} it as step {} of the runbook says", inert(name))
+/// What is to be done about a task so that the run is finished, if anything is.
+fn remaining(view: &TaskView) -> Option<Part> {
+    let do_unless_irreversible = |mut notes: Vec<String>| {
+        let caution = view.task.reversibility.caution().filter(|_| view.task.reversibility.is_one_way());
+        match caution {
+            Some(caution) => {
+                notes.push(format!("{}; run it by yourself if it is wanted:", inert(&caution)));
+                Part::ByHand(notes)
+            }
+            None => Part::Do(notes),
         }
     };
-    let _ = writeln!(out, "{line}");
+    Some(match view.change_status() {
+        ChangeStatus::NotBegun => do_unless_irreversible(preconditions(&view.task)),
+        ChangeStatus::InFlight { way: Way::Apply, operation: Some(operation) } => {
+            do_unless_irreversible(vec![format!("(an operation is running: {}; wait for its end)", inert(&operation))])
+        }
+        ChangeStatus::InFlight { way: Way::Apply, operation: None } | ChangeStatus::InDoubt { way: Way::Apply, .. } => {
+            do_unless_irreversible(vec!["(it was sent, and whether it is applied is not known)".to_owned()])
+        }
+        ChangeStatus::Unclear { why } => do_unless_irreversible(because("whether it is applied is not known", &why)),
+        ChangeStatus::Failed { why } => Part::ByHand(because("it failed, and is not tried again here", &why)),
+        ChangeStatus::Skipped => Part::Leave(vec!["the operator left it out".to_owned()]),
+        ChangeStatus::InFlight { way: Way::Undo, .. }
+        | ChangeStatus::InDoubt { way: Way::Undo, .. }
+        | ChangeStatus::Applied { .. }
+        | ChangeStatus::RolledBack
+        | ChangeStatus::NotRolledBack { .. }
+        | ChangeStatus::Kept(_)
+        | ChangeStatus::NotRun
+        | ChangeStatus::Unchanged => return None,
+    })
 }
 
-fn plain(value: &Value) -> String {
-    quoted(&crate::run::words(value))
+/// What is to be done about a task so that the run is rolled back, if anything is.
+fn rollback(view: &TaskView) -> Option<Part> {
+    let do_unless_irreversible = |notes: Vec<String>| match view.task.reversibility.caution() {
+        Some(caution) if view.task.reversibility.is_one_way() => Part::Leave(vec![inert(&caution)]),
+        Some(caution) => Part::Do(notes.into_iter().chain([inert(&caution)]).collect()),
+        None => Part::Do(notes),
+    };
+    Some(match view.change_status() {
+        ChangeStatus::Applied { trouble: None } | ChangeStatus::Kept(KeptBecause::Irreversible) => {
+            do_unless_irreversible(Vec::new())
+        }
+        ChangeStatus::Applied { trouble: Some(why) } => do_unless_irreversible(vec![format!(
+            "it took effect at least in part, although it failed: {}",
+            inert(&why)
+        )]),
+        ChangeStatus::NotRolledBack { why } => do_unless_irreversible(because("rolling it back failed", &why)),
+        ChangeStatus::Kept(KeptBecause::Unhealthy) => {
+            do_unless_irreversible(vec!["it was kept: rolling it back would restore an unhealthy state".to_owned()])
+        }
+        ChangeStatus::InFlight { operation: Some(operation), .. } => {
+            do_unless_irreversible(vec![format!("(an operation is running: {}; wait for its end)", inert(&operation))])
+        }
+        ChangeStatus::InFlight { operation: None, .. } | ChangeStatus::InDoubt { .. } => {
+            do_unless_irreversible(vec!["(it was sent, and whether it is applied is not known)".to_owned()])
+        }
+        ChangeStatus::Unclear { why } => do_unless_irreversible(because("whether it is applied is not known", &why)),
+        ChangeStatus::Failed { why } => {
+            Part::Leave(because("there is nothing to roll back: it failed, and changed nothing", &why))
+        }
+        ChangeStatus::RolledBack => Part::Leave(vec!["it is rolled back already".to_owned()]),
+        ChangeStatus::NotBegun | ChangeStatus::Skipped | ChangeStatus::NotRun | ChangeStatus::Unchanged => return None,
+    })
 }
 
-/// Quoted for a POSIX shell, and inert on a terminal.
-fn quoted(text: &str) -> String {
-    let text = inert(text);
-    shlex::try_quote(&text).map_or_else(|_| "''".to_owned(), std::borrow::Cow::into_owned)
+fn because(head: &str, why: &crate::run::Failure) -> Vec<String> {
+    let lines =
+        failure(why).into_iter().flat_map(|text| text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>());
+    std::iter::once(format!("{head}:")).chain(lines).collect()
+}
+
+/// What must hold before a task, for an operator to look at.
+fn preconditions(task: &Task) -> Vec<String> {
+    let Some(evidence) = &task.require else { return Vec::new() };
+    let named = |names: &[String], health: &str| {
+        let names = names.iter().map(|name| inert(name)).collect::<Vec<_>>().join(", ");
+        (!names.is_empty()).then(|| format!("only while {health}: {names}"))
+    };
+    let condition = evidence.condition.as_ref().map(|condition| format!("only if {}", inert(condition)));
+    [named(&evidence.healthy, "healthy"), named(&evidence.unhealthy, "unhealthy"), condition]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// The commands that make a change, if it is as before.
+fn commands(out: &mut String, task: &Task, change: &Change, way: Way) {
+    if let Some(program) = &task.program {
+        match (shell_lines(program, way), shell_check(program)) {
+            (None, _) => out.push_str("# nothing says how\n"),
+            (Some(lines), None) => put(out, "", &lines),
+            (Some(lines), Some(check)) => {
+                let not = if way == Way::Apply { "! " } else { "" };
+                let _ = writeln!(out, "if {not}{check}; then");
+                put(out, "", &lines);
+                out.push_str("fi\n");
+            }
+        }
+        return;
+    }
+    match gcloud(change) {
+        Ok(GcloudCommands { read, before, after, write, .. }) => {
+            let resource = quoted_resource(change);
+            let _ = writeln!(out, "found=$({read})\nif is_to_do {resource} {before} {after} \"$found\"; then");
+            put(out, "  ", &write);
+            out.push_str("fi\n");
+        }
+        Err(why) => comment(out, &why),
+    }
+}
+
+/// The same as comments. The script goes on once the change is made.
+fn by_hand(out: &mut String, task: &Task, change: &Change, way: Way) {
+    if let Some(program) = &task.program {
+        let lines = shell_lines(program, way).unwrap_or_default();
+        for line in &lines {
+            comment(out, line);
+        }
+        if let Some(check) = shell_check(program) {
+            let done = if way == Way::Apply { "done" } else { "undone" };
+            let stop =
+                format!("echo '{} is not {done} yet, and what follows needs it.' >&2; exit 1", inert(task.id.as_str()));
+            let _ = writeln!(out, "if ! {check}; then {stop}; fi");
+        }
+        return;
+    }
+    match gcloud(change) {
+        Ok(GcloudCommands { read, after, write, .. }) => {
+            for line in &write {
+                comment(out, line);
+            }
+            let _ = writeln!(out, "found=$({read})\nmust_be_done {} {after} \"$found\"", quoted_resource(change));
+        }
+        Err(why) => comment(out, &why),
+    }
+}
+
+/// A text as comments, whatever it has in it.
+fn comment(out: &mut String, text: &str) {
+    for line in text.lines() {
+        let _ = writeln!(out, "# {line}");
+    }
+}
+
+fn put(out: &mut String, indent: &str, lines: &[String]) {
+    for line in lines {
+        let _ = writeln!(out, "{indent}{line}");
+    }
+}
+
+fn quoted_resource(change: &Change) -> String {
+    crate::resource::gcloud::quoted(&format!("{} {}", change.resource.kind, change.resource.name))
+}
+
+/// The commands by which an operator undoes a task's change, and comments on them. Inert.
+pub(super) fn undo_by_hand(task: &Task) -> Vec<String> {
+    if let Some(lines) = task.program.as_ref().and_then(|program| shell_lines(program, Way::Undo)) {
+        return lines;
+    }
+    match task.change.as_ref().map(|change| gcloud(&change.undo())) {
+        Some(Ok(gcloud)) => gcloud.alone,
+        Some(Err(why)) => vec![format!("# {why}")],
+        None => Vec::new(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+    use serde_json::{Value, json};
+
     use super::*;
-    use crate::run::{OnFailure, Task, TaskId, Work};
+    use crate::run::{Entry, Event, Evidence, OnFailure, OpId, Refusal, Requirement, Reversibility, TaskId, Work};
+
+    fn task(name: &str, kind: &str, from: Value, to: Value) -> Task {
+        let change = Change { resource: format!("{kind}/p/r/{name}").parse().unwrap(), from, to };
+        Task { change: Some(change), ..Task::idle(TaskId::of_step(name), "p", kind, OnFailure::Ask) }
+    }
+
+    fn pin(name: &str, from: &str, to: &str) -> Task {
+        let split = |revision: &str| json!({ "targets": [{ "revision": revision, "percent": 100 }] });
+        task(name, "gcp.run.traffic", split(from), split(to))
+    }
+
+    fn view(tasks: Vec<Task>, events: Vec<Event>) -> View {
+        let entry = |event| Entry { at: Timestamp::UNIX_EPOCH, event };
+        View::of(&Work::from(tasks), &events.into_iter().map(entry).collect::<Vec<_>>())
+    }
+
+    fn applied(task: &Task) -> [Event; 2] {
+        let op = OpId { task: task.id.clone(), way: Way::Apply };
+        [Event::Intended { op: op.clone() }, Event::Settled { op, seen: task.change.as_ref().unwrap().to.clone() }]
+    }
+
+    /// The lines of a script that are no comments, after the functions.
+    fn active(script: &str) -> Vec<&str> {
+        let body = script.split_once(&shell_functions()).map_or("", |(_, body)| body);
+        body.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).collect()
+    }
+
+    fn passes_bash(script: &str) {
+        #[expect(clippy::disallowed_types, reason = "it is what an operator does with the script")]
+        let output = std::process::Command::new("bash").args(["-n", "-c", script]).output().unwrap();
+        assert!(output.status.success(), "{}\n{script}", String::from_utf8_lossy(&output.stderr));
+    }
 
     #[test]
     fn of_many_steps_the_first_are_told_and_how_many_more_there_are() {
-        let task = |n: usize| Task::idle(TaskId::of_step(&format!("step-{n}")), "p", "manual", OnFailure::Ask);
-        let view = View::new(&Work::from((0..5).map(task).collect::<Vec<_>>()));
-        let some = export(&view, Towards::TheEnd, 2);
+        let view = view((0..5).map(|n| pin(&format!("step-{n}"), "a", "b")).collect(), Vec::new());
+        let some = export(&view, Export::Remaining, 2);
         assert!(
             some.contains("# step-1\n") && !some.contains("# step-2") && some.contains("# … and 3 more: "),
             "{some}"
         );
-        assert!(!export(&view, Towards::TheEnd, 5).contains(" more: "));
+        assert!(!export(&view, Export::Remaining, 5).contains(" more: "));
+    }
+
+    #[test]
+    fn what_was_not_changed_is_not_undone() {
+        let (one, other, third) = (pin("one", "a", "b"), pin("other", "a", "b"), pin("third", "a", "b"));
+        let op = OpId { task: other.id.clone(), way: Way::Apply };
+        let refusal = Refusal::Drifted { now: json!({ "targets": [{ "revision": "c", "percent": 100 }] }) };
+        let mut events = applied(&one).to_vec();
+        events.extend([Event::Intended { op: op.clone() }, Event::Refused { op, refusal }]);
+        let script = export(&view(vec![one, other, third], events), Export::Rollback, 9);
+        passes_bash(&script);
+        let active = active(&script).join("\n");
+        assert!(active.contains("update-traffic one --to-revisions='a=100'"), "{script}");
+        assert!(!active.contains("other") && script.contains("# other\n# there is nothing to roll back"), "{script}");
+        assert!(!script.contains("third"), "{script}");
+    }
+
+    #[test]
+    fn what_is_irreversible_or_failed_is_a_comment_and_what_builds_on_it_waits_for_it() {
+        let why = "it only grows; $(touch bad)\ntouch worse".to_owned();
+        let size = |most: i64| json!({ "max_instances": most });
+        let grow = task("grow", "gcp.connector", size(3), size(9));
+        let grow = Task { reversibility: Reversibility::OneWay { why }, ..grow };
+        let wanted = Evidence { unhealthy: vec!["db".to_owned()], ..Evidence::default() };
+        let unmet = Task { require: Some(wanted), ..pin("unmet", "a", "b") };
+        let found = Requirement::Unmet { why: "db is healthy".to_owned(), evidence: std::collections::BTreeMap::new() };
+        let required = Event::Required { task: unmet.id.clone(), found };
+        let seen = view(vec![grow.clone(), unmet, pin("last", "a", "b")], vec![required]);
+        let script = export(&seen, Export::Remaining, 9);
+        passes_bash(&script);
+        let lines = active(&script);
+        assert!(lines[1].starts_with("must_be_done 'gcp.connector grow' 9"), "{script}");
+        assert!(lines[3].starts_with("must_be_done 'gcp.run.traffic unmet' "), "{script}");
+        assert_eq!(lines.iter().filter(|line| line.contains(" update")).count(), 1, "{script}");
+        assert!(!lines.iter().any(|line| line.contains("touch")), "{script}");
+        let undo = export(&view(vec![grow.clone()], applied(&grow).to_vec()), Export::Rollback, 9);
+        assert!(active(&undo).is_empty() && undo.contains("cannot be undone"), "{undo}");
     }
 }

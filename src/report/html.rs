@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use super::chart;
-use super::record::{GateRecord, Record, Said, TaskRecord, UNDONE};
+use super::record::{GateRecord, Record, Said, TaskRecord};
 use crate::clock::{between, second, words};
 use crate::inert::inert;
-use crate::run::Stands;
+use crate::run::{ChangeStatus, Stands};
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --ink: light-dark(#1b1f24, #e6e8eb); --soft: light-dark(#5b6570, #9aa4af);
@@ -27,7 +27,7 @@ details > summary { cursor: pointer; } @media print { body { margin: 0; max-widt
 ";
 
 /// The page.
-pub fn html(record: &Record) -> String {
+pub(super) fn html(record: &Record) -> String {
     let mut out = String::new();
     let title = format!("{} — {}", record.title, record.headline());
     let _ = write!(
@@ -140,13 +140,19 @@ fn changes(out: &mut String, record: &Record) {
         out,
         "<h2>Changes</h2>\n<table class=\"changes\"><tr><th>step<th>resource<th>field<th>before<th>after<th>"
     );
-    for task in record.tasks.iter().filter(|task| task.is_written()) {
-        let tone = match task.stands {
-            "in force" => "plain",
-            UNDONE => "warn",
-            _ => "bad",
+    for task in record.tasks.iter().filter(|task| task.is_told()) {
+        let tone = match task.change_status {
+            ChangeStatus::Applied { trouble: None } | ChangeStatus::Unchanged => "plain",
+            ChangeStatus::RolledBack | ChangeStatus::Kept(_) | ChangeStatus::Skipped | ChangeStatus::NotRun => "warn",
+            ChangeStatus::NotBegun
+            | ChangeStatus::InFlight { .. }
+            | ChangeStatus::InDoubt { .. }
+            | ChangeStatus::Unclear { .. }
+            | ChangeStatus::Applied { trouble: Some(_) }
+            | ChangeStatus::Failed { .. }
+            | ChangeStatus::NotRolledBack { .. } => "bad",
         };
-        let mark = format!("<span class=\"{tone}\">{}</span>", task.stands);
+        let mark = format!("<span class=\"{tone}\">{}</span>", safe(&task.outcome()));
         for field in task.changed() {
             let _ = writeln!(
                 out,
@@ -177,7 +183,9 @@ fn step(out: &mut String, task: &TaskRecord, pictures: &mut usize) {
     }
     for span in &task.spans {
         let took = words(between(span.from, span.to));
-        let _ = writeln!(out, "<div>{} at {}, {took}</div>", span.what, span.from.strftime("%H:%M:%S"));
+        let failed = span.failed.as_ref().filter(|_| task.command.is_some());
+        let failed = failed.map(|why| format!(": <span class=\"bad\">{}</span>", safe(why))).unwrap_or_default();
+        let _ = writeln!(out, "<div>{} at {}, {took}{failed}</div>", span.what, span.from.strftime("%H:%M:%S"));
     }
     for operation in &task.operations {
         let _ = writeln!(out, "<div class=\"soft\">operation <code>{}</code></div>", safe(operation));

@@ -7,6 +7,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Reporter;
 use super::narrate::{Line, Narrator, status};
+use crate::redact;
 use crate::run::{Entry, Question, View};
 
 const FRAMES_PER_SECOND: u8 = 15;
@@ -32,7 +33,7 @@ impl Live {
         // Its width may be another one than before.
         let width = self.term.size_checked().map(|(_, columns)| usize::from(columns));
         for line in lines {
-            let text = line.painted(self.colour, width);
+            let text = redact::text(line.painted(self.colour, width));
             // Only above a moving line does a line need the help of who moves it. A terminal that went away
             // must not stop a run.
             let _ = if self.bar.is_some() { self.screen.println(text) } else { self.term.write_line(&text) };
@@ -53,7 +54,7 @@ impl Live {
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });
-        bar.set_message(status);
+        bar.set_message(redact::text(status));
     }
 }
 

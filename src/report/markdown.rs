@@ -1,112 +1,107 @@
 //! A report for an issue's comment or a document about the incident.
 
-use std::fmt::Write as _;
-
 use super::narrate::ending;
 use super::record::{Record, Said};
 use crate::clock::second;
-use crate::plan::prose;
+use crate::present::markdown::{Bullet, Heading, Item, Level, Page, code, line, strong, text, words};
 use crate::run::{Judged, Stands, View};
 
 /// The text.
-pub fn markdown(record: &Record) -> String {
-    let mut out = String::new();
+pub(super) fn markdown(record: &Record) -> String {
+    let mut page = Page::document(Level::Second);
+    page.title(Level::Second, &line([text(&record.title), words(": "), text(&record.headline())]));
     let began = record.began.map(second).unwrap_or_default();
-    let _ = writeln!(out, "## {}: {}\n", prose(&record.title), prose(&record.headline()));
-    let _ = writeln!(
-        out,
-        "Run `{}` of {}, {} in {}, {}. {began} to {}.\n",
-        record.run,
-        prose(&record.runbook),
-        prose(&record.project),
-        prose(&record.region),
-        prose(&record.cloud),
-        second(record.ended)
-    );
+    page.lead(&line([
+        words("Run "),
+        code(&record.run),
+        words(" of "),
+        text(&record.runbook),
+        words(", "),
+        text(&record.project),
+        words(" in "),
+        text(&record.region),
+        words(", "),
+        text(&record.cloud),
+        words(". "),
+        text(&format!("{began} to {}.", second(record.ended))),
+    ]));
     if let Some(damage) = &record.damage {
-        let _ = writeln!(out, "**This report ends where the journal can no longer be trusted:** {}\n", prose(damage));
+        let warning = words("**This report ends where the journal can no longer be trusted:** ");
+        page.lead(&line([warning, text(damage)]));
     }
-    for line in record.outcome_lines.iter().skip(1).filter(|line| !line.is_empty()) {
-        let _ = writeln!(out, "- {}", prose(line));
-    }
-    let _ = writeln!(out, "\n### Changes\n\n| step | field | before | after | |\n|---|---|---|---|---|");
-    for task in record.tasks.iter().filter(|task| task.is_written()) {
-        for field in task.changed() {
-            let before = field.before.as_deref().unwrap_or("not known");
-            let _ = writeln!(
-                out,
-                "| {} | {} | {} | {} | {} |",
-                prose(&task.id),
-                prose(&field.name),
-                prose(before),
-                prose(&field.after),
-                task.stands
-            );
-        }
-    }
-    let _ = writeln!(out, "\n### What was proven\n\n| step | gate | |\n|---|---|---|");
-    for task in &record.tasks {
-        for gate in &task.gates {
+    let outcome = record.outcome_lines.iter().skip(1).filter(|line| !line.is_empty());
+    let outcome: Vec<Item> = outcome.map(|line| Item::new(Bullet::Plain, text(line))).collect();
+    page.list(Heading::Hidden("Outcome"), &outcome);
+    changes(&mut page, record);
+    gates(&mut page, record);
+    ticked(&mut page, &record.closure);
+    said(&mut page, "Whether to go on", &record.decisions);
+    said(&mut page, "What logs said", &record.logs);
+    said(&mut page, "Who", record.said());
+    let debts = record.debts.iter().map(|debt| Item::new(Bullet::Plain, line([words("left behind: "), text(debt)])));
+    page.list(Heading::Hidden("Left behind"), &debts.collect::<Vec<_>>());
+    let digests = record.digests.iter().map(|(name, digest)| line([text(name), words(": "), code(digest)]));
+    let digests: Vec<Item> = digests.map(|digest| Item::new(Bullet::Plain, digest)).collect();
+    page.list(Heading::Hidden("Digests"), &digests);
+    page.finish("`rectify report --format json` has everything.")
+}
+
+fn changes(page: &mut Page, record: &Record) {
+    let rows = record.tasks.iter().filter(|task| task.is_told()).flat_map(|task| {
+        task.changed().map(|field| {
+            let before = field.before.as_deref().map_or_else(|| words("not known"), code);
+            vec![code(&task.id), code(&field.name), before, code(&field.after), text(&task.outcome())]
+        })
+    });
+    page.table("Changes", &["step", "field", "before", "after", ""], rows.collect::<Vec<_>>());
+}
+
+fn gates(page: &mut Page, record: &Record) {
+    let rows = record.tasks.iter().flat_map(|task| {
+        task.gates.iter().map(|gate| {
             let mark = match gate.passed {
-                Some(true) => "✓",
-                Some(false) => "✗",
-                None => "not ended:",
+                Some(true) => "✓ ",
+                Some(false) => "✗ ",
+                None => "not ended: ",
             };
-            let _ = writeln!(out, "| {} | {} | {mark} {} |", prose(&task.id), prose(&gate.asked), prose(&gate.verdict));
-        }
-    }
-    ticked(&mut out, &record.closure);
-    for (head, all) in [("Whether to go on", &record.decisions), ("What logs said", &record.logs)] {
-        if !all.is_empty() {
-            said(&mut out, head, all);
-        }
-    }
-    said(&mut out, "Who", record.said());
-    for debt in &record.debts {
-        let _ = writeln!(out, "- left behind: {}", prose(debt));
-    }
-    out.push('\n');
-    for (name, digest) in &record.digests {
-        let _ = writeln!(out, "{}: `{digest}`  ", prose(name));
-    }
-    out
+            vec![code(&task.id), text(&gate.asked), line([words(mark), text(&gate.verdict)])]
+        })
+    });
+    page.table("What was proven", &["step", "gate", ""], rows);
 }
 
 /// How a run stands, for the readers of an issue: its steps, and what must hold before the incident is closed.
 pub fn status_comment(view: &View, criteria: &[Judged]) -> String {
-    let mut out = String::new();
+    let mut page = Page::comment(Level::Second);
     let outcome = view.ending.as_ref().map(|known| ending(view, known)).unwrap_or_default();
-    if let Some(line) = outcome.first() {
-        let _ = writeln!(out, "**{}**\n", prose(&line.text));
+    if let Some(first) = outcome.first() {
+        page.lead(&strong(&first.text));
     }
-    out.push_str("| step | |\n|---|---|\n");
-    for task in view.tasks.iter().filter(|task| task.task.back_for.is_none()) {
-        let _ = writeln!(out, "| {} | {} |", prose(task.task.id.as_str()), task.standing.word());
-    }
-    ticked(&mut out, criteria);
     let run = view.run.as_ref().map(ToString::to_string).unwrap_or_default();
-    let (runbook, cloud) = (prose(&view.runbook), prose(&view.cloud));
-    let _ = writeln!(out, "\nRun `{run}` of {runbook}, {cloud}, as of {}.", second(view.now));
-    out
+    let of = line([words("Run "), code(&run), words(" of "), text(&view.runbook), words(", "), text(&view.cloud)]);
+    page.lead(&line([of, words(", as of "), text(&second(view.now)), words(".")]));
+    ticked(&mut page, criteria);
+    let tasks = view.tasks.iter().filter(|task| task.task.back_for.is_none());
+    let rows = tasks.map(|task| vec![code(task.task.id.as_str()), words(task.standing.word())]);
+    page.table("Steps", &["step", ""], rows);
+    page.finish("`rectify show` has everything.")
 }
 
 /// What must hold before the incident is closed, ticked off as far as it does.
-fn ticked(out: &mut String, criteria: &[Judged]) {
-    if criteria.is_empty() {
-        return;
-    }
-    let _ = writeln!(out, "\n### Before the incident is closed\n");
-    for judged in criteria {
+fn ticked(page: &mut Page, criteria: &[Judged]) {
+    let items = criteria.iter().map(|judged| {
         let (_, word) = judged.stands.words();
-        let tick = if judged.stands == Stands::Holds { "x" } else { " " };
-        let _ = writeln!(out, "- [{tick}] {}: {word}", prose(&judged.name));
-    }
+        let bullet = if judged.stands == Stands::Holds { Bullet::Ticked } else { Bullet::Open };
+        Item::new(bullet, line([text(&judged.name), words(": "), words(word)]))
+    });
+    page.list(Heading::Shown("Before the incident is closed"), &items.collect::<Vec<_>>());
 }
 
 /// What was said, and when.
-fn said<'s>(out: &mut String, head: &str, all: impl IntoIterator<Item = &'s Said>) {
-    let _ = writeln!(out, "\n### {head}\n");
-    for said in all {
-        let _ = writeln!(out, "- {} {}", said.at.strftime("%H:%M:%S"), prose(&said.text));
-    }
+fn said<'s>(page: &mut Page, head: &'static str, all: impl IntoIterator<Item = &'s Said>) {
+    let items = all.into_iter().map(|said| {
+        let at = said.at.strftime("%H:%M:%S").to_string();
+        Item::new(Bullet::Plain, line([text(&at), words(" "), text(&said.text)]))
+    });
+    page.list(Heading::Shown(head), &items.collect::<Vec<_>>());
 }

@@ -11,24 +11,51 @@ mod live;
 mod markdown;
 mod narrate;
 mod plain;
+mod program;
 mod quiet;
 mod record;
 mod stream;
 mod trace;
 
 pub use case::{Around, Called, Case, draft, marker};
-pub use export::{Towards, export};
-pub use html::html;
+pub use export::{Export, export};
 pub use live::Live;
-pub use markdown::{markdown, status_comment};
-pub use narrate::{Line, Narrator, Tone, ending, failure, status};
+pub use markdown::status_comment;
+pub use narrate::{Line, Narrator, Tone, applied_now, ending, failure, status};
 pub use plain::{Plain, Sheet};
 pub use quiet::Quiet;
 pub use record::{Record, record};
 pub use stream::Stream;
 pub use trace::spans;
 
+use clap::ValueEnum;
+
 use crate::run::{Entry, Question, View};
+
+/// What a report is written as. A format is its file and a line in each of the two lists here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// One page with pictures, which needs nothing else to be read
+    Html,
+    /// For an issue's comment, or a document about the incident
+    Markdown,
+    /// For programs
+    Json,
+}
+
+impl ReportFormat {
+    /// The report in this format.
+    ///
+    /// # Errors
+    /// If it cannot be written as JSON.
+    pub fn render(self, record: &Record) -> Result<String, serde_json::Error> {
+        Ok(match self {
+            ReportFormat::Html => html::html(record),
+            ReportFormat::Markdown => markdown::markdown(record),
+            ReportFormat::Json => serde_json::to_string(record)? + "\n",
+        })
+    }
+}
 
 /// Somebody who is told what happens.
 pub trait Reporter {

@@ -1,21 +1,27 @@
 //! A run in words, entry by entry.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::export::by_hand;
+use super::export::undo_by_hand;
 use crate::clock::{between, words};
-use crate::gate::{Bound, Fault, Health, Verdict};
+use crate::gate::{Fault, Health, Verdict};
 use crate::inert::inert;
 use crate::plan;
 use crate::run::{
-    Choice, Decision, Ending, Entry, Event, Failure, GateOutcome, OpId, Question, Refusal, Requirement, Reversibility,
-    Standing, Stands, TaskId, TaskView, View, Way, covers,
+    ChangeStatus, Choice, Decision, Ending, Entry, Event, Failure, GateOutcome, NOT_RUN, OpId, PauseReason, Question,
+    Refusal, Requirement, Reversibility, ServiceStatus, Standing, Stands, TaskId, TaskView, View, Way, covers,
 };
 
 /// What a command for a person begins with.
 pub(super) const BY_HAND: &str = "by hand: ";
+
+/// How often it is said that an operation still runs.
+const SAY_EVERY: Duration = Duration::from_mins(5);
+/// An answer that came sooner than this may be one to a question that was not read: how long it took is shown.
+const READ: Duration = Duration::from_secs(1);
 
 /// How a line is meant; a colour may say it too, but never alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,11 +59,18 @@ pub struct Narrator {
     health: BTreeMap<(TaskId, String), &'static str>,
     guards: BTreeMap<String, &'static str>,
     began: BTreeMap<TaskId, Timestamp>,
+    /// When it was last said that an operation still runs.
+    waiting: BTreeMap<TaskId, Timestamp>,
     /// The writes whose failure was told; what is there afterwards is no success.
     failed: BTreeSet<OpId>,
 }
 
 impl Narrator {
+    /// The next line about a task says its phase and its resource again.
+    pub(super) fn forget_heading(&mut self) {
+        (self.phase, self.task) = (None, None);
+    }
+
     /// What to say before a question is put.
     pub fn question(&mut self, view: &View, question: &Question) -> Vec<Line> {
         self.asked = true;
@@ -76,6 +89,7 @@ impl Narrator {
                 lines.push(line(Tone::Warn, format!("      ? {}", inert(text))));
             }
             Question::Failed { task, failure: why, .. } => {
+                self.head(view, task, Way::Apply, &mut lines);
                 lines.push(line(Tone::Bad, format!("  ✗ {} failed", inert(task.as_str()))));
                 lines.extend(failure(why).into_iter().map(|text| line(Tone::Bad, format!("      {text}"))));
             }
@@ -83,10 +97,20 @@ impl Narrator {
                 lines.push(line(Tone::Bad, "  ‖ paused".to_owned()));
                 lines.extend(failure(why).into_iter().map(|text| line(Tone::Bad, format!("      {text}"))));
             }
+            Question::Restore { task, before } => {
+                lines.extend(restores(task, before).into_iter().map(|text| line(Tone::Warn, format!("      {text}"))));
+            }
             Question::Doubt { op } => {
                 let text =
                     format!("  ? whether {} happened is not known, and cannot be looked at", inert(&op.to_string()));
                 lines.push(line(Tone::Warn, text));
+            }
+            Question::TookEffect { op, .. } => {
+                let text = match op.way {
+                    Way::Apply => "it failed, and it has no `check`: whether it changed something is not known",
+                    Way::Undo => "its undo failed, and it has no `check`: whether it is undone is not known",
+                };
+                lines.push(line(Tone::Warn, format!("  ? {}: {text}", inert(op.task.as_str()))));
             }
         }
         lines
@@ -135,16 +159,42 @@ impl Narrator {
                     line(tone, format!("  {mark} {}: {word}", inert(&judged.name)))
                 }));
             }
+            Event::Suspended { gap } => {
+                let text =
+                    format!("{} this machine was suspended for {}; gates begin anew", clock(entry.at), words(*gap));
+                lines.push(line(Tone::Warn, text));
+            }
+            Event::Paused { why } => lines.extend(paused(entry, why)),
+            Event::Assessed { task, found } => {
+                self.head(view, task, Way::Undo, &mut lines);
+                let (Requirement::Met { evidence } | Requirement::Unmet { evidence, .. }) = found;
+                lines.extend(evidence.iter().map(|(probe, observation)| {
+                    let health = inert(&observation.health.to_string());
+                    self.say(entry, Tone::Dim, &format!("before the undo: {} is {health}", inert(probe)))
+                }));
+            }
+            Event::Surveyed { services } => {
+                lines.push(line(Tone::Head, String::new()));
+                lines.push(line(Tone::Head, "what serves now".to_owned()));
+                lines.extend(services.iter().map(|(name, status)| served(name, status)));
+            }
             Event::StopAsked { by } => {
                 lines.push(line(Tone::Warn, format!("{} asked to stop by {}", clock(entry.at), inert(by))));
             }
-            Event::Answered { question, choice, by, reason } => {
+            Event::Answered { question, choice, by, reason, visible } => {
                 if !self.asked {
                     lines.extend(self.question(view, question));
                 }
                 self.asked = false;
                 let reason = reason.as_ref().map(|reason| format!(": {}", inert(reason))).unwrap_or_default();
-                lines.push(self.say(entry, Tone::Dim, &format!("{}, says {}{reason}", answer(*choice), inert(by))));
+                let fast =
+                    visible.filter(|visible| *visible < READ).map(|visible| format!(", after {}", words(visible)));
+                let fast = fast.unwrap_or_default();
+                lines.push(self.say(
+                    entry,
+                    Tone::Dim,
+                    &format!("{}, says {}{fast}{reason}", answer(*choice), inert(by)),
+                ));
             }
             Event::Required { task, found } => {
                 self.head(view, task, Way::Apply, &mut lines);
@@ -171,6 +221,11 @@ impl Narrator {
                 let Some(task) = view.task(task).map(|view| &view.task) else { return lines };
                 if let Some(pause) = task.pause {
                     lines.push(self.say(entry, Tone::Dim, &format!("waiting for {}", words(pause))));
+                } else if task.is_not_run() {
+                    let command = task.program.as_ref().map(|program| inert(&program.run.to_string()));
+                    lines.push(self.say(entry, Tone::Warn, &format!("{NOT_RUN}: {}", command.unwrap_or_default())));
+                    let gate = task.gate.as_ref().map(|_| "its gate is not waited for");
+                    lines.extend(gate.map(|text| self.say(entry, Tone::Dim, text)));
                 } else if task.uses != "probe" {
                     lines.push(self.say(entry, Tone::Dim, "nothing to change: it already is so"));
                 }
@@ -185,10 +240,17 @@ impl Narrator {
             Event::Begun { operation, .. } => {
                 lines.push(self.say(entry, Tone::Dim, &format!("accepted, operation {}", inert(short(operation)))));
             }
-            Event::Polled { .. } => {}
+            Event::Polled { op, .. } => lines.extend(self.still_running(view, entry, op)),
             Event::Settled { op, seen } => lines.push(self.settled(view, entry, op, seen)),
-            Event::Refused { refusal: Refusal::Busy { why }, .. } => {
+            Event::Refused { refusal: Refusal::Busy { why, .. }, .. } => {
                 lines.push(self.say(entry, Tone::Warn, &format!("! not now, trying again: {}", inert(why))));
+            }
+            Event::Refused { refusal: Refusal::Unreachable { why, .. }, .. } => {
+                lines.push(self.say(
+                    entry,
+                    Tone::Warn,
+                    &format!("! not sent, the cloud cannot be reached: {}", inert(why)),
+                ));
             }
             Event::Refused { op, refusal } if op.way == Way::Undo => {
                 lines.push(self.say(entry, Tone::Bad, &format!("✗ could not be undone: {}", refusal_words(refusal))));
@@ -198,6 +260,10 @@ impl Narrator {
             }
             // Told once, although the operation and the resource may both say so.
             Event::Failed { op, .. } if self.failed.contains(op) => {}
+            Event::Failed { op, why } if view.task(&op.task).is_some_and(|view| view.task.program.is_some()) => {
+                self.failed.insert(op.clone());
+                lines.push(self.say(entry, Tone::Bad, &format!("✗ {}", inert(why))));
+            }
             // The state that is gone back to may never have been well; what is there afterwards decides.
             Event::Failed { op, why } if op.way == Way::Undo => {
                 self.failed.insert(op.clone());
@@ -207,11 +273,18 @@ impl Narrator {
                 self.failed.insert(op.clone());
                 lines.push(self.say(entry, Tone::Bad, &format!("✗ the operation failed: {}", inert(why))));
             }
+            Event::Missing { .. } => lines.push(self.say(entry, Tone::Bad, "✗ the resource does not exist")),
+            Event::Overdue { operation, limit, .. } => {
+                let (operation, limit) = (inert(short(operation)), words(*limit));
+                let text =
+                    format!("✗ operation {operation} has not ended within {limit}; it is not awaited any longer");
+                lines.push(self.say(entry, Tone::Bad, &text));
+            }
             Event::InDoubt { why, .. } => {
                 let text = format!("? whether it happened is not known ({}): looking", inert(why));
                 lines.push(self.say(entry, Tone::Warn, &text));
             }
-            Event::GateOpened { task } => {
+            Event::GateOpened { task, .. } => {
                 self.health.retain(|(of, _), _| of != task);
                 let undo = view.task(task).is_some_and(|view| matches!(view.standing, Standing::ProvingUndo(_)));
                 self.head(view, task, if undo { Way::Undo } else { Way::Apply }, &mut lines);
@@ -224,7 +297,7 @@ impl Narrator {
                 lines.extend(self.observed(entry, task, probe, &observation.health));
             }
             Event::GateClosed { outcome, .. } => lines.push(match outcome {
-                GateOutcome::Passed { proof } => self.say(entry, Tone::Good, &format!("✓ proven healthy: {proof}")),
+                GateOutcome::Passed { proof } => self.say(entry, Tone::Good, &format!("✓ {proof}")),
                 GateOutcome::Failed { why, .. } => self.say(entry, Tone::Bad, &format!("✗ {}", inert(why))),
             }),
             Event::Ended { ending } => {
@@ -282,6 +355,20 @@ impl Narrator {
                 self.say(entry, Tone::Warn, &format!("it is now {}", state(&owned)))
             }
         }
+    }
+
+    /// A long operation is spoken of now and then, so that a log that stands still is not taken for a program that hangs.
+    fn still_running(&mut self, view: &View, entry: &Entry, op: &OpId) -> Option<Line> {
+        let began = *self.began.get(&op.task)?;
+        let said = self.waiting.get(&op.task).copied().filter(|said| *said > began).unwrap_or(began);
+        if between(said, entry.at) < SAY_EVERY {
+            return None;
+        }
+        self.waiting.insert(op.task.clone(), entry.at);
+        let limit = view.task(&op.task).and_then(|view| view.task.operation_timeout);
+        let limit = limit.map(|limit| format!(" of at most {}", words(limit))).unwrap_or_default();
+        let text = format!("still running, {}{limit}", words(between(began, entry.at)));
+        Some(self.say(entry, Tone::Dim, &text))
     }
 
     /// Only a change of health is worth a line.
@@ -345,23 +432,7 @@ pub fn status(view: &View) -> Option<String> {
             Standing::Writing { way: Way::Undo, .. } => Some(format!("{id}: changing back, {since}")),
             Standing::InDoubt { .. } => Some(format!("{id}: outcome not known, looking, {since}")),
             Standing::Proving(gate) | Standing::ProvingUndo(gate) => Some(match gate.verdict(view.now) {
-                Verdict::Open => {
-                    let progress = gate.progress();
-                    let trouble = progress.trouble.map(|(probe, why)| format!("; {probe}: {why}"));
-                    let Bound { samples, failures } = progress.bound;
-                    let latency = progress.latency.and_then(|latency| latency.p95);
-                    let latency = latency.map(|p95| format!(", p95 {}", words(p95)));
-                    format!(
-                        "{id}: {} of {} samples healthy, {} of {}{}, failure rate < {:.1} %{}{phase}",
-                        samples - failures,
-                        progress.samples_needed.max(samples),
-                        words(progress.healthy_for),
-                        words(progress.needed),
-                        latency.unwrap_or_default(),
-                        progress.bound.rate() * 100.0,
-                        inert(&trouble.unwrap_or_default())
-                    )
-                }
+                Verdict::Open => format!("{id}: {}{phase}", inert(&gate.progress().to_string())),
                 Verdict::Passed(_) | Verdict::Failed { .. } => format!("{id}: judging"),
             }),
             _ => None,
@@ -381,51 +452,70 @@ pub fn ending(view: &View, ending: &Ending) -> Vec<Line> {
             lines.push(if failed.is_empty() {
                 line(Tone::Good, format!("✓ done in {took}"))
             } else {
-                line(Tone::Bad, format!("✗ finished in {took}, but passed over what failed: {}", list(failed)))
+                line(Tone::Bad, format!("✗ finished in {took}, but continued past what failed: {}", list(failed)))
             });
+            if !failed.is_empty() {
+                lines.extend(all_applied(view));
+            }
             if !skipped.is_empty() {
                 lines.push(line(Tone::Warn, format!("  left out by the operator: {}", list(skipped))));
             }
         }
-        Ending::RolledBack { kept, why } => {
+        Ending::RolledBack { kept, not_restored, follow_ups, why } => {
             let head = if why.is_some() { "✗ failed and rolled back" } else { "✓ rolled back" };
             lines.push(line(if why.is_some() { Tone::Bad } else { Tone::Good }, format!("{head} after {took}")));
             if let Some(why) = why {
                 lines.extend(failure(why).into_iter().map(|text| line(Tone::Bad, format!("  {text}"))));
             }
             lines.extend(self::kept(view, kept));
+            lines.extend(self::not_restored(not_restored));
+            for left in follow_ups {
+                let text = format!("  to do: {} was not undone, and serves nobody:", inert(left.task.as_str()));
+                lines.push(line(Tone::Warn, text));
+                lines.extend(failure(&left.why).into_iter().map(|text| line(Tone::Warn, format!("    {text}"))));
+            }
             // A part of it may have been all that was to be undone.
-            if view.tasks.iter().any(|task| is_in_force(task) && !kept.contains(&task.task.id)) {
-                lines.extend(in_force(view));
+            let is_other = |task: &TaskView| !follow_ups.iter().any(|left| left.task == task.task.id);
+            let is_kept = |task: &TaskView| matches!(task.change_status(), ChangeStatus::Kept(_));
+            if !applied(view, |task| is_other(task) && !is_kept(task)).is_empty() {
+                lines.extend(applied(view, is_other));
             }
         }
         Ending::Stopped { task, .. } => {
             // Why was said when it was asked what to do about it.
             let text = format!("✗ stopped after {took}: {} failed", inert(task.as_str()));
             lines.push(line(Tone::Bad, text));
-            lines.extend(in_force(view));
+            lines.extend(all_applied(view));
         }
         Ending::Declined { task } => {
             let text = format!("stopped after {took}: {} was declined", inert(task.as_str()));
             lines.push(line(Tone::Warn, text));
-            lines.extend(in_force(view));
+            lines.extend(all_applied(view));
         }
-        Ending::Stuck { left, kept } => {
+        Ending::Stuck { left, kept, not_restored } => {
             lines.push(line(Tone::Bad, format!("✗ stuck after {took}: a person must act")));
             for left in left {
                 let gated = matches!(left.why, Failure::Gate { .. });
-                let what = if gated { "was undone, and is not well:" } else { "could not be undone:" };
+                let what = match &left.why {
+                    Failure::Gate { .. } => "was undone, and is not well:",
+                    Failure::Unknown { .. } => "is in an unknown state:",
+                    _ => "could not be undone:",
+                };
                 lines.push(line(Tone::Bad, format!("  {} {what}", inert(left.task.as_str()))));
                 lines.extend(failure(&left.why).into_iter().map(|text| line(Tone::Bad, format!("    {text}"))));
                 if gated {
                     continue;
                 }
-                let change = view.task(&left.task).and_then(|view| view.task.change.as_ref());
-                for text in change.map(|change| by_hand(&change.undo())).unwrap_or_default() {
+                for text in view.task(&left.task).map(|view| undo_by_hand(&view.task)).unwrap_or_default() {
                     lines.push(line(Tone::Plain, format!("    {BY_HAND}{text}")));
                 }
             }
             lines.extend(self::kept(view, kept));
+            lines.extend(self::not_restored(not_restored));
+            lines.extend(applied(view, |task| {
+                let is_told = left.iter().any(|left| left.task == task.task.id);
+                !is_told && !matches!(task.change_status(), ChangeStatus::Kept(_))
+            }));
         }
     }
     lines
@@ -447,20 +537,110 @@ fn kept(view: &View, kept: &[TaskId]) -> Vec<Line> {
     lines
 }
 
-fn in_force(view: &View) -> Vec<Line> {
-    let applied: Vec<TaskId> =
-        view.tasks.iter().filter(|task| is_in_force(task)).map(|task| task.task.id.clone()).collect();
-    if applied.is_empty() {
-        return vec![line(Tone::Plain, "  nothing was changed".to_owned())];
-    }
-    vec![line(Tone::Warn, format!("  applied and still in force: {}", list(&applied)))]
+/// That a service is healthy now and an undo would end that. Inert.
+fn restores(task: &TaskId, before: &BTreeMap<String, String>) -> Vec<String> {
+    let probes = before.keys().map(|probe| inert(probe)).collect::<Vec<_>>().join(", ");
+    let (is, was) = if before.len() == 1 { ("is", "was") } else { ("are", "were") };
+    let task = inert(task.as_str());
+    let head = format!("! {probes} {is} healthy now and {was} not before this run; undoing {task} restores that:");
+    let whys = before.iter().map(|(probe, why)| format!("    {}: {}", inert(probe), inert(why)));
+    std::iter::once(head).chain(whys).collect()
 }
 
-/// Whether something of the task's change was seen to have taken effect, and was not undone.
-fn is_in_force(task: &TaskView) -> bool {
-    let before = task.task.change.as_ref().filter(|_| task.task.back_for.is_none()).map(|change| &change.from);
-    let seen = task.seen.as_ref().zip(before);
-    task.standing != Standing::Undone && seen.is_some_and(|(seen, before)| !covers(seen, before))
+fn not_restored(tasks: &[TaskId]) -> Option<Line> {
+    let text = || format!("  kept: {}; rolling back would restore an unhealthy state", list(tasks));
+    (!tasks.is_empty()).then(|| line(Tone::Warn, text()))
+}
+
+/// What serves a service now, and whether its probes are healthy.
+fn served(name: &str, status: &ServiceStatus) -> Line {
+    let shares = status.serving.iter().map(|(revision, percent)| format!("{} {percent} %", inert(revision)));
+    let shares = match &status.unknown {
+        Some(why) => format!("not known: {}", inert(why)),
+        None => shares.collect::<Vec<_>>().join(", "),
+    };
+    let probes =
+        status.probes.iter().map(|(probe, seen)| format!("{} {}", inert(probe), inert(&seen.health.to_string())));
+    let all: Vec<String> = std::iter::once(shares).chain(probes).collect();
+    let healthy = status.unknown.is_none() && status.probes.values().all(|seen| seen.health == Health::Healthy);
+    line(if healthy { Tone::Plain } else { Tone::Warn }, format!("  {}: {}", inert(name), all.join("; ")))
+}
+
+/// Why a run pauses, and what to do about it.
+fn paused(entry: &Entry, why: &PauseReason) -> Vec<Line> {
+    let head = |text: &str| line(Tone::Warn, format!("{} ‖ paused: {text}", clock(entry.at)));
+    match why {
+        PauseReason::AccessLost { resource, why, remedy } => {
+            let lost = format!("no access to {} {}: {}", inert(&resource.kind), inert(&resource.name), inert(why));
+            let remedy = remedy.as_ref().map(|remedy| line(Tone::Plain, format!("      first: {}", inert(remedy))));
+            let undone = line(Tone::Plain, "      nothing was undone; what is applied stays applied".to_owned());
+            [head(&lost), undone].into_iter().chain(remedy).collect()
+        }
+        PauseReason::OperationHangs { op, operation } => {
+            vec![head(&format!("{op}: operation {} has not ended", inert(operation)))]
+        }
+        PauseReason::NoOperator { question } => {
+            let asked = match &**question {
+                Question::Apply { task } | Question::OneWay { task, .. } | Question::Confirm { task, .. } => {
+                    format!("whether to apply {}", inert(task.as_str()))
+                }
+                Question::Failed { task, .. } => format!("what to do about {}, which failed", inert(task.as_str())),
+                Question::Restore { task, .. } => format!("whether to undo {}", inert(task.as_str())),
+                Question::Interrupted { .. } => "whether to go on".to_owned(),
+                Question::Doubt { op } => format!("whether {} happened", inert(&op.to_string())),
+                Question::TookEffect { op, .. } => format!("whether {} took effect", inert(&op.to_string())),
+            };
+            vec![head(&format!("no terminal to ask on {asked}"))]
+        }
+    }
+}
+
+/// What is applied now and what is not known, of the tasks that are told of; nothing if there is nothing to tell.
+fn applied(view: &View, is_told: impl Fn(&TaskView) -> bool) -> Vec<Line> {
+    let of_run = view.tasks.iter().filter(|task| task.task.back_for.is_none() && task.task.change.is_some());
+    let (mut applied, mut unknown, mut in_flight) = (Vec::new(), Vec::new(), Vec::new());
+    for task in of_run.filter(|task| is_told(task)) {
+        let id = inert(task.task.id.as_str());
+        match task.change_status() {
+            ChangeStatus::Applied { .. } | ChangeStatus::Kept(_) if task.task.reversibility.is_one_way() => {
+                applied.push(format!("{id} (irreversible)"));
+            }
+            ChangeStatus::Applied { trouble: Some(_) } => {
+                applied.push(format!("{id} (at least in part, although it failed)"));
+            }
+            ChangeStatus::Applied { trouble: None } | ChangeStatus::Kept(_) => applied.push(id),
+            ChangeStatus::NotRolledBack { .. } => applied.push(format!("{id} (not rolled back)")),
+            ChangeStatus::InFlight { way, .. } => {
+                let op = OpId { task: task.task.id.clone(), way };
+                in_flight.push(format!("{}; it goes on in the cloud meanwhile", inert(&op.to_string())));
+            }
+            ChangeStatus::InDoubt { .. } | ChangeStatus::Unclear { .. } => unknown.push(id),
+            ChangeStatus::NotBegun
+            | ChangeStatus::Failed { .. }
+            | ChangeStatus::RolledBack
+            | ChangeStatus::Skipped
+            | ChangeStatus::NotRun
+            | ChangeStatus::Unchanged => {}
+        }
+    }
+    let lists = [("applied", applied), ("not known whether applied", unknown), ("in flight", in_flight)];
+    let lists = lists.into_iter().filter(|(_, tasks)| !tasks.is_empty());
+    lists.map(|(what, tasks)| line(Tone::Warn, format!("  {what}: {}", tasks.join(", ")))).collect()
+}
+
+/// What is applied now and what is not known, or that nothing is.
+fn all_applied(view: &View) -> Vec<Line> {
+    let lines = applied(view, |_| true);
+    if lines.is_empty() { vec![line(Tone::Plain, "  nothing was changed".to_owned())] } else { lines }
+}
+
+/// What is applied of a run that has not ended, a line each.
+pub fn applied_now(view: &View) -> Vec<String> {
+    let lines = applied(view, |_| true);
+    if lines.is_empty() {
+        return vec!["  applied: nothing".to_owned()];
+    }
+    lines.into_iter().map(|line| line.text).collect()
 }
 
 /// A failure in words: what failed, on which resource, what the state is now. Inert.
@@ -478,19 +658,42 @@ pub fn failure(failure: &Failure) -> Vec<String> {
             }
             lines
         }
-        Failure::Refused { resource, refusal: Refusal::Api { why } | Refusal::Busy { why }, .. } => {
+        Failure::Missing { resource } => {
+            vec![format!("{} {} does not exist any more", inert(&resource.kind), inert(&resource.name))]
+        }
+        Failure::Overdue { resource, operation, limit } => vec![
+            format!(
+                "{} {}: operation {} has not ended within {}",
+                inert(&resource.kind),
+                inert(&resource.name),
+                inert(operation),
+                words(*limit)
+            ),
+            "whether it will is not known; ask Google what became of it".to_owned(),
+        ],
+        Failure::Refused {
+            resource,
+            refusal: Refusal::Api { why } | Refusal::Busy { why, .. } | Refusal::Unreachable { why, .. },
+            ..
+        } => {
             vec![format!("{} {}: {}", inert(&resource.kind), inert(&resource.name), inert(why))]
         }
         Failure::Operation { resource, why, seen, took_effect } => {
             let effect = if *took_effect { "it took effect at least in part" } else { "it changed nothing" };
+            // How much of it took effect may not be known.
+            let now = if seen.is_null() { String::new() } else { format!("; it is now {}", state(seen)) };
             vec![
                 format!("{} {}: {}", inert(&resource.kind), inert(&resource.name), inert(why)),
-                format!("{effect}; it is now {}", state(seen)),
+                format!("{effect}{now}"),
             ]
         }
         Failure::Interfered { resource, seen } => vec![
             format!("{} {}: somebody else changed it meanwhile", inert(&resource.kind), inert(&resource.name)),
             format!("it is now {}", state(seen)),
+        ],
+        Failure::Unknown { resource, why } => vec![
+            format!("{} {}: {}", inert(&resource.kind), inert(&resource.name), inert(why)),
+            "whether it changed something is not known".to_owned(),
         ],
         Failure::Lost { resource } => vec![format!(
             "{} {}: the change was sent several times and never took effect",
@@ -503,7 +706,7 @@ pub fn failure(failure: &Failure) -> Vec<String> {
             [inert(why)].into_iter().chain((!known).then_some(unknown)).collect()
         }
         Failure::Blocked { by } => {
-            vec![format!("what came after it on the same thing, {by}, is still in force", by = inert(by.as_str()))]
+            vec![format!("{by}, which changed the same resource later, was not rolled back", by = inert(by.as_str()))]
         }
         Failure::Require { why } => vec![format!("what it rests on is not so: {}", inert(why))],
         Failure::Guard { probe, why, after } => {
@@ -527,7 +730,7 @@ pub(super) fn state(seen: &serde_json::Value) -> String {
 pub(super) fn refusal_words(refusal: &Refusal) -> String {
     match refusal {
         Refusal::Drifted { .. } => "it is no longer what the plan saw".to_owned(),
-        Refusal::Api { why } | Refusal::Busy { why } => inert(why),
+        Refusal::Api { why } | Refusal::Busy { why, .. } | Refusal::Unreachable { why, .. } => inert(why),
     }
 }
 
@@ -541,6 +744,7 @@ fn answer(choice: Choice) -> &'static str {
         Choice::Rollback => "roll back",
         Choice::Skip => "leave it out",
         Choice::AllInPhase => "yes, and to all of this phase",
+        Choice::Unknown => "not known",
     }
 }
 

@@ -23,6 +23,8 @@ impl<W: Write> Quiet<W> {
 
 impl<W: Write> Reporter for Quiet<W> {
     fn asking(&mut self, view: &View, question: &Question) {
+        // What was said of the task so far was not shown; who is asked must see what it is.
+        self.narrator.forget_heading();
         let lines = self.narrator.question(view, question);
         self.sheet.write(&lines);
     }

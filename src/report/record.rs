@@ -13,14 +13,12 @@ use crate::clock::{between, words};
 use crate::gate::Observation;
 use crate::plan::{self, Plan};
 use crate::run::{
-    Change, Difference, Entry, Event, GateOutcome, Judged, Question, Requirement, Standing, TaskId, TaskView, View, Way,
+    Change, ChangeStatus, Command, Difference, Entry, Event, GateOutcome, Judged, KeptBecause, NOT_RUN, Question,
+    Requirement, TaskId, TaskView, View, Way,
 };
 
 /// The version of the JSON form.
 const FORMAT: u32 = 1;
-
-/// What became of a change that is there no longer.
-pub(super) const UNDONE: &str = "undone";
 
 /// What a stretch of time is of.
 pub(super) const WRITE: &str = "write";
@@ -126,6 +124,9 @@ pub struct TaskRecord {
     pub uses: String,
     /// What it changes: kind and name.
     pub resource: Option<String>,
+    /// What a program that makes the change is called as; secrets stand in it by reference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
     /// Whether it cannot be undone.
     pub one_way: bool,
     /// The fields it changes, before and after.
@@ -138,8 +139,11 @@ pub struct TaskRecord {
     pub evidence: Vec<String>,
     /// What each gate of it showed.
     pub gates: Vec<GateRecord>,
-    /// What became of its change: `in force`, `undone`, `could not be undone`, `cannot be undone`.
-    pub stands: &'static str,
+    /// What became of its change: `not_begun`, `in_flight`, `in_doubt`, `unclear`, `applied`, `failed` (it is known not to
+    /// have taken effect), `rolled_back`, `not_rolled_back`, `kept`, `skipped`, `not_run`, `unchanged`.
+    pub change_status: ChangeStatus,
+    /// The same under the name that it had in 0.1.0.
+    pub stands: ChangeStatus,
 }
 
 /// A field of a change.
@@ -209,8 +213,12 @@ pub fn record(plan: &Plan, entries: &[Entry], digests: BTreeMap<String, String>,
         phase: task.phase.clone(),
         uses: task.uses.clone(),
         resource: task.change.as_ref().map(plan::resource),
+        command: task.program.as_ref().map(|program| program.run.to_string()),
         one_way: task.change.is_some() && task.reversibility.is_one_way(),
-        change: task.change.iter().flat_map(Change::differences).map(field).collect(),
+        change: match &task.program {
+            Some(program) => vec![Field::of_command(&program.run)],
+            None => task.change.iter().flat_map(Change::differences).map(field).collect(),
+        },
         ..TaskRecord::default()
     });
     let places = work.tasks.iter().enumerate().map(|(place, task)| (task.id.clone(), place));
@@ -236,22 +244,18 @@ pub fn record(plan: &Plan, entries: &[Entry], digests: BTreeMap<String, String>,
                 operators.push(Said { at, text: format!("rolled back by {operator}") });
             }
             Event::StopAsked { by } => operators.push(Said { at, text: format!("asked to stop by {by}") }),
-            Event::Answered { question, choice, by, reason } => {
+            Event::Answered { question, choice, by, reason, visible } => {
                 let reason = reason.as_ref().map(|reason| format!(", because {reason}")).unwrap_or_default();
                 let choice = serde_json::to_value(choice).ok();
                 let choice = choice.as_ref().and_then(|choice| choice.as_str()).unwrap_or("answered").to_owned();
-                answers.push(Said { at, text: format!("{}: {choice}, says {by}{reason}", asked(question)) });
+                let visible = visible.map(|visible| format!(", after {}", words(visible))).unwrap_or_default();
+                answers.push(Said { at, text: format!("{}: {choice}, says {by}{visible}{reason}", asked(question)) });
             }
             _ => all.take(&view, entry),
         }
     }
     for (task, view) in all.tasks.iter_mut().zip(&view.tasks) {
-        task.stands = match view.standing {
-            Standing::Undone | Standing::ProvingUndo(_) => UNDONE,
-            Standing::Left => "could not be undone",
-            _ if task.one_way => "cannot be undone",
-            _ => "in force",
-        };
+        (task.change_status, task.stands) = (view.change_status(), view.change_status());
     }
     let outcome = view.ending.as_ref().and_then(|ending| serde_json::to_value(ending).ok());
     let outcome = outcome.as_ref().and_then(|ending| ending.get("ending")?.as_str());
@@ -354,6 +358,22 @@ impl TaskRecord {
         self.spans.iter().any(|span| span.what == WRITE || span.what == UNDO)
     }
 
+    /// Whether it belongs among the changes: something was written for it, or a rehearsal left it out.
+    pub fn is_told(&self) -> bool {
+        self.is_written() || self.change_status == ChangeStatus::NotRun
+    }
+
+    /// What became of its change in words, and of a program that failed why.
+    pub fn outcome(&self) -> String {
+        let failed = self.spans.iter().rev().find_map(|span| span.failed.as_ref()).filter(|_| self.command.is_some());
+        let words = words_of(&self.change_status, self.one_way);
+        match (failed, &self.change_status) {
+            (Some(why), ChangeStatus::Failed { .. }) => why.clone(),
+            (None, _) | (Some(_), ChangeStatus::RolledBack) => words.to_owned(),
+            (Some(why), _) => format!("{words}; {why}"),
+        }
+    }
+
     /// The fields that its change does not leave as they are.
     pub fn changed(&self) -> impl Iterator<Item = &Field> {
         self.change.iter().filter(|field| field.before.as_ref() != Some(&field.after))
@@ -376,11 +396,11 @@ impl Fold {
 
     /// What was left behind by what was done and not undone.
     fn debts(&self, plan: &Plan) -> Vec<String> {
-        let stands = |id: &TaskId| {
+        let may_be_applied = |id: &TaskId| {
             let task = self.places.get(id).and_then(|place| self.tasks.get(*place));
-            task.is_some_and(|task| task.stands != UNDONE && task.spans.iter().any(|span| span.what == WRITE))
+            task.is_some_and(|task| task.change_status.may_be_applied())
         };
-        let debts = plan.debts_of(stands).into_iter();
+        let debts = plan.debts_of(may_be_applied).into_iter();
         debts
             .map(|debt| {
                 format!(
@@ -415,6 +435,10 @@ impl Fold {
             }
             Event::Waited { task } => self.close(task, PAUSE, at, None),
             Event::Intended { op } => self.open(&op.task, way(op.way), at),
+            // Nothing need come after it: what a program that failed has changed may never be known.
+            Event::Failed { op, why } if view.task(&op.task).is_some_and(|view| view.task.program.is_some()) => {
+                self.close(&op.task, way(op.way), at, Some(why.clone()));
+            }
             Event::Failed { op, why } => {
                 if let Some(span) = self.open.get_mut(&(op.task.clone(), way(op.way))) {
                     span.failed = Some(why.clone());
@@ -442,7 +466,7 @@ impl Fold {
                     task.evidence.extend(lines);
                 }
             }
-            Event::GateOpened { task: id } => {
+            Event::GateOpened { task: id, .. } => {
                 self.open(id, GATE, at);
                 let asked = view.task(id).and_then(TaskView::rule).map(plan::gate).unwrap_or_default();
                 let (verdict, probes) = (String::new(), BTreeMap::new());
@@ -480,6 +504,28 @@ impl Fold {
     }
 }
 
+/// What became of a change, in words.
+fn words_of(status: &ChangeStatus, one_way: bool) -> &'static str {
+    match status {
+        ChangeStatus::NotBegun => "not begun",
+        ChangeStatus::InFlight { way: Way::Apply, .. } => "in flight",
+        ChangeStatus::InFlight { way: Way::Undo, .. } => "being rolled back",
+        ChangeStatus::InDoubt { way: Way::Apply, .. } | ChangeStatus::Unclear { .. } => "not known",
+        ChangeStatus::InDoubt { way: Way::Undo, .. } => "not known whether rolled back",
+        ChangeStatus::Applied { .. } if one_way => "applied, irreversible",
+        ChangeStatus::Applied { trouble: None } => "applied",
+        ChangeStatus::Applied { trouble: Some(_) } => "applied at least in part, although it failed",
+        ChangeStatus::Failed { .. } => "failed, and changed nothing",
+        ChangeStatus::RolledBack => "rolled back",
+        ChangeStatus::NotRolledBack { .. } => "not rolled back",
+        ChangeStatus::Kept(KeptBecause::Irreversible) => "applied, irreversible",
+        ChangeStatus::Kept(KeptBecause::Unhealthy) => "kept: rolling it back would restore an unhealthy state",
+        ChangeStatus::Skipped => "skipped",
+        ChangeStatus::NotRun => NOT_RUN,
+        ChangeStatus::Unchanged => "nothing to change",
+    }
+}
+
 /// Keeps every second sample once there are too many; what was not healthy stays.
 fn thin(samples: &mut Vec<Sample>) {
     if samples.len() < 2 * SHOWN {
@@ -497,6 +543,13 @@ fn thin(samples: &mut Vec<Sample>) {
             place += 1;
             place.is_multiple_of(2)
         });
+    }
+}
+
+impl Field {
+    /// What a program is called as, in the place of its state.
+    fn of_command(command: &Command) -> Field {
+        Field { name: "runs".to_owned(), before: Some(String::new()), after: command.to_string() }
     }
 }
 
@@ -524,7 +577,9 @@ fn asked(question: &Question) -> String {
         Question::Confirm { task, text } => format!("{task}: {text}"),
         Question::Failed { task, .. } => format!("{task} failed"),
         Question::Interrupted { .. } => "interrupted".to_owned(),
+        Question::Restore { task, .. } => format!("undo {task}, which restores an unhealthy state"),
         Question::Doubt { op } => format!("whether {op} happened"),
+        Question::TookEffect { op, .. } => format!("{op} failed; whether something of it took effect"),
     }
 }
 

@@ -6,8 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::cloud::Cloud;
 use super::error::ReadError;
+use super::permission::Permission;
+use super::spec::{ApiObject, Metrics, Product, SHORT_NAME};
 use super::{Observable, Seen, typed};
-use crate::run::ResourceId;
+use crate::gate::{FactType, Facts};
+use crate::run::{NameShape, ResourceId};
 
 /// What a backend service is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -55,9 +58,20 @@ impl Observable for BackendService {
     type State = State;
 
     const NAME: &'static str = "gcp.backend-service";
+    const FACTS: Facts = &[
+        ("protocol", FactType::Text),
+        ("backends", FactType::Int),
+        ("serverless", FactType::Bool),
+        ("timeout_seconds", FactType::Int),
+    ];
+    const NAME_SHAPE: NameShape = SHORT_NAME;
+    const PART_OF: ApiObject = ApiObject::Itself;
+    const READ_PERMISSIONS: &'static [Permission] = &["compute.backendServices.get"];
+    const PRODUCT: Option<Product> = None;
+    const METRICS: Option<Metrics> = None;
 
     async fn observe(&self, id: &ResourceId) -> Result<Seen<State>, ReadError> {
-        let found = self.cloud.compute(&id.project, &format!("backendServices/{}", id.name)).await;
+        let found = self.cloud.compute(&id.project, "backendServices", &id.name).await;
         let found = found.map_err(|error| ReadError::of(id, &error))?;
         let Wire { protocol, backends, timeout_sec, fingerprint } =
             typed(&found).map_err(|why| ReadError::Garbled { resource: id.clone(), why })?;

@@ -6,8 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::cloud::Cloud;
 use super::error::ReadError;
+use super::permission::Permission;
+use super::spec::{ApiObject, Metrics, Product, SHORT_NAME};
 use super::{Observable, Seen, typed};
-use crate::run::ResourceId;
+use crate::gate::{FactType, Facts};
+use crate::run::{NameShape, ResourceId};
 
 /// What a certificate is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -52,9 +55,15 @@ impl Observable for Certificate {
     type State = State;
 
     const NAME: &'static str = "gcp.certificate";
+    const FACTS: Facts = &[("status", FactType::Text), ("domains", FactType::Text), ("expires", FactType::Text)];
+    const NAME_SHAPE: NameShape = SHORT_NAME;
+    const PART_OF: ApiObject = ApiObject::Itself;
+    const READ_PERMISSIONS: &'static [Permission] = &["compute.sslCertificates.get"];
+    const PRODUCT: Option<Product> = None;
+    const METRICS: Option<Metrics> = None;
 
     async fn observe(&self, id: &ResourceId) -> Result<Seen<State>, ReadError> {
-        let found = self.cloud.compute(&id.project, &format!("sslCertificates/{}", id.name)).await;
+        let found = self.cloud.compute(&id.project, "sslCertificates", &id.name).await;
         let found = found.map_err(|error| ReadError::of(id, &error))?;
         let Wire { subject_alternative_names, expire_time, managed } =
             typed(&found).map_err(|why| ReadError::Garbled { resource: id.clone(), why })?;

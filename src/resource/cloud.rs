@@ -15,17 +15,15 @@ use google_cloud_gax::backoff_policy::BackoffPolicy;
 use google_cloud_gax::error::Error as SdkError;
 use google_cloud_gax::exponential_backoff::ExponentialBackoffBuilder;
 use google_cloud_gax::options::RequestOptionsBuilder as _;
-use google_cloud_gax::paginator::ItemPaginator as _;
-use google_cloud_gax::retry_policy::{Aip194Strict, RetryPolicyExt as _};
+use google_cloud_gax::paginator::Paginator;
 use google_cloud_logging_v2::client::LoggingServiceV2;
+use google_cloud_logging_v2::model::LogEntry;
 use google_cloud_logging_v2::model::log_entry::Payload;
-use google_cloud_longrunning::model::Operation;
+use google_cloud_longrunning::model::{ListOperationsResponse, Operation};
 use google_cloud_run_v2::client::{Revisions, Services};
 use google_cloud_run_v2::model::{Revision, Service};
 use google_cloud_servicehealth_v1::client::ServiceHealth;
 use google_cloud_servicehealth_v1::model::Event;
-use google_cloud_sql_v1::client::{SqlInstancesService, SqlOperationsService};
-use google_cloud_sql_v1::model::{DatabaseInstance, Operation as SqlOperation};
 use google_cloud_vpcaccess_v1::client::VpcAccessService;
 use google_cloud_vpcaccess_v1::model::Connector;
 use google_cloud_wkt::FieldMask;
@@ -33,12 +31,13 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::error::{BuildError, ReadError};
+use super::path::ApiPath;
 use super::rest::{Api, Rest};
+use crate::clock::{Clock as _, SystemClock, between};
 use crate::run::ResourceId;
 
 /// How long one attempt of one call may take. It says nothing about the outcome of a write.
 pub(super) const ATTEMPT: Duration = Duration::from_secs(30);
-pub(super) const READ_ATTEMPTS: u32 = 4;
 
 /// Where calls go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,9 +60,14 @@ pub(super) struct Access {
 
 impl Access {
     pub(super) fn to(endpoint: &Endpoint) -> Result<Access, BuildError> {
+        // Between a program and a simulated cloud there is no network that could need a rest.
+        let (first, longest) = match endpoint {
+            Endpoint::Google { .. } => (Duration::from_millis(200), Duration::from_secs(5)),
+            Endpoint::Simulated(_) => (Duration::from_millis(1), Duration::from_millis(5)),
+        };
         let backoff = ExponentialBackoffBuilder::new()
-            .with_initial_delay(Duration::from_millis(200))
-            .with_maximum_delay(Duration::from_secs(5))
+            .with_initial_delay(first)
+            .with_maximum_delay(longest)
             .build()
             .map_err(|error| BuildError::Client(error.to_string()))?;
         let (instead, credentials) = match endpoint {
@@ -92,11 +96,14 @@ fn google(impersonate: Option<&str>) -> Result<Credentials, BuildError> {
 macro_rules! client {
     ($client:ty, $access:expr) => {{
         let access: &$crate::resource::cloud::Access = $access;
-        let mut builder = <$client>::builder()
+        // The SDK would follow a redirect to any host, and out of TLS, and believe what it finds there. Its setting for that is not in
+        // its documentation, but public.
+        let builder = google_cloud_gax::client_builder::internal::with_follow_redirects(<$client>::builder(), false);
+        let mut builder = builder
             .with_credentials(access.credentials.clone())
             .with_tracing()
             .with_attempt_timeout(ATTEMPT)
-            .with_retry_policy(Aip194Strict.continue_on_too_many_requests().with_attempt_limit(READ_ATTEMPTS))
+            .with_retry_policy($crate::resource::retry::Reads)
             .with_backoff_policy(access.backoff.clone());
         if let Some(instead) = &access.instead {
             builder = builder.with_endpoint(instead);
@@ -111,8 +118,6 @@ pub struct Cloud {
     services: Services,
     revisions: Revisions,
     vpc: VpcAccessService,
-    instances: SqlInstancesService,
-    jobs: SqlOperationsService,
     health: ServiceHealth,
     pub(super) rest: Rest,
     /// The services that were read, newest look only: a write is worked out from what was looked at.
@@ -121,6 +126,52 @@ pub struct Cloud {
     logging: LoggingServiceV2,
     /// How late each metric's points are: it does not change while a program runs.
     delays: Mutex<BTreeMap<String, Option<Duration>>>,
+}
+
+/// Where Cloud Monitoring serves the Prometheus HTTP API.
+fn prometheus(project: &str) -> ApiPath {
+    ApiPath::version("/v1").name(&ApiPath::project(project)).at("location/global/prometheus/api/v1")
+}
+
+/// More pages of a list than this are not asked for. Cloud Logging answers with empty pages while it searches.
+const MOST_PAGES: u32 = 25;
+
+/// How long a list may take, with all of its pages.
+const WHOLE_LIST: Duration = Duration::from_mins(2);
+
+/// How far a list has been read. One that does not end is an error: what is there of it says nothing of the rest.
+struct Pages {
+    began: Timestamp,
+    read: u32,
+}
+
+impl Pages {
+    fn begin() -> Pages {
+        Pages { began: SystemClock.now(), read: 0 }
+    }
+
+    /// Counts a page.
+    fn count(&mut self) -> Result<(), SdkError> {
+        self.read += 1;
+        if self.read > MOST_PAGES {
+            return Err(SdkError::timeout(format!("the list has more than {MOST_PAGES} pages")));
+        }
+        if between(self.began, SystemClock.now()) > WHOLE_LIST {
+            return Err(SdkError::timeout(format!("the list was not complete after {} s", WHOLE_LIST.as_secs())));
+        }
+        Ok(())
+    }
+}
+
+/// The operations in a list that have not ended.
+async fn unfinished(mut pages: impl Paginator<ListOperationsResponse, SdkError>) -> Result<Vec<Operation>, SdkError> {
+    let (mut found, mut read) = (Vec::new(), Pages::begin());
+    while let Some(page) = pages.next().await {
+        read.count()?;
+        found.extend(page?.operations);
+    }
+    found.retain(|operation| !operation.done);
+    Ok(found)
 }
 
 /// More entries than this are not asked for at once.
@@ -154,8 +205,6 @@ impl Cloud {
             services: client!(Services, &access)?,
             revisions: client!(Revisions, &access)?,
             vpc: client!(VpcAccessService, &access)?,
-            instances: client!(SqlInstancesService, &access)?,
-            jobs: client!(SqlOperationsService, &access)?,
             logging: client!(LoggingServiceV2, &access)?,
             delays: Mutex::default(),
             health: client!(ServiceHealth, &access)?,
@@ -166,6 +215,23 @@ impl Cloud {
                 Endpoint::Simulated(_) => None,
             },
         })
+    }
+
+    /// The same clients, with nothing remembered of what they were told.
+    #[must_use]
+    pub fn anew(&self) -> Cloud {
+        Cloud {
+            services: self.services.clone(),
+            revisions: self.revisions.clone(),
+            vpc: self.vpc.clone(),
+            // Cloud SQL has a method of that name.
+            health: self.health.clone(),
+            rest: self.rest.clone(),
+            read: Mutex::default(),
+            impersonated: self.impersonated.clone(),
+            logging: self.logging.clone(),
+            delays: Mutex::default(),
+        }
     }
 
     pub(super) async fn service(&self, name: &str) -> Result<Service, SdkError> {
@@ -206,12 +272,7 @@ impl Cloud {
 
     /// The operations of Cloud Run in a location that have not ended.
     pub(super) async fn run_operations(&self, location: &str) -> Result<Vec<Operation>, SdkError> {
-        let mut operations = self.services.list_operations().set_name(location).by_item();
-        let mut found = Vec::new();
-        while let Some(operation) = operations.next().await {
-            found.extend(Some(operation?).filter(|operation| !operation.done));
-        }
-        Ok(found)
+        unfinished(self.services.list_operations().set_name(location).by_page()).await
     }
 
     pub(super) async fn connector(&self, name: &str) -> Result<Connector, SdkError> {
@@ -224,36 +285,23 @@ impl Cloud {
 
     /// The operations of Serverless VPC Access in a location that have not ended.
     pub(super) async fn vpc_operations(&self, location: &str) -> Result<Vec<Operation>, SdkError> {
-        let mut operations = self.vpc.list_operations().set_name(location).by_item();
-        let mut found = Vec::new();
-        while let Some(operation) = operations.next().await {
-            found.extend(Some(operation?).filter(|operation| !operation.done));
-        }
-        Ok(found)
+        unfinished(self.vpc.list_operations().set_name(location).by_page()).await
     }
 
-    pub(super) async fn sql_instance(&self, project: &str, name: &str) -> Result<DatabaseInstance, SdkError> {
-        self.instances.get().set_project(project).set_instance(name).send().await
-    }
-
-    pub(super) async fn sql_operation(&self, project: &str, name: &str) -> Result<SqlOperation, SdkError> {
-        self.jobs.get().set_project(project).set_operation(name).send().await
-    }
-
-    /// The newest operations of an instance.
-    pub(super) async fn sql_operations(&self, project: &str, name: &str) -> Result<Vec<SqlOperation>, SdkError> {
-        let listed = self.jobs.list().set_project(project).set_instance(name).set_max_results(10_u32).send().await;
-        listed.map(|listed| listed.items)
+    /// GETs what Cloud SQL Admin has at a path below a project.
+    pub(super) async fn sql(&self, path: &ApiPath, query: &[(&str, &str)]) -> Result<Value, SdkError> {
+        self.rest.get(Api::Sql, &ApiPath::version("/v1").name(path), query).await
     }
 
     /// The incidents that Google has told this project of and that are not over.
     pub(super) async fn incidents(&self, project: &str) -> Result<Vec<Event>, SdkError> {
-        let parent = format!("projects/{project}/locations/global");
+        let parent = ApiPath::location(project, "global").to_string();
         let request = self.health.list_events().set_parent(parent).set_filter("category=INCIDENT state=ACTIVE");
-        let mut events = request.by_item();
-        let mut found = Vec::new();
-        while let Some(event) = events.next().await {
-            found.push(event?);
+        let mut pages = request.by_page();
+        let (mut found, mut read) = (Vec::new(), Pages::begin());
+        while let Some(page) = pages.next().await {
+            read.count()?;
+            found.extend(page?.events);
         }
         Ok(found)
     }
@@ -273,10 +321,16 @@ impl Cloud {
         let request = self.logging.list_log_entries().set_resource_names([format!("projects/{project}")]);
         let request = request.set_filter(filter).set_order_by("timestamp desc").set_page_size(MOST_LINES);
         // A POST that only asks.
-        let mut entries = request.with_idempotency(true).by_item();
-        let mut found = Vec::new();
-        while let Some(entry) = entries.next().await {
-            let entry = entry.map_err(|error| ReadError::of(&whole(project), &error))?;
+        let mut pages = request.with_idempotency(true).by_page();
+        let (mut entries, mut read) = (Vec::new(), Pages::begin());
+        let failed = |error: SdkError| ReadError::of(&whole(project), &error);
+        while entries.len() < most {
+            let Some(page) = pages.next().await else { break };
+            read.count().map_err(failed)?;
+            entries.extend(page.map_err(failed)?.entries);
+        }
+        entries.truncate(most);
+        let line = |entry: LogEntry| {
             let text = match &entry.payload {
                 Some(Payload::TextPayload(text)) => text.clone(),
                 Some(Payload::JsonPayload(json)) => {
@@ -287,19 +341,16 @@ impl Cloud {
             let at = entry.timestamp.and_then(|at| Timestamp::new(at.seconds(), at.nanos()).ok()).unwrap_or_default();
             // It is `projects/P/traces/ID` (source: `google/logging/v2/log_entry.proto`).
             let trace = entry.trace.rsplit('/').next().unwrap_or_default().to_owned();
-            found.push(LogLine { at, text, status: entry.http_request.map(|request| request.status), trace });
-            if found.len() >= most {
-                break;
-            }
-        }
-        Ok(found)
+            LogLine { at, text, status: entry.http_request.map(|request| request.status), trace }
+        };
+        Ok(entries.into_iter().map(line).collect())
     }
 
     /// What a query in PromQL gives as of a moment: a value for each series (source: the Prometheus HTTP API, which
     /// Cloud Monitoring serves at the location `global`).
     pub async fn promql(&self, project: &str, query: &str, at: Timestamp) -> Result<Vec<f64>, ReadError> {
         let garbled = |why: &str| ReadError::Garbled { resource: whole(project), why: why.to_owned() };
-        let path = format!("/v1/projects/{project}/location/global/prometheus/api/v1/query");
+        let path = prometheus(project).at("query");
         let answer = self.rest.get(Api::Monitoring, &path, &[("query", query), ("time", &at.to_string())]).await;
         let answer = answer.map_err(|error| ReadError::of(&whole(project), &error))?;
         let data = answer.get("data").ok_or_else(|| garbled("it has no data"))?;
@@ -324,7 +375,7 @@ impl Cloud {
         step: Duration,
     ) -> Result<BTreeMap<Timestamp, f64>, ReadError> {
         let garbled = |why: &str| ReadError::Garbled { resource: whole(project), why: why.to_owned() };
-        let path = format!("/v1/projects/{project}/location/global/prometheus/api/v1/query_range");
+        let path = prometheus(project).at("query_range");
         let (start, end) = (from.to_string(), to.to_string());
         let step = format!("{}s", step.as_secs().max(1));
         let asked = [("query", query), ("start", start.as_str()), ("end", end.as_str()), ("step", step.as_str())];
@@ -357,7 +408,7 @@ impl Cloud {
             return Ok(known);
         }
         let filter = format!("metric.type = starts_with(\"{}/\")", service.replace('_', "."));
-        let path = format!("/v3/projects/{project}/metricDescriptors");
+        let path = ApiPath::version("/v3").name(&ApiPath::project(project)).at("metricDescriptors");
         let answer = self.rest.get(Api::Monitoring, &path, &[("filter", &filter)]).await;
         let answer = answer.map_err(|error| ReadError::of(&whole(project), &error))?;
         let all = answer.get("metricDescriptors").and_then(Value::as_array).cloned().unwrap_or_default();
@@ -384,15 +435,16 @@ impl Cloud {
         Ok(impacts.collect())
     }
 
-    /// A global resource of Compute Engine, such as `backendServices/b`.
-    pub(super) async fn compute(&self, project: &str, resource: &str) -> Result<Value, SdkError> {
-        self.rest.get(Api::Compute, &format!("/compute/v1/projects/{project}/global/{resource}"), &[]).await
+    /// A global resource of Compute Engine, such as one of the `backendServices`.
+    pub(super) async fn compute(&self, project: &str, collection: &'static str, name: &str) -> Result<Value, SdkError> {
+        let path = ApiPath::version("/compute/v1").name(&ApiPath::project(project)).at("global").of(collection, name);
+        self.rest.get(Api::Compute, &path, &[]).await
     }
 
     /// Which of these permissions the caller has in the project (source: `projects.testIamPermissions`; conditions,
     /// deny policies and organisation policies may still refuse).
     pub(super) async fn permitted(&self, project: &str, of: &[&str]) -> Result<Vec<String>, SdkError> {
-        let path = format!("/v3/projects/{project}:testIamPermissions");
+        let path = ApiPath::version("/v3").name(&ApiPath::project(project)).method("testIamPermissions");
         let answer = self.rest.ask(Api::ResourceManager, &path, &json!({ "permissions": of })).await?;
         Ok(texts(&answer))
     }
@@ -408,7 +460,7 @@ impl Cloud {
 
     /// Whether an API, such as `run.googleapis.com`, is enabled in a project.
     pub async fn api_is_enabled(&self, project: &str, api: &str) -> Result<bool, ReadError> {
-        let path = format!("/v1/projects/{project}/services/{api}");
+        let path = ApiPath::version("/v1").name(&ApiPath::project(project)).of("services", api);
         let answer = self.rest.get(Api::ServiceUsage, &path, &[]).await;
         let answer = answer.map_err(|error| ReadError::of(&whole(project), &error))?;
         Ok(answer.get("state").and_then(Value::as_str) == Some("ENABLED"))
@@ -428,7 +480,7 @@ impl Cloud {
         if let Some(email) = &self.impersonated {
             return Ok(Principal { email: Some(email.clone()), source: format!("impersonated, by {source}") });
         }
-        match self.rest.get(Api::OpenId, "/v1/userinfo", &[]).await {
+        match self.rest.get(Api::OpenId, &ApiPath::version("/v1").at("userinfo"), &[]).await {
             Ok(answer) => {
                 let email = answer.get("email").and_then(Value::as_str).map(str::to_owned);
                 Ok(Principal { email, source })
@@ -477,4 +529,20 @@ pub(super) fn whole(project: &str) -> ResourceId {
 fn texts(answer: &Value) -> Vec<String> {
     let listed = answer.get("permissions").and_then(Value::as_array).into_iter().flatten();
     listed.filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_without_an_end_is_given_up() {
+        let mut pages = Pages::begin();
+        for _ in 0..MOST_PAGES {
+            pages.count().unwrap();
+        }
+        assert!(pages.count().is_err());
+        let began = Timestamp::UNIX_EPOCH;
+        assert!(Pages { began, ..Pages::begin() }.count().is_err(), "it takes too long");
+    }
 }

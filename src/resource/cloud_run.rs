@@ -12,15 +12,47 @@ use reqwest::Url;
 
 use super::cloud::Cloud;
 use super::error::{ReadError, WriteError};
-use super::{Progress, Seen, Validity, Writer};
-use crate::run::ResourceId;
+use super::path::ApiPath;
+use super::permission::Permission;
+use super::spec::{LabelValue, Metrics, Product};
+use super::{Certainty, Progress, Seen, Validity, Writer, ended_with};
+use crate::run::{NameOwner, NameShape, ResourceId};
+
+/// What the name of a service looks like. Source: the reference of Cloud Run.
+pub(super) const SERVICE_NAME: NameShape = NameShape {
+    what: "a Cloud Run service",
+    min_length: 1,
+    max_length: 49,
+    owner: NameOwner::Google,
+    description: "up to 49 lower-case letters, digits and hyphens, beginning with a letter",
+};
+
+/// What it takes to observe a service.
+pub(super) const READ_PERMISSIONS: &[Permission] = &["run.services.get", "run.operations.list"];
+
+/// What it takes to change what makes no new revision.
+pub(super) const WRITE_PERMISSIONS: &[Permission] = &["run.services.update", "run.operations.get"];
+
+/// Cloud Run.
+pub(super) const PRODUCT: Product = Product { api: "run.googleapis.com", name: "Cloud Run" };
+
+/// The metrics of a service.
+pub(super) const METRICS: Metrics = Metrics {
+    label: "service_name",
+    label_value: LabelValue::Name,
+    types: &[
+        "run.googleapis.com/request_count",
+        "run.googleapis.com/request_latencies",
+        "run.googleapis.com/container/instance_count",
+    ],
+};
 
 /// Stands for an operation whose name is not known: the service itself says when it is over.
 const RECONCILING: &str = "reconciling";
 
 /// The service's full resource name.
 pub(super) fn path(id: &ResourceId) -> String {
-    format!("projects/{}/locations/{}/services/{}", id.project, id.region, id.name)
+    ApiPath::location(&id.project, &id.region).of("services", &id.name).to_string()
 }
 
 pub(super) async fn get(cloud: &Cloud, id: &ResourceId) -> Result<Service, ReadError> {
@@ -39,17 +71,18 @@ impl Cloud {
     }
 }
 
-/// Reads the service, and the name of what is changing it.
+/// Reads the service, and the name of what is changing it. `state` says what is wrong with a malformed response.
 pub(super) async fn observe<S>(
     cloud: &Cloud,
     id: &ResourceId,
     wrong: impl FnOnce(&Service) -> Option<String>,
-    state: impl FnOnce(&Service) -> S,
+    state: impl FnOnce(&Service) -> Result<S, String>,
 ) -> Result<Seen<S>, ReadError> {
     let service = get(cloud, id).await?;
     let operation = if at_rest(&service) { None } else { Some(running(cloud, id).await?) };
     let trouble = if operation.is_none() { wrong(&service) } else { None };
-    Ok(Seen { state: state(&service), etag: Some(service.etag), operation, trouble })
+    let state = state(&service).map_err(|why| ReadError::Garbled { resource: id.clone(), why })?;
+    Ok(Seen { state, etag: Some(service.etag), operation, trouble })
 }
 
 /// Writes one part of the service, if it still has this etag.
@@ -66,11 +99,10 @@ pub(super) async fn patch<S>(
 /// The service as it was when it had this etag, to change a part of it. What is sent has the etag, so that the API
 /// refuses it if somebody was there since.
 pub(super) async fn get_unmoved(cloud: &Cloud, id: &ResourceId, etag: Option<&str>) -> Result<Service, WriteError> {
-    let refused = |error: ReadError| WriteError::Refused { resource: id.clone(), why: error.to_string() };
     if let Some(service) = etag.and_then(|etag| cloud.service_with(&path(id), etag)) {
         return Ok(service);
     }
-    let service = get(cloud, id).await.map_err(refused)?;
+    let service = get(cloud, id).await.map_err(WriteError::not_sent)?;
     if Some(service.etag.as_str()) != etag {
         return Err(WriteError::Conflict { resource: id.clone(), why: "its etag moved".to_owned() });
     }
@@ -86,6 +118,9 @@ pub(super) async fn validate(
 ) -> Result<Validity, ReadError> {
     let service = match wanted {
         Ok(service) => service,
+        Err(WriteError::Unreachable { resource, why, remedy }) => {
+            return Err(ReadError::Unreachable { resource, why, remedy });
+        }
         Err(error) => return Ok(Validity::Refused { why: error.to_string() }),
     };
     match cloud.validate_service(service, mask).await {
@@ -100,15 +135,17 @@ pub(super) async fn validate(
     }
 }
 
-/// Asks how an operation stands. `done` says that it ended; the service, once at rest, says what came of it.
+/// Asks how an operation stands. `done` says that it ended; the service, once at rest, says what came of it. So it does of
+/// an operation that the API does not know any more.
 pub(super) async fn poll<S>(
     cloud: &Cloud,
     id: &ResourceId,
     operation: &str,
     patience: Duration,
     wrong: impl FnOnce(&Service) -> Option<String>,
-    state: impl FnOnce(&Service) -> S,
+    state: impl FnOnce(&Service) -> Result<S, String>,
 ) -> Result<Progress<S>, ReadError> {
+    let mut unknown = None;
     if operation != RECONCILING {
         let held = if patience.is_zero() { None } else { cloud.run_operation_held(operation, patience).await.ok() };
         // What stands in the way of waiting, a look tells.
@@ -116,22 +153,29 @@ pub(super) async fn poll<S>(
             Some(answer) => Ok(answer),
             None => cloud.run_operation(operation).await,
         };
-        let answer = answer.map_err(|error| ReadError::of(id, &error))?;
-        if !answer.done {
-            return Ok(Progress::Running { operation: answer.name });
-        }
-        if let Some(Outcome::Error(status)) = answer.result {
-            return Ok(Progress::Failed { why: format!("{} (code {})", status.message, status.code) });
+        match answer.map_err(|error| ReadError::of_operation(id, operation, &error)) {
+            Ok(answer) if !answer.done => return Ok(Progress::Running { operation: answer.name }),
+            Ok(answer) => {
+                if let Some(Outcome::Error(status)) = answer.result {
+                    return Ok(ended_with(status.code, &status.message));
+                }
+            }
+            Err(error @ ReadError::OperationNotFound { .. }) => unknown = Some(error),
+            Err(error) => return Err(error),
         }
     }
     let service = get(cloud, id).await?;
     if !at_rest(&service) {
         return Ok(Progress::Running { operation: operation.to_owned() });
     }
-    Ok(match wrong(&service) {
-        Some(why) => Progress::Failed { why },
-        None => Progress::Done(state(&service)),
-    })
+    match (unknown, wrong(&service)) {
+        (Some(error), _) => Err(error),
+        (None, Some(why)) => Ok(Progress::Failed { why, certainty: Certainty::Certain }),
+        (None, None) => {
+            let state = state(&service).map_err(|why| ReadError::Garbled { resource: id.clone(), why })?;
+            Ok(Progress::Done(state))
+        }
+    }
 }
 
 /// The short name of a revision that the API gives in full.
@@ -162,8 +206,8 @@ pub(super) fn is_ready(service: &Service) -> bool {
 }
 
 async fn running(cloud: &Cloud, id: &ResourceId) -> Result<String, ReadError> {
-    let location = format!("projects/{}/locations/{}", id.project, id.region);
-    let operations = cloud.run_operations(&location).await.map_err(|error| ReadError::of(id, &error))?;
+    let location = ApiPath::location(&id.project, &id.region);
+    let operations = cloud.run_operations(location.as_str()).await.map_err(|error| ReadError::of(id, &error))?;
     let ours = operations.into_iter().find(|operation| {
         let target = operation.metadata.as_ref().and_then(|any| any.to_msg::<Service>().ok());
         target.is_some_and(|service| service.name == path(id))

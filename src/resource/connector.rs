@@ -11,11 +11,18 @@ use std::time::Duration;
 use google_cloud_longrunning::model::operation::Result as Outcome;
 use google_cloud_vpcaccess_v1::model::{OperationMetadata, connector::State as ApiState};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::cloud::Cloud;
 use super::error::{ReadError, WriteError};
-use super::{Kind, Observable, Progress, Seen, Writer};
-use crate::run::{ResourceId, Reversibility};
+use super::follow_up::FollowUp;
+use super::gcloud::{GcloudCommands, place, quoted, text, unknown};
+use super::path::ApiPath;
+use super::permission::Permission;
+use super::spec::{ApiObject, LabelValue, Metrics, Product};
+use super::{Certainty, Kind, Observable, Progress, Seen, Writer, ended_with};
+use crate::gate::{FactType, Facts};
+use crate::run::{Change, NameOwner, NameShape, ResourceId, Reversibility};
 
 /// What `min_instances` may be.
 ///
@@ -71,13 +78,18 @@ impl Connector {
     }
 
     async fn read(&self, id: &ResourceId) -> Result<(State, Option<String>), ReadError> {
-        let connector = self.cloud.connector(&path(id)).await;
+        let connector = self.cloud.connector(path(id).as_str()).await;
         let connector = connector.map_err(|error| ReadError::of(id, &error))?;
+        let (min, max) = (i64::from(connector.min_instances), i64::from(connector.max_instances));
+        if min < 0 || max < min {
+            let why = format!("its size is {min} to {max} instances");
+            return Err(ReadError::Garbled { resource: id.clone(), why });
+        }
         let trouble = (connector.state == ApiState::Error).then(|| "the connector is in state ERROR".to_owned());
         let state = State {
             state: connector.state.name().unwrap_or("UNKNOWN").to_owned(),
-            min_instances: i64::from(connector.min_instances),
-            max_instances: i64::from(connector.max_instances),
+            min_instances: min,
+            max_instances: max,
             machine_type: connector.machine_type,
         };
         Ok((state, trouble))
@@ -85,11 +97,12 @@ impl Connector {
 
     /// The unfinished operation on this connector, if there is one.
     async fn running(&self, id: &ResourceId) -> Result<Option<String>, ReadError> {
-        let location = format!("projects/{}/locations/{}", id.project, id.region);
-        let operations = self.cloud.vpc_operations(&location).await.map_err(|error| ReadError::of(id, &error))?;
+        let location = ApiPath::location(&id.project, &id.region);
+        let operations =
+            self.cloud.vpc_operations(location.as_str()).await.map_err(|error| ReadError::of(id, &error))?;
         let ours = operations.into_iter().find(|operation| {
             let target = operation.metadata.as_ref().and_then(|any| any.to_msg::<OperationMetadata>().ok());
-            target.is_some_and(|metadata| metadata.target == path(id))
+            target.is_some_and(|metadata| metadata.target == path(id).as_str())
         });
         Ok(ours.map(|operation| operation.name))
     }
@@ -99,6 +112,27 @@ impl Observable for Connector {
     type State = State;
 
     const NAME: &'static str = "gcp.connector";
+    const FACTS: Facts = &[
+        ("state", FactType::Text),
+        ("min_instances", FactType::Int),
+        ("max_instances", FactType::Int),
+        ("machine_type", FactType::Text),
+    ];
+    const NAME_SHAPE: NameShape = NameShape {
+        what: "a connector",
+        min_length: 2,
+        max_length: 25,
+        owner: NameOwner::Google,
+        description: "its short name: up to 25 lower-case letters, digits and hyphens, beginning with a letter",
+    };
+    const PART_OF: ApiObject = ApiObject::Itself;
+    const READ_PERMISSIONS: &'static [Permission] = &["vpcaccess.connectors.get", "vpcaccess.operations.list"];
+    const PRODUCT: Option<Product> = Some(Product { api: "vpcaccess.googleapis.com", name: "Serverless VPC Access" });
+    const METRICS: Option<Metrics> = Some(Metrics {
+        label: "connector_name",
+        label_value: LabelValue::Name,
+        types: &["vpcaccess.googleapis.com/connector/instances", "vpcaccess.googleapis.com/connector/cpu/utilizations"],
+    });
 
     async fn observe(&self, id: &ResourceId) -> Result<Seen<State>, ReadError> {
         // At the same time: an operation that begins or ends between the two shows in the state.
@@ -111,6 +145,12 @@ impl Observable for Connector {
 
 impl Kind for Connector {
     type Owned = Owned;
+
+    const WRITE_PERMISSIONS: &'static [Permission] = &["vpcaccess.connectors.update", "vpcaccess.operations.get"];
+    const SHELL_FUNCTIONS: &'static str = "";
+
+    /// Source: durations are not published; Terraform gives up after 20 minutes, which is known to be short at times.
+    const OPERATION_TIMEOUT: Duration = Duration::from_mins(30);
 
     /// Source: gcloud's reference ("greater than or equal to the currently set …"); the Terraform provider
     /// replaces a connector that should shrink. Whether a machine type can be changed back is not documented.
@@ -152,6 +192,52 @@ impl Kind for Connector {
         Ok(if why.is_empty() { Reversibility::Reversible } else { Reversibility::OneWay { why } })
     }
 
+    fn contradiction(state: &Value) -> Option<&'static str> {
+        (state.get("state").and_then(Value::as_str) == Some("ERROR")).then_some("state")
+    }
+
+    fn gcloud(change: &Change) -> Result<GcloudCommands, String> {
+        let place = place(change);
+        let fields = [
+            ("min_instances", "minInstances", "min-instances"),
+            ("max_instances", "maxInstances", "max-instances"),
+            ("machine_type", "machineType", "machine-type"),
+        ];
+        let owned: Vec<_> = fields.into_iter().filter(|(field, ..)| change.to.get(field).is_some()).collect();
+        let values = |state: &Value| {
+            let values: Option<Vec<String>> = owned.iter().map(|(field, ..)| text(state.get(field)?)).collect();
+            values.map(|values| quoted(&values.join(",")))
+        };
+        let (before, after) = values(&change.from).zip(values(&change.to)).ok_or_else(|| unknown(change))?;
+        let paths: Vec<_> = owned.iter().map(|(_, path, _)| *path).collect();
+        let set =
+            |(field, _, flag): &(&str, &str, &str)| Some(format!("--{flag}={}", quoted(&text(change.to.get(field)?)?)));
+        let set: Vec<String> = owned.iter().filter_map(set).collect();
+        let (name, command) = (quoted(&change.resource.name), "gcloud compute networks vpc-access connectors");
+        let write = vec![format!("{command} update {name} {} {place}", set.join(" "))];
+        let read = format!("{command} describe {name} {place} --format='csv[no-heading]({})'", paths.join(","));
+        Ok(GcloudCommands { read, before, after, alone: write.clone(), write })
+    }
+
+    /// A smaller connector is a new connector, which takes planning.
+    fn follow_up(_: &ResourceId, first: &Value, last: &Value) -> Option<FollowUp> {
+        let count = |of: &Value, field: &str| of.get(field).and_then(Value::as_i64);
+        let grown = ["min_instances", "max_instances"].into_iter().filter_map(|field| {
+            let (before, after) = (count(first, field)?, count(last, field)?);
+            (after > before).then(|| format!("{field} {before} → {after}"))
+        });
+        let machine = |of: &Value| of.get("machine_type").and_then(Value::as_str).map(str::to_owned);
+        let machine = machine(first).zip(machine(last)).filter(|(before, after)| before != after);
+        let machine = machine.map(|(before, after)| format!("machine_type {before} → {after}"));
+        let grown: Vec<String> = grown.chain(machine).collect();
+        (!grown.is_empty()).then(|| FollowUp {
+            what: format!("the connector stays enlarged and is paid for: {}", grown.join(", ")),
+            within: Duration::from_hours(30 * 24),
+            action: "a connector never shrinks: create a smaller one, move the services to it, delete this one"
+                .to_owned(),
+        })
+    }
+
     async fn write(
         &self,
         writer: &Writer,
@@ -181,12 +267,21 @@ impl Kind for Connector {
     async fn poll(&self, id: &ResourceId, operation: &str, _: Duration) -> Result<Progress<State>, ReadError> {
         if operation != UPDATING {
             let answer = self.cloud.vpc_operation(operation).await;
-            let answer = answer.map_err(|error| ReadError::of(id, &error))?;
-            if !answer.done {
-                return Ok(Progress::Running { operation: answer.name });
-            }
-            if let Some(Outcome::Error(status)) = answer.result {
-                return Ok(Progress::Failed { why: format!("{} (code {})", status.message, status.code) });
+            match answer.map_err(|error| ReadError::of_operation(id, operation, &error)) {
+                Ok(answer) if !answer.done => return Ok(Progress::Running { operation: answer.name }),
+                Ok(answer) => {
+                    if let Some(Outcome::Error(status)) = answer.result {
+                        return Ok(ended_with(status.code, &status.message));
+                    }
+                }
+                // The connector says whether it is being changed.
+                Err(error @ ReadError::OperationNotFound { .. }) => {
+                    return match Observable::observe(self, id).await?.operation {
+                        Some(_) => Ok(Progress::Running { operation: operation.to_owned() }),
+                        None => Err(error),
+                    };
+                }
+                Err(error) => return Err(error),
             }
         }
         // `done` says that the operation ended; the connector says what came of it.
@@ -194,15 +289,15 @@ impl Kind for Connector {
             (State { state, .. }, _) if state == "UPDATING" => {
                 Ok(Progress::Running { operation: operation.to_owned() })
             }
-            (_, Some(why)) => Ok(Progress::Failed { why }),
+            (_, Some(why)) => Ok(Progress::Failed { why, certainty: Certainty::Certain }),
             (state, None) => Ok(Progress::Done(state)),
         }
     }
 }
 
 /// The connector's full resource name.
-pub(super) fn path(id: &ResourceId) -> String {
-    format!("projects/{}/locations/{}/connectors/{}", id.project, id.region, id.name)
+pub(super) fn path(id: &ResourceId) -> ApiPath {
+    ApiPath::location(&id.project, &id.region).of("connectors", &id.name)
 }
 
 #[cfg(test)]

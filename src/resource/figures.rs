@@ -8,46 +8,10 @@ use serde_json::Value;
 
 use super::cloud::{Cloud, whole};
 use super::error::ReadError;
+use super::path::ApiPath;
 use super::rest::Api;
+use super::spec::{KindSpec, LabelValue, Metrics};
 use crate::run::{Figure, ResourceId};
-
-/// A kind of resource, how its series are told apart from those of others, and its metrics.
-struct Family {
-    /// What the names of its kinds begin with.
-    kind: &'static str,
-    /// The label of its monitored resource that names it.
-    label: &'static str,
-    metrics: &'static [&'static str],
-}
-
-const FAMILIES: [Family; 3] = [
-    Family {
-        kind: "gcp.connector",
-        label: "connector_name",
-        metrics: &[
-            "vpcaccess.googleapis.com/connector/instances",
-            "vpcaccess.googleapis.com/connector/cpu/utilizations",
-        ],
-    },
-    Family {
-        kind: "gcp.run",
-        label: "service_name",
-        metrics: &[
-            "run.googleapis.com/request_count",
-            "run.googleapis.com/request_latencies",
-            "run.googleapis.com/container/instance_count",
-        ],
-    },
-    Family {
-        kind: "gcp.sql",
-        label: "database_id",
-        metrics: &[
-            "cloudsql.googleapis.com/database/up",
-            "cloudsql.googleapis.com/database/cpu/utilization",
-            "cloudsql.googleapis.com/database/postgresql/num_backends",
-        ],
-    },
-];
 
 /// The metrics of every API's quotas.
 const QUOTAS: [&str; 3] = [
@@ -62,10 +26,14 @@ impl Cloud {
     /// # Errors
     /// If a series cannot be read. One that is not there is none.
     pub async fn figures(&self, id: &ResourceId, from: Timestamp, to: Timestamp) -> Result<Vec<Figure>, ReadError> {
-        let family = FAMILIES.iter().find(|family| id.kind.starts_with(family.kind));
-        let Some(Family { kind, label, metrics }) = family else { return Ok(Vec::new()) };
-        let name = if *kind == "gcp.sql" { format!("{}:{}", id.project, id.name) } else { id.name.clone() };
-        self.series(&id.project, metrics, label, &name, from, to).await
+        let Some(Metrics { label, label_value, types }) = KindSpec::find(&id.kind).and_then(|kind| kind.metrics) else {
+            return Ok(Vec::new());
+        };
+        let name = match label_value {
+            LabelValue::Name => id.name.clone(),
+            LabelValue::ProjectAndName => format!("{}:{}", id.project, id.name),
+        };
+        self.series(&id.project, types, label, &name, from, to).await
     }
 
     /// What there is of the quotas of an API, such as `run.googleapis.com`.
@@ -87,7 +55,8 @@ impl Cloud {
     /// # Errors
     /// If the project cannot be read.
     pub async fn project_number(&self, project: &str) -> Result<String, ReadError> {
-        let answer = self.rest.get(Api::ResourceManager, &format!("/v3/projects/{project}"), &[]).await;
+        let answer =
+            self.rest.get(Api::ResourceManager, &ApiPath::version("/v3").name(&ApiPath::project(project)), &[]).await;
         let answer = answer.map_err(|error| ReadError::of(&whole(project), &error))?;
         let name = answer.get("name").and_then(Value::as_str).and_then(|name| name.strip_prefix("projects/"));
         let garbled = || ReadError::Garbled { resource: whole(project), why: "it has no name".to_owned() };
@@ -103,7 +72,7 @@ impl Cloud {
         from: Timestamp,
         to: Timestamp,
     ) -> Result<Vec<Figure>, ReadError> {
-        let path = format!("/v3/projects/{project}/timeSeries");
+        let path = ApiPath::version("/v3").name(&ApiPath::project(project)).at("timeSeries");
         let (from, to) = (from.to_string(), to.to_string());
         let mut figures = Vec::new();
         for metric in metrics {

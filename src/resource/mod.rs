@@ -1,8 +1,9 @@
 //! What has state in the cloud, one file a kind.
 //!
-//! Everything can be looked at ([`Observable`]); what can be changed ([`Kind`]) has three more verbs —
-//! [`allowed`](Kind::allowed), [`write`](Kind::write), [`poll`](Kind::poll) — and no `undo`: undoing is a write with the
-//! ends swapped. Kinds are typed inside their own file and JSON outside it ([`AnyKind`]), so that the engine and the
+//! Everything can be observed ([`Observable`]); what can be changed ([`Kind`]) has four more verbs —
+//! [`allowed`](Kind::allowed), [`validate`](Kind::validate), [`write`](Kind::write), [`poll`](Kind::poll) — and no `undo`:
+//! undoing is a write with the ends swapped. What is known of a kind without asking (its permissions, metrics, limits, how
+//! its names look, its commands in `gcloud`) it declares beside them, and [`KINDS`] has it by name. Kinds are typed inside their own file and JSON outside it ([`AnyKind`]), so that the engine and the
 //! journal never learn what a connector is. Looking needs a [`Cloud`], and writing a [`Writer`] besides.
 
 mod backend_service;
@@ -13,12 +14,18 @@ mod cloud_run;
 pub mod connector;
 mod error;
 mod figures;
+mod follow_up;
+pub mod gcloud;
+mod observed;
+mod path;
 mod permission;
 mod rest;
+mod retry;
 pub mod revision;
 pub mod scaling;
 pub mod service;
 mod service_health;
+mod spec;
 pub mod sql;
 mod support;
 pub mod traffic;
@@ -29,17 +36,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use google_cloud_gax::error::rpc::Code;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use self::call::{Call, TARGET as CALLS};
 pub use self::cloud::{Cloud, Endpoint, LogLine, Principal};
-pub use self::error::{BuildError, ReadError, WriteError};
-pub use self::permission::{Permission, has_of, needed, product};
+pub use self::error::{BuildError, LOGIN, ReadError, WriteError};
+pub use self::follow_up::FollowUp;
+pub use self::gcloud::GcloudCommands;
+pub use self::observed::Observed;
+pub use self::permission::{Permission, has_of};
+pub(crate) use self::rest::{BodyError, body_within};
+pub use self::service_health::Incidents;
+pub use self::spec::{ApiObject, ChangeSpec, KindSpec, LabelValue, Metrics, Product};
 pub use self::support::{Letter, SupportDesk};
 pub use self::writer::Writer;
-use crate::run::{Change, ResourceId, Reversibility, covers};
+use crate::gate::Facts;
+use crate::run::{Change, NameShape, ResourceId, Reversibility, covers};
 
 /// What is there now. An unfinished operation counts: the state alone would lie about the near future.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,11 +79,46 @@ pub enum Progress<S> {
         /// The operation's name, to ask by.
         operation: String,
     },
-    /// The operation ended and failed; what of it took effect must be looked at.
+    /// The operation ended with an error; what of it took effect must be looked at.
     Failed {
         /// The API's words.
         why: String,
+        /// Whether that is certain.
+        certainty: Certainty,
     },
+}
+
+/// Whether the end of an operation says for certain that the write failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Certainty {
+    /// It failed, at least in part.
+    Certain,
+    /// It says that nobody waits for it any longer, or that it is not known: the state of the resource decides.
+    Uncertain,
+}
+
+impl Certainty {
+    /// What an operation's error says. Source: `google/rpc/code.proto`: a deadline "may be returned even if the operation has
+    /// completed successfully"; the others are the middle's own and say nothing of the end either.
+    fn of(code: Code) -> Certainty {
+        match code {
+            Code::Cancelled | Code::DeadlineExceeded | Code::Aborted | Code::Unavailable => Certainty::Uncertain,
+            _ => Certainty::Certain,
+        }
+    }
+}
+
+/// What an operation says that ended with an error.
+fn ended_with<S>(code: i32, message: &str) -> Progress<S> {
+    let certainty = Certainty::of(Code::from(code));
+    let why = match certainty {
+        Certainty::Certain => format!("{message} (code {code})"),
+        Certainty::Uncertain => format!(
+            "its operation ended with {}, which does not say whether it took effect: {message}",
+            Code::from(code).name()
+        ),
+    };
+    Progress::Failed { why, certainty }
 }
 
 /// What the API said to a write that it was only asked about.
@@ -90,8 +140,21 @@ pub trait Observable: Send + Sync + 'static {
     /// Everything that is observed.
     type State: Serialize + Send + Sync;
 
-    /// Its name in resource ids, such as `gcp.connector`.
+    /// Its name in resource ids, such as `gcp.connector`. Kinds that are parts of one object of an API have the first two
+    /// segments in common: `gcp.run.service`, `gcp.run.traffic`.
     const NAME: &'static str;
+    /// What conditions can refer to of its state. A list is no fact.
+    const FACTS: Facts;
+    /// What the short name of such a resource looks like.
+    const NAME_SHAPE: NameShape;
+    /// The object of an API that it is a part of.
+    const PART_OF: ApiObject;
+    /// What it takes to observe it.
+    const READ_PERMISSIONS: &'static [Permission];
+    /// Its API and product; `None` if nobody asks for its quotas and incidents.
+    const PRODUCT: Option<Product>;
+    /// Its metrics in Cloud Monitoring, if support engineers ask for any.
+    const METRICS: Option<Metrics>;
 
     /// Looks at the state and at running operations.
     fn observe(&self, id: &ResourceId) -> impl Future<Output = Result<Seen<Self::State>, ReadError>> + Send;
@@ -102,9 +165,33 @@ pub trait Kind: Observable {
     /// The fields that a change may own. Absent fields belong to somebody else.
     type Owned: DeserializeOwned + Send + Sync;
 
+    /// What it takes to change it. Undoing takes the same: it is the same write.
+    const WRITE_PERMISSIONS: &'static [Permission];
+    /// The functions of `bash` that its `gcloud` commands use.
+    const SHELL_FUNCTIONS: &'static str;
+
+    /// How long an operation on it is awaited at most, unless the runbook says otherwise. One that takes longer may hang.
+    const OPERATION_TIMEOUT: Duration;
+
     /// May this move be made at all, and back? Pure: the planner asks before anybody says yes. An error says
     /// why the API would refuse.
     fn allowed(from: &Self::Owned, to: &Self::Owned) -> Result<Reversibility, String>;
+
+    /// A change as commands of `gcloud`, for whoever must do it without this program.
+    ///
+    /// # Errors
+    /// Why there are none.
+    fn gcloud(change: &Change) -> Result<GcloudCommands, String>;
+
+    /// What is left behind for somebody to do, if it went from one state to another and stays there.
+    fn follow_up(id: &ResourceId, first: &Value, last: &Value) -> Option<FollowUp>;
+
+    /// The field of a state that shows that what was written did not take effect, if one does. What is as wanted in the
+    /// fields of a change, and contradicted so, is sent again.
+    fn contradiction(state: &Value) -> Option<&'static str> {
+        let _ = state;
+        None
+    }
 
     /// Asks the API whether it would take the write, where it can be asked. Changes nothing.
     ///
@@ -175,7 +262,7 @@ pub trait AnyKind: AnyObservable {
 impl<O: Observable> AnyObservable for O {
     fn observe<'a>(&'a self, id: &'a ResourceId) -> BoxFuture<'a, Result<Seen<Value>, ReadError>> {
         Box::pin(async move {
-            let seen = Observable::observe(self, id).await?;
+            let seen = retry::patiently(|| Observable::observe(self, id)).await?;
             let state = untyped(id, &seen.state)?;
             Ok(Seen { state, etag: seen.etag, operation: seen.operation, trouble: seen.trouble })
         })
@@ -202,18 +289,15 @@ impl<K: Kind> AnyKind for K {
             let to = typed(&change.to).map_err(not_sent)?;
             let mut conflicts = 0;
             loop {
-                let seen = Observable::observe(self, id).await.map_err(|error| {
-                    let (resource, why) = (id.clone(), error.to_string());
-                    let passes = error.is_passing();
-                    if passes { WriteError::Busy { resource, why } } else { WriteError::Refused { resource, why } }
-                })?;
+                let seen = retry::patiently(|| Observable::observe(self, id)).await;
+                let seen = seen.map_err(WriteError::not_sent)?;
                 let now = untyped(id, &seen.state).map_err(|error| not_sent(error.to_string()))?;
                 if !covers(&now, &change.from) {
                     return Ok(Written::Drifted { now });
                 }
                 if let Some(operation) = &seen.operation {
                     let why = format!("another operation is running on it: {operation}");
-                    return Err(WriteError::Busy { resource: id.clone(), why });
+                    return Err(WriteError::Busy { resource: id.clone(), why, retry_after: None });
                 }
                 match Kind::write(self, writer, id, &seen, &to).await {
                     Err(WriteError::Conflict { .. }) if conflicts < CONFLICTS => conflicts += 1,
@@ -244,11 +328,11 @@ fn untyped<S: Serialize>(id: &ResourceId, state: &S) -> Result<Value, ReadError>
 fn progress<S: Serialize>(id: &ResourceId, progress: Progress<S>) -> Progress<Value> {
     match progress {
         Progress::Running { operation } => Progress::Running { operation },
-        Progress::Failed { why } => Progress::Failed { why },
+        Progress::Failed { why, certainty } => Progress::Failed { why, certainty },
         // A state that cannot be shown is not lost: looking again will say so.
         Progress::Done(state) => match untyped(id, &state) {
             Ok(state) => Progress::Done(state),
-            Err(error) => Progress::Failed { why: error.to_string() },
+            Err(error) => Progress::Failed { why: error.to_string(), certainty: Certainty::Uncertain },
         },
     }
 }
@@ -259,22 +343,31 @@ pub struct Kinds {
     changeable: BTreeMap<&'static str, Arc<dyn AnyKind>>,
 }
 
-impl Kinds {
-    /// All kinds of resource, on this cloud.
-    pub fn on(cloud: &Arc<Cloud>) -> Kinds {
-        let mut kinds = Kinds { observable: BTreeMap::new(), changeable: BTreeMap::new() };
-        kinds.changes(connector::Connector::on(cloud));
-        kinds.changes(service::Service::on(cloud));
-        kinds.changes(traffic::Traffic::on(cloud));
-        kinds.changes(scaling::Scaling::on(cloud));
-        kinds.changes(sql::Sql::on(cloud));
-        kinds.shows(revision::Revision::on(cloud));
-        kinds.shows(backend_service::BackendService::on(cloud));
-        kinds.shows(certificate::Certificate::on(cloud));
-        kinds.shows(service_health::Incidents::on(cloud));
-        kinds
-    }
+/// Declares the table of kinds, and which of them a cloud has.
+macro_rules! kinds {
+    (changeable: $($change:ty),*; observable: $($observe:ty),*;) => {
+        /// What is known of every kind.
+        pub const KINDS: &[KindSpec] =
+            &[$(KindSpec::changeable::<$change>(),)* $(KindSpec::observable::<$observe>(),)*];
 
+        impl Kinds {
+            /// All kinds of resource, on this cloud.
+            pub fn on(cloud: &Arc<Cloud>) -> Kinds {
+                let mut kinds = Kinds { observable: BTreeMap::new(), changeable: BTreeMap::new() };
+                $(kinds.add_changeable(<$change>::on(cloud));)*
+                $(kinds.add_observable(<$observe>::on(cloud));)*
+                kinds
+            }
+        }
+    };
+}
+
+kinds! {
+    changeable: connector::Connector, service::Service, traffic::Traffic, scaling::Scaling, sql::Sql;
+    observable: revision::Revision, backend_service::BackendService, certificate::Certificate, Incidents;
+}
+
+impl Kinds {
     /// The same and one more, which is no resource of the cloud's.
     #[must_use]
     pub fn with(mut self, name: &'static str, kind: Arc<dyn AnyKind>) -> Kinds {
@@ -283,13 +376,13 @@ impl Kinds {
         self
     }
 
-    fn changes<K: Kind>(&mut self, kind: K) {
+    fn add_changeable<K: Kind>(&mut self, kind: K) {
         let kind = Arc::new(kind);
         self.observable.insert(K::NAME, kind.clone());
         self.changeable.insert(K::NAME, kind);
     }
 
-    fn shows<O: Observable>(&mut self, observable: O) {
+    fn add_observable<O: Observable>(&mut self, observable: O) {
         self.observable.insert(O::NAME, Arc::new(observable));
     }
 

@@ -1,6 +1,6 @@
 //! What a caller must be allowed to do, and whether it is.
 //!
-//! Source: the table of permissions in the facts, section 7, which is that of Google's own references. That a check
+//! Which permissions a kind needs stands with the kind; the source is Google's own references. That a check
 //! passes does not cover conditions, deny policies and organisation policies.
 
 use std::collections::BTreeSet;
@@ -41,37 +41,4 @@ pub async fn has_of(
         |permission: &Permission| on_services.iter().all(|granted| granted.iter().any(|name| name == permission));
     all.extend(for_run.into_iter().filter(everywhere));
     Ok(all)
-}
-
-/// What it takes to look at a resource of a kind, and to change it; undoing takes the same, as it is the same write.
-pub fn needed(kind: &str, change: bool) -> &'static [Permission] {
-    match (kind, change) {
-        ("gcp.connector", false) => &["vpcaccess.connectors.get", "vpcaccess.operations.list"],
-        ("gcp.connector", true) => &["vpcaccess.connectors.update", "vpcaccess.operations.get"],
-        ("gcp.run.service" | "gcp.run.traffic" | "gcp.run.scaling", false) => {
-            &["run.services.get", "run.operations.list"]
-        }
-        // A new revision runs as the service's account. Whether traffic alone needs that is not known.
-        ("gcp.run.service", true) => &["run.services.update", "run.operations.get", "iam.serviceAccounts.actAs"],
-        ("gcp.run.traffic" | "gcp.run.scaling", true) => &["run.services.update", "run.operations.get"],
-        ("gcp.run.revision", _) => &["run.revisions.get"],
-        ("gcp.sql", false) => &["cloudsql.instances.get", "cloudsql.instances.list"],
-        ("gcp.sql", true) => &["cloudsql.instances.update"],
-        ("gcp.backend-service", _) => &["compute.backendServices.get"],
-        ("gcp.certificate", _) => &["compute.sslCertificates.get"],
-        ("gcp.service-health", _) => &["servicehealth.events.list"],
-        _ => &[],
-    }
-}
-
-/// The APIs behind the kinds, and the products that Google names in its incidents.
-const APIS: [(&str, &str, &str); 3] = [
-    ("gcp.connector", "vpcaccess.googleapis.com", "Serverless VPC Access"),
-    ("gcp.run.", "run.googleapis.com", "Cloud Run"),
-    ("gcp.sql", "sqladmin.googleapis.com", "Google Cloud SQL"),
-];
-
-/// The API of a kind and its product's name, if it has one of its own.
-pub fn product(kind: &str) -> Option<(&'static str, &'static str)> {
-    APIS.iter().find(|(prefix, ..)| kind.starts_with(prefix)).map(|(_, api, product)| (*api, *product))
 }

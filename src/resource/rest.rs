@@ -10,16 +10,19 @@ use google_cloud_auth::credentials::{CacheableResource, Credentials};
 use google_cloud_gax::backoff_policy::BackoffPolicy;
 use google_cloud_gax::error::Error as SdkError;
 use google_cloud_gax::error::rpc::Status;
-use google_cloud_gax::retry_policy::{Aip194Strict, RetryPolicy as _, RetryPolicyExt as _};
+use google_cloud_gax::retry_policy::RetryPolicy as _;
 use google_cloud_gax::retry_result::RetryResult;
 use google_cloud_gax::retry_state::RetryState;
+use hyper::body::Bytes;
 use jiff::Timestamp;
 use reqwest::RequestBuilder;
 use serde_json::Value;
 
 use super::call::Call;
-use super::cloud::READ_ATTEMPTS;
+use super::path::ApiPath;
+use super::retry::Reads;
 use crate::clock::{Clock as _, SystemClock, between};
+use crate::redact;
 
 /// An API that is spoken to in plain REST.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,12 +81,12 @@ impl Rest {
     }
 
     /// GETs.
-    pub(super) async fn get(&self, api: Api, path: &str, query: &[(&str, &str)]) -> Result<Value, SdkError> {
+    pub(super) async fn get(&self, api: Api, path: &ApiPath, query: &[(&str, &str)]) -> Result<Value, SdkError> {
         self.read(|| self.http.get(self.url(api, path)).query(query)).await
     }
 
     /// POSTs what only asks, such as `testIamPermissions`.
-    pub(super) async fn ask(&self, api: Api, path: &str, body: &Value) -> Result<Value, SdkError> {
+    pub(super) async fn ask(&self, api: Api, path: &ApiPath, body: &Value) -> Result<Value, SdkError> {
         self.read(|| self.http.post(self.url(api, path)).json(body)).await
     }
 
@@ -91,7 +94,7 @@ impl Rest {
     pub(super) async fn patch(
         &self,
         api: Api,
-        path: &str,
+        path: &ApiPath,
         query: &[(&str, &str)],
         body: &Value,
     ) -> Result<Value, SdkError> {
@@ -100,7 +103,7 @@ impl Rest {
 
     /// What the clock of an API says.
     pub(super) async fn date(&self, api: Api) -> Result<Timestamp, String> {
-        let answer = self.http.head(self.url(api, "/")).send().await;
+        let answer = self.http.head(self.url(api, &ApiPath::version("/"))).send().await;
         let answer = answer.map_err(|error| error.without_url().to_string())?;
         let date = answer.headers().get(reqwest::header::DATE).and_then(|date| date.to_str().ok());
         let date = date.ok_or("the answer has no date")?;
@@ -108,7 +111,7 @@ impl Rest {
         Ok(read.timestamp())
     }
 
-    fn url(&self, api: Api, path: &str) -> String {
+    fn url(&self, api: Api, path: &ApiPath) -> String {
         format!("{}{path}", self.instead.as_deref().unwrap_or(api.host()))
     }
 
@@ -117,7 +120,6 @@ impl Rest {
         reason = "as the SDK waits between attempts: for the network, not for the cloud"
     )]
     async fn read(&self, request: impl Fn() -> RequestBuilder) -> Result<Value, SdkError> {
-        let policy = Aip194Strict.continue_on_too_many_requests().with_attempt_limit(READ_ATTEMPTS);
         let mut state = RetryState::new(true);
         loop {
             let error = match self.send(request()).await {
@@ -125,7 +127,7 @@ impl Rest {
                 Err(error) => error,
             };
             state.attempt_count += 1;
-            match policy.on_error(&state, error) {
+            match Reads.on_error(&state, error) {
                 RetryResult::Continue(_) => tokio::time::sleep(self.backoff.on_failure(&state)).await,
                 RetryResult::Permanent(error) | RetryResult::Exhausted(error) => return Err(error),
             }
@@ -138,6 +140,11 @@ impl Rest {
             CacheableResource::New { data, .. } => data,
             CacheableResource::NotModified => http::HeaderMap::new(),
         };
+        let authorization = headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        if let Some(token) = authorization.and_then(|value| value.strip_prefix("Bearer ")) {
+            // Known from here on, in case an answer repeats it.
+            drop(redact::captured("access_token", token.to_owned()));
+        }
         let request = request.headers(headers).build().map_err(|error| SdkError::binding(error.without_url()))?;
         let (method, url, began) = (request.method().to_string(), request.url().to_string(), SystemClock.now());
         let answer = self.http.execute(request).await;
@@ -152,7 +159,7 @@ impl Rest {
             sort(error.without_url())
         })?;
         let (status, headers) = (answer.status(), answer.headers().clone());
-        let body = answer.bytes().await.map_err(|error| SdkError::io(error.without_url()))?;
+        let body = whole(answer).await?;
         if !status.is_success() {
             return Err(match Status::try_from(&body) {
                 Ok(known) => SdkError::service_with_http_metadata(known, Some(status.as_u16()), Some(headers)),
@@ -161,4 +168,42 @@ impl Rest {
         }
         serde_json::from_slice(&body).map_err(SdkError::deser)
     }
+}
+
+/// An answer has at most so many bytes: a page of a thousand log entries has a few million.
+const LARGEST: usize = 32 << 20;
+
+/// The whole answer, if it ends.
+async fn whole(answer: reqwest::Response) -> Result<Bytes, SdkError> {
+    match body_within(answer, LARGEST).await {
+        Ok(body) => Ok(body.into()),
+        Err(BodyError::Broken(error)) => Err(SdkError::io(error.without_url())),
+        Err(error @ BodyError::TooLarge(_)) => Err(SdkError::deser(error)),
+    }
+}
+
+/// Why there is no body of an answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    /// The connection ended before it.
+    #[error(transparent)]
+    Broken(reqwest::Error),
+    /// It has more bytes than it may.
+    #[error("the answer has more than {0} bytes")]
+    TooLarge(usize),
+}
+
+/// The body of an answer, which may have so many bytes.
+///
+/// # Errors
+/// If it does not end, or not in time.
+pub(crate) async fn body_within(mut answer: reqwest::Response, most: usize) -> Result<Vec<u8>, BodyError> {
+    let mut body = Vec::new();
+    while let Some(part) = answer.chunk().await.map_err(BodyError::Broken)? {
+        if body.len() + part.len() > most {
+            return Err(BodyError::TooLarge(most));
+        }
+        body.extend_from_slice(&part);
+    }
+    Ok(body)
 }

@@ -8,9 +8,14 @@ use google_cloud_run_v2::model::condition::State as ConditionState;
 use serde::Serialize;
 
 use super::cloud::Cloud;
+use super::cloud_run;
 use super::error::ReadError;
+use super::path::ApiPath;
+use super::permission::Permission;
+use super::spec::{ApiObject, Metrics, Product};
 use super::{Observable, Seen};
-use crate::run::ResourceId;
+use crate::gate::{FactType, Facts};
+use crate::run::{NameOwner, NameShape, ResourceId};
 
 /// What a revision is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -43,14 +48,26 @@ impl Observable for Revision {
     type State = State;
 
     const NAME: &'static str = "gcp.run.revision";
+    const FACTS: Facts = &[("ready", FactType::Bool), ("image", FactType::Text)];
+    const NAME_SHAPE: NameShape = NameShape {
+        what: "a revision",
+        min_length: 1,
+        max_length: 63,
+        owner: NameOwner::Google,
+        description: "its short name, such as `backend-00042-abc`, or `LATEST`",
+    };
+    const PART_OF: ApiObject = ApiObject::Itself;
+    const READ_PERMISSIONS: &'static [Permission] = &["run.revisions.get"];
+    const PRODUCT: Option<Product> = Some(cloud_run::PRODUCT);
+    const METRICS: Option<Metrics> = Some(cloud_run::METRICS);
 
     async fn observe(&self, id: &ResourceId) -> Result<Seen<State>, ReadError> {
         let Some((service, revision)) = id.name.split_once('/') else {
             let why = "a revision is named SERVICE/REVISION".to_owned();
             return Err(ReadError::Refused { resource: id.clone(), why, denied: false });
         };
-        let name = format!("projects/{}/locations/{}/services/{service}/revisions/{revision}", id.project, id.region);
-        let found = self.cloud.revision(&name).await.map_err(|error| ReadError::of(id, &error))?;
+        let name = ApiPath::location(&id.project, &id.region).of("services", service).of("revisions", revision);
+        let found = self.cloud.revision(name.as_str()).await.map_err(|error| ReadError::of(id, &error))?;
         let ready = found.conditions.iter().find(|condition| condition.r#type == "Ready");
         let failed = ready.filter(|condition| condition.state == ConditionState::ConditionFailed);
         let trouble = failed.map(|condition| condition.message.clone());

@@ -8,12 +8,19 @@ use std::time::Duration;
 
 use google_cloud_run_v2::model::{Service, ServiceScaling};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::cloud::Cloud;
 use super::cloud_run;
 use super::error::{ReadError, WriteError};
+use super::follow_up::{self, FollowUp};
+use super::gcloud::{GcloudCommands, place, quoted, text, unknown};
+use super::permission::Permission;
+use super::spec::{ApiObject, Metrics, Product};
 use super::{Kind, Observable, Progress, Seen, Validity, Writer};
-use crate::run::{ResourceId, Reversibility};
+use crate::gate::{FactType, Facts};
+use crate::inert::inert;
+use crate::run::{Change, NameShape, ResourceId, Reversibility};
 
 /// The bounds of a service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -68,6 +75,12 @@ impl Observable for Scaling {
     type State = State;
 
     const NAME: &'static str = "gcp.run.scaling";
+    const FACTS: Facts = &[("min_instances", FactType::Int), ("max_instances", FactType::Int)];
+    const NAME_SHAPE: NameShape = cloud_run::SERVICE_NAME;
+    const PART_OF: ApiObject = ApiObject::CloudRunService;
+    const READ_PERMISSIONS: &'static [Permission] = cloud_run::READ_PERMISSIONS;
+    const PRODUCT: Option<Product> = Some(cloud_run::PRODUCT);
+    const METRICS: Option<Metrics> = Some(cloud_run::METRICS);
 
     async fn observe(&self, id: &ResourceId) -> Result<Seen<State>, ReadError> {
         cloud_run::observe(&self.cloud, id, |_| None, state).await
@@ -77,6 +90,12 @@ impl Observable for Scaling {
 impl Kind for Scaling {
     type Owned = Owned;
 
+    const WRITE_PERMISSIONS: &'static [Permission] = cloud_run::WRITE_PERMISSIONS;
+    const SHELL_FUNCTIONS: &'static str = "";
+
+    /// Source: Terraform awaits a Cloud Run service for 20 minutes (`google_cloud_run_v2_service`, timeouts).
+    const OPERATION_TIMEOUT: Duration = Duration::from_mins(20);
+
     fn allowed(_: &Owned, to: &Owned) -> Result<Reversibility, String> {
         match (to.min_instances, to.max_instances) {
             (Some(min), Some(max)) if max > 0 && min > max => {
@@ -84,6 +103,36 @@ impl Kind for Scaling {
             }
             _ => Ok(Reversibility::Reversible),
         }
+    }
+
+    fn gcloud(change: &Change) -> Result<GcloudCommands, String> {
+        let place = place(change);
+        if let Some(most) = change.to.get("max_instances") {
+            return Err(format!(
+                "gcloud 528 has no flag for the most instances of a whole service: set it to {} in the console",
+                inert(&crate::run::words(most))
+            ));
+        }
+        let least = |state: &Value| state.get("min_instances").and_then(text);
+        let (before, after) = least(&change.from).zip(least(&change.to)).ok_or_else(|| unknown(change))?;
+        let (name, after) = (quoted(&change.resource.name), quoted(&after));
+        let write = vec![format!("gcloud run services update {name} --min={after} {place}")];
+        // One that was never set is not printed.
+        let format = "value(metadata.annotations.\"run.googleapis.com/minScale\")";
+        let read =
+            format!("gcloud run services describe {name} {place} --format='{format}' | awk '{{ print $0 + 0 }}'");
+        Ok(GcloudCommands { read, before: quoted(&before), after, alone: write.clone(), write })
+    }
+
+    /// Idle instances cost money.
+    fn follow_up(id: &ResourceId, first: &Value, last: &Value) -> Option<FollowUp> {
+        let count = |of: &Value| of.get("min_instances").and_then(Value::as_i64);
+        let (before, after) = (count(first)?, count(last)?);
+        (after > before).then(|| FollowUp {
+            what: format!("at least {after} instances are paid for, idle or not; before it was {before}"),
+            within: Duration::from_hours(7 * 24),
+            action: format!("gcloud run services update {} --min {before} {}", id.name, follow_up::place(id)),
+        })
     }
 
     async fn validate(&self, id: &ResourceId, etag: Option<&str>, to: &Owned) -> Result<Validity, ReadError> {
@@ -105,8 +154,12 @@ impl Kind for Scaling {
     }
 }
 
-fn state(service: &Service) -> State {
+fn state(service: &Service) -> Result<State, String> {
     let scaling = service.scaling.as_ref();
     let count = |of: fn(&ServiceScaling) -> i32| scaling.map(of).map(i64::from).unwrap_or_default();
-    State { min_instances: count(|all| all.min_instance_count), max_instances: count(|all| all.max_instance_count) }
+    let (min, max) = (count(|all| all.min_instance_count), count(|all| all.max_instance_count));
+    if min < 0 || max < 0 {
+        return Err(format!("its bounds are {min} and {max} instances"));
+    }
+    Ok(State { min_instances: min, max_instances: max })
 }

@@ -9,13 +9,19 @@ use std::time::Duration;
 
 use google_cloud_run_v2::model::{Container, Service as ApiService};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::cloud::Cloud;
 use super::cloud_run::{self, short};
 use super::error::{ReadError, WriteError};
+use super::follow_up::{self, FollowUp};
+use super::gcloud::{GcloudCommands, place, quoted, text, unknown};
+use super::permission::Permission;
+use super::spec::{ApiObject, Metrics, Product};
 use super::{Kind, Observable, Progress, Seen, Validity, Writer};
-use crate::run::{ResourceId, Reversibility};
+use crate::gate::{FactType, Facts};
+use crate::run::{Change, NameShape, ResourceId, Reversibility};
 
 /// What a service runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +83,19 @@ impl Observable for Service {
     type State = State;
 
     const NAME: &'static str = "gcp.run.service";
+    const FACTS: Facts = &[
+        ("ready", FactType::Bool),
+        ("image", FactType::Text),
+        ("reconciling", FactType::Bool),
+        ("revision", FactType::Text),
+        ("latest_ready_revision", FactType::Text),
+        ("generation", FactType::Int),
+    ];
+    const NAME_SHAPE: NameShape = cloud_run::SERVICE_NAME;
+    const PART_OF: ApiObject = ApiObject::CloudRunService;
+    const READ_PERMISSIONS: &'static [Permission] = cloud_run::READ_PERMISSIONS;
+    const PRODUCT: Option<Product> = Some(cloud_run::PRODUCT);
+    const METRICS: Option<Metrics> = Some(cloud_run::METRICS);
 
     async fn observe(&self, id: &ResourceId) -> Result<Seen<State>, ReadError> {
         cloud_run::observe(&self.cloud, id, cloud_run::trouble, state).await
@@ -86,8 +105,48 @@ impl Observable for Service {
 impl Kind for Service {
     type Owned = Owned;
 
+    // A new revision runs as the service's account. Whether traffic alone needs that is not known.
+    const WRITE_PERMISSIONS: &'static [Permission] =
+        &["run.services.update", "run.operations.get", "iam.serviceAccounts.actAs"];
+    const SHELL_FUNCTIONS: &'static str = "";
+
+    /// Source: Terraform awaits a Cloud Run service for 20 minutes (`google_cloud_run_v2_service`, timeouts).
+    const OPERATION_TIMEOUT: Duration = Duration::from_mins(20);
+
     fn allowed(_: &Owned, _: &Owned) -> Result<Reversibility, String> {
         Ok(Reversibility::Reversible)
+    }
+
+    fn gcloud(change: &Change) -> Result<GcloudCommands, String> {
+        let place = place(change);
+        let image = |state: &Value| state.get("image").and_then(text);
+        let (before, after) = image(&change.from).zip(image(&change.to)).ok_or_else(|| unknown(change))?;
+        let prefix = format!("{}-", change.resource.name);
+        let revision = change.to.get("revision").and_then(Value::as_str);
+        let suffix = revision.and_then(|revision| revision.strip_prefix(&prefix));
+        let suffix = suffix.map(|suffix| format!(" --revision-suffix={}", quoted(suffix))).unwrap_or_default();
+        let (name, image) = (quoted(&change.resource.name), quoted(&after));
+        let write = vec![format!("gcloud run services update {name} --image={image}{suffix} {place}")];
+        let format = "value(spec.template.spec.containers[0].image)";
+        let read = format!("gcloud run services describe {name} {place} --format='{format}'");
+        Ok(GcloudCommands { read, before: quoted(&before), after: image, alone: write.clone(), write })
+    }
+
+    /// The next deploy with gcloud takes the name away.
+    fn follow_up(id: &ResourceId, _: &Value, last: &Value) -> Option<FollowUp> {
+        let revision = last.get("revision").and_then(Value::as_str)?;
+        let image = last.get("image").and_then(Value::as_str)?;
+        Some(FollowUp {
+            what: format!(
+                "the template names the revision {revision}: whoever writes the template back as it was read is refused (409, \"Revision named '{revision}' with different configuration already exists\")"
+            ),
+            within: Duration::from_hours(30 * 24),
+            action: format!(
+                "gcloud run services update {} --image {image} {} (it names the next revision anew; so does any deploy with gcloud)",
+                id.name,
+                follow_up::place(id)
+            ),
+        })
     }
 
     async fn validate(&self, id: &ResourceId, etag: Option<&str>, to: &Owned) -> Result<Validity, ReadError> {
@@ -123,17 +182,20 @@ fn serving(containers: &[Container]) -> Option<usize> {
     listening.next().is_none().then_some(place)
 }
 
-fn state(service: &ApiService) -> State {
+fn state(service: &ApiService) -> Result<State, String> {
+    if service.latest_created_revision.is_empty() {
+        return Err("it names no revision".to_owned());
+    }
     let containers = service.template.as_ref().map(|template| template.containers.as_slice()).unwrap_or_default();
     let image = serving(containers).and_then(|place| containers.get(place));
-    State {
+    Ok(State {
         image: image.map(|container| container.image.clone()).unwrap_or_default(),
         revision: short(&service.latest_created_revision),
         latest_ready_revision: short(&service.latest_ready_revision),
         ready: cloud_run::is_ready(service),
         reconciling: service.reconciling,
         generation: service.generation,
-    }
+    })
 }
 
 /// Chooses the short name of the revision that deploying `image` over this generation will make:

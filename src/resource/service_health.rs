@@ -11,12 +11,15 @@ use serde::Serialize;
 
 use super::cloud::Cloud;
 use super::error::ReadError;
+use super::permission::Permission;
+use super::spec::{ApiObject, Metrics, Product, SHORT_NAME};
 use super::{Observable, Seen};
-use crate::run::ResourceId;
+use crate::gate::{FactType, Facts};
+use crate::run::{NameShape, ResourceId};
 
 /// What is known of incidents of a product in the region.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct State {
+pub struct State {
     /// How many are under way.
     pub incidents: usize,
     /// Whether Google says that one of them touches this project.
@@ -26,13 +29,13 @@ pub(super) struct State {
 }
 
 /// `gcp.service-health`.
-pub(super) struct Incidents {
+pub struct Incidents {
     cloud: Arc<Cloud>,
 }
 
 impl Incidents {
     /// The incidents of this cloud.
-    pub(super) fn on(cloud: &Arc<Cloud>) -> Incidents {
+    pub fn on(cloud: &Arc<Cloud>) -> Incidents {
         Incidents { cloud: Arc::clone(cloud) }
     }
 }
@@ -41,6 +44,12 @@ impl Observable for Incidents {
     type State = State;
 
     const NAME: &'static str = "gcp.service-health";
+    const FACTS: Facts = &[("incidents", FactType::Int), ("impacted", FactType::Bool), ("titles", FactType::Text)];
+    const NAME_SHAPE: NameShape = SHORT_NAME;
+    const PART_OF: ApiObject = ApiObject::Itself;
+    const READ_PERMISSIONS: &'static [Permission] = &["servicehealth.events.list"];
+    const PRODUCT: Option<Product> = None;
+    const METRICS: Option<Metrics> = None;
 
     async fn observe(&self, id: &ResourceId) -> Result<Seen<State>, ReadError> {
         let events = self.cloud.incidents(&id.project).await.map_err(|error| ReadError::of(id, &error))?;

@@ -8,15 +8,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use google_cloud_sql_v1::model::operation::SqlOperationStatus;
-use google_cloud_sql_v1::model::{DatabaseInstance, Operation};
+use google_cloud_gax::error::rpc::Code;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::cloud::Cloud;
 use super::error::{ReadError, WriteError};
-use super::{Kind, Observable, Progress, Seen, Writer};
-use crate::run::{ResourceId, Reversibility};
+use super::follow_up::FollowUp;
+use super::gcloud::{GcloudCommands, quoted, unknown};
+use super::path::ApiPath;
+use super::permission::Permission;
+use super::spec::{ApiObject, LabelValue, Metrics, Product};
+use super::{Certainty, Kind, Observable, Progress, Seen, Writer, typed};
+use crate::gate::{FactType, Facts};
+use crate::run::{Change, NameOwner, NameShape, ResourceId, Reversibility};
 
 /// PostgreSQL settings that are read at start only, of those that an incident may make somebody change.
 ///
@@ -72,23 +78,134 @@ impl Sql {
     }
 
     async fn read(&self, id: &ResourceId) -> Result<(State, Option<String>), ReadError> {
-        let found = self.cloud.sql_instance(&id.project, &id.name).await;
-        let found = found.map_err(|error| ReadError::of(id, &error))?;
-        let version = found.settings.as_ref().and_then(|settings| settings.settings_version);
-        Ok((state(&found), version.map(|version| version.to_string())))
+        let path = ApiPath::project(&id.project).of("instances", &id.name);
+        let found: Instance = self.get(id, &path, &[]).await?;
+        if found.settings.database_flags.iter().any(|flag| flag.name.is_empty()) {
+            return Err(ReadError::Garbled { resource: id.clone(), why: "one of its flags has no name".to_owned() });
+        }
+        let version = found.settings.version.as_ref().map(version);
+        Ok((state(found), version))
     }
+
+    /// The newest operations of an instance.
+    async fn operations(&self, id: &ResourceId) -> Result<Vec<Operation>, ReadError> {
+        let path = ApiPath::project(&id.project).at("operations");
+        let listed: Operations = self.get(id, &path, &[("instance", &id.name), ("maxResults", "10")]).await?;
+        Ok(listed.items)
+    }
+
+    async fn get<T: DeserializeOwned>(
+        &self,
+        id: &ResourceId,
+        path: &ApiPath,
+        query: &[(&str, &str)],
+    ) -> Result<T, ReadError> {
+        let answer = self.cloud.sql(path, query).await.map_err(|error| ReadError::of(id, &error))?;
+        typed(&answer).map_err(|why| ReadError::Garbled { resource: id.clone(), why })
+    }
+}
+
+/// An instance as the API has it (source: `instances.get` of Cloud SQL Admin v1). What is not set is left out of an answer.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Instance {
+    state: Option<String>,
+    database_version: Option<String>,
+    settings: Settings,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Settings {
+    /// An int64, which JSON has as text.
+    #[serde(rename = "settingsVersion")]
+    version: Option<Value>,
+    tier: String,
+    activation_policy: Option<String>,
+    database_flags: Vec<Flag>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Flag {
+    name: String,
+    value: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Operations {
+    items: Vec<Operation>,
+}
+
+/// An operation as the API has it (source: `operations.get` of Cloud SQL Admin v1).
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Operation {
+    name: String,
+    status: String,
+    error: Option<Failures>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Failures {
+    errors: Vec<OneFailure>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct OneFailure {
+    code: String,
+    message: String,
+}
+
+impl Operation {
+    fn is_done(&self) -> bool {
+        self.status == "DONE"
+    }
+}
+
+fn version(version: &Value) -> String {
+    version.as_str().map_or_else(|| version.to_string(), str::to_owned)
 }
 
 impl Observable for Sql {
     type State = State;
 
     const NAME: &'static str = "gcp.sql";
+    const FACTS: Facts = &[
+        // RUNNABLE is also what an instance is that its owner stopped: `activation_policy` tells them apart.
+        ("state", FactType::Text),
+        ("activation_policy", FactType::Text),
+        ("tier", FactType::Text),
+        ("database_version", FactType::Text),
+        ("max_connections", FactType::Int),
+    ];
+    const NAME_SHAPE: NameShape = NameShape {
+        what: "a Cloud SQL instance",
+        min_length: 1,
+        max_length: 98,
+        owner: NameOwner::Google,
+        description: "its short name: lower-case letters, digits and hyphens, beginning with a letter",
+    };
+    const PART_OF: ApiObject = ApiObject::Itself;
+    const READ_PERMISSIONS: &'static [Permission] = &["cloudsql.instances.get", "cloudsql.instances.list"];
+    const PRODUCT: Option<Product> = Some(Product { api: "sqladmin.googleapis.com", name: "Google Cloud SQL" });
+    const METRICS: Option<Metrics> = Some(Metrics {
+        label: "database_id",
+        label_value: LabelValue::ProjectAndName,
+        types: &[
+            "cloudsql.googleapis.com/database/up",
+            "cloudsql.googleapis.com/database/cpu/utilization",
+            "cloudsql.googleapis.com/database/postgresql/num_backends",
+        ],
+    });
 
     async fn observe(&self, id: &ResourceId) -> Result<Seen<State>, ReadError> {
-        let (seen, operations) = futures::join!(self.read(id), self.cloud.sql_operations(&id.project, &id.name));
+        let (seen, operations) = futures::join!(self.read(id), self.operations(id));
         let (state, version) = seen?;
-        let operations = operations.map_err(|error| ReadError::of(id, &error))?;
-        let running = operations.into_iter().find(|operation| operation.status != SqlOperationStatus::Done);
+        let running = operations?.into_iter().find(|operation| !operation.is_done());
         let stopped = state.activation_policy != "ALWAYS" || state.state != "RUNNABLE";
         let trouble = stopped.then(|| format!("it is {}, and its policy is {}", state.state, state.activation_policy));
         Ok(Seen { state, etag: version, operation: running.map(|operation| operation.name), trouble })
@@ -98,6 +215,20 @@ impl Observable for Sql {
 impl Kind for Sql {
     type Owned = Owned;
 
+    const WRITE_PERMISSIONS: &'static [Permission] = &["cloudsql.instances.update"];
+    const SHELL_FUNCTIONS: &'static str = r#"# The flags of database instance $1 in project $2: those of the names $3, or with "others" as $4 all but those.
+flags_of() {
+  gcloud sql instances describe "$1" --project="$2" --flatten='settings.databaseFlags[]' \
+    --format='value[separator="="](settings.databaseFlags.name,settings.databaseFlags.value)' |
+    awk -F= -v names=" $3 " -v which="${4:-these}" \
+      '$1 != "" && (index(names, " " $1 " ") > 0) == (which == "these")' |
+    LC_ALL=C sort
+}
+"#;
+
+    /// Source: durations are not published; Terraform awaits an update for 90 minutes, which is longer than a remediation may wait unasked.
+    const OPERATION_TIMEOUT: Duration = Duration::from_hours(1);
+
     fn allowed(_: &Owned, to: &Owned) -> Result<Reversibility, String> {
         let at_start: Vec<&str> = to.flags.keys().map(String::as_str).filter(|name| AT_START.contains(name)).collect();
         Ok(if at_start.is_empty() {
@@ -106,6 +237,43 @@ impl Kind for Sql {
             let why = format!("{} is read when the database starts: every connection breaks", at_start.join(", "));
             Reversibility::Restarts { why }
         })
+    }
+
+    fn contradiction(state: &Value) -> Option<&'static str> {
+        (state.get("state").and_then(Value::as_str) == Some("FAILED")).then_some("state")
+    }
+
+    fn gcloud(change: &Change) -> Result<GcloudCommands, String> {
+        let owned = change.to.get("flags").and_then(Value::as_object).ok_or_else(|| unknown(change))?;
+        let set = |state: &Value| {
+            let flags = state.get("flags").and_then(Value::as_object).into_iter().flatten();
+            let flags = flags.filter(|(name, _)| owned.contains_key(*name));
+            let mut set: Vec<String> =
+                flags.filter_map(|(name, value)| Some(format!("{name}={}", value.as_str()?))).collect();
+            set.sort_unstable();
+            set
+        };
+        let (before, after) = (set(&change.from), set(&change.to));
+        let names = quoted(&owned.keys().cloned().collect::<Vec<_>>().join(" "));
+        let (name, project) = (quoted(&change.resource.name), quoted(&change.resource.project));
+        let patch = format!("gcloud sql instances patch {name} --project={project}");
+        let own: Vec<String> = after.iter().map(|flag| format!("; echo {}", quoted(flag))).collect();
+        let write = vec![
+            format!("all=$({{ flags_of {name} {project} {names} others{}; }} | paste -sd'|' -)", own.concat()),
+            format!(
+                "if [ -n \"$all\" ]; then {patch} --database-flags=\"^|^$all\"; else {patch} --clear-database-flags; fi"
+            ),
+        ];
+        let alone = vec![
+            "# --database-flags replaces the whole list: add those that are set besides".to_owned(),
+            format!("{patch} --database-flags={}", quoted(&after.join(","))),
+        ];
+        let (before, after) = (quoted(&before.join("\n")), quoted(&after.join("\n")));
+        Ok(GcloudCommands { read: format!("flags_of {name} {project} {names}"), before, after, write, alone })
+    }
+
+    fn follow_up(_: &ResourceId, _: &Value, _: &Value) -> Option<FollowUp> {
+        None
     }
 
     async fn write(
@@ -128,39 +296,47 @@ impl Kind for Sql {
     }
 
     async fn poll(&self, id: &ResourceId, operation: &str, _: Duration) -> Result<Progress<State>, ReadError> {
-        let answer = self.cloud.sql_operation(&id.project, operation).await;
-        let answer = answer.map_err(|error| ReadError::of(id, &error))?;
-        if answer.status != SqlOperationStatus::Done {
+        let path = ApiPath::project(&id.project).of("operations", operation);
+        let answer = self.cloud.sql(&path, &[]).await;
+        let answer: Operation = match answer.map_err(|error| ReadError::of_operation(id, operation, &error)) {
+            Ok(answer) => typed(&answer).map_err(|why| ReadError::Garbled { resource: id.clone(), why })?,
+            // The instance's own list says whether it is being changed.
+            Err(error @ ReadError::OperationNotFound { .. }) => {
+                return match Observable::observe(self, id).await?.operation {
+                    Some(_) => Ok(Progress::Running { operation: operation.to_owned() }),
+                    None => Err(error),
+                };
+            }
+            Err(error) => return Err(error),
+        };
+        if !answer.is_done() {
             return Ok(Progress::Running { operation: answer.name });
         }
         match failure(&answer) {
-            Some(why) => Ok(Progress::Failed { why }),
+            Some((why, certainty)) => Ok(Progress::Failed { why, certainty }),
             None => Ok(Progress::Done(self.read(id).await?.0)),
         }
     }
 }
 
-fn failure(operation: &Operation) -> Option<String> {
+fn failure(operation: &Operation) -> Option<(String, Certainty)> {
     let errors = &operation.error.as_ref()?.errors;
     let words: Vec<String> = errors.iter().map(|error| format!("{} ({})", error.message, error.code)).collect();
-    Some(words.join("; "))
+    // Cloud SQL names its codes in words.
+    let is_uncertain = |code: &str| Code::try_from(code).is_ok_and(|code| Certainty::of(code) == Certainty::Uncertain);
+    let uncertain = !errors.is_empty() && errors.iter().all(|error| is_uncertain(&error.code));
+    Some((words.join("; "), if uncertain { Certainty::Uncertain } else { Certainty::Certain }))
 }
 
-fn state(instance: &DatabaseInstance) -> State {
-    let settings = instance.settings.as_ref();
-    let flags: BTreeMap<String, String> = settings
-        .into_iter()
-        .flat_map(|settings| &settings.database_flags)
-        .map(|flag| (flag.name.clone(), flag.value.clone()))
-        .collect();
+fn state(Instance { state, database_version, settings }: Instance) -> State {
+    let unknown = || "UNKNOWN".to_owned();
+    let flags: BTreeMap<String, String> =
+        settings.database_flags.into_iter().map(|flag| (flag.name, flag.value)).collect();
     State {
-        state: instance.state.name().unwrap_or("UNKNOWN").to_owned(),
-        activation_policy: settings
-            .and_then(|settings| settings.activation_policy.name())
-            .unwrap_or("UNKNOWN")
-            .to_owned(),
-        tier: settings.map(|settings| settings.tier.clone()).unwrap_or_default(),
-        database_version: instance.database_version.name().unwrap_or("UNKNOWN").to_owned(),
+        state: state.unwrap_or_else(unknown),
+        activation_policy: settings.activation_policy.unwrap_or_else(unknown),
+        tier: settings.tier,
+        database_version: database_version.unwrap_or_else(unknown),
         max_connections: flags.get("max_connections").and_then(|value| value.parse().ok()),
         flags,
     }

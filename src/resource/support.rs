@@ -4,13 +4,14 @@
 //! opened, and again when the answer to that was lost. Opening is sent once.
 
 use google_cloud_gax::options::RequestOptionsBuilder as _;
-use google_cloud_gax::retry_policy::{Aip194Strict, NeverRetry, RetryPolicyExt as _};
+use google_cloud_gax::retry_policy::NeverRetry;
 use google_cloud_support_v2::client::CaseService;
 use google_cloud_support_v2::model::case::Priority;
 use google_cloud_support_v2::model::{Case, CaseClassification};
 
-use super::cloud::{ATTEMPT, Access, Endpoint, READ_ATTEMPTS, client};
+use super::cloud::{ATTEMPT, Access, Endpoint, client};
 use super::error::{BuildError, ReadError, WriteError};
+use super::path::ApiPath;
 use crate::run::ResourceId;
 
 /// What a case says.
@@ -47,7 +48,8 @@ impl SupportDesk {
     /// If cases cannot be searched: no tier, no permission, no answer.
     pub async fn find(&self, project: &str, marker: &str) -> Result<Option<String>, ReadError> {
         let query = format!("\"{marker}\"");
-        let found = self.cases.search_cases().set_parent(format!("projects/{project}")).set_query(query).send().await;
+        let found =
+            self.cases.search_cases().set_parent(ApiPath::project(project).to_string()).set_query(query).send().await;
         let found = found.map_err(|error| ReadError::of(&case(project), &error))?;
         Ok(found.cases.into_iter().next().map(|case| case.name))
     }
@@ -71,7 +73,7 @@ impl SupportDesk {
             .set_classification(CaseClassification::new().set_id(classification.id))
             .set_priority(Priority::from(letter.priority.as_str()))
             .set_time_zone("-00:00");
-        let request = self.cases.create_case().set_parent(format!("projects/{project}")).set_case(wanted);
+        let request = self.cases.create_case().set_parent(ApiPath::project(project).to_string()).set_case(wanted);
         let opened = request.with_retry_policy(NeverRetry).with_attempt_timeout(ATTEMPT).send().await;
         opened.map(|case| case.name).map_err(|error| WriteError::of(&id, &error))
     }

@@ -4,19 +4,21 @@
 
 use google_cloud_gax::error::Error as SdkError;
 use google_cloud_gax::options::RequestOptionsBuilder as _;
-use google_cloud_gax::retry_policy::{Aip194Strict, NeverRetry, RetryPolicyExt as _};
+use google_cloud_gax::retry_policy::NeverRetry;
 use google_cloud_longrunning::model::Operation;
 use google_cloud_run_v2::client::Services;
 use google_cloud_run_v2::model::Service;
 use google_cloud_wkt::FieldMask;
 use serde_json::Value;
 
-use super::cloud::{ATTEMPT, Access, Endpoint, READ_ATTEMPTS, client};
+use super::cloud::{ATTEMPT, Access, Endpoint, client};
 use super::error::{BuildError, WriteError};
+use super::path::ApiPath;
 use super::rest::{Api, Rest};
 use crate::run::ResourceId;
 
 /// Clients for everything that this program changes at Google.
+#[derive(Clone)]
 pub struct Writer {
     services: Services,
     rest: Rest,
@@ -53,14 +55,14 @@ impl Writer {
         mask: &str,
         body: &Value,
     ) -> Result<Operation, WriteError> {
-        let path = format!("/v1/{}", super::connector::path(id));
+        let path = ApiPath::version("/v1").name(&super::connector::path(id));
         let answer = self.rest.patch(Api::VpcAccess, &path, &[("updateMask", mask)], body).await;
         read(id, answer)
     }
 
     /// PATCHes an instance of Cloud SQL; the name of the operation.
     pub(super) async fn patch_sql(&self, id: &ResourceId, body: &Value) -> Result<String, WriteError> {
-        let path = format!("/v1/projects/{}/instances/{}", id.project, id.name);
+        let path = ApiPath::version("/v1").name(&ApiPath::project(&id.project)).of("instances", &id.name);
         let answer: Value = read(id, self.rest.patch(Api::Sql, &path, &[], body).await)?;
         let name = answer.get("name").and_then(Value::as_str).map(str::to_owned);
         name.ok_or_else(|| WriteError::InDoubt {
@@ -70,11 +72,9 @@ impl Writer {
     }
 }
 
-/// An answer that makes no sense says nothing about what became of the write.
+/// A malformed response says nothing about what became of the write.
 fn read<T: serde::de::DeserializeOwned>(id: &ResourceId, answer: Result<Value, SdkError>) -> Result<T, WriteError> {
     let answer = answer.map_err(|error| WriteError::of(id, &error))?;
-    serde_json::from_value(answer).map_err(|error| WriteError::InDoubt {
-        resource: id.clone(),
-        why: format!("the answer makes no sense: {error}"),
-    })
+    serde_json::from_value(answer)
+        .map_err(|error| WriteError::InDoubt { resource: id.clone(), why: format!("malformed response: {error}") })
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::id::ResourceId;
+use super::id::{ResourceId, Subject};
 
 /// One resource, from one state to another. `to` names exactly the fields that the change owns.
 ///
@@ -33,17 +33,39 @@ impl Change {
     }
 
     /// What it is about. A later change of the same thing rests on an earlier one.
-    pub fn subject(&self) -> (&str, &str) {
+    pub fn subject(&self) -> Subject<'_> {
         self.resource.subject()
     }
 
-    /// As much of a state as the change owns: the fields that either of its ends names.
+    /// As much of a state as the change owns: the fields that either of its ends names. One that must not be there, and is
+    /// not, is `null`.
     pub fn owned(&self, seen: &Value) -> Value {
-        let Value::Object(fields) = seen else { return seen.clone() };
-        let owns = |field: &str| self.from.get(field).is_some() || self.to.get(field).is_some();
-        let owned = fields.iter().filter(|(field, _)| owns(field));
-        Value::Object(owned.map(|(field, value)| (field.clone(), value.clone())).collect())
+        owned(seen, &[&self.from, &self.to])
     }
+}
+
+fn owned(seen: &Value, ends: &[&Value]) -> Value {
+    let objects: Vec<_> = ends.iter().filter_map(|end| end.as_object()).collect();
+    let (Value::Object(fields), false) = (seen, objects.is_empty()) else { return seen.clone() };
+    let mut found = serde_json::Map::new();
+    for name in objects.iter().flat_map(|end| end.keys()) {
+        let ends: Vec<&Value> = objects.iter().filter_map(|end| end.get(name)).collect();
+        match fields.get(name) {
+            Some(value) => {
+                found.insert(name.clone(), owned(value, &ends));
+            }
+            // All of a table that is not there is not there.
+            None => {
+                let is_table = ends.iter().any(|end| end.is_object());
+                let absent = Value::Object(serde_json::Map::new());
+                let value = if is_table { owned(&absent, &ends) } else { Value::Null };
+                if is_table || ends.iter().any(|end| end.is_null()) {
+                    found.insert(name.clone(), value);
+                }
+            }
+        }
+    }
+    Value::Object(found)
 }
 
 /// Whether the swapped change would be accepted by the API.
@@ -86,16 +108,38 @@ impl Reversibility {
     }
 }
 
+/// Sets the fields that `wanted` names to what it says and leaves all others, as a PATCH does.
+pub fn set_fields(state: &mut Value, wanted: &Value) {
+    match (state, wanted) {
+        (Value::Object(state), Value::Object(wanted)) => {
+            for (field, value) in wanted {
+                set_fields(state.entry(field).or_insert(Value::Null), value);
+            }
+        }
+        (state, wanted) => *state = wanted.clone(),
+    }
+}
+
 /// Whether what was seen is what was wanted: every field that `wanted` names is there and equal.
 ///
 /// Fields that `wanted` does not name belong to somebody else and do not count; one that it names `null` must not be
 /// there.
 pub fn covers(seen: &Value, wanted: &Value) -> bool {
     match (seen, wanted) {
-        (Value::Object(seen), Value::Object(wanted)) => {
-            wanted.iter().all(|(key, value)| seen.get(key).map_or(value.is_null(), |there| covers(there, value)))
-        }
+        (Value::Object(seen), Value::Object(wanted)) => wanted.iter().all(|(key, value)| match seen.get(key) {
+            Some(there) => covers(there, value),
+            None => is_absent(value),
+        }),
         _ => seen == wanted,
+    }
+}
+
+/// Whether a value says that nothing is there.
+fn is_absent(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(fields) => fields.values().all(is_absent),
+        _ => false,
     }
 }
 

@@ -45,6 +45,7 @@ pub fn words(value: &Value) -> String {
                 "percent" => format!("{value} %"),
                 "tag" => format!("(tag {})", words(value)),
                 "revision" => words(value),
+                name if value.is_null() => format!("{name} (not set)"),
                 name => format!("{name} {}", words(value)),
             };
             fields.iter().map(word).collect::<Vec<_>>().join(" ")
@@ -61,7 +62,8 @@ mod tests {
 
     #[test]
     fn traffic_reads_like_a_sentence() {
-        let split = json!([{"revision": "a", "percent": 60}, {"revision": "b", "percent": 40, "tag": "cand"}]);
-        assert_eq!(words(&split), "a 60 %, b 40 % (tag cand)");
+        let split = json!([{"revision": "a", "percent": 60}, {"revision": "b", "percent": 40}]);
+        assert_eq!(words(&split), "a 60 %, b 40 %");
+        assert_eq!(words(&json!({ "cand": null })), "cand (not set)");
     }
 }

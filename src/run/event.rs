@@ -8,13 +8,15 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::fmt::serde::unsigned_duration::friendly::compact::optional as optional_duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::id::{OpId, ResourceId, RunId, TaskId};
 use super::task::OnFailure;
 use super::verdict::{Judged, Verdict};
-use crate::gate::{Fault, Observation, Proof};
+use crate::gate::{Breaks, Fault, Observation, Proof};
+use crate::redact;
 
 /// An event and when it happened, in the run's time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -62,6 +64,12 @@ pub enum Event {
         plan: String,
         /// SHA-256 of the runbook's text, in hex, as it lies beside the journal.
         text: String,
+        /// SHA-256 of `where.json`, in hex, which says where the calls go. Runs of 0.1.0 have none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        place: Option<String>,
+        /// When it began by this machine's clock. In a rehearsal the entry's own time is the simulated one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wall_clock: Option<Timestamp>,
         /// Who.
         operator: Operator,
     },
@@ -77,6 +85,17 @@ pub enum Event {
         /// The step after which everything is undone; `None`: everything.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         to: Option<String>,
+    },
+    /// The run pauses by itself: nothing failed and nothing is undone; `resume` goes forward from here.
+    Paused {
+        /// What is in the way.
+        why: PauseReason,
+    },
+    /// The machine was suspended, or its clock set forth: nobody worked on the run or watched anything meanwhile.
+    Suspended {
+        /// For how long.
+        #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+        gap: Duration,
     },
     /// Somebody wants the run to pause: Ctrl-C, SIGTERM, a closed terminal.
     StopAsked {
@@ -94,12 +113,23 @@ pub enum Event {
         /// Why, where the answer wants a reason.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
+        /// How long the question was on the screen before the answer came, in real time; `None` if a flag or a policy
+        /// answered.
+        #[serde(default, with = "optional_duration", skip_serializing_if = "Option::is_none")]
+        visible: Option<Duration>,
     },
     /// Whether what a task rests on is so.
     Required {
         /// The task.
         task: TaskId,
         /// What was found.
+        found: Requirement,
+    },
+    /// Whether a service is healthy now, before an undo that would bring it back to a state in which it was not.
+    Assessed {
+        /// The task whose change is to be undone.
+        task: TaskId,
+        /// Met: it is healthy now.
         found: Requirement,
     },
     /// A pause has passed.
@@ -137,6 +167,11 @@ pub enum Event {
     Closed {
         /// Each criterion, in the order of the runbook.
         criteria: Vec<Judged>,
+    },
+    /// What serves now, of each service that the run touched: observed right before the run ends.
+    Surveyed {
+        /// By the service's name.
+        services: BTreeMap<String, ServiceStatus>,
     },
     /// The task has nothing to change: the resource already is as wanted, or the task only proves health.
     Unchanged {
@@ -184,6 +219,21 @@ pub enum Event {
         /// The API's words.
         why: String,
     },
+    /// The resource does not exist. That is a definite answer: what was to be changed is gone.
+    Missing {
+        /// The write.
+        op: OpId,
+    },
+    /// The operation has not ended within its limit. Whether it ever will is not known, and it is not awaited any longer.
+    Overdue {
+        /// The write.
+        op: OpId,
+        /// The long-running operation's name.
+        operation: String,
+        /// How long it was awaited at most.
+        #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+        limit: Duration,
+    },
     /// No answer: the write may have happened.
     InDoubt {
         /// The write.
@@ -195,6 +245,10 @@ pub enum Event {
     GateOpened {
         /// The task.
         task: TaskId,
+        /// How many counts of samples each probe used up while this gate was open before, since the last write of the task:
+        /// what is claimed of a failure rate holds over all of these openings together.
+        #[serde(default, skip_serializing_if = "Breaks::is_empty")]
+        breaks: Breaks,
     },
     /// One sample of one probe of an open gate.
     Observed {
@@ -219,10 +273,47 @@ pub enum Event {
     },
 }
 
+/// The fields in which events carry words of others: of peers, programs, APIs. Names, ids, states and digests are not
+/// among them; what is compared must stay as it is.
+const WORDS: [&str; 6] = ["why", "problem", "reason", "remedy", "unknown", "facts"];
+
+fn redact_words(value: &mut Value, redactor: &redact::Redactor) {
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                if WORDS.contains(&name.as_str()) && !field.is_object() || name == "facts" {
+                    redactor.json(field);
+                } else {
+                    redact_words(field, redactor);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| redact_words(item, redactor)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
 impl Event {
+    /// The event without secrets in the words of others.
+    #[must_use]
+    pub fn redacted(self) -> Event {
+        let redactor = redact::redactor();
+        if redactor.is_empty() {
+            return self;
+        }
+        let Ok(mut value) = serde_json::to_value(&self) else { return self };
+        let before = value.clone();
+        redact_words(&mut value, &redactor);
+        if value == before {
+            return self;
+        }
+        // Only texts were changed, and to texts: it reads as the same kind of event.
+        serde_json::from_value(value).unwrap_or(self)
+    }
+
     /// Whether it tells what became of a write, or of all of them.
     pub fn is_of_write(&self) -> bool {
-        use Event::{Begun, Ended, Failed, InDoubt, Intended, Refused, Settled};
+        use Event::{Begun, Ended, Failed, InDoubt, Intended, Missing, Overdue, Refused, Settled};
         matches!(
             self,
             Begun { .. }
@@ -230,6 +321,8 @@ impl Event {
                 | Failed { .. }
                 | InDoubt { .. }
                 | Intended { .. }
+                | Missing { .. }
+                | Overdue { .. }
                 | Refused { .. }
                 | Settled { .. }
         )
@@ -237,29 +330,75 @@ impl Event {
 
     /// The task whose write or gate it is about, if it is about one.
     pub fn task(&self) -> Option<&TaskId> {
-        use Event::{Begun, Failed, GateClosed, GateOpened, InDoubt, Intended, Observed, Polled, Refused, Settled};
+        use Event::{
+            Assessed, Begun, Failed, GateClosed, GateOpened, InDoubt, Intended, Missing, Observed, Overdue, Polled,
+            Refused, Settled,
+        };
         match self {
             Begun { op, .. }
             | Failed { op, .. }
             | InDoubt { op, .. }
             | Intended { op }
+            | Missing { op }
+            | Overdue { op, .. }
             | Polled { op, .. }
             | Refused { op, .. }
             | Settled { op, .. } => Some(&op.task),
-            GateClosed { task, .. } | GateOpened { task } | Observed { task, .. } => Some(task),
+            Assessed { task, .. } | GateClosed { task, .. } | GateOpened { task, .. } | Observed { task, .. } => {
+                Some(task)
+            }
             _ => None,
         }
     }
 
-    /// Whether nothing may rely on the event before it is on the disk. Samples and polls can be repeated;
-    /// everything else decides something.
-    pub fn must_last(&self) -> bool {
-        match self {
-            Event::Observed { .. } | Event::Polled { .. } | Event::Watched { .. } => false,
-            Event::Compared { moved } => !moved.is_empty(),
-            _ => true,
-        }
+    /// Whether it begins a run, takes it up, turns it, or ends it: then it must outlive a power failure that nothing is missing
+    /// before it.
+    pub fn is_milestone(&self) -> bool {
+        use Event::{Ended, Resumed, RollbackAsked, Started};
+        matches!(self, Ended { .. } | Resumed { .. } | RollbackAsked { .. } | Started { .. })
     }
+}
+
+/// What serves a service's requests, and how well.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServiceStatus {
+    /// Each revision with its share, in percent.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub serving: BTreeMap<String, i64>,
+    /// Why it is not known what serves, if it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<String>,
+    /// What the probes of its gates saw.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub probes: Findings,
+}
+
+/// Why a run pauses by itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "because", rename_all = "snake_case")]
+pub enum PauseReason {
+    /// The cloud cannot be reached, or does not accept the credentials. That says nothing of the work.
+    AccessLost {
+        /// Which resource could not be read or written.
+        resource: ResourceId,
+        /// What happened.
+        why: String,
+        /// The command that gives access again, where it is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remedy: Option<String>,
+    },
+    /// An operation has not ended within its limit; whether it will is not known.
+    OperationHangs {
+        /// The write.
+        op: OpId,
+        /// The long-running operation's name.
+        operation: String,
+    },
+    /// A question wants an operator, and none can be asked.
+    NoOperator {
+        /// The question.
+        question: Box<Question>,
+    },
 }
 
 /// Why a write did not happen.
@@ -280,6 +419,22 @@ pub enum Refusal {
     Busy {
         /// What is in the way.
         why: String,
+        /// The shortest time after which the API wants to be asked again, if it named one.
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            with = "jiff::fmt::serde::unsigned_duration::friendly::compact::optional"
+        )]
+        retry_after: Option<Duration>,
+    },
+    /// Nothing was sent, because the cloud cannot be reached or does not accept the credentials. It is no answer to the
+    /// write.
+    Unreachable {
+        /// What happened.
+        why: String,
+        /// The command that gives access again, where it is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remedy: Option<String>,
     },
 }
 
@@ -355,6 +510,28 @@ pub enum Failure {
         resource: ResourceId,
         /// What is there now.
         seen: Value,
+    },
+    /// The resource does not exist any more.
+    Missing {
+        /// Which resource.
+        resource: ResourceId,
+    },
+    /// Its operation has not ended within its limit.
+    Overdue {
+        /// Which resource.
+        resource: ResourceId,
+        /// The long-running operation's name.
+        operation: String,
+        /// How long it was awaited at most.
+        #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+        limit: Duration,
+    },
+    /// It failed, and whether something of it took effect is not known: it cannot be observed, and no operator could say.
+    Unknown {
+        /// Which resource.
+        resource: ResourceId,
+        /// How it failed.
+        why: String,
     },
     /// The write was sent several times and never took effect.
     Lost {
@@ -442,10 +619,25 @@ pub enum Question {
         /// What the runbook says to do.
         policy: OnFailure,
     },
+    /// Shall this change be undone although that brings back a state in which the service was unhealthy, and it is healthy
+    /// now?
+    Restore {
+        /// The task whose change is to be undone.
+        task: TaskId,
+        /// What was unhealthy before the run, by probe.
+        before: BTreeMap<String, String>,
+    },
     /// A write may have happened, and what it changes cannot be looked at: has it?
     Doubt {
         /// The write.
         op: OpId,
+    },
+    /// A write failed, and what it changes cannot be observed: has something of it taken effect?
+    TookEffect {
+        /// The write.
+        op: OpId,
+        /// How it failed.
+        why: String,
     },
 }
 
@@ -469,6 +661,8 @@ pub enum Choice {
     Skip,
     /// Apply it, and every ordinary change of this phase after it.
     AllInPhase,
+    /// It is not known whether something took effect.
+    Unknown,
 }
 
 /// How a run ends.
@@ -487,6 +681,12 @@ pub enum Ending {
     RolledBack {
         /// Applied changes that the API cannot take back, still in force.
         kept: Vec<TaskId>,
+        /// Applied changes that were kept because rolling them back would restore an unhealthy state.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        not_restored: Vec<TaskId>,
+        /// Undos that failed after the service's traffic was back: nobody is served by what they left.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        follow_ups: Vec<Left>,
         /// What made the run turn back; `None` if an operator asked for it.
         why: Option<Failure>,
     },
@@ -508,6 +708,9 @@ pub enum Ending {
         left: Vec<Left>,
         /// Applied changes that the API cannot take back, still in force.
         kept: Vec<TaskId>,
+        /// Applied changes that were kept because rolling them back would restore an unhealthy state.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        not_restored: Vec<TaskId>,
     },
 }
 
@@ -523,4 +726,55 @@ pub struct Left {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
 fn is_false(is: &bool) -> bool {
     !is
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gate::Health;
+
+    #[test]
+    fn words_of_others_are_redacted_and_what_is_compared_is_not() {
+        let secret = "secret-of-the-event-test";
+        redact::secret("inputs.event", secret.to_owned()).unwrap();
+        let (op, task): (OpId, TaskId) = ("a/apply".to_owned().try_into().unwrap(), TaskId::of_step("a"));
+        let why = format!("it says {secret}");
+        // As a journal of another version could have it: past the constructor that redacts.
+        let observation: Observation = serde_json::from_value(serde_json::json!({
+            "health": { "is": "broken", "why": why }, "facts": { "why": why, "deep": { "er": [why] } },
+        }))
+        .unwrap();
+        let resource: ResourceId = "shell/p/r/a".parse().unwrap();
+        for event in [
+            Event::Failed { op: op.clone(), why: why.clone() },
+            Event::Refused { op: op.clone(), refusal: Refusal::Api { why: why.clone() } },
+            Event::Notified { task: task.clone(), problem: Some(why.clone()) },
+            Event::Observed { task: task.clone(), probe: "p".to_owned(), observation: observation.clone() },
+            Event::Paused {
+                why: PauseReason::AccessLost {
+                    resource: resource.clone(),
+                    why: why.clone(),
+                    remedy: Some(why.clone()),
+                },
+            },
+            Event::Required {
+                task: task.clone(),
+                found: Requirement::Unmet { why: why.clone(), evidence: [("p".to_owned(), observation)].into() },
+            },
+            Event::Ended {
+                ending: Ending::Stopped {
+                    task: task.clone(),
+                    why: Failure::Unknown { resource: resource.clone(), why: why.clone() },
+                },
+            },
+        ] {
+            let shown = serde_json::to_string(&event.redacted()).unwrap();
+            assert!(!shown.contains(secret) && shown.contains("it says ${inputs.event}"), "{shown}");
+        }
+        let seen = Event::Settled { op, seen: Value::String(secret.to_owned()) };
+        assert_eq!(seen.clone().redacted(), seen);
+        let made =
+            Observation::of(Health::Unknown { why }).with_facts([("why".to_owned(), Value::String(secret.to_owned()))]);
+        assert!(!serde_json::to_string(&made).unwrap().contains(secret));
+    }
 }

@@ -5,18 +5,21 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A run's id: six characters that are easy to read aloud.
+/// A run's id: ten characters that are easy to read aloud.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunId(String);
 
 impl RunId {
-    /// Makes an id from random bits; only the lowest 30 are used.
+    /// So many bits tell one run from another: among a million runs, the chance that any two share an id is one in two thousand.
+    pub const BITS: u32 = 50;
+
+    /// Makes an id from random bits; only the lowest [`RunId::BITS`] are used.
     pub fn from_bits(bits: u64) -> RunId {
         // Crockford's base 32: no i, l, o, u, so that nothing is misread.
         const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
         let letter = |place: u32| char::from(LETTERS[usize::from((bits >> (place * 5)).to_le_bytes()[0] & 31)]);
-        RunId((0..6).map(letter).collect())
+        RunId((0..Self::BITS / 5).map(letter).collect())
     }
 
     /// The id as text.
@@ -144,9 +147,27 @@ pub struct ResourceId {
 
 impl ResourceId {
     /// The thing at Google that it is a part of: the template, the traffic and the bounds of a Cloud Run service are one.
-    pub fn subject(&self) -> (&str, &str) {
+    /// Kinds that are parts of one thing have the first two segments of their names in common.
+    pub fn subject(&self) -> Subject<'_> {
         let kind = self.kind.as_str();
-        (if kind.starts_with("gcp.run.") { "gcp.run" } else { kind }, &self.name)
+        let kind = kind.match_indices('.').nth(1).map_or(kind, |(end, _)| kind.get(..end).unwrap_or(kind));
+        Subject { kind, project: &self.project, region: &self.region, name: &self.name }
+    }
+}
+
+/// One thing at Google, by its full name. Two resources with the same subject are parts of the same thing; services of
+/// the same name in two regions are two things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Subject<'a> {
+    kind: &'a str,
+    project: &'a str,
+    region: &'a str,
+    name: &'a str,
+}
+
+impl fmt::Display for Subject<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}/{}", self.kind, self.project, self.region, self.name)
     }
 }
 
@@ -180,5 +201,35 @@ impl TryFrom<String> for ResourceId {
 
     fn try_from(text: String) -> Result<ResourceId, BadId> {
         text.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bit_of_a_run_id_counts() {
+        let ids: std::collections::BTreeSet<_> = (0..RunId::BITS).map(|bit| RunId::from_bits(1 << bit)).collect();
+        assert_eq!(ids.len(), 50);
+        assert!(ids.iter().all(|id| id.as_str().len() == 10));
+        assert!(
+            ids.iter().all(|id| id.as_str().bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase()))
+        );
+    }
+
+    #[test]
+    fn parts_of_a_service_are_one_subject_and_its_namesakes_elsewhere_are_others() {
+        let id = |text: &str| text.parse::<ResourceId>().unwrap();
+        let traffic = id("gcp.run.traffic/shop/us-central1/checkout");
+        assert_eq!(traffic.subject(), id("gcp.run.service/shop/us-central1/checkout").subject());
+        for other in [
+            "gcp.run.traffic/shop/europe-west1/checkout",
+            "gcp.run.traffic/shop-staging/us-central1/checkout",
+            "gcp.run.traffic/shop/us-central1/cart",
+            "gcp.connector/shop/us-central1/checkout",
+        ] {
+            assert_ne!(traffic.subject(), id(other).subject(), "{other}");
+        }
     }
 }

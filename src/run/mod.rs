@@ -5,23 +5,32 @@
 //! stands ([`View`]), what it should do next (the engine) — is a fold over that list.
 
 mod change;
+mod change_status;
 mod diff;
 mod digest;
 mod event;
 mod figure;
 mod id;
+mod name;
+mod program;
+mod target;
 mod task;
 mod verdict;
 mod view;
 
-pub use change::{Change, Reversibility, covers};
+pub use change::{Change, Reversibility, covers, set_fields};
+pub use change_status::{ChangeStatus, KeptBecause};
 pub use diff::{Difference, words};
 pub use digest::{Hash, digest};
 pub use event::{
-    Choice, Ending, Entry, Event, Failure, Findings, GateOutcome, Left, Operator, Question, Refusal, Requirement,
+    Choice, Ending, Entry, Event, Failure, Findings, GateOutcome, Left, Operator, PauseReason, Question, Refusal,
+    Requirement, ServiceStatus,
 };
 pub use figure::Figure;
-pub use id::{OpId, ResourceId, RunId, TaskId, Way};
-pub use task::{Aside, Evidence, Guard, OnFailure, Scope, Task, Trip, Work};
+pub use id::{OpId, ResourceId, RunId, Subject, TaskId, Way};
+pub use name::{NameOwner, NameShape};
+pub use program::{Command, NOT_RUN, Program};
+pub use target::Target;
+pub use task::{Aside, Evidence, Guard, MAX_AGE, OnFailure, Scope, Task, Trip, Work};
 pub use verdict::{Decision, Judged, Stands, Verdict};
 pub use view::{Standing, TaskView, View};

@@ -7,7 +7,8 @@ use jiff::fmt::serde::unsigned_duration::friendly::compact::optional as duration
 use serde::{Deserialize, Serialize};
 
 use super::change::{Change, Reversibility};
-use super::id::{ResourceId, TaskId};
+use super::id::{ResourceId, Subject, TaskId};
+use super::program::Program;
 use crate::gate::Rule;
 
 /// What happens when a step fails.
@@ -79,9 +80,19 @@ pub struct Task {
     /// What proves that undoing it left things no worse than they were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo_gate: Option<Rule>,
+    /// How long its long-running operation, and that of its undo, is awaited at most. The planner takes it from the
+    /// runbook, or from the resource's kind.
+    #[serde(default, with = "duration", skip_serializing_if = "Option::is_none")]
+    pub operation_timeout: Option<Duration>,
+    /// Probes of what it changes that were unhealthy before the run, and what they saw: undoing it restores that state.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unhealthy_before: BTreeMap<String, String>,
     /// How long it lets pass.
     #[serde(default, with = "duration", skip_serializing_if = "Option::is_none")]
     pub pause: Option<Duration>,
+    /// The program that makes its change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<Program>,
     /// What it tells somebody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -126,7 +137,10 @@ impl Task {
             confirm: None,
             require: None,
             undo_gate: None,
+            operation_timeout: None,
+            unhealthy_before: BTreeMap::new(),
             pause: None,
+            program: None,
             message: None,
             detour: None,
             back_for: None,
@@ -137,8 +151,13 @@ impl Task {
         }
     }
 
+    /// Whether its program is left out because this is a rehearsal.
+    pub fn is_not_run(&self) -> bool {
+        self.program.as_ref().is_some_and(|program| program.not_run)
+    }
+
     /// What its change is about, if it changes something.
-    pub fn subject(&self) -> Option<(&str, &str)> {
+    pub fn subject(&self) -> Option<Subject<'_>> {
         self.change.as_ref().map(Change::subject)
     }
 
@@ -149,7 +168,8 @@ impl Task {
             let id = TaskId::part(self.id.as_str(), name);
             let idle = Task::idle(id, &self.phase, &detour.resource.kind, self.on_failure);
             let (back_for, turn, parallel) = (Some(self.id.clone()), self.turn.clone(), self.parallel);
-            Task { change: Some(change), undo_gate, back_for, turn, parallel, ..idle }
+            let operation_timeout = self.operation_timeout;
+            Task { change: Some(change), undo_gate, back_for, turn, parallel, operation_timeout, ..idle }
         };
         // Undone from the last to the first: the detour, the change itself, the way back from the detour.
         let last = back("traffic", detour.undo(), None);
@@ -169,7 +189,7 @@ pub struct Aside {
 }
 
 /// What must be so before a task may begin: proof that it is the right one.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
     /// Probes that must be healthy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -180,6 +200,37 @@ pub struct Evidence {
     /// What must hold of what the probes see, in CEL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
+    /// How old it may be when the task's change is sent: older evidence, such as that from before a prompt, is observed again.
+    #[serde(
+        default = "max_age",
+        skip_serializing_if = "is_max_age",
+        with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required"
+    )]
+    pub max_age: Duration,
+}
+
+/// How old evidence may be of which nothing else is said.
+pub const MAX_AGE: Duration = Duration::from_mins(1);
+
+fn max_age() -> Duration {
+    MAX_AGE
+}
+
+fn is_max_age(age: &Duration) -> bool {
+    *age == MAX_AGE
+}
+
+impl Default for Evidence {
+    fn default() -> Evidence {
+        Evidence { healthy: Vec::new(), unhealthy: Vec::new(), condition: None, max_age: MAX_AGE }
+    }
+}
+
+impl Evidence {
+    /// Whether it asks for nothing: then nothing shows that it is met.
+    pub fn is_empty(&self) -> bool {
+        self.healthy.is_empty() && self.unhealthy.is_empty() && self.condition.is_none()
+    }
 }
 
 /// A probe that is watched while a run goes forward.

@@ -6,9 +6,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::change::covers;
-use super::event::{Choice, Ending, Entry, Event, GateOutcome, Question, Requirement};
+use super::change::Change;
+use super::change_status::{ChangeStatus, TaskChange};
+use super::event::{Choice, Ending, Entry, Event, Failure, GateOutcome, Question, Requirement};
 use super::id::{OpId, RunId, TaskId, Way};
+use super::program::NOT_RUN;
 use super::task::{Task, Work};
 use super::verdict::Judged;
 use crate::gate::{Gate, Rule};
@@ -36,6 +38,8 @@ pub struct View {
     pub ending: Option<Ending>,
     /// Who asked the run to stop, until somebody resumes it.
     pub stopped_by: Option<String>,
+    /// Phases whose ordinary changes were all approved at once, and who approved them.
+    pub approved_phases: BTreeMap<String, String>,
     /// How what must hold for the end of the incident stood when the work was done.
     pub closure: Vec<Judged>,
 }
@@ -51,6 +55,8 @@ pub struct TaskView {
     pub since: Option<Timestamp>,
     /// What was last seen of the resource.
     pub seen: Option<Value>,
+    /// What is known of its change.
+    pub(super) change: TaskChange,
 }
 
 /// Where a task stands.
@@ -78,6 +84,8 @@ pub enum Standing {
     Proving(Gate),
     /// The operator left it out.
     Skipped,
+    /// Its program was left out: this is a rehearsal.
+    NotRun,
     /// Undone, and its gate is open to show that nothing is worse for it.
     ProvingUndo(Gate),
     /// Done, with what its gate proved, if it has one.
@@ -105,6 +113,7 @@ impl Standing {
             Standing::Resting => "waiting",
             Standing::Proving(_) => "proving",
             Standing::Skipped => "left out",
+            Standing::NotRun => NOT_RUN,
             Standing::ProvingUndo(_) => "undone, proving",
             Standing::Done { .. } => "done",
             Standing::Failed => "failed",
@@ -115,6 +124,16 @@ impl Standing {
 }
 
 impl TaskView {
+    /// What became of its change. Whether something is applied is said here and nowhere else.
+    pub fn change_status(&self) -> ChangeStatus {
+        self.change.status()
+    }
+
+    /// The change that a rollback of it would make, if it changes something.
+    pub fn undo(&self) -> Option<Change> {
+        self.task.change.as_ref().map(|change| self.change.undo(change))
+    }
+
     /// What its gate asks: that of its undo while that is being proven.
     pub fn rule(&self) -> Option<&Rule> {
         let undone = matches!(self.standing, Standing::ProvingUndo(_));
@@ -139,6 +158,7 @@ impl View {
             standing: Standing::Waiting,
             since: None,
             seen: None,
+            change: TaskChange::default(),
         });
         View {
             run: None,
@@ -151,18 +171,25 @@ impl View {
             budgets: work.budgets.clone(),
             ending: None,
             stopped_by: None,
+            approved_phases: BTreeMap::new(),
             closure: Vec::new(),
         }
     }
 
     /// The task of this id.
     pub fn task(&self, id: &TaskId) -> Option<&TaskView> {
-        self.tasks.get(*self.places.get(id)?)
+        self.tasks.get(self.place(id)?)
+    }
+
+    /// Where the task stands among all tasks.
+    pub(super) fn place(&self, id: &TaskId) -> Option<usize> {
+        self.places.get(id).copied()
     }
 
     /// Takes one more entry.
     pub fn apply(&mut self, entry: &Entry) {
         self.now = entry.at;
+        self.take_changes(&entry.event);
         match &entry.event {
             Event::Started { run, runbook, cloud, .. } => {
                 self.run = Some(run.clone());
@@ -174,35 +201,54 @@ impl View {
                 self.ending = None;
                 self.stopped_by = None;
             }
+            Event::Suspended { .. } => {
+                for view in &mut self.tasks {
+                    if let Standing::Proving(gate) | Standing::ProvingUndo(gate) = &mut view.standing {
+                        *gate = gate.reopened(entry.at);
+                    }
+                }
+            }
             Event::StopAsked { by } => self.stopped_by = Some(by.clone()),
             Event::Ended { ending } => self.end(ending),
-            Event::Answered { question, choice, .. } => self.answered(question, *choice),
+            Event::Answered { question: Question::TookEffect { op, .. } | Question::Doubt { op }, .. }
+            | Event::Intended { op }
+            | Event::Begun { op, .. }
+            | Event::Failed { op, .. }
+            | Event::InDoubt { op, .. } => self.written(op),
+            Event::Answered { question, choice, by, .. } => self.answered(question, *choice, by),
+            Event::Unchanged { task } if self.task(task).is_some_and(|view| view.task.is_not_run()) => {
+                self.stand(task, Standing::NotRun);
+            }
             Event::Unchanged { task } => {
                 let rests = self.task(task).is_some_and(|view| view.task.pause.is_some());
                 self.stand(task, if rests { Standing::Resting } else { Standing::Applied });
             }
             Event::Waited { task } | Event::Notified { task, .. } => self.stand(task, Standing::Applied),
             Event::Required { task, found: Requirement::Unmet { .. } } => self.stand(task, Standing::Failed),
-            Event::Required { .. }
+            Event::Paused { .. }
+            | Event::Assessed { .. }
+            | Event::Surveyed { .. }
+            | Event::Required { .. }
             | Event::Watched { .. }
             | Event::Compared { .. }
             | Event::Polled { .. }
             | Event::Decided { .. } => {}
             Event::Closed { criteria } => self.closure.clone_from(criteria),
-            Event::Intended { op } => self.writing(op, None),
-            Event::Begun { op, operation } => self.writing(op, Some(operation.clone())),
-            Event::Settled { op, seen } => self.settled(op, seen),
-            Event::Refused { op, .. } => {
+            Event::Settled { op, seen } => {
+                self.written(op);
+                if let Some(view) = self.find(&op.task) {
+                    view.seen = Some(seen.clone());
+                }
+            }
+            Event::Refused { op, .. } | Event::Missing { op } | Event::Overdue { op, .. } => {
                 self.stand(&op.task, if op.way == Way::Undo { Standing::Left } else { Standing::Failed });
             }
-            Event::Failed { op, .. } | Event::InDoubt { op, .. } => {
-                self.stand(&op.task, Standing::InDoubt { way: op.way });
-            }
-            Event::GateOpened { task } => {
+            Event::GateOpened { task, breaks } => {
                 let Some(view) = self.task(task) else { return };
-                let undone = matches!(view.standing, Standing::Undone | Standing::Left);
+                // What is not applied is proven only after it was undone, or was found not to be applied.
+                let undone = view.task.change.is_some() && !view.change_status().is_applied();
                 let rule = if undone { view.task.undo_gate.clone() } else { view.task.gate.clone() };
-                if let Some(gate) = rule.map(|rule| Gate::open(rule, entry.at)) {
+                if let Some(gate) = rule.map(|rule| Gate::open_after(rule, entry.at, breaks)) {
                     self.stand(task, if undone { Standing::ProvingUndo(gate) } else { Standing::Proving(gate) });
                 }
             }
@@ -239,40 +285,51 @@ impl View {
         }
     }
 
-    fn writing(&mut self, op: &OpId, operation: Option<String>) {
-        self.stand(&op.task, Standing::Writing { way: op.way, operation });
-    }
-
-    fn settled(&mut self, op: &OpId, seen: &Value) {
-        let standing = match op.way {
-            Way::Apply => Standing::Applied,
-            Way::Undo => Standing::Undone,
+    /// Something is known of a write: where its task stands follows from what became of its change.
+    fn written(&mut self, op: &OpId) {
+        let Some(status) = self.task(&op.task).map(TaskView::change_status) else { return };
+        let standing = match (status, op.way) {
+            (ChangeStatus::InFlight { way, operation }, _) => Standing::Writing { way, operation },
+            (ChangeStatus::InDoubt { way, .. }, _) | (ChangeStatus::Unclear { .. }, way) => Standing::InDoubt { way },
+            (ChangeStatus::Applied { trouble: None }, Way::Apply) | (ChangeStatus::Unchanged, _) => Standing::Applied,
+            (ChangeStatus::Applied { .. }, Way::Apply) | (ChangeStatus::Failed { .. }, _) => Standing::Failed,
+            // It is seen not to be undone, and is sent again.
+            (ChangeStatus::Applied { .. }, Way::Undo) => Standing::Writing { way: Way::Undo, operation: None },
+            (ChangeStatus::RolledBack, _) => Standing::Undone,
+            (ChangeStatus::NotRolledBack { .. } | ChangeStatus::Kept(_), _) => Standing::Left,
+            // It is seen not to have happened, and is sent again.
+            (ChangeStatus::NotBegun, _) => Standing::Waiting,
+            (ChangeStatus::Skipped, _) => Standing::Skipped,
+            (ChangeStatus::NotRun, _) => Standing::NotRun,
         };
         self.stand(&op.task, standing);
-        let Some(place) = self.places.get(&op.task).copied() else { return };
-        if let Some(view) = self.tasks.get_mut(place) {
-            view.seen = Some(seen.clone());
-        }
-        self.bring_beside(op.way, place, seen);
+        self.bring_beside(&op.task);
     }
 
-    /// What is made on the way back only is in force once the change beside it is.
-    fn bring_beside(&mut self, way: Way, place: usize, seen: &Value) {
-        let Some(Task { id, change: Some(change), .. }) = self.tasks.get(place).map(|view| &view.task) else { return };
-        if way == Way::Undo || !covers(seen, &change.to) {
-            return;
-        }
-        let id = id.clone();
+    /// What is made on the way back only is applied once the change beside it is.
+    fn bring_beside(&mut self, id: &TaskId) {
+        let Some(place) = self.place(id) else { return };
+        let now = self.now;
         let near = self.tasks.iter_mut().skip(place.saturating_sub(1)).take(3);
-        for view in near.filter(|view| view.task.back_for.as_ref() == Some(&id)) {
+        let waits = |view: &&mut TaskView| {
+            view.task.back_for.as_ref() == Some(id)
+                && view.standing == Standing::Waiting
+                && view.change_status().is_applied()
+        };
+        for view in near.filter(waits) {
             view.standing = Standing::Done { proof: None };
-            view.since = Some(self.now);
+            view.since = Some(now);
         }
     }
 
     /// A settled write is only known to be worth nothing once the machine asks what to do about it.
-    fn answered(&mut self, question: &Question, choice: Choice) {
+    fn answered(&mut self, question: &Question, choice: Choice, by: &str) {
         match question {
+            Question::Apply { task } if choice == Choice::AllInPhase => {
+                let phase = self.task(task).map(|view| view.task.phase.clone());
+                self.approved_phases.extend(phase.map(|phase| (phase, by.to_owned())));
+            }
+            Question::Failed { failure, .. } if matches!(**failure, Failure::Unknown { .. }) => {}
             Question::Failed { task, .. } => self.stand(task, Standing::Failed),
             Question::Apply { task } | Question::OneWay { task, .. } | Question::Confirm { task, .. }
                 if choice == Choice::Skip =>

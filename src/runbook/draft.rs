@@ -6,13 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::document::Path;
 use super::model::{
-    About, Action, Closing, Escalation, FanOut, Guard, Limits, OnFailure, Phase, Probe, Require, Runbook, Step, Target,
-    Turn,
+    About, Closing, Escalation, FanOut, Guard, Limits, OnFailure, Phase, Probe, Require, Runbook, Step, Symptom, Turn,
 };
 use super::read::Mode;
+use crate::action::Action;
 use crate::gate::Rule;
+use crate::run::Target;
+use crate::syntax::Path;
 
 /// A block of the file.
 #[derive(Clone, Debug)]
@@ -52,10 +53,12 @@ pub struct Draft {
     pub target: Part<Target>,
     /// The inputs by name, and whether something refers to them.
     pub inputs: BTreeMap<String, bool>,
+    /// The values of inputs that came from the environment and may be shown, by input.
+    pub plain_env: BTreeMap<String, String>,
     /// The probes by name.
     pub probes: BTreeMap<String, Part<Probe>>,
     /// `[symptom]`.
-    pub symptom: Part<Vec<String>>,
+    pub symptom: Part<Symptom>,
     /// `[limits]`.
     pub limits: Part<Limits>,
     /// The phases, in order.
@@ -106,6 +109,8 @@ pub struct StepDraft {
     pub require: Part<Require>,
     /// What to do when it fails.
     pub on_failure: Option<OnFailure>,
+    /// How long each of its operations is awaited at most.
+    pub operation_timeout: Option<Duration>,
 }
 
 /// What a step does for one item, as far as it could be read.
@@ -148,6 +153,7 @@ impl Draft {
         Some(Runbook {
             about: self.about.into_read()?,
             target: self.target.into_read()?,
+            plain_env: self.plain_env,
             probes: probes.collect::<Option<_>>()?,
             symptom: self.symptom.into_read().unwrap_or_default(),
             limits: self.limits.into_read().unwrap_or_default(),
@@ -155,33 +161,6 @@ impl Draft {
             guards: guards.collect::<Option<_>>()?,
             escalation: self.escalation.into_read(),
             closure: self.closure.into_read().unwrap_or_default(),
-        })
-    }
-}
-
-impl Draft {
-    /// As much of the runbook as could be read, for whoever wants to see what the rest would do; never to be run.
-    pub fn salvage(self) -> Option<Runbook> {
-        let readable = |path: &Path| !self.unresolved.iter().any(|unresolved| unresolved.is_within(path));
-        let target = self.target.into_read().filter(|_| readable(&Path::root().key("target")))?;
-        let probes = self.probes.into_iter().filter(|(name, _)| readable(&Path::probe(name)));
-        let probes = probes.filter_map(|(name, probe)| Some((name, probe.into_read()?))).collect();
-        let phases = self.phases.into_iter().enumerate().filter_map(|(phase, draft)| {
-            let steps = draft.steps.into_iter().enumerate().filter(|(step, _)| readable(&Path::step(phase, *step)));
-            let steps = steps.filter_map(|(_, step)| step.into_step()).collect();
-            let PhaseDraft { name, title, budget, on_failure, .. } = draft;
-            Some(Phase { name: name?, title, budget, on_failure, steps })
-        });
-        Some(Runbook {
-            about: self.about.into_read()?,
-            target,
-            probes,
-            symptom: Vec::new(),
-            limits: self.limits.into_read().unwrap_or_default(),
-            phases: phases.collect(),
-            guards: Vec::new(),
-            escalation: None,
-            closure: Vec::new(),
         })
     }
 }
@@ -206,6 +185,7 @@ impl StepDraft {
             confirm: None,
             require: Part::Faulty,
             on_failure: None,
+            operation_timeout: None,
         }
     }
 
@@ -219,6 +199,7 @@ impl StepDraft {
             confirm: self.confirm,
             require: self.require.into_read(),
             on_failure: self.on_failure,
+            operation_timeout: self.operation_timeout,
         })
     }
 }

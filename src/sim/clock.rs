@@ -117,11 +117,15 @@ impl Clock {
 
     /// How time passes.
     pub fn pace(&self) -> Pace {
-        match self.state().ticking {
-            Ticking::Stepped => Pace::Stepped,
-            Ticking::Scaled { factor, .. } => Pace::Scaled(factor),
-            Ticking::Paced { factor, .. } => Pace::Paced(factor),
-        }
+        self.state().ticking.pace()
+    }
+
+    /// Shows another time from now on, an earlier one too: another world begins. Whoever still waits, waits for its own time.
+    pub(in crate::sim) fn restart(&self, at: Timestamp) {
+        let mut state = self.state();
+        state.base = at;
+        state.ticking = Ticking::from(state.ticking.pace());
+        state.changes += 1;
     }
 
     /// From now on time passes like this, also for whoever waits already.
@@ -238,6 +242,16 @@ impl Clock {
 /// A factor that time can pass by: what is none counts as 1.
 fn sane(factor: f64) -> f64 {
     if factor.is_finite() && factor > 0.0 { factor } else { 1.0 }
+}
+
+impl Ticking {
+    fn pace(self) -> Pace {
+        match self {
+            Ticking::Stepped => Pace::Stepped,
+            Ticking::Scaled { factor, .. } => Pace::Scaled(factor),
+            Ticking::Paced { factor, .. } => Pace::Paced(factor),
+        }
+    }
 }
 
 impl From<Pace> for Ticking {

@@ -103,7 +103,7 @@ pub struct OperationError {
     pub operation_error: ErrorBody,
 }
 
-/// A `google.rpc.Status` without details.
+/// A `google.rpc.Status` without details, and whether it is true.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ErrorBody {
@@ -111,6 +111,14 @@ pub struct ErrorBody {
     pub code: i32,
     /// What a person reads.
     pub message: String,
+    /// Whether it takes effect all the same: the end of an operation need not say what became of the resource.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub took_effect: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn is_false(is: &bool) -> bool {
+    !is
 }
 
 /// `{"operation_hangs": true}`.

@@ -31,13 +31,16 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+pub use api::Seen;
 use api::Shared;
 pub use clock::{Busy, Clock, Pace};
+pub use fault::Fault;
 pub use remote::RemoteClock;
 pub use scenario::ScenarioError;
 pub use world::{SavedError, World};
@@ -115,6 +118,7 @@ impl Simulator {
         let authority = Arc::new(tls::Authority::new(world.expiries()).map_err(StartError::Certificates)?);
         let shared = Arc::new(Shared {
             clock,
+            reach,
             faults: Mutex::new(world.faults().to_vec()),
             authority: authority.clone(),
             world: Mutex::new(world),
@@ -136,6 +140,40 @@ impl Simulator {
     /// The certificate of its own authority, in PEM, for clients to trust.
     pub fn authority(&self) -> &str {
         self.shared.authority.pem()
+    }
+
+    /// Begins anew with another world, as if it had just been started with it: no request was sent, nothing goes wrong but
+    /// what that world's scenario says, and the time is at least this. Nobody may be waiting for anything.
+    pub fn restart(&self, world: World, not_before: Timestamp) {
+        self.shared.clock.restart(world.now().max(not_before));
+        *self.shared.faults() = world.faults().to_vec();
+        self.shared.seen().clear();
+        *self.shared.world.lock().unwrap_or_else(PoisonError::into_inner) = world;
+    }
+
+    /// From now on this befalls requests too, before whatever was injected earlier does.
+    pub fn inject(&self, fault: Fault) {
+        self.shared.faults().insert(0, fault);
+    }
+
+    /// From now on nothing goes wrong on request.
+    pub fn clear_faults(&self) {
+        self.shared.faults().clear();
+    }
+
+    /// Every request that was answered, in the order of the answers; the newest 100,000.
+    pub fn requests(&self) -> Vec<Seen> {
+        self.shared.seen().iter().cloned().collect()
+    }
+
+    /// The world as it is now.
+    pub fn world(&self) -> World {
+        self.shared.world().clone()
+    }
+
+    /// Changes the world past its APIs, as what happens outside of them does.
+    pub fn intervene<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
+        change(&mut self.shared.world())
     }
 
     /// Writes the world to the file given at the start; does nothing if none was.

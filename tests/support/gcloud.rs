@@ -30,9 +30,7 @@ impl Gcloud {
 
     /// For the project of another scenario.
     pub fn open_for(desk: &Desk, scenario: &str, project: &'static str) -> Option<Gcloud> {
-        let found = Command::new("gcloud").arg("--version").output().is_ok_and(|output| output.status.success());
-        if !found {
-            say("left out: there is no gcloud here");
+        if !Gcloud::is_there() {
             return None;
         }
         let config = tempfile::tempdir().unwrap();
@@ -40,10 +38,35 @@ impl Gcloud {
         Some(Gcloud { served: Served::start(desk, scenario, "60"), config, project })
     }
 
+    /// Whether there is a `gcloud` here; said aloud if there is none.
+    pub fn is_there() -> bool {
+        let found = Command::new("gcloud").arg("--version").output().is_ok_and(|output| output.status.success());
+        if !found {
+            say("left out: there is no gcloud here");
+        }
+        found
+    }
+
+    /// Where its simulated cloud is.
+    pub fn url(&self) -> &str {
+        &self.served.url
+    }
+
     pub fn run(&self, command: &str) -> Ended {
-        let port = self.served.url.rsplit(':').next().unwrap();
         let mut gcloud = Command::new("gcloud");
         gcloud.args(command.split(' ')).arg(format!("--project={}", self.project));
+        self.end(gcloud)
+    }
+
+    /// Runs a script for `bash` in which `gcloud` is this one.
+    pub fn script(&self, script: &str) -> Ended {
+        let mut bash = Command::new("bash");
+        bash.args(["-c", script]);
+        self.end(bash)
+    }
+
+    fn end(&self, mut gcloud: Command) -> Ended {
+        let port = self.served.url.rsplit(':').next().unwrap();
         gcloud.env_clear().env("PATH", std::env::var("PATH").unwrap()).env("HOME", self.config.path());
         gcloud.env("CLOUDSDK_CONFIG", self.config.path());
         gcloud.env("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", self.config.path().join("token"));

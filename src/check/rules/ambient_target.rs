@@ -7,8 +7,12 @@ use super::{Rule, Subject, argument};
 use crate::check::diagnostic::Diagnostic;
 use crate::check::gcloud::commands;
 
-pub(super) const RULE: Rule =
-    Rule { code: "ambient-target", title: "a `gcloud` command in a `shell` step says which project it means", find };
+pub(super) const RULE: Rule = Rule {
+    code: "ambient-target",
+    title: "a `gcloud` command in a `shell` step says which project it means",
+    page: include_str!("../../../docs/checks/ambient-target.md"),
+    find,
+};
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();

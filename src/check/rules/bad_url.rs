@@ -7,28 +7,27 @@ use reqwest::Url;
 
 use super::{Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
-use crate::runbook::Path;
-use crate::runbook::model::{FlowStep, Look};
+use crate::runbook::model::{DatabaseServer, FlowStep, Look};
 
-pub(super) const RULE: Rule = Rule { code: "bad-url", title: "a probe has an address that can be asked", find };
+pub(super) const RULE: Rule = Rule {
+    code: "bad-url",
+    title: "a probe has an address that can be asked",
+    page: include_str!("../../../docs/checks/bad-url.md"),
+    find,
+};
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    for (name, probe) in &subject.draft.probes {
-        let Some(look) = probe.read().map(|probe| &probe.look) else { continue };
-        let path = Path::probe(name).key(look.key());
-        if !subject.is_resolved(&path) {
-            continue;
-        }
+    for (path, look) in subject.looks() {
         let (judged, such_as) = match look {
             Look::Websocket { url, .. } => (url_of(url, &["ws", "wss"]), "wss://api.example.com/ws"),
             Look::Tls { address, .. } | Look::Tcp { address, .. } => (address_of(address), "api.example.com:443"),
-            Look::Postgres { url, .. } => {
-                let shown = url.to_string();
-                (scheme_of(&shown, &["postgres", "postgresql"]), "postgres://probe:${inputs.password}@10.20.0.3/app")
-            }
-            Look::Redis { url, .. } => {
-                (scheme_of(&url.to_string(), &["redis", "rediss"]), "redis://:${inputs.password}@10.20.0.4:6379")
+            Look::Postgres { server, .. } => (
+                server_of(server, &["postgres", "postgresql"]),
+                "{ host = \"10.20.0.3\", user = \"probe\", password = \"${inputs.password}\" }",
+            ),
+            Look::Redis { server, .. } => {
+                (server_of(server, &["redis", "rediss"]), "{ host = \"10.20.0.4\", password = \"${inputs.password}\" }")
             }
             Look::Http { url, .. } | Look::Load { url, .. } => {
                 (url_of(url, &["http", "https"]), "https://api.example.com/health")
@@ -38,20 +37,31 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
         };
         let Err(fault) = judged else { continue };
         let diagnostic = Diagnostic::error(RULE.code, subject.place(&path), fault);
-        found.push(diagnostic.help(format!("write it such as {} = \"{such_as}\"", look.key())));
+        let such_as = if such_as.starts_with('{') { such_as.to_owned() } else { format!("\"{such_as}\"") };
+        found.push(diagnostic.help(format!("write it such as {} = {such_as}", look.key())));
     }
     found
 }
 
-/// What a flow captured may stand in its URLs: then they are none yet.
+/// What a flow captured may stand in the path or query of its URLs, where it is percent-encoded. Which host is asked an
+/// answer does not decide.
 fn request(step: &FlowStep) -> Result<(), String> {
-    let captured = |url: &String| url.contains("${flow.");
     let judged = match &step.look {
-        Look::Http { url, .. } if !captured(url) => url_of(url.as_str(), &["http", "https"]),
-        Look::Websocket { url, .. } if !captured(url) => url_of(url.as_str(), &["ws", "wss"]),
+        Look::Http { url, .. } => captured_behind_the_host(url).and_then(|()| url_of(url, &["http", "https"])),
+        Look::Websocket { url, .. } => captured_behind_the_host(url).and_then(|()| url_of(url, &["ws", "wss"])),
         _ => Ok(()),
     };
     judged.map_err(|fault| format!("`{}`: {fault}", step.name))
+}
+
+fn captured_behind_the_host(url: &str) -> Result<(), String> {
+    let authority = url.find("://").map_or(url.len(), |scheme| scheme + 3);
+    let rest = url.get(authority..).unwrap_or_default();
+    let path = authority + rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match url.find("${flow.") {
+        Some(at) if at < path => Err("a captured value cannot say which host is asked".to_owned()),
+        _ => Ok(()),
+    }
 }
 
 fn url_of(text: &str, schemes: &[&str]) -> Result<(), String> {
@@ -60,7 +70,7 @@ fn url_of(text: &str, schemes: &[&str]) -> Result<(), String> {
         return Err(format!(
             "`{}` is not {}",
             url.scheme(),
-            crate::runbook::spelling::list(schemes.iter().copied(), "or")
+            crate::syntax::spelling::list(schemes.iter().copied(), "or")
         ));
     }
     if !url.username().is_empty() || url.password().is_some() {
@@ -68,6 +78,25 @@ fn url_of(text: &str, schemes: &[&str]) -> Result<(), String> {
     }
     // The parser forgives what people do not mean: it strips spaces and adds slashes.
     no_spaces(text)
+}
+
+fn server_of(server: &DatabaseServer, schemes: &[&str]) -> Result<(), String> {
+    match server {
+        DatabaseServer::Url(url) => scheme_of(&url.to_string(), schemes),
+        DatabaseServer::Parts(parts) => {
+            let is_wrong = |letter: char| letter.is_whitespace() || letter.is_control() || "/@?#".contains(letter);
+            if parts.host.is_empty() || parts.host.contains(is_wrong) {
+                return Err(format!("`{}` is not a host", parts.host));
+            }
+            let written = parts.password.as_ref().map(ToString::to_string);
+            if written.is_some_and(|password| !password.is_empty() && !password.contains("${")) {
+                return Err(
+                    "a password in the file would be shown to all who read it; make it a secret input".to_owned()
+                );
+            }
+            Ok(())
+        }
+    }
 }
 
 /// A URL that may hold a password, if that is a secret: then it stands as its reference, and is no URL to parse.

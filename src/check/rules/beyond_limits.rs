@@ -3,23 +3,32 @@
 //! `[limits]` is the blast radius that was agreed on; what goes beyond it by its own words is found here, what depends
 //! on the cloud as it is is found when the plan is made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::{Rule, Subject, argument};
+use crate::action::{Action, RunDeploy};
 use crate::check::diagnostic::Diagnostic;
-use crate::runbook::Path;
-use crate::runbook::model::{Action, Limits};
-use crate::runbook::spelling::list;
-use crate::runbook::value::Percent;
+use crate::runbook::model::{Hosts, Limits};
+use crate::syntax::Path;
+use crate::syntax::spelling::list;
+use crate::syntax::value::Percent;
 
-pub(super) const RULE: Rule = Rule { code: "beyond-limits", title: "no step goes beyond what `[limits]` allows", find };
+pub(super) const RULE: Rule = Rule {
+    code: "beyond-limits",
+    title: "no step goes beyond what `[limits]` allows",
+    page: include_str!("../../../docs/checks/beyond-limits.md"),
+    find,
+};
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let Some(limits) = subject.draft.limits.read() else { return Vec::new() };
     let mut found = targets(subject, limits);
     found.extend(services(subject, limits));
-    if let Some(most) = limits.traffic_shift {
+    if let Some(hosts) = &limits.hosts {
+        found.extend(peers(subject, hosts));
+    }
+    if let Some(most) = limits.step.traffic_shift {
         found.extend(subject.actions().filter_map(|(step, _, action)| shifts(subject, &step, action, most)));
     }
     found
@@ -66,9 +75,23 @@ fn services(subject: &Subject<'_>, limits: &Limits) -> Option<Diagnostic> {
     None
 }
 
+/// Probes that ask hosts which are not allowed. A host that only a run knows is judged when it is asked.
+fn peers(subject: &Subject<'_>, hosts: &Hosts) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for (path, look) in subject.looks() {
+        let asked: BTreeSet<String> = look.peer_requests().into_iter().filter_map(|request| request.host).collect();
+        for host in asked.iter().filter(|host| !hosts.cover(host)) {
+            let message = format!("this asks `{host}`, which is not one of the hosts that probes may ask");
+            let help = "add the host to the limit in a review of its own, or ask another";
+            found.push(beyond(subject, subject.place(&path), "hosts", message).help(help));
+        }
+    }
+    found
+}
+
 /// A deployment that moves more at once than is allowed. What a `gcp.run.traffic` moves depends on what is there.
 fn shifts(subject: &Subject<'_>, step: &Path, action: &Action, most: Percent) -> Option<Diagnostic> {
-    let Action::RunDeploy { shift, .. } = action else { return None };
+    let Action::RunDeploy(RunDeploy { shift, .. }) = action else { return None };
     let mut before = 0;
     for (index, share) in shift.iter().enumerate() {
         let moved = share.get().saturating_sub(before);

@@ -5,17 +5,21 @@
 //! gate's probes asks them.
 
 use super::{Rule, Subject, argument};
+use crate::action::{Action, CandidateUnseen, RunDeploy};
 use crate::check::diagnostic::Diagnostic;
 use crate::runbook::Part;
-use crate::runbook::model::{Action, Unasked};
 
-pub(super) const RULE: Rule =
-    Rule { code: "candidate-unseen", title: "a probe of the gate looks at a candidate", find };
+pub(super) const RULE: Rule = Rule {
+    code: "candidate-unseen",
+    title: "a probe of the gate looks at a candidate",
+    page: include_str!("../../../docs/checks/candidate-unseen.md"),
+    find,
+};
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (step, turn, action) in subject.actions() {
-        let Action::RunDeploy { candidate: Some(candidate), .. } = action else { continue };
+        let Action::RunDeploy(RunDeploy { candidate: Some(candidate), .. }) = action else { continue };
         let place = subject.key_place(&argument(&step, "candidate"));
         let gate = match &turn.gate {
             Part::Absent => {
@@ -31,10 +35,13 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
         let Some(probes) = gate.and_then(|gate| gate.healthy.iter().map(probes).collect::<Option<Vec<_>>>()) else {
             continue;
         };
-        if let Err(why) = candidate.asked_by(probes) {
+        let asked = probes.iter().flat_map(|probe| probe.look.hosts()).collect();
+        if let Err(why) = candidate.hosts_in(&asked) {
             let help = match &why {
-                Unasked::Nobody(_) => "gate it with an `http`, `websocket` or `flow` probe of the service".to_owned(),
-                Unasked::Several(hosts) => {
+                CandidateUnseen::NotAsked(_) => {
+                    "gate it with an `http`, `websocket` or `flow` probe of the service".to_owned()
+                }
+                CandidateUnseen::Ambiguous(hosts) => {
                     format!(
                         "say which, such as hosts = [\"{}\"]",
                         hosts.first().map_or("api.example.com", String::as_str)

@@ -3,19 +3,23 @@
 //! It is closed once everything of `[closure]` holds. Without any, nobody could say when, and it never would be.
 
 use super::{Rule, Subject, argument};
+use crate::action::Action;
 use crate::check::diagnostic::Diagnostic;
 use crate::runbook::Part;
-use crate::runbook::model::Action;
 
-pub(super) const RULE: Rule =
-    Rule { code: "closure-missing", title: "an issue that is to be closed has criteria for that", find };
+pub(super) const RULE: Rule = Rule {
+    code: "closure-missing",
+    title: "an issue that is to be closed has criteria for that",
+    page: include_str!("../../../docs/checks/closure-missing.md"),
+    find,
+};
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     // What is wrong with a criterion is told where it stands.
     if !matches!(subject.draft.closure, Part::Absent) {
         return Vec::new();
     }
-    let closes = |action: &Action| matches!(action, Action::Issue(update) if update.close);
+    let closes = |action: &Action| matches!(action, Action::GithubIssue(update) if update.close);
     let found = subject.actions().filter(|(_, _, action)| closes(action)).map(|(step, ..)| {
         let place = subject.key_place(&argument(&step, "close"));
         Diagnostic::error(

@@ -8,12 +8,17 @@ use std::time::Duration;
 
 use super::{Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
-use crate::check::facts::{FactType, Facts, facts_of};
-use crate::runbook::Path;
-use crate::runbook::condition::Fact;
+use crate::check::facts::facts_of;
+use crate::gate::{FactType, Facts};
+use crate::syntax::Path;
+use crate::syntax::condition::Fact;
 
-pub(super) const RULE: Rule =
-    Rule { code: "condition-mistyped", title: "a condition compares what can be compared", find };
+pub(super) const RULE: Rule = Rule {
+    code: "condition-mistyped",
+    title: "a condition compares what can be compared",
+    page: include_str!("../../../docs/checks/condition-mistyped.md"),
+    find,
+};
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();

@@ -3,17 +3,21 @@
 //! The API refuses anything else, but only after the operator has said yes and the incident has lasted longer.
 
 use super::{Rule, Subject, argument};
+use crate::action::{Action, ConnectorScale};
 use crate::check::diagnostic::Diagnostic;
 use crate::resource::connector::MIN_INSTANCES;
-use crate::runbook::model::Action;
 
-pub(super) const RULE: Rule =
-    Rule { code: "connector-min-instances", title: "a connector takes a `min_instances` within its limits", find };
+pub(super) const RULE: Rule = Rule {
+    code: "connector-min-instances",
+    title: "a connector takes a `min_instances` within its limits",
+    page: include_str!("../../../docs/checks/connector-min-instances.md"),
+    find,
+};
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (step, _, action) in subject.actions() {
-        let Action::ConnectorScale { min_instances: Some(wanted), .. } = action else { continue };
+        let Action::ConnectorScale(ConnectorScale { min_instances: Some(wanted), .. }) = action else { continue };
         if MIN_INSTANCES.contains(wanted) {
             continue;
         }

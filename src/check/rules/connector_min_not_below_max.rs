@@ -3,19 +3,21 @@
 //! Google refuses the two being equal, too: a connector is always able to grow by at least one instance.
 
 use super::{Rule, Subject, argument};
+use crate::action::{Action, ConnectorScale};
 use crate::check::diagnostic::Diagnostic;
-use crate::runbook::model::Action;
 
 pub(super) const RULE: Rule = Rule {
     code: "connector-min-not-below-max",
     title: "a connector has fewer `min_instances` than `max_instances`",
+    page: include_str!("../../../docs/checks/connector-min-not-below-max.md"),
     find,
 };
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (step, _, action) in subject.actions() {
-        let Action::ConnectorScale { min_instances: Some(min), max_instances: Some(max), .. } = action else {
+        let Action::ConnectorScale(ConnectorScale { min_instances: Some(min), max_instances: Some(max), .. }) = action
+        else {
             continue;
         };
         if min < max {

@@ -3,19 +3,20 @@
 //! An update has to carry both; the one that is left out would be guessed by somebody.
 
 use super::{Rule, Subject, argument};
+use crate::action::{Action, ConnectorScale};
 use crate::check::diagnostic::Diagnostic;
-use crate::runbook::model::Action;
 
 pub(super) const RULE: Rule = Rule {
     code: "connector-size-incomplete",
     title: "a change of a connector's size says both `min_instances` and `max_instances`",
+    page: include_str!("../../../docs/checks/connector-size-incomplete.md"),
     find,
 };
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (step, _, action) in subject.actions() {
-        let Action::ConnectorScale { min_instances, max_instances, .. } = action else { continue };
+        let Action::ConnectorScale(ConnectorScale { min_instances, max_instances, .. }) = action else { continue };
         let (given, missing, range) = match (min_instances, max_instances) {
             (Some(_), None) => ("min_instances", "max_instances", "3 to 10"),
             (None, Some(_)) => ("max_instances", "min_instances", "2 to 9"),

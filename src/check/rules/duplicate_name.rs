@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 
 use super::{Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
-use crate::runbook::Path;
+use crate::syntax::Path;
 
-pub(super) const RULE: Rule =
-    Rule { code: "duplicate-name", title: "no two phases and no two steps have the same name", find };
+pub(super) const RULE: Rule = Rule {
+    code: "duplicate-name",
+    title: "no two phases and no two steps have the same name",
+    page: include_str!("../../../docs/checks/duplicate-name.md"),
+    find,
+};
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let phases =

@@ -2,9 +2,14 @@
 
 use super::{Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
-use crate::runbook::Path;
+use crate::syntax::Path;
 
-pub(super) const RULE: Rule = Rule { code: "empty-phase", title: "a phase has at least one step", find };
+pub(super) const RULE: Rule = Rule {
+    code: "empty-phase",
+    title: "a phase has at least one step",
+    page: include_str!("../../../docs/checks/empty-phase.md"),
+    find,
+};
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();

@@ -1,16 +1,23 @@
 //! A gate can reach what it asks for.
 //!
-//! n healthy samples in a row bound the failure rate at 1 − 0.05^(1/n) with 95 % confidence, and a gate takes as many
-//! samples as fit between `every` and `for`. A gate that asks for more than that can never pass, nor can one that
-//! gives up before its time is over.
+//! A failure rate takes a number of healthy samples in a row, and a gate takes as many as fit between `every` and `timeout`.
+//! One that asks for more can never pass, nor can one that gives up before its time is over, and neither can a rate be shown
+//! of probes whose samples are not independent.
+
+use std::time::Duration;
 
 use super::{Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
-use crate::gate;
-use crate::runbook::Path;
-use crate::runbook::value::{friendly, percent};
+use crate::gate::{self, Demand};
+use crate::syntax::Path;
+use crate::syntax::value::{friendly, percent};
 
-pub(super) const RULE: Rule = Rule { code: "gate-too-short", title: "a gate lasts long enough for what it asks", find };
+pub(super) const RULE: Rule = Rule {
+    code: "gate-too-short",
+    title: "a gate lasts long enough for what it asks",
+    page: include_str!("../../../docs/checks/gate-too-short.md"),
+    find,
+};
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let gates = subject.turns().filter_map(|(step, turn)| Some((step.key("gate"), turn.gate.read()?)));
@@ -37,28 +44,51 @@ fn faults(subject: &Subject<'_>, path: &Path, gate: &gate::Rule) -> Vec<Diagnost
             .and(subject.place(&path.key("for")), "");
         found.push(diagnostic.help("look more often, or ask for a longer time"));
     }
-    let Some(rate) = gate.max_failure_rate else { return found };
-    // Without a duration a gate asks for one sample of each probe.
-    let samples = gate::samples_in(gate.hold, gate.every).samples;
-    let percent = percent(rate);
-    let place = subject.place(&path.key("max_failure_rate"));
-    match gate::samples_needed(rate, 0) {
-        Some(needed) if samples >= needed => {}
-        Some(needed) => {
-            let message = format!(
-                "a sample every {every} for {hold} is {samples} samples; to show a failure rate below {percent} takes \
-                 {needed} in a row"
-            );
-            let enough = gate.every.saturating_mul(needed);
-            let diagnostic = Diagnostic::error(RULE.code, place, message);
-            let longer = friendly(enough).replace(' ', "");
-            let later = if enough > gate.timeout { " and a timeout above it" } else { "" };
-            found.push(diagnostic.help(format!("use for = \"{longer}\"{later}, or look more often")));
-        }
-        None => {
-            let message = format!("no number of samples shows a failure rate below {percent}");
-            found.push(Diagnostic::error(RULE.code, place, message));
-        }
-    }
+    found.extend(gate.demands().iter().filter_map(|demand| too_few(subject, path, gate, demand)));
+    found.extend(without_rate(subject, path, gate));
     found
+}
+
+/// A limit that takes more samples than the gate has time for.
+fn too_few(subject: &Subject<'_>, path: &Path, gate: &gate::Rule, demand: &Demand) -> Option<Diagnostic> {
+    let between = gate.timeout.as_nanos().checked_div(gate.every.as_nanos()).unwrap_or_default();
+    let most = u32::try_from(between).unwrap_or(u32::MAX).saturating_add(1);
+    let limit = match gate.max_failure_rate.filter(|_| demand.key == "max_failure_rate") {
+        Some(rate) => format!("a failure rate below {}", percent(rate)),
+        None => format!("a limit of the {}", demand.key),
+    };
+    let place = subject.place(&path.key(demand.key));
+    let Some(needed) = demand.samples() else {
+        let message = format!("no number of samples shows {limit}");
+        return Some(Diagnostic::error(RULE.code, place, message));
+    };
+    if most >= needed {
+        return None;
+    }
+    let (every, timeout) = (friendly(gate.every), friendly(gate.timeout));
+    let message = format!(
+        "a sample every {every} is {most} samples until the timeout of {timeout}; to show {limit} takes {needed} in a row"
+    );
+    let enough = gate.every.saturating_mul(demand.samples_with_a_break().unwrap_or(needed));
+    let enough = friendly(whole_minutes(enough)).replace(' ', "");
+    let help = format!("use timeout = \"{enough}\", which leaves time for one break, or sample more often");
+    Some(Diagnostic::error(RULE.code, place, message).help(help))
+}
+
+/// A failure rate that none of the gate's probes can have.
+fn without_rate(subject: &Subject<'_>, path: &Path, gate: &gate::Rule) -> Option<Diagnostic> {
+    let limit = gate.demands().first()?.key;
+    let probe = |name: &String| subject.draft.probes.get(name)?.read();
+    let probes: Option<Vec<_>> = gate.healthy.iter().map(probe).collect();
+    if probes?.iter().any(|probe| probe.look.sampling().has_rate()) {
+        return None;
+    }
+    let message = format!("`{limit}` is about the samples of a service, and this gate observes none");
+    let help = "points of a metric, windows over logs and the state of a resource have no failure rate; \
+                add a probe that asks the service itself, or remove the limit";
+    Some(Diagnostic::error(RULE.code, subject.place(&path.key(limit)), message).help(help))
+}
+
+fn whole_minutes(time: Duration) -> Duration {
+    Duration::from_mins(time.as_secs().div_ceil(60))
 }

@@ -9,10 +9,14 @@ use std::time::Duration;
 use super::{Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
 use crate::runbook::model::Look;
-use crate::runbook::value::friendly;
+use crate::syntax::value::friendly;
 
-pub(super) const RULE: Rule =
-    Rule { code: "metric-gate-too-short", title: "a gate over a metric lasts longer than the metric lags", find };
+pub(super) const RULE: Rule = Rule {
+    code: "metric-gate-too-short",
+    title: "a gate over a metric lasts longer than the metric lags",
+    page: include_str!("../../../docs/checks/metric-gate-too-short.md"),
+    find,
+};
 
 /// A sample period and the longest delay after it.
 const LAG: Duration = Duration::from_mins(1 + 4);

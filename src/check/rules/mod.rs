@@ -22,6 +22,7 @@ mod metric_gate_too_short;
 mod not_yet;
 mod one_way_unsaid;
 mod probe_step_without_gate;
+mod reserved_path;
 mod restart_unsaid;
 mod rollback_impossible;
 mod rollback_target_deleted;
@@ -46,9 +47,11 @@ use std::ops::Range;
 
 use super::diagnostic::Diagnostic;
 use super::gcloud::Gcloud;
-use crate::runbook::condition::Condition;
-use crate::runbook::model::Action;
-use crate::runbook::{Document, Draft, Path, TurnDraft};
+use crate::action::{Action, Manual};
+use crate::runbook::model::Look;
+use crate::runbook::{Draft, TurnDraft};
+use crate::syntax::condition::Condition;
+use crate::syntax::{Document, Path};
 
 /// Something that makes a runbook wrong, or at least odd.
 pub struct Rule {
@@ -56,6 +59,8 @@ pub struct Rule {
     pub code: &'static str,
     /// What it asks for, in a line.
     pub title: &'static str,
+    /// What it is about, in Markdown: `docs/checks/CODE.md`.
+    pub page: &'static str,
     pub(super) find: fn(&Subject<'_>) -> Vec<Diagnostic>,
 }
 
@@ -86,6 +91,7 @@ pub const RULES: &[Rule] = &[
     not_yet::RULE,
     one_way_unsaid::RULE,
     probe_step_without_gate::RULE,
+    reserved_path::RULE,
     restart_unsaid::RULE,
     rollback_impossible::RULE,
     rollback_target_deleted::RULE,
@@ -123,6 +129,15 @@ impl<'s> Subject<'s> {
         self.draft.steps().flat_map(|(path, step)| step.turns.iter().map(move |turn| (path.clone(), turn)))
     }
 
+    /// What each probe observes, where that could be read and no placeholder is left in it, with its place.
+    fn looks(&self) -> impl Iterator<Item = (Path, &'s Look)> {
+        self.draft.probes.iter().filter_map(|(name, probe)| {
+            let look = &probe.read()?.look;
+            let path = Path::probe(name).key(look.key());
+            self.is_resolved(&path).then_some((path, look))
+        })
+    }
+
     /// Every place that names a probe, and the name.
     fn mentions(&self) -> Vec<(Path, &'s str)> {
         let draft = self.draft;
@@ -132,7 +147,11 @@ impl<'s> Subject<'s> {
         let root = Path::root();
         let mut mentions: Vec<(Path, &str)> = Vec::new();
         mentions.extend(
-            draft.symptom.read().into_iter().flat_map(|names| each(root.key("symptom").key("unhealthy"), names)),
+            draft
+                .symptom
+                .read()
+                .into_iter()
+                .flat_map(|symptom| each(root.key("symptom").key("unhealthy"), &symptom.unhealthy)),
         );
         for (step, draft) in draft.steps() {
             if let Some(require) = draft.require.read() {
@@ -141,7 +160,7 @@ impl<'s> Subject<'s> {
             }
             for turn in &draft.turns {
                 mentions.extend(each(step.key("gate").key("healthy"), &turn.watched));
-                if let Some(Action::Manual { verify: Some(probe), .. }) = turn.action.read() {
+                if let Some(Action::Manual(Manual { verify: Some(probe), .. })) = turn.action.read() {
                     mentions.push((argument(&step, "verify"), probe));
                 }
             }

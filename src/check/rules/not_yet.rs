@@ -3,11 +3,13 @@
 
 use super::{Rule, Subject, argument};
 use crate::check::diagnostic::Diagnostic;
-use crate::runbook::{Mode, Path};
+use crate::runbook::Mode;
+use crate::syntax::Path;
 
 pub(super) const RULE: Rule = Rule {
     code: "not-yet",
     title: "a runbook that is planned or run has nothing that this version cannot carry out",
+    page: include_str!("../../../docs/checks/not-yet.md"),
     find,
 };
 

@@ -5,23 +5,30 @@
 //! Terraform provider's `ForceNewIfChange(isInstanceShrinkage)`). Whoever reviews the runbook should read that in it.
 
 use super::{Rule, Subject};
+use crate::action::Rollback;
 use crate::check::diagnostic::Diagnostic;
-use crate::check::undo::{Undo, undo_of};
 
-pub(super) const RULE: Rule =
-    Rule { code: "one-way-unsaid", title: "a step that cannot be undone says `one_way = true`", find };
+pub(super) const RULE: Rule = Rule {
+    code: "one-way-unsaid",
+    title: "a step that cannot be undone says `one_way = true`",
+    page: include_str!("../../../docs/checks/one-way-unsaid.md"),
+    find,
+};
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (step, draft) in subject.draft.steps() {
-        let Some(undo) = draft.turns.iter().find_map(|turn| turn.action.read()).map(undo_of) else { continue };
+        let Some(undo) = draft.turns.iter().find_map(|turn| turn.action.read()).map(|action| action.step().rollback())
+        else {
+            continue;
+        };
         let place = || subject.place(&step.key("uses"));
         match undo {
-            Undo::Refused(why) if !draft.one_way => found.push(
+            Rollback::Impossible(why) if !draft.one_way => found.push(
                 Diagnostic::error(RULE.code, place(), format!("this cannot be undone: {why}"))
                     .help("add one_way = true to the step, so that whoever reviews it knows"),
             ),
-            Undo::Possible if draft.one_way => found.push(
+            Rollback::Possible if draft.one_way => found.push(
                 Diagnostic::warning(RULE.code, subject.key_place(&step.key("one_way")), "this step can be undone")
                     .help("take `one_way` out: what cries wolf is not read"),
             ),

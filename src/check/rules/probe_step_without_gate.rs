@@ -1,17 +1,21 @@
 //! A step that only looks has something to look at: without a gate it would do nothing and be "done".
 
 use super::{Rule, Subject};
+use crate::action::{Action, GateOnly};
 use crate::check::diagnostic::Diagnostic;
 use crate::runbook::Part;
-use crate::runbook::model::Action;
 
-pub(super) const RULE: Rule =
-    Rule { code: "probe-step-without-gate", title: "a step of the action `probe` has a gate", find };
+pub(super) const RULE: Rule = Rule {
+    code: "probe-step-without-gate",
+    title: "a step of the action `probe` has a gate",
+    page: include_str!("../../../docs/checks/probe-step-without-gate.md"),
+    find,
+};
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (step, turn, action) in subject.actions() {
-        if *action != Action::Probe || !matches!(turn.gate, Part::Absent) {
+        if *action != Action::GateOnly(GateOnly) || !matches!(turn.gate, Part::Absent) {
             continue;
         }
         let message = "a step of the action `probe` changes nothing: its gate is the step, and it has none";

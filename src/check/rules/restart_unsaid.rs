@@ -6,20 +6,24 @@
 //! told by its `flags.list`; the plan asks it.
 
 use super::{Rule, Subject, argument};
+use crate::action::{Action, SqlPatch};
 use crate::check::diagnostic::Diagnostic;
 use crate::resource::sql::AT_START;
-use crate::runbook::Path;
-use crate::runbook::model::Action;
-use crate::runbook::spelling::list;
+use crate::syntax::Path;
+use crate::syntax::spelling::list;
 
-pub(super) const RULE: Rule =
-    Rule { code: "restart-unsaid", title: "a change that restarts a database asks the operator first (warning)", find };
+pub(super) const RULE: Rule = Rule {
+    code: "restart-unsaid",
+    title: "a change that restarts a database asks the operator first (warning)",
+    page: include_str!("../../../docs/checks/restart-unsaid.md"),
+    find,
+};
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (step, draft) in subject.draft.steps() {
         let flags = draft.turns.iter().find_map(|turn| match turn.action.read() {
-            Some(Action::SqlPatch { flags, .. }) => Some(flags),
+            Some(Action::SqlPatch(SqlPatch { flags, .. })) => Some(flags),
             _ => None,
         });
         let restarting: Vec<&str> = flags

@@ -4,14 +4,15 @@
 //! `one_way = true` is the acknowledgement that this is known.
 
 use super::{Rule, Subject};
+use crate::action::Rollback;
 use crate::check::diagnostic::Diagnostic;
-use crate::check::undo::{Undo, undo_of};
 use crate::run::OnFailure;
-use crate::runbook::Path;
+use crate::syntax::Path;
 
 pub(super) const RULE: Rule = Rule {
     code: "rollback-impossible",
     title: "what is rolled back on failure can be undone, or says that it cannot",
+    page: include_str!("../../../docs/checks/rollback-impossible.md"),
     find,
 };
 
@@ -28,9 +29,13 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
                 (None, Some(policy)) => (policy, Path::phase(phase)),
                 (None, None) => (about, root.clone()),
             };
-            let undo = step.turns.iter().find_map(|turn| turn.action.read()).map_or(Undo::Possible, undo_of);
+            let undo = step
+                .turns
+                .iter()
+                .find_map(|turn| turn.action.read())
+                .map_or(Rollback::Possible, |action| action.step().rollback());
             // A refused undo that is not acknowledged has a rule of its own.
-            if policy != OnFailure::Rollback || step.one_way || undo != Undo::Unsaid {
+            if policy != OnFailure::Rollback || step.one_way || undo != Rollback::NotDeclared {
                 continue;
             }
             let place = subject.place(&path.key("uses"));

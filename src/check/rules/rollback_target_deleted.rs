@@ -8,8 +8,12 @@ use super::{Rule, Subject, argument};
 use crate::check::diagnostic::Diagnostic;
 use crate::check::gcloud::{Gcloud, commands};
 
-pub(super) const RULE: Rule =
-    Rule { code: "rollback-target-deleted", title: "no step deletes or overwrites what a rollback needs", find };
+pub(super) const RULE: Rule = Rule {
+    code: "rollback-target-deleted",
+    title: "no step deletes or overwrites what a rollback needs",
+    page: include_str!("../../../docs/checks/rollback-target-deleted.md"),
+    find,
+};
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();

@@ -1,19 +1,20 @@
 //! A service's instances are bounds that can be kept.
 
 use super::{Rule, Subject, argument};
+use crate::action::{Action, RunScale};
 use crate::check::diagnostic::Diagnostic;
-use crate::runbook::model::Action;
 
 pub(super) const RULE: Rule = Rule {
     code: "run-scale-bounds",
     title: "a service has at least one instance, and no more at least than at most",
+    page: include_str!("../../../docs/checks/run-scale-bounds.md"),
     find,
 };
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (step, _, action) in subject.actions() {
-        let Action::RunScale { min_instances, max_instances, .. } = action else { continue };
+        let Action::RunScale(RunScale { min_instances, max_instances, .. }) = action else { continue };
         let (min, max) = (argument(&step, "min_instances"), argument(&step, "max_instances"));
         if let Some(number) = min_instances.filter(|number| *number < 0) {
             let message = format!("min_instances is {number}; there are no fewer than 0 instances");

@@ -9,8 +9,12 @@ use super::{Rule, Subject, argument};
 use crate::check::diagnostic::Diagnostic;
 use crate::check::gcloud::commands;
 
-pub(super) const RULE: Rule =
-    Rule { code: "serverless-timeout", title: "no time-out is set on a load balancer's serverless backend", find };
+pub(super) const RULE: Rule = Rule {
+    code: "serverless-timeout",
+    title: "no time-out is set on a load balancer's serverless backend",
+    page: include_str!("../../../docs/checks/serverless-timeout.md"),
+    find,
+};
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let services: BTreeSet<&str> = subject.actions().filter_map(|(_, _, action)| action.service()).collect();

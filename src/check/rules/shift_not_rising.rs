@@ -1,16 +1,20 @@
 //! Traffic is shifted in rising shares, up to all of it.
 
 use super::{Rule, Subject, argument};
+use crate::action::{Action, RunDeploy};
 use crate::check::diagnostic::Diagnostic;
-use crate::runbook::model::Action;
 
-pub(super) const RULE: Rule =
-    Rule { code: "shift-not-rising", title: "the shares of `shift` rise and end at 100", find };
+pub(super) const RULE: Rule = Rule {
+    code: "shift-not-rising",
+    title: "the shares of `shift` rise and end at 100",
+    page: include_str!("../../../docs/checks/shift-not-rising.md"),
+    find,
+};
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (step, _, action) in subject.actions() {
-        let Action::RunDeploy { shift, .. } = action else { continue };
+        let Action::RunDeploy(RunDeploy { shift, .. }) = action else { continue };
         let path = argument(&step, "shift");
         if shift.first().is_some_and(|share| share.get() == 0) {
             let message = "a share of 0 % moves nothing, and a gate that holds at it proves nothing";

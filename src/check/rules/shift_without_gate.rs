@@ -3,17 +3,21 @@
 //! Without one the shares follow one another at once: it looks careful and is not.
 
 use super::{Rule, Subject, argument};
+use crate::action::{Action, RunDeploy};
 use crate::check::diagnostic::Diagnostic;
 use crate::runbook::Part;
-use crate::runbook::model::Action;
 
-pub(super) const RULE: Rule =
-    Rule { code: "shift-without-gate", title: "a shift in several shares has a gate (warning)", find };
+pub(super) const RULE: Rule = Rule {
+    code: "shift-without-gate",
+    title: "a shift in several shares has a gate (warning)",
+    page: include_str!("../../../docs/checks/shift-without-gate.md"),
+    find,
+};
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (step, turn, action) in subject.actions() {
-        let Action::RunDeploy { shift, .. } = action else { continue };
+        let Action::RunDeploy(RunDeploy { shift, .. }) = action else { continue };
         if shift.len() < 2 || !matches!(turn.gate, Part::Absent) {
             continue;
         }

@@ -4,15 +4,20 @@
 //! would be three different things under one name.
 
 use super::{Rule, Subject, argument};
+use crate::action::{Action, RunDeploy};
 use crate::check::diagnostic::Diagnostic;
-use crate::runbook::model::Action;
 
-pub(super) const RULE: Rule = Rule { code: "tag-not-digest", title: "an image is named by digest, not by tag", find };
+pub(super) const RULE: Rule = Rule {
+    code: "tag-not-digest",
+    title: "an image is named by digest, not by tag",
+    page: include_str!("../../../docs/checks/tag-not-digest.md"),
+    find,
+};
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (step, _, action) in subject.actions() {
-        let Action::RunDeploy { image, .. } = action else { continue };
+        let Action::RunDeploy(RunDeploy { image, .. }) = action else { continue };
         let path = argument(&step, "image");
         if image.digest().is_some() || !subject.is_resolved(&path) {
             continue;

@@ -6,13 +6,14 @@
 use std::collections::BTreeMap;
 
 use super::{Rule, Subject, argument};
+use crate::action::{Action, RunDeploy, RunTraffic};
 use crate::check::diagnostic::Diagnostic;
-use crate::runbook::Path;
-use crate::runbook::model::Action;
+use crate::syntax::Path;
 
 pub(super) const RULE: Rule = Rule {
     code: "traffic-pinned",
     title: "a deployment after traffic was pinned to a revision says how traffic moves to it",
+    page: include_str!("../../../docs/checks/traffic-pinned.md"),
     find,
 };
 
@@ -28,7 +29,7 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
             continue;
         }
         match action {
-            Action::RunTraffic { service, to } => {
+            Action::RunTraffic(RunTraffic { service, to }) => {
                 let named = to.iter().find(|(revision, share)| revision != LATEST && share.get() > 0);
                 let to_latest = to.iter().any(|(revision, share)| revision == LATEST && share.get() > 0);
                 match named {
@@ -38,7 +39,7 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
                     _ => pinned.remove(service.as_str()),
                 };
             }
-            Action::RunDeploy { service, shift, .. } if shift.is_empty() => {
+            Action::RunDeploy(RunDeploy { service, shift, .. }) if shift.is_empty() => {
                 let Some((pin, revision)) = pinned.get(service.as_str()) else { continue };
                 let message = format!(
                     "the new revision of `{service}` would get 0 % of the traffic: an earlier step pins it to {revision}"
@@ -51,7 +52,7 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
                 found.push(diagnostic.help("add shift = [10, 50, 100] to the deployment, so that traffic moves to it"));
             }
             // A shift ends with all traffic pinned to the revision that it deployed.
-            Action::RunDeploy { service, .. } => {
+            Action::RunDeploy(RunDeploy { service, .. }) => {
                 pinned.insert(service, (argument(&step, "shift"), "the revision it deploys".to_owned()));
             }
             _ => {}

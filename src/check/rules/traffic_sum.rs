@@ -1,15 +1,20 @@
 //! The shares of a service's traffic are all of it.
 
 use super::{Rule, Subject, argument};
+use crate::action::{Action, RunTraffic};
 use crate::check::diagnostic::Diagnostic;
-use crate::runbook::model::Action;
 
-pub(super) const RULE: Rule = Rule { code: "traffic-sum", title: "the shares of traffic add up to 100 %", find };
+pub(super) const RULE: Rule = Rule {
+    code: "traffic-sum",
+    title: "the shares of traffic add up to 100 %",
+    page: include_str!("../../../docs/checks/traffic-sum.md"),
+    find,
+};
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (step, _, action) in subject.actions() {
-        let Action::RunTraffic { to, .. } = action else { continue };
+        let Action::RunTraffic(RunTraffic { to, .. }) = action else { continue };
         let sum: u32 = to.iter().map(|(_, share)| u32::from(share.get())).sum();
         if sum == 100 {
             continue;

@@ -7,12 +7,17 @@ use std::collections::BTreeSet;
 use super::{Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
 use crate::check::facts::facts_of;
-use crate::runbook::condition::Condition;
-use crate::runbook::spelling::{list, nearest};
-use crate::runbook::{Draft, Path};
+use crate::runbook::Draft;
+use crate::syntax::Path;
+use crate::syntax::condition::Condition;
+use crate::syntax::spelling::{list, nearest};
 
-pub(super) const RULE: Rule =
-    Rule { code: "unknown-name", title: "a condition uses only names that stand for something", find };
+pub(super) const RULE: Rule = Rule {
+    code: "unknown-name",
+    title: "a condition uses only names that stand for something",
+    page: include_str!("../../../docs/checks/unknown-name.md"),
+    find,
+};
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();

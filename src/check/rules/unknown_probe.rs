@@ -2,9 +2,14 @@
 
 use super::{Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
-use crate::runbook::spelling::did_you_mean;
+use crate::syntax::spelling::did_you_mean;
 
-pub(super) const RULE: Rule = Rule { code: "unknown-probe", title: "only probes that exist are named", find };
+pub(super) const RULE: Rule = Rule {
+    code: "unknown-probe",
+    title: "only probes that exist are named",
+    page: include_str!("../../../docs/checks/unknown-probe.md"),
+    find,
+};
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();

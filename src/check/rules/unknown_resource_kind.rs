@@ -2,13 +2,18 @@
 
 use super::{Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
-use crate::check::facts::{KINDS, facts_of};
-use crate::runbook::Path;
+use crate::check::facts::facts_of;
+use crate::resource::KINDS;
 use crate::runbook::model::Look;
-use crate::runbook::spelling::did_you_mean;
+use crate::syntax::Path;
+use crate::syntax::spelling::did_you_mean;
 
-pub(super) const RULE: Rule =
-    Rule { code: "unknown-resource-kind", title: "a probe looks at a kind of resource that exists", find };
+pub(super) const RULE: Rule = Rule {
+    code: "unknown-resource-kind",
+    title: "a probe looks at a kind of resource that exists",
+    page: include_str!("../../../docs/checks/unknown-resource-kind.md"),
+    find,
+};
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
@@ -21,7 +26,7 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
         }
         let place = subject.document.place_inside(&path, &(0..kind.len()));
         let diagnostic = Diagnostic::error(RULE.code, place, format!("there is no kind of resource `{kind}`"));
-        let known = KINDS.iter().map(|(kind, _)| *kind);
+        let known = KINDS.iter().map(|kind| kind.name);
         found.push(match did_you_mean(kind, known) {
             Some(help) => diagnostic.help(help),
             None => diagnostic,

@@ -2,9 +2,14 @@
 
 use super::{Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
-use crate::runbook::Path;
+use crate::syntax::Path;
 
-pub(super) const RULE: Rule = Rule { code: "unused-input", title: "every input is referred to (warning)", find };
+pub(super) const RULE: Rule = Rule {
+    code: "unused-input",
+    title: "every input is referred to (warning)",
+    page: include_str!("../../../docs/checks/unused-input.md"),
+    find,
+};
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     // A block that could not be read may be the one that uses it.

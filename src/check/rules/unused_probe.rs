@@ -4,10 +4,14 @@ use std::collections::BTreeSet;
 
 use super::{Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
-use crate::runbook::Path;
+use crate::syntax::Path;
 
-pub(super) const RULE: Rule =
-    Rule { code: "unused-probe", title: "every probe is named by a gate, a guard or a condition (warning)", find };
+pub(super) const RULE: Rule = Rule {
+    code: "unused-probe",
+    title: "every probe is named by a gate, a guard or a condition (warning)",
+    page: include_str!("../../../docs/checks/unused-probe.md"),
+    find,
+};
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     // A gate that could not be read may be the one that names it.

@@ -4,12 +4,17 @@
 //! safe, because no shell takes them apart; the text behind a shell's `-c` is not.
 
 use super::{Rule, Subject, argument};
+use crate::action::{Action, Shell};
 use crate::check::diagnostic::Diagnostic;
-use crate::runbook::Path;
-use crate::runbook::model::{Action, Command};
+use crate::run::Command;
+use crate::syntax::Path;
 
-pub(super) const RULE: Rule =
-    Rule { code: "value-as-code", title: "no value is put into code that a shell or interpreter runs", find };
+pub(super) const RULE: Rule = Rule {
+    code: "value-as-code",
+    title: "no value is put into code that a shell or interpreter runs",
+    page: include_str!("../../../docs/checks/value-as-code.md"),
+    find,
+};
 
 /// Programs that run what stands behind `-c`, `-e` or the like.
 const INTERPRETERS: [&str; 12] =
@@ -20,7 +25,7 @@ const PREFIXES: [&str; 7] = ["command", "env", "exec", "nice", "nohup", "sudo", 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (step, _, action) in subject.actions() {
-        let Action::Shell { run, check, undo, .. } = action else { continue };
+        let Action::Shell(Shell { run, check, undo, .. }) = action else { continue };
         for (key, command) in [("run", Some(run)), ("check", check.as_ref()), ("undo", undo.as_ref())] {
             let Some(Command::Program(arguments)) = command else { continue };
             if !interprets(arguments) {

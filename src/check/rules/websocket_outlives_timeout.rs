@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use super::{Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
-use crate::runbook::Path;
 use crate::runbook::model::Look;
-use crate::runbook::value::friendly;
+use crate::syntax::Path;
+use crate::syntax::value::friendly;
 
 pub(super) const RULE: Rule = Rule {
     code: "websocket-outlives-timeout",
     title: "a WebSocket kept open beyond the request time-out allows reconnects",
+    page: include_str!("../../../docs/checks/websocket-outlives-timeout.md"),
     find,
 };
 

@@ -7,8 +7,12 @@ use super::{Rule, Subject, argument};
 use crate::check::diagnostic::Diagnostic;
 use crate::check::gcloud::commands;
 
-pub(super) const RULE: Rule =
-    Rule { code: "wildcard-certificate", title: "a certificate that Compute Engine manages has no wildcard", find };
+pub(super) const RULE: Rule = Rule {
+    code: "wildcard-certificate",
+    title: "a certificate that Compute Engine manages has no wildcard",
+    page: include_str!("../../../docs/checks/wildcard-certificate.md"),
+    find,
+};
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();

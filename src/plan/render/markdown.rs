@@ -1,120 +1,51 @@
 //! A plan in a pull request.
 //!
 //! The same plan is the same bytes, so that a comment can be updated in place: nothing that only the clock changes is
-//! in it. What comes from outside stands in code spans, where it is neither markup, nor a link, nor a mention.
+//! in it. What it says of the outside world cannot be markup: see [`crate::present::markdown`].
 
-use std::fmt::Write as _;
-
-use super::words::{access, evidence, gate, guard, idle, proof, remarks, summary};
-use crate::clock::words;
-use crate::inert::inert;
-use crate::plan::{Known, Plan, Sort, Trial};
-use crate::run::{Reversibility, Task};
-
-/// GitHub takes comments of 65,536 characters; a little is left for whoever adds to it.
-const MOST: usize = 65_000;
-/// What the notice of a cut needs.
-const NOTICE: usize = 200;
+use super::words::{
+    CAPTURED, access, evidence, gate, guard, idle, peer, proof, remarks, restores, sender, summary, while_planning,
+};
+use crate::action::ObstacleKind;
+use crate::clock;
+use crate::plan::{Known, Plan, Trial};
+use crate::present::markdown::{Bullet, Inline, Item, Level, Page, code, join, line, strong, text, words};
+use crate::run::{Change, Reversibility, Task};
 
 /// The plan as GitHub's Markdown.
 pub fn markdown(plan: &Plan) -> String {
-    let mut page = Page { out: String::new(), left_out: 0 };
-    page.must(&format!("<!-- rectify plan {} -->\n", code_free(&plan.runbook)));
-    page.must(&format!("### {}\n\n**{}**\n\n", prose(&plan.title), prose(&summary(plan))));
-    page.must(&format!("{} in {}, on {}\n", code(&plan.project), code(&plan.region), prose(&plan.cloud)));
-    problems(&mut page, plan);
+    let mut page = Page::comment(Level::Third);
+    page.mark("rectify plan", &plan.runbook);
+    page.title(Level::Third, &text(&plan.title));
+    page.lead(&strong(&summary(plan)));
+    page.lead(&line([code(&plan.project), words(" in "), code(&plan.region), words(", on "), text(&plan.cloud)]));
     one_way(&mut page, plan);
     changes(&mut page, plan);
+    problems(&mut page, plan);
     gates(&mut page, plan);
     guards(&mut page, plan);
+    requests(&mut page, plan);
     debts(&mut page, plan);
-    permissions(&mut page, plan);
+    if let Some(access) = access(&plan.access) {
+        page.section("Permissions", &text(&access));
+    }
     details(&mut page, plan);
-    page.finish()
-}
-
-/// What is written, as long as there is room.
-struct Page {
-    out: String,
-    left_out: usize,
-}
-
-impl Page {
-    fn must(&mut self, text: &str) {
-        self.out.push_str(text);
-    }
-
-    /// Adds a part, or leaves it out whole.
-    fn add(&mut self, text: &str) {
-        if self.left_out == 0 && self.out.chars().count() + text.chars().count() + NOTICE <= MOST {
-            self.out.push_str(text);
-        } else {
-            self.left_out += 1;
-        }
-    }
-
-    /// Adds a table, as many of its rows as there is room for.
-    fn table(&mut self, title: &str, head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
-        let mut rows = rows.into_iter().peekable();
-        if rows.peek().is_none() {
-            return;
-        }
-        let rule = vec!["---"; head.len()];
-        self.add(&format!("\n#### {title}\n\n| {} |\n| {} |\n", head.join(" | "), rule.join(" | ")));
-        for row in rows {
-            self.add(&format!("| {} |\n", row.join(" | ")));
-        }
-    }
-
-    fn finish(mut self) -> String {
-        if self.left_out > 0 {
-            let notice =
-                "\n> **Cut.** This is too long for a comment: {} parts were left out. `rectify plan` shows all.\n";
-            self.out.push_str(&notice.replace("{}", &self.left_out.to_string()));
-        }
-        self.out
-    }
-}
-
-fn problems(page: &mut Page, plan: &Plan) {
-    if plan.problems.is_empty() {
-        return;
-    }
-    let rows = plan.problems.iter().map(|problem| {
-        let mark = match problem.sort {
-            Sort::Impossible => "cannot work",
-            Sort::Unseen => "could not be looked at",
-            Sort::Offline => "unknown",
-        };
-        let help = problem.help.as_deref().map(prose).unwrap_or_default();
-        vec![code(&problem.step), mark.to_owned(), prose(&problem.why), help]
-    });
-    page.table("Not planned", &["step", "", "why", "what to do"], rows.collect::<Vec<_>>());
+    page.finish("`rectify plan` shows everything.")
 }
 
 fn one_way(page: &mut Page, plan: &Plan) {
     let doors = plan.tasks.iter().filter_map(|task| match (&task.change, &task.reversibility) {
         (Some(change), Reversibility::OneWay { why }) => {
-            Some(vec![code(task.id.as_str()), code(&change.resource.name), prose(why)])
+            Some(vec![code(task.id.as_str()), code(&change.resource.name), text(why)])
         }
         _ => None,
     });
-    page.table("⛔ One-way doors", &["step", "resource", "why there is no way back"], doors.collect::<Vec<_>>());
+    page.table("⛔ One-way doors", &["step", "resource", "why there is no way back"], doors);
 }
 
 fn changes(page: &mut Page, plan: &Plan) {
     let rows = plan.tasks.iter().filter_map(|task| {
         let change = task.change.as_ref()?;
-        let fields: Vec<String> = change
-            .differences()
-            .iter()
-            .filter(|difference| !difference.stays())
-            .map(|difference| {
-                let before =
-                    difference.before.as_deref().map_or_else(String::new, |before| format!("{} ", code(before)));
-                format!("{}: {before}→ {}", code(&difference.field), code(&difference.after))
-            })
-            .collect();
         let undo = match &task.reversibility {
             Reversibility::Reversible => "yes",
             Reversibility::WithLoss { .. } => "with loss",
@@ -125,10 +56,33 @@ fn changes(page: &mut Page, plan: &Plan) {
             Some(Known::Validated) => "validated by the API",
             Some(Known::Computed { .. }) | None => "computed",
         };
-        let about = format!("{} {}", code(&change.resource.kind), code(&change.resource.name));
-        Some(vec![code(task.id.as_str()), about, fields.join("<br>"), undo.to_owned(), known.to_owned()])
+        let about = line([code(&change.resource.kind), words(" "), code(&change.resource.name)]);
+        Some(vec![code(task.id.as_str()), about, fields(change), words(undo), words(known)])
     });
-    page.table("Changes", &["step", "resource", "before → after", "undo", "known"], rows.collect::<Vec<_>>());
+    page.table("Changes", &["step", "resource", "before → after", "undo", "known"], rows);
+}
+
+/// What a change changes, a field a line.
+fn fields(change: &Change) -> Inline {
+    let differences = change.differences();
+    let fields = differences.iter().filter(|difference| !difference.stays()).map(|difference| {
+        let before = difference.before.as_deref().map(|before| line([code(before), words(" ")])).unwrap_or_default();
+        line([code(&difference.field), words(": "), before, words("→ "), code(&difference.after)])
+    });
+    join(fields, "<br>")
+}
+
+fn problems(page: &mut Page, plan: &Plan) {
+    let rows = plan.problems.iter().map(|problem| {
+        let mark = match problem.sort {
+            ObstacleKind::Impossible => "cannot work",
+            ObstacleKind::Unseen => "could not be looked at",
+            ObstacleKind::Offline => "unknown",
+        };
+        let help = problem.help.as_deref().map(text).unwrap_or_default();
+        vec![code(&problem.step), words(mark), text(&problem.why), help]
+    });
+    page.table("Not planned", &["step", "", "why", "what to do"], rows);
 }
 
 fn gates(page: &mut Page, plan: &Plan) {
@@ -138,116 +92,68 @@ fn gates(page: &mut Page, plan: &Plan) {
             Some(Trial::Open) => "⚠️ passes before anything is done: its yes says little",
             Some(Trial::Shut { .. }) => "shut, as it should be",
             Some(Trial::Unknown { .. }) => "cannot be told",
+            Some(Trial::Untried { .. }) => "not tried while planning",
             None => "not tried",
         };
-        Some(vec![code(task.id.as_str()), prose(&gate(rule)), proof(rule), now.to_owned()])
+        Some(vec![code(task.id.as_str()), text(&gate(rule)), text(&proof(rule)), words(now)])
     });
-    page.table("Gates", &["after", "must hold", "what it proves", "on the cloud as it is"], rows.collect::<Vec<_>>());
+    page.table("Gates", &["after", "must hold", "what it proves", "on the cloud as it is"], rows);
 }
 
 fn guards(page: &mut Page, plan: &Plan) {
-    let rows = plan.guards.iter().map(|one| vec![code(&one.probe), prose(&guard(one))]);
-    page.table("Watched meanwhile", &["probe", "trips when"], rows.collect::<Vec<_>>());
+    let rows = plan.guards.iter().map(|one| vec![code(&one.probe), text(&guard(one))]);
+    page.table("Watched meanwhile", &["probe", "trips when"], rows);
+}
+
+fn requests(page: &mut Page, plan: &Plan) {
+    let rows = plan.requests.iter().map(|request| {
+        let captured = request.captured.then(|| words(CAPTURED));
+        let secrets = join(request.secrets.iter().map(|name| code(name)).chain(captured), ", ");
+        let host = request.host.as_deref().map_or_else(|| text(&peer(request)), code);
+        vec![text(&sender(request)), code(&request.method), host, secrets, text(&while_planning(request))]
+    });
+    let head = ["from", "how", "to", "secrets sent", "while planning"];
+    page.table("Outbound requests, besides Google's APIs", &head, rows);
 }
 
 fn debts(page: &mut Page, plan: &Plan) {
     let rows = plan.debts.iter().map(|debt| {
-        let owners = debt.owners.iter().map(|owner| code(owner)).collect::<Vec<_>>().join(", ");
-        vec![code(&debt.resource.name), prose(&debt.what), owners, words(debt.within), prose(&debt.payment)]
+        let owners = join(debt.owners.iter().map(|owner| code(owner)), ", ");
+        let within = text(&clock::words(debt.within));
+        vec![code(&debt.resource.name), text(&debt.what), owners, within, text(&debt.payment)]
     });
-    page.table("Left behind", &["resource", "what", "owners", "within", "how it is paid"], rows.collect::<Vec<_>>());
-}
-
-fn permissions(page: &mut Page, plan: &Plan) {
-    if let Some(access) = access(&plan.access) {
-        page.add(&format!("\n#### Permissions\n\n{}\n", prose(&access)));
-    }
+    page.table("Left behind", &["resource", "what", "owners", "within", "how it is paid"], rows);
 }
 
 fn details(page: &mut Page, plan: &Plan) {
     for phase in &plan.phases {
-        let mut body = String::new();
-        for task in plan.tasks_of(&phase.name) {
-            detail(&mut body, plan, task);
-        }
-        if !body.is_empty() {
-            page.add(&format!("\n<details><summary>{}</summary>\n\n{body}\n</details>\n", prose(&phase.title)));
-        }
+        let items: Vec<Item> = plan.tasks_of(&phase.name).flat_map(|task| detail(plan, task)).collect();
+        page.fold("phases in detail", &phase.title, &items);
     }
 }
 
-fn detail(body: &mut String, plan: &Plan, task: &Task) {
-    let wanted = task.require.as_ref().map(|wanted| format!("only if: {}", evidence(wanted)));
-    let asked = task.confirm.as_ref().map(|text| format!("asks: {text}"));
-    let mut lines: Vec<String> = wanted.into_iter().chain(asked).collect();
-    lines.extend(task.reversibility.caution().filter(|_| task.change.is_some()));
-    lines.extend(remarks(task));
-    lines.extend(task.warnings.iter().cloned());
+fn detail(plan: &Plan, task: &Task) -> Vec<Item> {
     let review = plan.reviews.get(&task.id);
-    if let Some(Known::Computed { why }) = review.and_then(|review| review.known.as_ref()) {
-        lines.push(format!("worked out; {why}"));
-    }
-    let lines: Vec<String> = lines.iter().map(|line| format!("  - {}", prose(line))).collect();
-    let what = if task.change.is_some() { String::new() } else { format!(" {}", prose(&idle(task))) };
-    let _ = writeln!(body, "- {}{what}", code(task.id.as_str()));
+    let what = if task.change.is_some() { Inline::default() } else { line([words(" "), text(&idle(task))]) };
+    let mut lines = Vec::new();
     if let Some(after) = review.map(|review| &review.after).filter(|after| !after.is_empty()) {
-        let after = after.iter().map(|task| code(task.as_str())).collect::<Vec<_>>().join(", ");
-        let _ = writeln!(body, "  - builds on {after}");
+        let after = join(after.iter().map(|task| code(task.as_str())), ", ");
+        lines.push(line([words("builds on "), after]));
     }
     let needs = review.map(|review| review.permissions.as_slice()).unwrap_or_default();
     if !needs.is_empty() {
-        let needs = needs.iter().map(|permission| code(permission)).collect::<Vec<_>>().join(", ");
-        let _ = writeln!(body, "  - needs {needs}, for doing and undoing");
+        let needs = join(needs.iter().map(|permission| code(permission)), ", ");
+        lines.push(line([words("needs "), needs, words(", for doing and undoing")]));
     }
-    for line in lines {
-        let _ = writeln!(body, "{line}");
+    lines.extend(task.require.as_ref().map(|wanted| line([words("only if: "), text(&evidence(wanted))])));
+    lines.extend(task.confirm.as_ref().map(|asked| line([words("asks: "), text(asked)])));
+    let mut all: Vec<String> =
+        task.reversibility.caution().filter(|_| task.change.is_some()).into_iter().chain(restores(task)).collect();
+    all.extend(remarks(task));
+    lines.extend(all.iter().chain(&task.warnings).map(|remark| text(remark)));
+    if let Some(Known::Computed { why }) = review.and_then(|review| review.known.as_ref()) {
+        lines.push(line([words("worked out; "), text(why)]));
     }
-}
-
-/// A text in a code span that fits into a table's cell.
-fn code(text: &str) -> String {
-    let text = inert(text).replace('|', "\\|").replace('\n', " ");
-    let longest = text.split(|letter| letter != '`').map(str::len).max().unwrap_or_default();
-    let fence = "`".repeat(longest + 1);
-    if text.starts_with('`') || text.ends_with('`') || text.is_empty() {
-        return format!("{fence} {text} {fence}");
-    }
-    format!("{fence}{text}{fence}")
-}
-
-/// A text as prose: every character that could be markup is escaped, and nobody is mentioned.
-pub fn prose(text: &str) -> String {
-    let mut out = String::new();
-    for letter in inert(text).chars() {
-        match letter {
-            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '<' | '>' | '#' | '|' | '~' | '!' | '&' => {
-                out.push('\\');
-                out.push(letter);
-            }
-            // A word joiner, so that neither a person nor an issue is called.
-            '@' => out.push_str("@\u{2060}"),
-            '\n' => out.push(' '),
-            _ => out.push(letter),
-        }
-    }
-    out.replace("://", ":\u{2060}//").replace("www.", "www\u{2060}.")
-}
-
-/// A text inside an HTML comment.
-fn code_free(text: &str) -> String {
-    text.chars().filter(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(*letter)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_comes_from_outside_is_no_markup() {
-        assert_eq!(code("a`b|c"), "``a`b\\|c``");
-        assert_eq!(code("``"), "``` `` ```");
-        assert_eq!(prose("<img> *x* @all #1"), "\\<img\\> \\*x\\* @\u{2060}all \\#1");
-        assert!(!prose("see https://evil.example").contains("://"));
-        assert_eq!(code_free("x --> <b>"), "x--b");
-    }
+    let head = Item::new(Bullet::Plain, line([code(task.id.as_str()), what]));
+    std::iter::once(head).chain(lines.into_iter().map(|line| Item::new(Bullet::Below, line))).collect()
 }

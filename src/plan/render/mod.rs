@@ -4,6 +4,6 @@ mod markdown;
 mod text;
 mod words;
 
-pub use markdown::{markdown, prose};
+pub use markdown::markdown;
 pub use text::{Looks, text};
-pub use words::{folded, gate, lines, resource};
+pub use words::{folded, gate, lines, outbound, resource};

@@ -2,10 +2,13 @@
 
 use console::Style;
 
-use super::words::{access, evidence, folded, gate, guard, idle, lines, remarks, resource, summary};
+use super::words::{
+    access, evidence, folded, gate, guard, idle, lines, outbound, remarks, resource, restores, summary,
+};
+use crate::action::ObstacleKind;
 use crate::clock::words;
 use crate::inert::inert;
-use crate::plan::{Known, Plan, Problem, Sort, Trial};
+use crate::plan::{Known, Plan, Problem, Trial};
 use crate::run::Task;
 
 /// How a text may look.
@@ -48,6 +51,13 @@ pub fn text(plan: &Plan, looks: Looks) -> String {
         page.line(Tone::Head, 0, "watched meanwhile, from the first time that it is healthy");
         for one in &plan.guards {
             page.line(Tone::Plain, 2, &guard(one));
+        }
+    }
+    if !plan.requests.is_empty() {
+        page.gap();
+        page.line(Tone::Head, 0, "outbound requests, besides Google's APIs");
+        for request in &plan.requests {
+            page.line(Tone::Plain, 2, &outbound(request));
         }
     }
     page.debts(plan);
@@ -117,6 +127,9 @@ impl Page {
                 self.line(tone, 6, &format!("! {}", inert(&caution)));
             }
         }
+        if let Some(restores) = restores(task) {
+            self.line(Tone::Warn, 6, &format!("! {restores}"));
+        }
         for remark in remarks(task) {
             self.line(Tone::Dim, 6, &remark);
         }
@@ -141,6 +154,9 @@ impl Page {
                 "! this gate would pass now, before anything is done: its yes says little about the step",
             ),
             Some(Trial::Shut { why }) => self.line(Tone::Dim, 6, &format!("shut now: {}", inert(why))),
+            Some(Trial::Untried { why }) => {
+                self.line(Tone::Dim, 6, &format!("not tried while planning: {}", inert(why)));
+            }
             Some(Trial::Unknown { why }) => {
                 self.line(Tone::Warn, 6, &format!("! how it stands now cannot be told: {}", inert(why)));
             }
@@ -164,7 +180,7 @@ impl Page {
             }
         }
         for problem in problems {
-            let (tone, mark) = if problem.sort == Sort::Offline { (Tone::Dim, "?") } else { (Tone::Bad, "×") };
+            let (tone, mark) = if problem.sort == ObstacleKind::Offline { (Tone::Dim, "?") } else { (Tone::Bad, "×") };
             self.line(tone, 6, &format!("{mark} {}", inert(&problem.why)));
             if let Some(help) = &problem.help {
                 self.line(Tone::Plain, 8, &format!("help: {}", inert(help)));

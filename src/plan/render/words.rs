@@ -1,10 +1,11 @@
 //! The words that every way of showing a plan shares. What comes from outside is inert in them.
 
 use crate::clock;
-use crate::gate::{Rule, samples_in};
+use crate::gate::{Demand, Rule, rate_in_words};
 use crate::inert::inert;
-use crate::plan::{Access, Plan};
-use crate::run::{Change, Evidence, Guard, Task, Trip};
+use crate::plan::{Access, Outbound, Plan, Sender, Tried};
+use crate::run::{Change, Evidence, Guard, NOT_RUN, Task, Trip};
+use crate::syntax::value::percent;
 
 /// What a change changes, in words.
 pub fn resource(change: &Change) -> String {
@@ -36,13 +37,30 @@ pub fn lines(change: &Change) -> Vec<String> {
 pub fn gate(rule: &Rule) -> String {
     let probes = rule.healthy.iter().map(|probe| inert(probe)).collect::<Vec<_>>().join(", ");
     let hold = if rule.hold.is_zero() { "once".to_owned() } else { format!("for {}", clock::words(rule.hold)) };
-    let rate = rule.max_failure_rate.map(|rate| format!(", failure rate proven under {} %", rate * 100.0));
+    let rate = rule.max_failure_rate.map(|rate| format!(", failure rate under {}", percent(rate)));
+    let latency = if rule.latency.is_empty() { String::new() } else { format!(", {}", rule.latency.as_limits()) };
+    let limits = format!("{}{latency}", rate.unwrap_or_default());
+    let takes = if limits.is_empty() { String::new() } else { takes(rule) };
     format!(
-        "{probes} healthy {hold}, looked at every {}, within {}{}",
+        "{probes} healthy {hold}, every {}, within {}{limits}{takes}",
         clock::words(rule.every),
-        clock::words(rule.timeout),
-        rate.unwrap_or_default()
+        clock::words(rule.timeout)
     )
+}
+
+/// How many samples in a row the limits of a gate take, and what they are not about.
+fn takes(rule: &Rule) -> String {
+    let without: Vec<String> =
+        rule.healthy.iter().filter(|probe| !rule.sight(probe).sampling.has_rate()).map(|probe| inert(probe)).collect();
+    let without = match without.as_slice() {
+        [] => String::new(),
+        _ => format!("; {} without a rate", without.join(", ")),
+    };
+    let samples = rule.demands().iter().filter_map(Demand::samples).max().unwrap_or_default();
+    let minutes = rule.time_of(samples).as_secs().div_ceil(60);
+    let is_longer = rule.time_of(samples) > rule.hold && minutes > 0;
+    let longer = if is_longer { format!(", about {minutes} min") } else { String::new() };
+    format!(" ({samples} samples in a row{longer}{without})")
 }
 
 /// What must be so before a task begins, in words.
@@ -69,14 +87,27 @@ pub(super) fn idle(task: &Task) -> String {
     }
 }
 
-/// What a task is like besides: how it is undone, if that takes a detour, and what may go on at the same time.
+/// What a task is like besides: whether it is left out, how it is undone, if that takes a detour, and what may go on at the
+/// same time.
 pub(super) fn remarks(task: &Task) -> Vec<String> {
     let detour = task.detour.as_ref().map(|detour| {
         let to: Vec<_> = detour.differences().iter().map(|difference| inert(&difference.after)).collect();
         format!("undone by way of {}, which takes seconds; then comes the change itself", to.join(", "))
     });
     let wave = (task.parallel > 1).then(|| format!("up to {} of this step go on at once", task.parallel));
-    detour.into_iter().chain(wave).collect()
+    let not_run = task.is_not_run().then(|| {
+        let gate = task.gate.as_ref().map_or("", |_| "; its gate is not waited for");
+        format!("{NOT_RUN}{gate}; --run-programs runs it")
+    });
+    let undo_partial = task.program.as_ref().is_some_and(|program| program.undo_partial);
+    let undo_partial = undo_partial.then(|| "its undo is also run after it has failed".to_owned());
+    not_run.into_iter().chain(undo_partial).chain(detour).chain(wave).collect()
+}
+
+/// That undoing a task brings back what was unhealthy, if it does.
+pub(super) fn restores(task: &Task) -> Option<String> {
+    let probes = task.unhealthy_before.keys().map(|probe| inert(probe)).collect::<Vec<_>>().join(", ");
+    (!probes.is_empty()).then(|| format!("undoing it restores the state in which this is unhealthy: {probes}"))
 }
 
 /// A guard in words.
@@ -89,14 +120,60 @@ pub(super) fn guard(guard: &Guard) -> String {
     format!("{} unhealthy {times}, looked at every {}: {then}", inert(&guard.probe), clock::words(guard.every))
 }
 
-/// What a gate's yes is worth.
+/// What sends a request, in words.
+pub(super) fn sender(request: &Outbound) -> String {
+    match &request.sender {
+        Sender::Probe(name) => format!("probe {}", inert(name)),
+        Sender::Step(name) => format!("step {}", inert(name)),
+    }
+}
+
+/// A request in words, with what sends it.
+pub fn outbound(request: &Outbound) -> String {
+    format!("{}: {}", sender(request), requested(request))
+}
+
+/// What is sent that an earlier request of the same flow captured.
+pub(super) const CAPTURED: &str = "a captured value";
+
+/// Whom a request asks.
+pub(super) fn peer(request: &Outbound) -> String {
+    request.host.as_ref().map_or_else(|| "a host that only the run knows".to_owned(), |host| inert(host))
+}
+
+/// A request in words.
+pub(super) fn requested(request: &Outbound) -> String {
+    let names = request.secrets.iter().map(|name| inert(name)).collect::<Vec<_>>().join(", ");
+    let secrets = match request.secrets.len() {
+        0 => None,
+        1 => Some(format!("the secret {names}")),
+        _ => Some(format!("the secrets {names}")),
+    };
+    let captured = request.captured.then(|| CAPTURED.to_owned());
+    let sent: Vec<String> = secrets.into_iter().chain(captured).collect();
+    let sent = if sent.is_empty() { String::new() } else { format!(" with {}", sent.join(" and ")) };
+    format!("{} to {}{sent}, {}", inert(&request.method), peer(request), while_planning(request))
+}
+
+/// Whether a request was sent while planning.
+pub(super) fn while_planning(request: &Outbound) -> String {
+    match &request.planning {
+        Tried::Tried => "tried while planning".to_owned(),
+        Tried::NotTried { why } => format!("not tried while planning: {}", inert(why)),
+    }
+}
+
+/// What a gate that passes rules out, if it passes as soon as it can.
 pub(super) fn proof(rule: &Rule) -> String {
-    let bound = samples_in(rule.hold, rule.every);
-    format!(
-        "{} samples in a row: a failure rate under {:.1} %, with 95 % confidence",
-        bound.samples,
-        bound.rate() * 100.0
-    )
+    let has_rate = rule.healthy.iter().any(|probe| rule.sight(probe).sampling.has_rate());
+    match rule.first_bound().filter(|_| has_rate) {
+        Some(bound) => format!(
+            "{} samples in a row rule out a failure rate of {} (95 %)",
+            bound.counted.saturating_add(rule.opener()),
+            rate_in_words(bound.rules_out)
+        ),
+        None => "no failure rate".to_owned(),
+    }
 }
 
 /// The plan in one line.

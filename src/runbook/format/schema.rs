@@ -5,7 +5,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{ACTIONS, FLOW, Is, Key, PROBES, ROOT, Table};
+use super::{FLOW, PROBES, ROOT};
+use crate::action::ACTIONS;
+use crate::syntax::format::{Key, Table, ValueType};
 
 /// The schema of a runbook (JSON Schema 2020-12).
 pub fn schema() -> Value {
@@ -20,7 +22,7 @@ pub fn schema() -> Value {
 fn table(table: &Table) -> Map<String, Value> {
     let properties: Map<String, Value> =
         table.keys.iter().map(|key| (key.name.to_owned(), Value::Object(described(key)))).collect();
-    let needed: Vec<&str> = table.keys.iter().filter(|key| key.needed).map(|key| key.name).collect();
+    let needed: Vec<&str> = table.keys.iter().filter(|key| key.required).map(|key| key.name).collect();
     let mut schema = Map::from_iter([
         ("description".to_owned(), json!(table.about)),
         ("type".to_owned(), json!("object")),
@@ -41,15 +43,15 @@ fn described(key: &Key) -> Map<String, Value> {
     if key.name == "uses" {
         schema.insert("enum".to_owned(), ACTIONS.iter().map(|action| action.name).collect());
     }
-    let otherwise = key.otherwise.map(|otherwise| format!(" If it is not there: {otherwise}.")).unwrap_or_default();
-    let such_as = if key.such_as.is_empty() { String::new() } else { format!(" Such as {}", key.such_as) };
-    schema.insert("description".to_owned(), json!(format!("{}{otherwise}{such_as}", key.about)));
+    let default = key.default.map(|default| format!(" If it is not there: {default}.")).unwrap_or_default();
+    let example = if key.example.is_empty() { String::new() } else { format!(" Such as {}", key.example) };
+    schema.insert("description".to_owned(), json!(format!("{}{default}{example}", key.about)));
     schema
 }
 
 /// What `with` holds if `uses` is this action.
 fn with(action: &str, arguments: &Table) -> Value {
-    let needs = arguments.keys.iter().any(|key| key.needed);
+    let needs = arguments.keys.iter().any(|key| key.required);
     let mut then = json!({ "properties": { "with": table(arguments) } });
     if needs && let Some(then) = then.as_object_mut() {
         then.insert("required".to_owned(), json!(["with"]));
@@ -57,38 +59,44 @@ fn with(action: &str, arguments: &Table) -> Value {
     json!({ "if": { "properties": { "uses": { "const": action } }, "required": ["uses"] }, "then": then })
 }
 
-fn value(is: &Is) -> Map<String, Value> {
+fn value(is: &ValueType) -> Map<String, Value> {
     let schema = match is {
-        Is::Text | Is::Literal | Is::Private | Is::Condition | Is::Pattern => json!({ "type": "string" }),
-        Is::Integer => json!({ "type": "integer" }),
-        Is::Flag => json!({ "type": "boolean" }),
-        Is::Duration => {
+        ValueType::Text | ValueType::Literal | ValueType::Private | ValueType::Condition | ValueType::Pattern => {
+            json!({ "type": "string" })
+        }
+        ValueType::Integer => json!({ "type": "integer" }),
+        ValueType::Flag => json!({ "type": "boolean" }),
+        ValueType::Duration => {
             json!({ "type": "string", "pattern": "^ *[0-9].*[a-z] *$", "examples": ["90s", "5m", "1h 30m"] })
         }
-        Is::Rate => json!({ "type": "string", "pattern": "^[0-9.]+ *%$", "examples": ["2%"] }),
-        Is::Choice(words) => json!({ "type": "string", "enum": words }),
-        Is::Texts => json!({ "type": "array", "items": { "type": "string" } }),
-        Is::Percent => percent(),
-        Is::Percents => json!({ "type": "array", "items": percent() }),
-        Is::Shares => json!({ "type": "object", "additionalProperties": percent() }),
-        Is::Values => json!({ "type": "object", "additionalProperties": { "type": ["string", "integer", "boolean"] } }),
-        Is::PrivateValues => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
-        Is::Command => json!({ "anyOf": [
+        ValueType::Rate => json!({ "type": "string", "pattern": "^[0-9.]+ *%$", "examples": ["2%"] }),
+        ValueType::Choice(words) => json!({ "type": "string", "enum": words }),
+        ValueType::Texts => json!({ "type": "array", "items": { "type": "string" } }),
+        ValueType::Percent => percent(),
+        ValueType::Percents => json!({ "type": "array", "items": percent() }),
+        ValueType::Shares => json!({ "type": "object", "additionalProperties": percent() }),
+        ValueType::Values | ValueType::Fields => {
+            json!({ "type": "object", "additionalProperties": { "type": ["string", "integer", "boolean"] } })
+        }
+        ValueType::PrivateValues => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
+        ValueType::Json => json!({ "type": ["object", "array", "string", "number", "boolean"] }),
+        ValueType::Command => json!({ "anyOf": [
             { "type": "array", "items": { "type": "string" }, "minItems": 1 },
             { "type": "string" },
         ] }),
-        Is::Table(format) => return table(format),
-        Is::Tables(format) => json!({ "type": "array", "items": table(format) }),
-        Is::Named(format) => json!({ "type": "object", "additionalProperties": table(format) }),
-        Is::Probes => json!({ "type": "object", "additionalProperties": {
+        ValueType::Server(format) => json!({ "anyOf": [{ "type": "string" }, table(format)] }),
+        ValueType::Table(format) => return table(format),
+        ValueType::Tables(format) => json!({ "type": "array", "items": table(format) }),
+        ValueType::Named(format) => json!({ "type": "object", "additionalProperties": table(format) }),
+        ValueType::Probes => json!({ "type": "object", "additionalProperties": {
             "type": "object",
             "oneOf": PROBES.iter().map(|probe| table(&probe.table)).collect::<Vec<_>>(),
         } }),
-        Is::Flow => json!({ "type": "array", "minItems": 1, "items": {
+        ValueType::Flow => json!({ "type": "array", "minItems": 1, "items": {
             "type": "object",
             "oneOf": FLOW.iter().map(|request| table(&request.table)).collect::<Vec<_>>(),
         } }),
-        Is::Arguments => arguments(),
+        ValueType::Arguments => arguments(),
     };
     match schema {
         Value::Object(schema) => schema,

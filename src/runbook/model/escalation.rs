@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::runbook::condition::Condition;
+use crate::syntax::condition::Condition;
 
 /// The `[escalation]` table.
 #[derive(Clone, Debug)]

@@ -3,22 +3,22 @@
 //! Places in the text are not kept here. Whoever needs one asks the document for the span of a path,
 //! such as `phase[1].step[0].with.image`.
 
-mod action;
 mod escalation;
-mod issue;
+mod hosts;
 mod probe;
+mod request;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-pub use self::action::{Action, Candidate, Command, Unasked};
 pub use self::escalation::{Closing, Criterion, Escalation, Ground, Priority, SupportCase};
-pub use self::issue::{IssueRef, IssueUpdate, NotAnIssue};
-pub use self::probe::{FlowStep, Look, Probe};
-use super::condition::Condition;
-use super::value::Percent;
+pub use self::hosts::{HostPattern, Hosts, NotHost};
+pub use self::probe::{Body, DatabaseParts, DatabaseServer, DatabaseTls, FlowStep, Look, Probe};
+use crate::action::{Action, StepLimits};
 use crate::gate::Rule;
 pub use crate::run::OnFailure;
+use crate::run::Target;
+use crate::syntax::condition::Condition;
 
 /// A whole runbook.
 #[derive(Clone, Debug)]
@@ -27,10 +27,12 @@ pub struct Runbook {
     pub about: About,
     /// `[target]`: where every call goes.
     pub target: Target,
+    /// The values of inputs that came from the environment and may be shown, by input.
+    pub plain_env: BTreeMap<String, String>,
     /// `[probes]`, by name.
     pub probes: BTreeMap<String, Probe>,
     /// `[symptom]`: the probes that must be unhealthy before the first change, and healthy at the end.
-    pub symptom: Vec<String>,
+    pub symptom: Symptom,
     /// `[limits]`: the blast radius.
     pub limits: Limits,
     /// `[[phase]]`, in order.
@@ -60,17 +62,6 @@ pub struct About {
     pub on_failure: OnFailure,
 }
 
-/// The `[target]` table. Nothing is ever taken from ambient configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// Project id.
-    pub project: String,
-    /// Region, such as `us-central1`.
-    pub region: String,
-    /// Whether the operator must type the project's name before the first change.
-    pub protected: bool,
-}
-
 /// The blast radius: what no run may go beyond. `None` is no limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
@@ -78,12 +69,12 @@ pub struct Limits {
     pub projects: Option<Vec<String>>,
     /// The regions it may be used in.
     pub regions: Option<Vec<String>>,
-    /// The most of a service's traffic that one step may move.
-    pub traffic_shift: Option<Percent>,
-    /// The most instances that one step may add.
-    pub instances_added: Option<u32>,
+    /// How much one step may change.
+    pub step: StepLimits,
     /// The most services that may be changed.
     pub services: Option<u32>,
+    /// The hosts that probes may ask.
+    pub hosts: Option<Hosts>,
 }
 
 /// A group of steps with a budget.
@@ -118,6 +109,8 @@ pub struct Step {
     pub require: Option<Require>,
     /// What to do when it fails; `None`: as the phase or the runbook says.
     pub on_failure: Option<OnFailure>,
+    /// How long each of its operations is awaited at most; `None`: as long as the resource's kind says.
+    pub operation_timeout: Option<Duration>,
 }
 
 impl Step {
@@ -160,6 +153,17 @@ pub struct Require {
     pub unhealthy: Vec<String>,
     /// What must hold over `probes`.
     pub condition: Option<Condition>,
+    /// How old what was seen may be when the step's change is sent.
+    pub max_age: Duration,
+}
+
+/// `[symptom]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Symptom {
+    /// The probes that show it.
+    pub unhealthy: Vec<String>,
+    /// How old what was seen may be when the first change is sent; `None` without a symptom.
+    pub max_age: Option<Duration>,
 }
 
 /// A probe that is watched while phases run.

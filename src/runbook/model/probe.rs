@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use crate::gate::Sight;
-use crate::runbook::condition::Condition;
-use crate::runbook::value::Private;
+use crate::gate::{Sampling, Sight};
+use crate::syntax::condition::Condition;
+use crate::syntax::value::Private;
 
 /// A look may take at least so long before its probe counts as not watched: an answer can be slow, and a laptop busy.
 const API_WITHIN: Duration = Duration::from_secs(15);
@@ -45,6 +45,51 @@ impl PartialEq for FlowStep {
 
 impl Eq for FlowStep {}
 
+/// What a request sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body {
+    /// As it is sent.
+    pub text: Private,
+    /// Its media type; `None` if only the author knows it.
+    pub media_type: Option<&'static str>,
+}
+
+/// How a database is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DatabaseServer {
+    /// By a URL, whose values are percent-encoded.
+    Url(Private),
+    /// By its parts, of which none can end another.
+    Parts(Box<DatabaseParts>),
+}
+
+/// The parts of a connection to a database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatabaseParts {
+    /// Its host's name or address.
+    pub host: String,
+    /// `None`: the usual one.
+    pub port: Option<u16>,
+    /// Who logs in.
+    pub user: Option<Private>,
+    /// The password.
+    pub password: Option<Private>,
+    /// PostgreSQL: its name; Redis: its number.
+    pub database: Option<String>,
+    /// Whether it must be encrypted.
+    pub tls: DatabaseTls,
+}
+
+/// Whether a connection to a database must be encrypted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DatabaseTls {
+    /// It must: to a server that declines, nothing is sent.
+    #[default]
+    Require,
+    /// It is not.
+    Off,
+}
+
 /// What a probe looks at. Which facts each shows is written in `check::facts`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Look {
@@ -56,8 +101,10 @@ pub enum Look {
         method: Option<String>,
         /// Headers by name.
         headers: BTreeMap<String, Private>,
+        /// What is added to the URL's query, as it is sent.
+        query: Option<Private>,
         /// What is sent.
-        body: Option<Private>,
+        body: Option<Body>,
         /// How many redirects are followed.
         redirects: u32,
         /// How long to wait for the whole answer.
@@ -69,6 +116,8 @@ pub enum Look {
         url: String,
         /// Headers by name.
         headers: BTreeMap<String, Private>,
+        /// What is added to the URL's query, as it is sent.
+        query: Option<Private>,
         /// How many visitors there are.
         clients: u32,
         /// For how long they keep asking.
@@ -87,6 +136,8 @@ pub enum Look {
         url: String,
         /// Headers of the request that opens it.
         headers: BTreeMap<String, Private>,
+        /// What is added to the URL's query, as it is sent.
+        query: Option<Private>,
         /// The message that is sent.
         send: Option<Private>,
         /// The types of the messages that must come, in order.
@@ -139,8 +190,8 @@ pub enum Look {
     },
     /// A connection to PostgreSQL and `select 1`.
     Postgres {
-        /// The connection's URL.
-        url: Private,
+        /// How it is reached.
+        server: DatabaseServer,
         /// How many connections are opened at once.
         clients: u32,
         /// How long to wait for the answers.
@@ -148,8 +199,8 @@ pub enum Look {
     },
     /// A `PING` to Redis.
     Redis {
-        /// The connection's URL.
-        url: Private,
+        /// How it is reached.
+        server: DatabaseServer,
         /// How many connections are opened at once.
         clients: u32,
         /// How long to wait for the answers.
@@ -170,6 +221,18 @@ fn moved(url: &str, hosts: &[String], other: &str) -> Option<String> {
     Some(url.into())
 }
 
+/// How often Cloud Monitoring samples most metrics
+/// (source: <https://docs.cloud.google.com/monitoring/api/v3/latency-n-retention>).
+const SAMPLE_PERIOD: Duration = Duration::from_mins(1);
+
+/// The longest range that a query in PromQL looks over, such as that of `rate(x[5m])`: points that are nearer to each other
+/// share a part of it.
+fn longest_range(query: &str) -> Duration {
+    let ranges = query.split('[').skip(1).filter_map(|rest| rest.split([']', ':']).next()?.trim().parse().ok());
+    let ranges = ranges.filter_map(|range: jiff::SignedDuration| Duration::try_from(range).ok());
+    ranges.max().unwrap_or_default()
+}
+
 impl Look {
     /// What looking through it is like.
     pub fn sight(&self) -> Sight {
@@ -187,7 +250,24 @@ impl Look {
             Look::Logs { timeout, .. } | Look::Metric { timeout, .. } => (*timeout, false),
             Look::Resource { .. } => (API_WITHIN, false),
         };
-        Sight { within: within.max(API_WITHIN), hurried }
+        Sight { within: within.max(API_WITHIN), hurried, sampling: self.sampling() }
+    }
+
+    /// What one sample of it is worth. Many reads of one value are one sample.
+    pub fn sampling(&self) -> Sampling {
+        match self {
+            Look::Http { .. }
+            | Look::Tls { .. }
+            | Look::Tcp { .. }
+            | Look::Postgres { .. }
+            | Look::Redis { .. }
+            | Look::Websocket { .. }
+            | Look::Flow { .. }
+            | Look::Load { .. } => Sampling::Trials,
+            Look::Logs { window, .. } => Sampling::Windows { apart: *window },
+            Look::Metric { query, .. } => Sampling::Points { apart: longest_range(query).max(SAMPLE_PERIOD) },
+            Look::Resource { .. } => Sampling::State,
+        }
     }
 
     /// The hosts that it asks by HTTP or over a WebSocket, in lower case.
@@ -246,7 +326,15 @@ mod tests {
 
     fn http(url: &str) -> Look {
         let timeout = Duration::from_secs(1);
-        Look::Http { url: url.to_owned(), method: None, headers: BTreeMap::new(), body: None, redirects: 0, timeout }
+        Look::Http {
+            url: url.to_owned(),
+            method: None,
+            headers: BTreeMap::new(),
+            query: None,
+            body: None,
+            redirects: 0,
+            timeout,
+        }
     }
 
     #[test]

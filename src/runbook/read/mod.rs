@@ -3,40 +3,41 @@
 //! A block with a mistake in it is not handed on, but it never hides another block: what reads is in the
 //! [`Draft`], what does not is a [`Mistake`] each.
 
-mod action;
 mod input;
 mod phase;
 mod probe;
 mod surroundings;
 
-use super::block::{Block, Noted, Reader};
-use super::document::{Document, Path};
 use super::draft::{Draft, Part};
-use super::format::ON_FAILURE;
-use super::mistake::Mistake;
-use super::model::{About, Target};
-use super::template::{Inputs, Meaning};
+use super::format::{ON_FAILURE, ROOT};
+use super::model::About;
+use crate::run::Target;
+use crate::syntax::mistake::Mistake;
+use crate::syntax::{Block, Noted, Reader};
+use crate::syntax::{Document, Path};
+use crate::syntax::{Inputs, Meaning};
 
 /// What the runbook is read for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// To see whether it is right; inputs may still be missing.
     Check,
-    /// To be read by somebody who looks at no cloud; secrets may still be missing.
-    Review,
-    /// To be carried out on a simulated cloud; secrets are what they are in a rehearsal, if that is said.
+    /// To be planned, with or without a look at the cloud; no run follows, so that secrets may be missing and nothing is
+    /// judged by them.
+    Plan,
+    /// To be planned or carried out on a simulated cloud; a secret is its `rehearsal` value, and never the real one.
     Rehearse,
-    /// To plan or to carry it out; every input needs its value.
+    /// To be carried out; every input needs its value.
     Run,
 }
 
 /// Reads a runbook, as far as it can be read, and says what is wrong with the rest.
 pub fn read(document: &Document, inputs: &Inputs, mode: Mode) -> (Draft, Vec<Mistake>) {
     let reader = Reader::new(document);
-    let root = reader.root();
+    let root = reader.root(&ROOT);
 
     // References are resolved while reading, so what they stand for comes first: inputs, name, target.
-    let names = input::read_inputs(&reader, &root, inputs, mode);
+    let input::Read { names, shown } = input::read_inputs(&reader, &root, inputs, mode);
     reader.scope.define("runbook.name", runbook_text(&reader, "name"));
     let target = part(&reader, root.has("target"), || read_target(&root.block("target")?));
     let (project, region) = target_meanings(&reader, &target);
@@ -65,6 +66,7 @@ pub fn read(document: &Document, inputs: &Inputs, mode: Mode) -> (Draft, Vec<Mis
         about,
         target,
         inputs,
+        plain_env: shown,
         probes,
         symptom,
         limits,

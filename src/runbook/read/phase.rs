@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
-use super::action::{find_action, read_action};
 use super::part;
+use crate::action::{ACTIONS, Action, ActionFormat, GateOnly};
 use crate::gate::{Limits, Percentiles, Rule};
-use crate::runbook::block::{Block, Reader};
-use crate::runbook::document::Path;
+use crate::run::MAX_AGE;
 use crate::runbook::draft::{Part, PhaseDraft, StepDraft, TurnDraft};
 use crate::runbook::format::ON_FAILURE;
 use crate::runbook::model::{FanOut, Require};
-use crate::runbook::template::Meaning;
+use crate::syntax::Meaning;
+use crate::syntax::Path;
+use crate::syntax::mistake::{MISSING_KEY, Mistake, UNKNOWN_ACTION};
+use crate::syntax::spelling::did_you_mean;
+use crate::syntax::{Block, Reader};
 
 /// Time between two samples.
 const EVERY: Duration = Duration::from_secs(10);
@@ -39,7 +42,7 @@ fn define_outputs(reader: &Reader<'_>, phases: &[Option<Block<'_, '_>>]) {
 fn outputs(reader: &Reader<'_>, step: &Path, meaning: &Meaning) {
     let text = |key: &str| reader.document.text_at(&step.key(key));
     let (Some(name), Some(uses)) = (text("name"), text("uses")) else { return };
-    for output in find_action(uses).map_or(&[][..], |action| action.gives) {
+    for output in find_action(uses).map_or(&[][..], |action| action.outputs) {
         reader.scope.define(format!("steps.{name}.{output}"), meaning.clone());
     }
 }
@@ -84,8 +87,9 @@ fn read_step(reader: &Reader<'_>, block: &Block<'_, '_>) -> StepDraft {
     let confirm = block.text("confirm");
     let require = part(reader, block.has("require"), || Some(read_require(&block.block("require")?)));
     let on_failure = block.choice("on_failure", &ON_FAILURE);
+    let operation_timeout = block.duration("operation_timeout");
     block.finish();
-    StepDraft { name, turns, fan_out, one_way, confirm, require, on_failure }
+    StepDraft { name, turns, fan_out, one_way, confirm, require, on_failure, operation_timeout }
 }
 
 fn read_turn(reader: &Reader<'_>, block: &Block<'_, '_>) -> TurnDraft {
@@ -118,14 +122,19 @@ fn read_for_each(block: &Block<'_, '_>) -> Option<FanOut> {
 }
 
 fn read_require(block: &Block<'_, '_>) -> Require {
-    let healthy = block.texts("healthy").unwrap_or_default();
-    let unhealthy = block.texts("unhealthy").unwrap_or_default();
+    let (healthy, unhealthy) = (block.texts("healthy"), block.texts("unhealthy"));
     let condition = block.condition("condition");
+    let max_age = block.positive_duration("max_age").unwrap_or(MAX_AGE);
     block.finish();
-    if !["healthy", "unhealthy", "condition"].iter().any(|key| block.has(key)) {
-        block.wrong("require", "this requires nothing", "say `healthy`, `unhealthy` or `condition`");
+    // What is wrong with a list was noted where it stands.
+    let names_none =
+        |key: &str, names: &Option<Vec<String>>| !block.has(key) || names.as_ref().is_some_and(Vec::is_empty);
+    if names_none("healthy", &healthy) && names_none("unhealthy", &unhealthy) && !block.has("condition") {
+        let help = "name a probe in `healthy` or `unhealthy`, or say a `condition`";
+        block.wrong("require", "this requires nothing", help);
     }
-    Require { healthy, unhealthy, condition }
+    let (healthy, unhealthy) = (healthy.unwrap_or_default(), unhealthy.unwrap_or_default());
+    Require { healthy, unhealthy, condition, max_age }
 }
 
 fn read_gate(block: &Block<'_, '_>, watched: &mut Vec<String>) -> Option<Rule> {
@@ -134,7 +143,7 @@ fn read_gate(block: &Block<'_, '_>, watched: &mut Vec<String>) -> Option<Rule> {
     let hold = block.duration("for").unwrap_or(Duration::ZERO);
     let every = block.positive_duration("every").unwrap_or(EVERY);
     let timeout = block.positive_duration("timeout").unwrap_or(GATE_TIMEOUT);
-    let max_failure_rate = block.parsed("max_failure_rate", crate::runbook::value::rate);
+    let max_failure_rate = block.parsed("max_failure_rate", crate::syntax::value::rate);
     let tolerate = block.count("tolerate", 0).unwrap_or(0);
     let [p50, p95, p99] = ["p50", "p95", "p99"].map(|key| block.positive_duration(key));
     let [unhealthy, unknown, broken, flaps] =
@@ -149,4 +158,34 @@ fn read_gate(block: &Block<'_, '_>, watched: &mut Vec<String>) -> Option<Rule> {
     let rule = Rule::of(healthy?, hold, every, timeout);
     let latency = Percentiles { p50, p95, p99 };
     Some(Rule { max_failure_rate, tolerate, latency, limits, request_budget, ..rule })
+}
+
+/// The action of this name.
+fn find_action(name: &str) -> Option<&'static ActionFormat> {
+    ACTIONS.iter().find(|action| action.name == name)
+}
+
+fn read_action(reader: &Reader<'_>, step: &Block<'_, '_>) -> Option<Action> {
+    let uses = step.literal("uses")?;
+    let Some(format) = find_action(&uses) else {
+        let at = reader.document.place(&step.path.key("uses"));
+        let mistake = Mistake::new(UNKNOWN_ACTION, at, format!("there is no action `{uses}`"));
+        let known = ACTIONS.iter().map(|action| action.name);
+        reader.note(Mistake { help: did_you_mean(&uses, known), ..mistake });
+        return None;
+    };
+    if !step.has("with") {
+        if format.with.keys.is_empty() {
+            return Some(Action::GateOnly(GateOnly));
+        }
+        let required = format.with.keys.iter().filter(|key| key.required);
+        let examples: Vec<String> = required.map(|key| format!("{} = {}", key.name, key.example)).collect();
+        let mistake = Mistake::new(MISSING_KEY, step.at.clone(), "`with` is missing");
+        reader.note(mistake.help(format!("write it such as with = {{ {} }}", examples.join(", "))));
+        return None;
+    }
+    let with = step.arguments("with", &format.with)?;
+    let action = Action::read(format.name, &with);
+    with.finish();
+    action
 }

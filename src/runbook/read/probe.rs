@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::part;
-use crate::runbook::block::{Block, Reader};
-use crate::runbook::condition::Condition;
-use crate::runbook::document::{Entry, Node, Path};
 use crate::runbook::draft::Part;
-use crate::runbook::format::{FLOW, PROBE, PROBES, ProbeFormat};
-use crate::runbook::mistake::{BAD_VALUE, MISSING_KEY, Mistake};
-use crate::runbook::model::{FlowStep, Look, Probe};
-use crate::runbook::spelling::list;
-use crate::runbook::template::Meaning;
+use crate::runbook::format::{DATABASE_TLS, FLOW, PROBE, PROBES, ProbeFormat};
+use crate::runbook::model::{Body, DatabaseParts, DatabaseServer, FlowStep, Look, Probe};
+use crate::syntax::Meaning;
+use crate::syntax::condition::Condition;
+use crate::syntax::mistake::{BAD_VALUE, MISSING_KEY, Mistake};
+use crate::syntax::spelling::list;
+use crate::syntax::value::Private;
+use crate::syntax::{Block, Reader};
+use crate::syntax::{Entry, Node, Path};
 
 /// How long one look may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -124,19 +125,20 @@ fn read_look(block: &Block<'_, '_>, key: &'static str) -> Option<Look> {
     match key {
         "http" => {
             let (url, method) = (block.text("http"), block.literal("method"));
-            let (headers, body, timeout) = (headers(), block.private("body"), timeout());
+            let (headers, query, body, timeout) = (headers(), block.fields("query"), read_body(block), timeout());
             let redirects = block.count("redirects", 0).unwrap_or(0);
-            Some(Look::Http { url: url?, method, headers, body, redirects, timeout })
+            Some(Look::Http { url: url?, method, headers, query, body, redirects, timeout })
         }
         "flow" => Some(Look::Flow { steps: read_flow(block)? }),
         "load" => {
-            let (url, headers, timeout) = (block.text("load"), headers(), timeout());
+            let (url, headers, query, timeout) = (block.text("load"), headers(), block.fields("query"), timeout());
             let clients = clients(block, CLIENTS);
             let hold = block.positive_duration("for").unwrap_or(LOADED_FOR);
-            Some(Look::Load { url: url?, headers, clients, hold, timeout })
+            Some(Look::Load { url: url?, headers, query, clients, hold, timeout })
         }
         "websocket" => {
-            let (url, headers, send) = (block.text("websocket"), headers(), block.private("send"));
+            let (url, headers, query) = (block.text("websocket"), headers(), block.fields("query"));
+            let send = block.body("send");
             let events = block.texts("events");
             let within = block.positive_duration("within").unwrap_or(WITHIN);
             // A flow opens a connection of its own each time.
@@ -149,7 +151,7 @@ fn read_look(block: &Block<'_, '_>, key: &'static str) -> Option<Look> {
                 block.wrong("events", "a conversation without events proves nothing", "name what must come");
             }
             let (url, events) = (url?, events?);
-            Some(Look::Websocket { url, headers, send, events, within, keep_open, reconnect, request_timeout })
+            Some(Look::Websocket { url, headers, query, send, events, within, keep_open, reconnect, request_timeout })
         }
         "logs" => {
             let (filter, window, timeout) = (block.text("logs"), block.positive_duration("window"), timeout());
@@ -169,15 +171,51 @@ fn read_look(block: &Block<'_, '_>, key: &'static str) -> Option<Look> {
             Some(Look::Tcp { address: address?, timeout })
         }
         "postgres" => {
-            let (url, clients, timeout) = (block.private("postgres"), clients(block, 1), timeout());
-            Some(Look::Postgres { url: url?, clients, timeout })
+            let (server, clients, timeout) = (read_server(block, "postgres"), clients(block, 1), timeout());
+            Some(Look::Postgres { server: server?, clients, timeout })
         }
         "redis" => {
-            let (url, clients, timeout) = (block.private("redis"), clients(block, 1), timeout());
-            Some(Look::Redis { url: url?, clients, timeout })
+            let (server, clients, timeout) = (read_server(block, "redis"), clients(block, 1), timeout());
+            Some(Look::Redis { server: server?, clients, timeout })
         }
         _ => None,
     }
+}
+
+/// What a request sends: one of three ways to say it.
+fn read_body(block: &Block<'_, '_>) -> Option<Body> {
+    let said: Vec<&str> = ["body", "json", "form"].into_iter().filter(|key| block.has(key)).collect();
+    if let [first, second, ..] = said.as_slice() {
+        block.wrong(
+            second,
+            format!("a request sends one thing: `{first}` or `{second}`, not both"),
+            "take one of them out",
+        );
+    }
+    let of = |text: Option<Private>, media_type| text.map(|text| Body { text, media_type });
+    let body = of(block.body("body"), None);
+    let json = of(block.json("json"), Some("application/json"));
+    let form = of(block.fields("form"), Some("application/x-www-form-urlencoded"));
+    body.or(json).or(form)
+}
+
+fn read_server(block: &Block<'_, '_>, key: &'static str) -> Option<DatabaseServer> {
+    if !block.is_table(key) {
+        return block.database_url(key).map(DatabaseServer::Url);
+    }
+    let parts = block.block(key)?;
+    let (host, user, password) = (parts.text("host"), parts.private("user"), parts.private("password"));
+    let port = parts.count("port", 1).map(|port| {
+        u16::try_from(port).map_err(|_| parts.wrong("port", format!("{port} is no port"), "a port is at most 65535"))
+    });
+    let database = match key {
+        "redis" => parts.count("database", 0).map(|number| number.to_string()),
+        _ => parts.text("database"),
+    };
+    let tls = parts.choice("tls", &DATABASE_TLS).unwrap_or_default();
+    parts.finish();
+    let port = port.and_then(Result::ok);
+    Some(DatabaseServer::Parts(Box::new(DatabaseParts { host: host?, port, user, password, database, tls })))
 }
 
 /// How many there are at once: enough to show what a start-up does, and not enough to be an outage of its own.

@@ -5,24 +5,31 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::part;
-use crate::runbook::block::{Block, Reader};
-use crate::runbook::document::Path;
+use crate::action::StepLimits;
 use crate::runbook::draft::Part;
 use crate::runbook::format::{PRIORITY, TRIP};
-use crate::runbook::mistake::{BAD_VALUE, MISSING_KEY, Mistake};
-use crate::runbook::model::{Closing, Criterion, Escalation, Ground, Guard, Limits, SupportCase};
+use crate::runbook::model::{
+    Closing, Criterion, Escalation, Ground, Guard, HostPattern, Hosts, Limits, SupportCase, Symptom,
+};
+use crate::syntax::Path;
+use crate::syntax::mistake::{BAD_VALUE, MISSING_KEY, Mistake};
+use crate::syntax::{Block, Reader};
 
 /// How often a guard looks.
 const EVERY: Duration = Duration::from_secs(10);
 /// How many unhealthy samples in a row trip a guard.
 const FAILURES: u32 = 3;
 
-pub(super) fn read_symptom(reader: &Reader<'_>, root: &Block<'_, '_>) -> Part<Vec<String>> {
+pub(super) fn read_symptom(reader: &Reader<'_>, root: &Block<'_, '_>) -> Part<Symptom> {
     part(reader, root.has("symptom"), || {
         let block = root.block("symptom")?;
         let unhealthy = block.texts("unhealthy");
+        let max_age = block.positive_duration("max_age");
+        if unhealthy.as_ref().is_some_and(Vec::is_empty) {
+            block.wrong("unhealthy", "a symptom without probes shows nothing", "name at least one probe");
+        }
         block.finish();
-        unhealthy
+        Some(Symptom { unhealthy: unhealthy?, max_age })
     })
 }
 
@@ -30,12 +37,32 @@ pub(super) fn read_limits(block: &Block<'_, '_>) -> Limits {
     let limits = Limits {
         projects: block.texts("projects"),
         regions: block.texts("regions"),
-        traffic_shift: block.percent("traffic_shift"),
-        instances_added: block.count("instances_added", 0),
+        step: StepLimits {
+            traffic_shift: block.percent("traffic_shift"),
+            instances_added: block.count("instances_added", 0),
+        },
         services: block.count("services", 0),
+        hosts: read_hosts(block),
     };
     block.finish();
     limits
+}
+
+fn read_hosts(block: &Block<'_, '_>) -> Option<Hosts> {
+    let texts = block.texts("hosts")?;
+    let read = |text: &String| text.parse::<HostPattern>();
+    let patterns: Result<Vec<_>, _> = texts.iter().map(read).collect();
+    match patterns {
+        Ok(patterns) => Some(Hosts::new(patterns)),
+        Err(error) => {
+            block.wrong(
+                "hosts",
+                error.to_string(),
+                "write a name or an address, such as \"api.example.com\", or all below a name, \"*.example.com\"",
+            );
+            None
+        }
+    }
 }
 
 pub(super) fn read_guards(reader: &Reader<'_>, root: &Block<'_, '_>) -> Vec<Part<Guard>> {

@@ -5,6 +5,7 @@
 //! Refusals have the shape that all Google APIs share, `{"error": {"code", "message", "status", "details"}}`
 //! (source: AIP-193).
 
+mod browser;
 pub mod compute_v1;
 pub mod control;
 mod legacy;
@@ -34,6 +35,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
+use super::Reach;
 use super::clock::{Clock, later};
 use super::data_plane;
 use super::fault::{self, Fault, Kind};
@@ -54,6 +56,7 @@ const REMEMBERED: usize = 100_000;
 /// What the handlers share.
 pub(super) struct Shared {
     pub(super) clock: Clock,
+    pub(super) reach: Reach,
     pub(super) world: Mutex<World>,
     pub(super) faults: Mutex<Vec<Fault>>,
     pub(super) authority: Arc<Authority>,
@@ -65,18 +68,22 @@ pub(super) struct Shared {
 
 /// A request that was answered, as `/_sim/requests` tells it.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Seen {
-    at: Timestamp,
-    method: String,
-    path: String,
-    host: String,
-    /// Never the token itself.
-    caller: String,
+pub struct Seen {
+    /// When it arrived, in the cloud's time.
+    pub at: Timestamp,
+    /// Its method.
+    pub method: String,
+    /// Its path and query.
+    pub path: String,
+    /// Its host without the port.
+    pub host: String,
+    /// Who sent it; never the token itself.
+    pub caller: String,
     /// 0: the connection was broken in the place of an answer.
-    status: u16,
+    pub status: u16,
     /// What went wrong on request.
     #[serde(skip_serializing_if = "Option::is_none")]
-    fault: Option<Kind>,
+    pub fault: Option<Kind>,
 }
 
 /// Who sent a request.
@@ -173,7 +180,17 @@ async fn serve(shared: &Arc<Shared>, mut request: Request, next: Next) -> Respon
     let at = shared.clock.now();
     let host = host_of(request.uri(), request.headers());
     let path = request.uri().path_and_query().map_or_else(|| request.uri().path(), |whole| whole.as_str()).to_owned();
-    if request.uri().path().starts_with("/_sim/") {
+    let is_control = request.uri().path().starts_with("/_sim/");
+    let asked = browser::Asked {
+        host: &host,
+        // Under `/_sim/` is the world itself, by whatever name it is reached.
+        is_a_service: !is_control && data_plane::destination(&shared.world(), &host).is_some(),
+        has_origin: request.headers().contains_key(header::ORIGIN),
+    };
+    if let Err(refusal) = browser::admit(&asked, shared.reach) {
+        return Failure::from(refusal).into_response();
+    }
+    if is_control {
         return next.run(request).await;
     }
     let method = request.method().to_string();

@@ -109,6 +109,9 @@ impl<E: Clone> Jobs<E> {
             job.error = Some(refusal.clone());
             return None;
         }
+        if let Some(Twist::Misreports(refusal)) = &job.twist {
+            job.error = Some(refusal.clone());
+        }
         Some(job.effect.clone())
     }
 }

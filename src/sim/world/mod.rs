@@ -238,8 +238,12 @@ impl World {
     /// Reads a world that [`World::save`] wrote.
     pub fn reopen(path: &Path) -> Result<Self, SavedError> {
         let shown = path.display().to_string();
-        let text =
-            std::fs::read(path).map_err(|source| SavedError::Io { what: "read", path: shown.clone(), source })?;
+        let unreadable = |source| SavedError::Io { what: "read", path: shown.clone(), source };
+        // A pipe would be waited for without end, and a device may have none.
+        if !std::fs::symlink_metadata(path).map_err(unreadable)?.is_file() {
+            return Err(unreadable(std::io::Error::other("it is not a regular file")));
+        }
+        let text = std::fs::read(path).map_err(unreadable)?;
         serde_json::from_slice(&text).map_err(|source| SavedError::NotAWorld { path: shown, source })
     }
 
@@ -296,8 +300,8 @@ impl World {
         let Some(operation) = self.operations.get(&number).filter(|operation| operation.outcome.is_none()) else {
             return;
         };
-        let effect = operation.effect.clone();
-        if let Some(Twist::Fails(refusal)) = operation.twist.clone() {
+        let (effect, twist) = (operation.effect.clone(), operation.twist.clone());
+        if let Some(Twist::Fails(refusal)) = twist {
             self.call_off(&effect, &refusal);
             self.conclude(number, &effect, Outcome::Error(refusal));
             return;
@@ -327,6 +331,10 @@ impl World {
             }
             Effect::DeleteRevision { service, revision } => self.revision_is_gone(service, revision),
             Effect::Reconcile { service, revision } => self.reconcile(service, revision.as_deref()),
+        };
+        let outcome = match twist {
+            Some(Twist::Misreports(refusal)) => Outcome::Error(refusal),
+            Some(Twist::Fails(_) | Twist::Hangs) | None => outcome,
         };
         self.conclude(number, &effect, outcome);
     }
@@ -384,6 +392,19 @@ impl World {
         };
         self.operations.insert(number, operation.clone());
         operation
+    }
+
+    /// Takes a resource away at once, as if somebody had deleted it elsewhere: one of `connectors`, `services` and
+    /// `instances`. False if there is none of this name.
+    pub fn remove(&mut self, collection: &str, name: &str) -> bool {
+        let gone = match collection {
+            "connectors" => self.connectors.remove(name).is_some(),
+            "services" => self.services.remove(name).is_some(),
+            "instances" => self.sql.instances.remove(name).is_some(),
+            _ => false,
+        };
+        self.settle();
+        gone
     }
 
     /// The operation with this id, if it belongs to `api`.

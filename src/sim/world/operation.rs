@@ -42,6 +42,8 @@ pub struct Operation {
 pub enum Twist {
     /// It ends with this, and has no effect.
     Fails(Refusal),
+    /// It takes effect, and ends with this all the same.
+    Misreports(Refusal),
     /// It never ends.
     Hangs,
 }
@@ -52,7 +54,8 @@ impl Twist {
         match fault {
             Kind::OperationError(error) => {
                 let error = &error.operation_error;
-                Some(Twist::Fails(Refusal::new(Code::of_number(error.code), error.message.clone())))
+                let refusal = Refusal::new(Code::of_number(error.code), error.message.clone());
+                Some(if error.took_effect { Twist::Misreports(refusal) } else { Twist::Fails(refusal) })
             }
             Kind::OperationHangs(_) => Some(Twist::Hangs),
             _ => None,

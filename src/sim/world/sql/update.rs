@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::{Effect, Instance, flag, flags_of, text_of, tier};
 use crate::sim::clock::later;
 use crate::sim::world::job::{Asked, Job};
+use crate::sim::world::operation::Twist;
 use crate::sim::world::refusal::{Code, Refusal};
 use crate::sim::world::{self, World};
 
@@ -130,7 +131,7 @@ impl World {
         let effect = Effect { instance: name.to_owned(), settings };
         let job = self.sql.jobs.begin("sql", asked, takes, effect).clone();
         // One that will fail or hang does nothing to the instance.
-        if restarts && job.twist.is_none() {
+        if restarts && matches!(job.twist, None | Some(Twist::Misreports(_))) {
             let at = later(self.now, figures.update_takes);
             if let Some(instance) = self.sql.instances.get_mut(name) {
                 instance.goes_down = Some(at);

@@ -1,0 +1,99 @@
+//! `gcp.run.scale`: set how many instances a Cloud Run service may have.
+
+use serde_json::Value;
+
+use super::forecast::to_json;
+use super::{
+    ActionFormat, Declared, Forecast, Name, Obstacle, Rollback, SERVICE_ARGUMENT, StepAction, StepContext, TaskDraft,
+    require_one_of,
+};
+use crate::peer::PeerRequest;
+use crate::resource::Observable as _;
+use crate::resource::scaling::{Owned, Scaling};
+use crate::run::{ResourceId, Target};
+use crate::syntax::Block;
+use crate::syntax::format::{Key, Table, ValueType};
+
+/// `gcp.run.scale`. `None` leaves a field as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunScale {
+    /// Short name of the service.
+    pub service: String,
+    /// Fewest instances.
+    pub min_instances: Option<i64>,
+    /// Most instances.
+    pub max_instances: Option<i64>,
+}
+
+impl RunScale {
+    fn id(&self, target: &Target) -> ResourceId {
+        target.resource(Scaling::NAME, &self.service)
+    }
+
+    fn wanted(&self) -> Owned {
+        Owned { min_instances: self.min_instances, max_instances: self.max_instances }
+    }
+}
+
+impl Declared for RunScale {
+    const FORMAT: ActionFormat = ActionFormat {
+        name: "gcp.run.scale",
+        outputs: &[],
+        with: Table {
+            about: "Sets how many instances a Cloud Run service may have, at the level of the service: no new revision.",
+            keys: &[
+                super::run_deploy::SERVICE.required(),
+                Key::new(
+                    "min_instances",
+                    ValueType::Integer,
+                    "Fewest instances, shared by the revisions as their traffic is.",
+                )
+                .example("1"),
+                Key::new("max_instances", ValueType::Integer, "Most instances, shared likewise.").example("10"),
+            ],
+        },
+    };
+
+    fn read(with: &Block<'_, '_>) -> Option<RunScale> {
+        let service = with.text(SERVICE_ARGUMENT);
+        let (min_instances, max_instances) = (with.integer("min_instances"), with.integer("max_instances"));
+        require_one_of(with, "service", &["min_instances", "max_instances"]);
+        Some(RunScale { service: service?, min_instances, max_instances })
+    }
+}
+
+impl StepAction for RunScale {
+    fn observed_resources(&self, target: &Target) -> Vec<ResourceId> {
+        vec![self.id(target)]
+    }
+
+    fn desired_state(&self, target: &Target) -> Option<(ResourceId, Value)> {
+        Some((self.id(target), to_json(&self.wanted()).ok()?))
+    }
+
+    fn plan(&self, step: &StepContext<'_>, forecast: &mut Forecast<'_>) -> Result<Vec<TaskDraft>, Obstacle> {
+        let id = self.id(forecast.target());
+        let now: Owned = forecast.typed_state(&id)?;
+        let added = |wanted: Option<i64>, now: Option<i64>| {
+            wanted.zip(now).map_or(0, |(wanted, now)| wanted.saturating_sub(now))
+        };
+        // 0 is no bound, so that nothing is added to it.
+        let more = added(self.max_instances, now.max_instances.filter(|now| *now > 0));
+        forecast.within_instances(&self.service, more.max(added(self.min_instances, now.min_instances)))?;
+        let mut task = step.whole();
+        forecast.change::<Scaling>(id, to_json(&self.wanted())?, &mut task)?;
+        Ok(vec![task])
+    }
+
+    fn rollback(&self) -> Rollback {
+        Rollback::Possible
+    }
+
+    fn peer_requests(&self) -> Vec<PeerRequest> {
+        Vec::new()
+    }
+
+    fn names(&self) -> Vec<Name<'_>> {
+        vec![Name::value(SERVICE_ARGUMENT, &self.service, Scaling::NAME_SHAPE)]
+    }
+}

@@ -1,0 +1,107 @@
+//! Files that were asked for: readable by nobody else, and never written through a link or into a device.
+//!
+//! A plan, a report or the events of a run may name what nobody else should read. And who can plant a link where this
+//! program is about to write decides what it overwrites, so what is already there must be a regular file.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+use super::exit::{Exit, Trouble};
+
+/// Readable and writable by its owner only.
+const PRIVATE: u32 = 0o600;
+
+/// Writes a file whole or not at all. A file that is there already is replaced.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Trouble> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || {
+        is_replaceable(path)?;
+        // Made with mode 0600; the rename replaces a name and follows no link.
+        let mut fresh = tempfile::NamedTempFile::new_in(folder)?;
+        fresh.write_all(bytes)?;
+        fresh.persist(path).map_err(|error| error.error)
+    };
+    write().map(drop).map_err(|error| cannot_be_written(path, &error))
+}
+
+/// Opens a file that grows. What is there already stays in it, and from now on nobody else reads it.
+pub(super) fn append(path: &Path) -> Result<File, Trouble> {
+    let open = || {
+        is_replaceable(path)?;
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+        let file = OpenOptions::new().append(true).create(true).mode(PRIVATE).custom_flags(flags).open(path)?;
+        if !file.metadata()?.is_file() {
+            return Err(not_a_file());
+        }
+        file.set_permissions(fs::Permissions::from_mode(PRIVATE))?;
+        Ok(file)
+    };
+    open().map_err(|error| cannot_be_written(path, &error))
+}
+
+/// Refuses what is no regular file. What is not there can be made.
+fn is_replaceable(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Ok(found) if found.is_file() => Ok(()),
+        Ok(_) => Err(not_a_file()),
+        Err(error) => Err(error),
+    }
+}
+
+fn not_a_file() -> io::Error {
+    io::Error::other("it is a link, a device or a directory, and not a regular file")
+}
+
+fn cannot_be_written(path: &Path, error: &io::Error) -> Trouble {
+    Trouble::new(Exit::Usage, format!("{} cannot be written: {error}", path.display()))
+        .help("name a regular file, or one that is not there yet")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn what_is_written_is_private_whatever_was_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        for is_there in [false, true] {
+            if is_there {
+                fs::write(&path, "old\n").unwrap();
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+            }
+            append(&path).unwrap().write_all(b"new\n").unwrap();
+            assert_eq!(mode(&path), PRIVATE);
+            assert!(fs::read_to_string(&path).unwrap().ends_with("new\n"));
+            write(&path, b"whole").unwrap();
+            assert_eq!((mode(&path), fs::read_to_string(&path).unwrap().as_str()), (PRIVATE, "whole"));
+        }
+    }
+
+    #[test]
+    fn links_pipes_and_devices_are_refused_and_stay_as_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let (victim, link, pipe) =
+            (folder.path().join("victim"), folder.path().join("link"), folder.path().join("pipe"));
+        fs::write(&victim, "theirs").unwrap();
+        symlink(&victim, &link).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+        for path in [&link, &pipe, Path::new("/dev/null"), folder.path()] {
+            assert!(write(path, b"ours").is_err(), "{}", path.display());
+            assert!(append(path).is_err(), "{}", path.display());
+        }
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "theirs");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+}

@@ -1,0 +1,106 @@
+//! What another principal does meanwhile: changes what the run changes too, by the same APIs.
+
+use serde_json::{Value, json};
+
+use crate::resource::Observable as _;
+use crate::resource::connector::Connector;
+use crate::resource::scaling::Scaling;
+use crate::resource::service::Service;
+use crate::resource::sql::Sql;
+use crate::resource::traffic::Traffic;
+use crate::run::ResourceId;
+
+use super::bench::Stage;
+use super::oracle::Foreign;
+
+/// The token by which the cloud knows that it is not the run.
+const TOKEN: &str = "another-principal";
+
+/// Somebody else's image.
+const IMAGE: &str =
+    "us-docker.pkg.dev/elsewhere/apps/hotfix@sha256:9990000000000000000000000000000000000000000000000000000000000999";
+
+/// Deletes what this is a part of. False if it is gone already.
+pub(super) fn delete(bench: &Stage, resource: &ResourceId) -> bool {
+    let collection = match resource.kind.as_str() {
+        Connector::NAME => "connectors",
+        Sql::NAME => "instances",
+        _ => "services",
+    };
+    bench.simulator.intervene(|world| world.remove(collection, &resource.name))
+}
+
+/// Changes the fields that the run changes; `None` if the API does not take it now.
+pub(super) async fn change(bench: &Stage, resource: &ResourceId) -> Option<Foreign> {
+    let ResourceId { kind, project, region, name } = resource;
+    let location = format!("projects/{project}/locations/{region}");
+    let (path, mask) = match kind.as_str() {
+        Connector::NAME => (format!("/v1/{location}/connectors/{name}"), None),
+        Sql::NAME => (format!("/v1/projects/{project}/instances/{name}"), None),
+        Traffic::NAME => (format!("/v2/{location}/services/{name}"), Some("traffic")),
+        Service::NAME => (format!("/v2/{location}/services/{name}"), Some("template")),
+        Scaling::NAME => (format!("/v2/{location}/services/{name}"), Some("scaling")),
+        _ => return None,
+    };
+    let now = send(bench, reqwest::Method::GET, &path, None).await?;
+    let (body, to) = match kind.as_str() {
+        Connector::NAME => larger(&now),
+        Sql::NAME => {
+            let flags = json!([{ "name": "max_connections", "value": "150" }]);
+            (json!({ "settings": { "databaseFlags": flags } }), json!({ "flags": { "max_connections": "150" } }))
+        }
+        Service::NAME => {
+            let mut template = now.get("template").cloned().unwrap_or_default();
+            template.as_object_mut()?.remove("revision");
+            *template.pointer_mut("/containers/0/image")? = json!(IMAGE);
+            (json!({ "template": template }), json!({ "image": IMAGE }))
+        }
+        Scaling::NAME => (json!({ "scaling": { "maxInstanceCount": 7 } }), json!({ "max_instances": 7 })),
+        _ => split(&now)?,
+    };
+    let query = match (kind.as_str(), mask) {
+        (Connector::NAME, _) => "?updateMask=minInstances,maxInstances".to_owned(),
+        (_, mask) => mask.map(|mask| format!("?updateMask={mask}")).unwrap_or_default(),
+    };
+    send(bench, reqwest::Method::PATCH, &format!("{path}{query}"), Some(&body)).await?;
+    let after = bench.simulator.requests().len();
+    Some(Foreign { resource: resource.clone(), to, after, path, mask: mask.map(str::to_owned) })
+}
+
+fn larger(now: &Value) -> (Value, Value) {
+    let count = |field: &str| now.get(field).and_then(Value::as_i64).unwrap_or_default();
+    let (min, max) = (count("minInstances") + 1, count("maxInstances"));
+    let max = max.max(min + 1);
+    (json!({ "minInstances": min, "maxInstances": max }), json!({ "min_instances": min, "max_instances": max }))
+}
+
+/// Another split of the traffic than there is, and than any runbook here makes.
+fn split(now: &Value) -> Option<(Value, Value)> {
+    let short = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
+    let statuses = now.get("trafficStatuses").and_then(Value::as_array).into_iter().flatten();
+    let mut revisions: Vec<String> =
+        statuses.filter_map(|status| Some(short(status.get("revision")?.as_str()?))).collect();
+    revisions.extend(now.get("latestReadyRevision").and_then(Value::as_str).map(short));
+    revisions.retain(|name| !name.is_empty());
+    revisions.sort();
+    revisions.dedup();
+    let share = |name: &String, percent: i64| {
+        let kind = "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION";
+        (json!({ "type": kind, "revision": name, "percent": percent }), json!({ "revision": name, "percent": percent }))
+    };
+    let shares = match revisions.as_slice() {
+        [] => return None,
+        [only] => vec![share(only, 100)],
+        [first, second, ..] => vec![share(first, 70), share(second, 30)],
+    };
+    let (wire, targets): (Vec<Value>, Vec<Value>) = shares.into_iter().unzip();
+    Some((json!({ "traffic": wire }), json!({ "targets": targets })))
+}
+
+async fn send(bench: &Stage, method: reqwest::Method, path: &str, body: Option<&Value>) -> Option<Value> {
+    let url = format!("http://{}{path}", bench.simulator.addr());
+    let request = bench.elsewhere.request(method, url).bearer_auth(TOKEN);
+    let request = if let Some(body) = body { request.json(body) } else { request };
+    let answer = request.send().await.ok().filter(|answer| answer.status().is_success())?;
+    answer.json().await.ok()
+}

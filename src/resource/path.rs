@@ -1,0 +1,106 @@
+//! The paths and resource names of Google's APIs, built segment by segment.
+//!
+//! A project, a service or an instance is named by a runbook, an operator or an API, and its name stands in the path of a
+//! request that carries a token. Here it is percent-encoded, so that it is always one segment: no name chooses another path,
+//! another method or a query. For names that Google accepts nothing changes.
+
+use std::fmt;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// Everything but the unreserved characters of RFC 3986, section 2.3.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A path, or a resource name, which is a path without the API's version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ApiPath(String);
+
+impl ApiPath {
+    /// The path of an API's version, such as `/v1`.
+    pub(super) fn version(version: &'static str) -> ApiPath {
+        ApiPath(version.to_owned())
+    }
+
+    /// The name of a project's resources, such as `projects/p`.
+    pub(super) fn project(project: &str) -> ApiPath {
+        ApiPath(format!("projects/{}", segment(project)))
+    }
+
+    /// The name of what a project has in a location.
+    pub(super) fn location(project: &str, location: &str) -> ApiPath {
+        ApiPath::project(project).of("locations", location)
+    }
+
+    /// The same name below a path.
+    pub(super) fn name(self, name: &ApiPath) -> ApiPath {
+        ApiPath(format!("{}/{}", self.0, name.0))
+    }
+
+    /// One of a collection.
+    pub(super) fn of(self, collection: &'static str, name: &str) -> ApiPath {
+        ApiPath(format!("{}/{collection}/{}", self.0, segment(name)))
+    }
+
+    /// A part of it that has no name of its own.
+    pub(super) fn at(self, part: &'static str) -> ApiPath {
+        ApiPath(format!("{}/{part}", self.0))
+    }
+
+    /// A method of its own, such as `testIamPermissions`.
+    pub(super) fn method(self, method: &'static str) -> ApiPath {
+        ApiPath(format!("{}:{method}", self.0))
+    }
+
+    /// The text.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ApiPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A name as one segment.
+pub(super) fn segment(name: &str) -> String {
+    // A segment of dots means the folder above, also when its dots are encoded (URL Standard, "double-dot URL path segment"). No
+    // resource is called so: what is asked for then does not exist.
+    if name == "." || name == ".." {
+        return name.replace('.', "%252E");
+    }
+    utf8_percent_encode(name, RESERVED).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn path(project: &str, name: &str) -> String {
+        ApiPath::version("/v1").name(&ApiPath::project(project)).of("instances", name).method("restart").to_string()
+    }
+
+    #[test]
+    fn names_that_google_accepts_stay_as_they_are() {
+        assert_eq!(path("netra-staging", "db_1.x"), "/v1/projects/netra-staging/instances/db_1.x:restart");
+        assert_eq!(ApiPath::location("p", "us-central1").as_str(), "projects/p/locations/us-central1");
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_is_one_segment_whatever_it_is(project in any::<String>(), name in any::<String>(), sign in "[./?#:%@\\\\]{0,4}") {
+            for (project, name) in [(project.clone(), format!("{sign}{name}")), (format!("{sign}{project}"), sign.clone())] {
+                let url = reqwest::Url::parse("https://monitoring.googleapis.com").unwrap().join(&path(&project, &name)).unwrap();
+                let segments: Vec<&str> = url.path_segments().unwrap().collect();
+                prop_assert_eq!(segments.len(), 5, "{}", url);
+                prop_assert_eq!([segments[0], segments[1], segments[3]], ["v1", "projects", "instances"]);
+                prop_assert!(segments[4].ends_with(":restart") && segments[4].matches(':').count() == 1);
+                prop_assert!(url.query().is_none() && url.fragment().is_none());
+                prop_assert_eq!(url.host_str(), Some("monitoring.googleapis.com"));
+            }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What a `shell` step runs, as far as it may be written down.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A program and what belongs to it. Secrets stand in it by reference only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Program {
+    /// What does the work.
+    pub run: Command,
+    /// What tells whether it is done: exit status 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<Command>,
+    /// What undoes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<Command>,
+    /// Its environment, beside `PATH`, `HOME` and `LANG`. `${inputs.NAME}` stands for a secret.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// Whether `undo` copes with work that failed in the middle, and is to be run then.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub undo_partial: bool,
+    /// Whether it is left out because this is a rehearsal.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub not_run: bool,
+}
+
+/// What a program is called as.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// A program and its arguments. At least the program is there.
+    Program(Vec<String>),
+    /// A script for `bash`, as it stands in the file: no value was ever put into it.
+    Bash(String),
+}
+
+/// What is said of a program that a rehearsal leaves out.
+pub const NOT_RUN: &str = "not run (rehearsal)";
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Command::Program(words) => {
+                let quoted = shlex::try_join(words.iter().map(String::as_str));
+                f.write_str(&quoted.unwrap_or_else(|_| words.join(" ")))
+            }
+            Command::Bash(script) => write!(f, "bash: {}", script.trim()),
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn is_false(is: &bool) -> bool {
+    !is
+}

@@ -1,0 +1,22 @@
+//! Where every call of a run goes.
+
+use super::ResourceId;
+
+/// The `[target]` table. Nothing is ever taken from ambient configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Project id.
+    pub project: String,
+    /// Region, such as `us-central1`.
+    pub region: String,
+    /// Whether the operator must type the project's name before the first change.
+    pub protected: bool,
+}
+
+impl Target {
+    /// The id of a resource of this kind and short name in the target's project and region.
+    pub fn resource(&self, kind: &str, name: &str) -> ResourceId {
+        let (project, region) = (self.project.clone(), self.region.clone());
+        ResourceId { kind: kind.to_owned(), project, region, name: name.to_owned() }
+    }
+}
