@@ -16,11 +16,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("engine", &["gate", "run"]),
     ("resource", &["gate", "run"]),
     ("action", &["gate", "peer", "resource", "run", "syntax"]),
-    ("runbook", &["action", "gate", "peer", "run", "syntax"]),
-    ("probe", &["gate", "peer", "resource", "run", "runbook", "syntax"]),
+    ("probe", &["gate", "peer", "resource", "run", "syntax"]),
+    ("runbook", &["action", "gate", "peer", "probe", "run", "syntax"]),
     ("external", &["action", "present", "resource", "run", "runbook", "syntax"]),
     ("escalation", &["gate", "run", "runbook", "syntax"]),
-    ("check", &["action", "gate", "resource", "run", "runbook", "syntax"]),
+    ("check", &["action", "gate", "peer", "probe", "resource", "run", "runbook", "syntax"]),
     (
         "plan",
         &["action", "check", "escalation", "gate", "peer", "present", "probe", "resource", "run", "runbook", "syntax"],
@@ -141,7 +141,7 @@ fn answers_are_read_in_one_place() {
 fn secrets_are_made_in_one_place_and_shown_through_one_door() {
     // What is put together of secrets that are known; and the environment, of which an input may become one.
     let made =
-        ["src/redact", "src/syntax/block.rs", "src/syntax/value.rs", "src/cli/environment.rs", "src/probe/database.rs"];
+        ["src/redact", "src/syntax/block.rs", "src/syntax/value.rs", "src/cli/environment.rs", "src/probe/redis.rs"];
     // Help and version; the console; the terminal's prompt; the events of `--events -`, which are redacted one by one.
     let doors = [
         "src/cli/console.rs",

@@ -318,7 +318,8 @@ gate = { healthy = ["chat"] }
     };
     let header = |outcome: &Outcome| {
         let runbook = outcome.checked.as_ref().expect("it checks").runbook().clone();
-        let rectify::runbook::model::Look::Http { headers, .. } = &runbook.probes["chat"].look else {
+        let rectify::probe::ProbeSpec::Http(rectify::probe::HttpProbe { headers, .. }) = &runbook.probes["chat"].spec
+        else {
             panic!("not HTTP")
         };
         assert!(!format!("{runbook:?}").contains("hunter2"));

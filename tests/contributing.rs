@@ -17,6 +17,7 @@ const EXAMPLES: &[(&str, &str, usize, &[&str])] = &[
         4,
         &["src/check/rules/restart_unsaid.rs", "src/check/rules/rollback_target_deleted.rs", "src/drill/elsewhere.rs"],
     ),
+    ("add-a-probe", r"\bTcpProbe\b|\bmod tcp;|\btcp::", 2, &[]),
     ("add-a-rule", r"tag_not_digest|tag-not-digest", 2, &[]),
     ("add-a-report-format", r"\bhtml::html\b|\bmod html;|ReportFormat::Html|pub\(super\) fn html\b", 2, &[]),
 ];

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rectify::runbook::format::PROBES;
+use rectify::probe::PROBES;
 use serde_json::Value;
 
 use crate::support::servers::answers;
-use crate::support::{Desk, SCENARIO, Served};
+use crate::support::{Desk, SCENARIO, Served, until};
 
 /// What a server can do instead of answering.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -325,18 +325,27 @@ fn a_flow_uses_its_connection_again_and_what_went_out_on_it_is_not_sent_again() 
 
 #[test]
 fn a_connection_that_was_closed_while_nobody_used_it_is_no_failure_of_a_flow() {
-    let connections = Arc::new(AtomicU32::new(0));
-    let counted = connections.clone();
-    let port = answers(move |stream, _| {
-        counted.fetch_add(1, Ordering::SeqCst);
-        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+    let closed = Arc::new(AtomicU32::new(0));
+    let counted = closed.clone();
+    let impatient = answers(move |stream, _| {
+        let _ = stream.write_all(ANSWER);
         // It closes without having said so, as a server does whose patience is at an end.
         let _ = stream.shutdown(std::net::Shutdown::Both);
+        counted.fetch_add(1, Ordering::SeqCst);
     });
-    let step = format!("{{ http = \"http://127.0.0.1:{port}/\", expect = \"status == 200\" }}");
-    let flow = format!("flow = [{step}, {step}, {step}]");
+    // In between, somebody else is asked, who answers once the first has closed.
+    let (counted, asked) = (closed.clone(), AtomicU32::new(0));
+    let other = answers(move |stream, _| {
+        let times = asked.fetch_add(1, Ordering::SeqCst) + 1;
+        until("the end of the connection", || counted.load(Ordering::SeqCst) >= times);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok");
+    });
+    let step = |port| format!("{{ http = \"http://127.0.0.1:{port}/\", expect = \"status == 200\" }}");
+    let steps = [impatient, other, impatient, other, impatient].map(step);
+    let flow = format!("flow = [{}]", steps.join(", "));
     let desk = Desk::new();
     let seen = seen(&desk, &[("visit".to_owned(), flow)], &["--sim", SCENARIO, "--speed", "1"]);
     assert_eq!(seen[0].1, "healthy", "{seen:?}");
-    assert_eq!(connections.load(Ordering::SeqCst), 3);
+    assert_eq!(closed.load(Ordering::SeqCst), 3);
 }

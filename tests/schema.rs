@@ -7,8 +7,9 @@ use std::fs;
 use jsonschema::Validator;
 use rectify::action::ACTIONS;
 use rectify::check::{Outcome, check};
+use rectify::probe::PROBES;
 use rectify::runbook::Mode;
-use rectify::runbook::format::{self, PROBES};
+use rectify::runbook::format;
 use rectify::syntax::Inputs;
 use serde_json::{Value, json};
 

@@ -5,7 +5,6 @@
 
 mod diagnostic;
 mod explain;
-pub mod facts;
 mod gcloud;
 mod json;
 mod rules;

@@ -22,7 +22,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::external::{ByHand, Conduct, Programs};
 use crate::journal::Directory;
 use crate::plan::ProgramSteps;
-use crate::probe::{Probes, Route};
+use crate::probe::{Observer, Route};
 use crate::resource::{BuildError, Cloud, Endpoint, Kinds, SupportDesk, Writer};
 use crate::runbook::Mode;
 use crate::runbook::model::Runbook;
@@ -439,8 +439,14 @@ impl Connection {
     }
 
     /// The probes of a runbook, ready to look.
-    pub(super) fn probes(&self, runbook: &Runbook) -> Probes {
-        Probes::new(runbook, self.kinds.clone(), self.cloud.clone(), self.clock.clone(), self.route.clone())
+    pub(super) fn probes(&self, runbook: &Runbook) -> Observer {
+        Observer::new(
+            runbook.probe_set(),
+            self.kinds.clone(),
+            self.cloud.clone(),
+            self.clock.clone(),
+            self.route.clone(),
+        )
     }
 
     /// Keeps the embedded cloud, if there is one, in a run's directory.

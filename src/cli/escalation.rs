@@ -24,7 +24,7 @@ use crate::escalation::{Situation, decide, facts, judge, judge_closing, probes_o
 use crate::gate::Observation;
 use crate::inert::inert;
 use crate::journal::State;
-use crate::probe::Probes;
+use crate::probe::Observer;
 use crate::resource::Cloud;
 use crate::run::{Decision, Judged, Verdict, View};
 use crate::runbook::model::Runbook;
@@ -121,7 +121,7 @@ pub(super) async fn escalation(arguments: &Arguments, state: &State, console: Co
 /// What decisions rest on: the runbook's criteria, and where to look.
 pub(super) struct Grounds {
     pub(super) runbook: Runbook,
-    pub(super) probes: Arc<Probes>,
+    pub(super) probes: Arc<Observer>,
     pub(super) cloud: Arc<Cloud>,
     pub(super) clock: Arc<dyn Clock>,
     /// What probes were like before the run's first change.

@@ -275,9 +275,9 @@ async fn look_back(
             continue;
         }
         // What is kept is as dense as it was asked for, be the gate denser.
-        let sight = |name: &String| Some((name.clone(), checked.runbook().probes.get(name)?.look.sight()));
-        let looks = kept.iter().filter_map(sight).collect();
-        let rule = Rule { healthy: kept, every: rule.every.max(every), looks, ..rule.clone() };
+        let traits = |name: &String| Some((name.clone(), checked.runbook().probes.get(name)?.spec.traits()));
+        let probes = kept.iter().filter_map(traits).collect();
+        let rule = Rule { healthy: kept, every: rule.every.max(every), probes, ..rule.clone() };
         let tried = backtest(&rule, &seen, from, to, every);
         match arguments.format {
             OutputFormat::Json => {

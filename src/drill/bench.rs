@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::clock::Clock;
-use crate::probe::{Probes, Route};
+use crate::probe::{Observer, Route};
 use crate::resource::{Cloud, Endpoint, Kinds, Writer};
 use crate::runbook::model::Runbook;
 use crate::sim::{self, Simulator, World};
@@ -33,7 +33,7 @@ pub(super) struct Stage {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) cloud: Arc<Cloud>,
     pub(super) kinds: Arc<Kinds>,
-    pub(super) probes: Arc<Probes>,
+    pub(super) probes: Arc<Observer>,
     pub(super) writer: Writer,
     /// Somebody else's client.
     pub(super) elsewhere: reqwest::Client,
@@ -64,7 +64,7 @@ impl Bench {
         let cloud = Arc::new(self.cloud.anew());
         let kinds = Arc::new(Kinds::on(&cloud));
         let (clock, route) = (self.clock.clone(), self.route.clone());
-        let probes = Probes::new(runbook, kinds.clone(), cloud.clone(), clock, route);
+        let probes = Observer::new(runbook.probe_set(), kinds.clone(), cloud.clone(), clock, route);
         Stage {
             simulator: self.simulator.clone(),
             clock: self.clock.clone(),

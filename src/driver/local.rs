@@ -23,7 +23,7 @@ use crate::clock::{Clock, SystemClock, between, later, together};
 use crate::engine::{Effect, Run};
 use crate::external::{Messages, Status};
 use crate::journal::{Directory, Journal, OpenError};
-use crate::probe::Probes;
+use crate::probe::Observer;
 use crate::report::{Export, Reporter, export, marker, status_comment};
 use crate::resource::{Certainty, Kinds, Progress, ReadError, WriteError, Writer, Written};
 use crate::run::{
@@ -59,7 +59,7 @@ pub struct Local {
     /// What it takes to change them.
     pub writer: Writer,
     /// The probes.
-    pub probes: Arc<Probes>,
+    pub probes: Arc<Observer>,
     /// What is being looked at.
     pub looks: Looks,
     /// The time.
@@ -342,7 +342,7 @@ struct Hands<'a> {
     view: &'a View,
     kinds: &'a Kinds,
     writer: &'a Writer,
-    probes: &'a Probes,
+    probes: &'a Observer,
     clock: &'a dyn Clock,
     rules: &'a Rules,
     messages: &'a Messages,

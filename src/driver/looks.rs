@@ -13,7 +13,7 @@ use futures::{FutureExt as _, StreamExt as _};
 
 use crate::clock::Clock;
 use crate::gate::Observation;
-use crate::probe::Probes;
+use crate::probe::Observer;
 use crate::run::{TaskId, View};
 
 /// For whom a probe is looked through.
@@ -47,7 +47,7 @@ impl Looks {
         &mut self,
         wanted: Vec<(For, String)>,
         view: &View,
-        probes: &Arc<Probes>,
+        probes: &Arc<Observer>,
         clock: &Arc<dyn Clock>,
     ) {
         let wanted: BTreeSet<(For, String)> = wanted.into_iter().collect();

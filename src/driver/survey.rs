@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::probe::Probes;
+use crate::probe::Observer;
 use crate::resource::traffic::{LATEST, Traffic};
 use crate::resource::{ApiObject, KindSpec, Kinds, Observable as _};
 use crate::run::{Findings, ResourceId, ServiceStatus, TaskView, View};
 
 /// Observes each Cloud Run service that the run has written to: its traffic, and the probes of the gates of its steps.
-pub(super) async fn survey(view: &View, kinds: &Kinds, probes: &Probes) -> BTreeMap<String, ServiceStatus> {
+pub(super) async fn survey(view: &View, kinds: &Kinds, probes: &Observer) -> BTreeMap<String, ServiceStatus> {
     let touched = view.tasks.iter().filter(|task| task.seen.is_some()).filter_map(service);
     let touched: BTreeSet<ResourceId> = touched.collect();
     let mut services = BTreeMap::new();

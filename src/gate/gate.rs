@@ -11,7 +11,7 @@ use super::claim::{Bound, Claim, Terms, rate_in_words};
 use super::latency::Latencies;
 use super::observation::{Health, Observation};
 use super::proof::{Points, Proof};
-use super::rule::{Percentiles, Rule, Sampling};
+use super::rule::{Percentiles, Polling, Rule, Sampling};
 use crate::clock::{between, later, words};
 
 /// How many counts of samples each probe has used up, by its name. A gate that is opened again with the same claim begins
@@ -191,7 +191,7 @@ impl Gate {
             next: first(place),
             samples: 0,
             streak: Streak::default(),
-            sampling: rule.sight(name).sampling,
+            sampling: rule.probe_traits(name).sampling,
             claim: Claim::after(breaks.get(name).copied().unwrap_or_default(), of_which(&terms, &rule, name)),
             latencies: Latencies::over(rule.hold),
             alike: 0,
@@ -339,7 +339,7 @@ impl Gate {
     }
 
     fn longest_gap(&self, probe: &str) -> Duration {
-        self.rule.every.saturating_add(self.rule.sight(probe).within)
+        self.rule.every.saturating_add(self.rule.probe_traits(probe).time_limit)
     }
 
     /// Whether the probe's last sample still speaks for now.
@@ -505,7 +505,10 @@ impl Watched {
     ///
     /// A plain poll takes `(time until healthy + hold) / every` looks. Those of `hold` are still to be taken.
     fn hurries(&self, rule: &Rule, opened: Timestamp, last: &Last) -> bool {
-        if rule.request_budget <= 1 || last.health == Health::Healthy || !rule.sight(&self.name).hurried {
+        if rule.request_budget <= 1
+            || last.health == Health::Healthy
+            || rule.probe_traits(&self.name).polling == Polling::Steady
+        {
             return false;
         }
         let every = rule.every.as_secs_f64();
@@ -585,7 +588,7 @@ const CROWD: usize = 100;
 
 /// What is claimed of a probe: of one whose samples are no trials, nothing.
 fn of_which<'t>((trials, others): &'t (Terms, Terms), rule: &Rule, probe: &str) -> &'t Terms {
-    if rule.sight(probe).sampling.has_rate() { trials } else { others }
+    if rule.probe_traits(probe).sampling.has_rate() { trials } else { others }
 }
 
 /// The greatest part of its interval that a look comes early.
@@ -610,7 +613,7 @@ fn jitter(probe: &str, number: u32) -> f64 {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::rule::{Limits, Sight};
+    use super::super::rule::{Limits, ProbeTraits};
     use super::*;
 
     fn rule(hold: u64, every: u64, timeout: u64) -> Rule {
@@ -876,10 +879,11 @@ mod tests {
 
     #[test]
     fn while_something_may_change_it_looks_more_often_within_its_budget() {
-        let sight = Sight { within: Duration::from_secs(5), hurried: true, sampling: Sampling::Trials };
+        let traits =
+            ProbeTraits { time_limit: Duration::from_secs(5), polling: Polling::Fast, sampling: Sampling::Trials };
         let plain = rule(60, 1, 3600);
-        let looks = ["a", "b"].map(|name| (name.to_owned(), sight)).into();
-        let quick = Rule { request_budget: 2, looks, ..plain.clone() };
+        let probes = ["a", "b"].map(|name| (name.to_owned(), traits)).into();
+        let quick = Rule { request_budget: 2, probes, ..plain.clone() };
         let mut late = Vec::new();
         for well_from in (200..30_000).step_by(317) {
             let ((plainly, _), (quickly, lag)) = (watch(&plain, well_from), watch(&quick, well_from));
@@ -896,12 +900,12 @@ mod tests {
     #[test]
     fn a_probe_without_independent_samples_has_no_rate_and_its_points_are_counted() {
         let minute = Duration::from_mins(1);
-        let sight = |sampling| Sight { within: Duration::from_secs(5), hurried: false, sampling };
-        let looks = [
-            ("a".to_owned(), sight(Sampling::Points { apart: minute })),
-            ("b".to_owned(), sight(Sampling::Windows { apart: 10 * minute })),
+        let traits = |sampling| ProbeTraits { time_limit: Duration::from_secs(5), polling: Polling::Steady, sampling };
+        let probes = [
+            ("a".to_owned(), traits(Sampling::Points { apart: minute })),
+            ("b".to_owned(), traits(Sampling::Windows { apart: 10 * minute })),
         ];
-        let asked = Rule { max_failure_rate: Some(0.02), looks: looks.into(), ..rule(900, 5, 3600) };
+        let asked = Rule { max_failure_rate: Some(0.02), probes: probes.into(), ..rule(900, 5, 3600) };
         let mut gate = Gate::open(asked, at(0));
         for second in (0..=900).step_by(5) {
             assert!(!passed(&gate, second));

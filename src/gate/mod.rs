@@ -25,4 +25,4 @@ pub use gate::{Breaks, Fault, Gate, Progress, Verdict};
 pub(crate) use latency::Latencies;
 pub use observation::{Health, Observation};
 pub use proof::{Points, Proof};
-pub use rule::{Limits, Percentiles, Rule, Sampling, Sight};
+pub use rule::{Limits, Percentiles, Polling, ProbeTraits, Rule, Sampling};

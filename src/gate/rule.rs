@@ -45,9 +45,9 @@ pub struct Rule {
     /// change any moment: while a probe is not healthy.
     #[serde(default = "once", skip_serializing_if = "is_once")]
     pub request_budget: u32,
-    /// What is known of each probe's looks.
+    /// What is known of each probe.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub looks: BTreeMap<String, Sight>,
+    pub probes: BTreeMap<String, ProbeTraits>,
 }
 
 /// Limits or figures of how long answers take. A percentile that is not there is not limited, or not known.
@@ -87,17 +87,27 @@ impl Default for Limits {
     }
 }
 
-/// What looking through a probe is like.
+/// What is known of a probe's observations before the first one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sight {
-    /// The longest that one look can take.
+pub struct ProbeTraits {
+    /// The longest that one observation can take.
     #[serde(with = "duration")]
-    pub within: Duration,
-    /// Whether it asks what is being healed itself, and may do so more often; the cloud's own APIs have quotas.
-    pub hurried: bool,
+    pub time_limit: Duration,
+    /// How often it may be polled.
+    pub polling: Polling,
     /// What one sample is worth.
     #[serde(default, skip_serializing_if = "is_default")]
     pub sampling: Sampling,
+}
+
+/// How often a probe may be polled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Polling {
+    /// As often as the gate says: it asks an API that has a quota, or makes many requests each time.
+    Steady,
+    /// More often while something may change any moment: it asks the service itself.
+    Fast,
 }
 
 /// What one sample of a probe is worth. Only trials can have a failure rate.
@@ -146,13 +156,14 @@ impl Rule {
             latency: Percentiles::default(),
             limits: Limits::default(),
             request_budget: 1,
-            looks: BTreeMap::new(),
+            probes: BTreeMap::new(),
         }
     }
 
-    /// What looking through this probe is like.
-    pub fn sight(&self, probe: &str) -> Sight {
-        self.looks.get(probe).copied().unwrap_or(Sight { within: WITHIN, hurried: false, sampling: Sampling::Trials })
+    /// What is known of this probe.
+    pub fn probe_traits(&self, probe: &str) -> ProbeTraits {
+        let unknown = ProbeTraits { time_limit: WITHIN, polling: Polling::Steady, sampling: Sampling::Trials };
+        self.probes.get(probe).copied().unwrap_or(unknown)
     }
 }
 

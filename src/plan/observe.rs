@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::Basis;
 use crate::escalation::probes_of;
 use crate::gate::Observation;
-use crate::probe::Probes;
+use crate::probe::{Observer, ProbeSpec};
 use crate::resource::{Kinds, Observed, ReadError, Seen};
 use crate::run::ResourceId;
-use crate::runbook::model::{Look, Runbook};
+use crate::runbook::model::Runbook;
 
 /// Reads under way at once.
 pub(super) const AT_ONCE: usize = 64;
@@ -82,10 +82,10 @@ pub struct Trials {
 ///
 /// Nobody has approved anything yet. A probe that would do more than ask, or tell somebody a secret, is left out, unless the
 /// simulated cloud is all that it asks.
-pub async fn trials(runbook: &Runbook, probes: &Probes, trying: Trying) -> Trials {
+pub async fn trials(runbook: &Runbook, probes: &Observer, trying: Trying) -> Trials {
     let (mut tried, mut untried) = (Vec::new(), BTreeMap::new());
     for name in judging(runbook) {
-        match runbook.probes.get(&name).and_then(|probe| objection(&probe.look, probes, trying)) {
+        match runbook.probes.get(&name).and_then(|probe| objection(&probe.spec, probes, trying)) {
             Some(why) => drop(untried.insert(name, why)),
             None => tried.push(name),
         }
@@ -93,9 +93,9 @@ pub async fn trials(runbook: &Runbook, probes: &Probes, trying: Trying) -> Trial
     Trials { samples: probes.observe_all(tried).await.into_iter().collect(), untried }
 }
 
-/// Why a look is not taken while planning.
-fn objection(look: &Look, probes: &Probes, trying: Trying) -> Option<String> {
-    look.peer_requests().iter().find_map(|request| {
+/// Why a probe is not tried while planning.
+fn objection(spec: &ProbeSpec, probes: &Observer, trying: Trying) -> Option<String> {
+    spec.peer_requests().iter().find_map(|request| {
         let is_served = request.host.as_deref().is_some_and(|host| probes.serves(host));
         let missing = || {
             let secret = request.absent.first()?;

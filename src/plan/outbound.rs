@@ -68,7 +68,7 @@ pub(super) fn outbound(runbook: &Runbook) -> Vec<Outbound> {
     let judging = judging(runbook);
     let mut found: Vec<Outbound> = Vec::new();
     for (name, probe) in &runbook.probes {
-        for PeerRequest { host, method, secrets, captured, effect, .. } in probe.look.peer_requests() {
+        for PeerRequest { host, method, secrets, captured, effect, .. } in probe.spec.peer_requests() {
             let why =
                 if judging.contains(name) { "nothing was asked while planning" } else { "no gate is judged by it" };
             let (sender, planning) = (Sender::Probe(name.clone()), not_tried(why));

@@ -128,7 +128,7 @@ impl Planner<'_> {
                 step: &step.name,
                 task: &name,
                 gate: turn.gate.as_ref(),
-                gate_hosts: probes.flat_map(|probe| probe.look.hosts()).collect(),
+                gate_hosts: probes.flat_map(|probe| probe.spec.hosts()).collect(),
             };
             let action = turn.action.step();
             match action.plan(&context, &mut self.forecast) {
@@ -192,7 +192,7 @@ impl Planner<'_> {
     fn sights(&mut self) {
         for gate in self.tasks.iter_mut().filter_map(|task| task.gate.as_mut()) {
             let probes = gate.healthy.iter().filter_map(|name| Some((name.clone(), self.runbook.probes.get(name)?)));
-            gate.looks = probes.map(|(name, probe)| (name, probe.look.sight())).collect();
+            gate.probes = probes.map(|(name, probe)| (name, probe.spec.traits())).collect();
         }
     }
 

@@ -1,4 +1,4 @@
-//! Connections to PostgreSQL and Redis, as the services open them: name, TCP, TLS if it is asked for, log-in, one question.
+//! What the probes of databases have in common: how a server is reached, several connections at once, and their facts.
 //!
 //! Several can be opened at once (`clients`), as an instance's start-up does: a connector that carries one may not carry
 //! twelve. A server that answers and does not let the probe in says nothing of its health: the probe is broken.
@@ -7,207 +7,157 @@
 //! its parts, so that no character of a password can make another host of it.
 
 use std::collections::BTreeMap;
-use std::str::FromStr as _;
-use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::{Either, select};
-use futures::pin_mut;
-use redis::{ErrorKind, IntoConnectionInfo as _, RedisConnectionInfo};
-use secrecy::{ExposeSecret as _, SecretString};
-use tokio_postgres::config::{Host, SslMode};
-use tokio_postgres_rustls::MakeRustlsConnect;
-
-use super::Looked;
-use super::bounded::Bounded;
-use super::dial::{Dialer, handshake};
-use super::http::explain;
-use super::tls::anybody;
-use crate::clock::{Clock, between, together};
-use crate::runbook::model::{DatabaseParts, DatabaseServer, DatabaseTls};
+use super::address::check_url_with_secret;
+use super::{FactsByName, Observer, ProbeFailure};
+use crate::clock::{between, together};
+use crate::gate::{FactType, Facts};
+use crate::peer::{Effect, PeerRequest, host_of_database, plain};
+use crate::syntax::Block;
 use crate::syntax::condition::Fact;
+use crate::syntax::format::{Key, ValueType, words};
+use crate::syntax::value::Private;
 
-/// A server that can be asked for a connection.
-pub(super) enum Server {
-    Postgres { config: Box<tokio_postgres::Config>, host: String, port: u16 },
-    Redis { info: RedisConnectionInfo, host: String, port: u16, tls: bool },
+/// How a database is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DatabaseServer {
+    /// By a URL, whose values are percent-encoded.
+    Url(Private),
+    /// By its parts, of which none can end another.
+    Parts(Box<DatabaseParts>),
 }
 
-impl Server {
-    pub(super) fn postgres(server: &DatabaseServer) -> Result<Server, Looked> {
-        let mut config = match server {
-            DatabaseServer::Url(url) => tokio_postgres::Config::from_str(url.value().expose_secret())
-                .map_err(|error| Looked::Broken(format!("{url} is not a connection to PostgreSQL: {error}")))?,
-            DatabaseServer::Parts(parts) => {
-                let mut config = tokio_postgres::Config::new();
-                config.host(&parts.host).port(parts.port.unwrap_or(5432));
-                if let Some(user) = &parts.user {
-                    config.user(user.value().expose_secret());
-                }
-                if let Some(password) = &parts.password {
-                    config.password(password.value().expose_secret());
-                }
-                if let Some(database) = &parts.database {
-                    config.dbname(database);
-                }
-                if parts.tls == DatabaseTls::Off {
-                    config.ssl_mode(SslMode::Disable);
-                }
-                config
-            }
-        };
-        // What the library prefers is to go on in clear text with whoever declines.
-        if config.get_ssl_mode() != SslMode::Disable {
-            config.ssl_mode(SslMode::Require);
+/// The parts of a connection to a database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatabaseParts {
+    /// Its host's name or address.
+    pub host: String,
+    /// `None`: the usual one.
+    pub port: Option<u16>,
+    /// Who logs in.
+    pub user: Option<Private>,
+    /// The password.
+    pub password: Option<Private>,
+    /// PostgreSQL: its name; Redis: its number.
+    pub database: Option<String>,
+    /// Whether it must be encrypted.
+    pub tls: DatabaseTls,
+}
+
+/// Whether a connection to a database must be encrypted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DatabaseTls {
+    /// It must: to a server that declines, nothing is sent.
+    #[default]
+    Require,
+    /// It is not.
+    Off,
+}
+
+const TLS_WORDS: [(&str, DatabaseTls); 2] = [("require", DatabaseTls::Require), ("off", DatabaseTls::Off)];
+
+/// The host.
+pub(super) const HOST: Key =
+    Key::new("host", ValueType::Text, "The host's name or address.").required().example("\"10.20.0.3\"");
+/// The password.
+pub(super) const PASSWORD: Key =
+    Key::new("password", ValueType::Private, "The password, which is a secret; any characters may be in it.")
+        .example("\"${inputs.password}\"");
+/// Whether the connection is encrypted.
+pub(super) const TLS: Key = Key::new(
+    "tls",
+    ValueType::Choice(&words(&TLS_WORDS)),
+    "Whether the connection must be encrypted. Who answers is not verified.",
+)
+.default("require: without TLS nothing is sent");
+
+/// What an observation of a database shows.
+pub(super) const FACTS: Facts = &[("latency", FactType::Span), ("p95", FactType::Span), ("success", FactType::Number)];
+
+impl DatabaseServer {
+    /// Reads a server from the URL or the table at `key`; of a table, its database by `read_database`.
+    pub(super) fn read(
+        block: &Block<'_, '_>,
+        key: &'static str,
+        read_database: impl FnOnce(&Block<'_, '_>) -> Option<String>,
+    ) -> Option<DatabaseServer> {
+        if !block.is_table(key) {
+            return block.database_url(key).map(DatabaseServer::Url);
         }
-        let host = match config.get_hosts() {
-            [Host::Tcp(host)] => host.clone(),
-            _ => return Err(Looked::Broken("a connection to PostgreSQL needs one host".to_owned())),
-        };
-        let port = config.get_ports().first().copied().unwrap_or(5432);
-        Ok(Server::Postgres { config: Box::new(config), host, port })
+        let parts = block.block(key)?;
+        let (host, user, password) = (parts.text("host"), parts.private("user"), parts.private("password"));
+        let port = parts.count("port", 1).map(|port| {
+            let message = |_| parts.wrong("port", format!("{port} is no port"), "a port is at most 65535");
+            u16::try_from(port).map_err(message)
+        });
+        let database = read_database(&parts);
+        let tls = parts.choice("tls", &TLS_WORDS).unwrap_or_default();
+        parts.finish();
+        let port = port.and_then(Result::ok);
+        Some(DatabaseServer::Parts(Box::new(DatabaseParts { host: host?, port, user, password, database, tls })))
     }
 
-    pub(super) fn redis(server: &DatabaseServer) -> Result<Server, Looked> {
-        let url = match server {
-            DatabaseServer::Url(url) => url,
-            DatabaseServer::Parts(parts) => {
-                let DatabaseParts { host, port, user, password, database, tls } = &**parts;
-                let mut info = RedisConnectionInfo::default();
-                if let Some(user) = user {
-                    info = info.set_username(user.value().expose_secret());
-                }
-                if let Some(password) = password {
-                    info = info.set_password(password.value().expose_secret());
-                }
-                if let Some(database) = database.as_ref().and_then(|number| number.parse().ok()) {
-                    info = info.set_db(database);
-                }
-                let (host, port, tls) = (host.clone(), port.unwrap_or(6379), *tls == DatabaseTls::Require);
-                return Ok(Server::Redis { info, host, port, tls });
-            }
+    /// Whether it can be asked by a URL of one of these schemes, or by its parts.
+    pub(super) fn check(&self, schemes: &[&str]) -> Result<(), String> {
+        let parts = match self {
+            DatabaseServer::Url(url) => return check_url_with_secret(&url.to_string(), schemes),
+            DatabaseServer::Parts(parts) => parts,
         };
-        let secret = url.value();
-        let unreadable = || Looked::Broken(format!("{url} is not a connection to Redis"));
-        let tls = secret.expose_secret().starts_with("rediss://");
-        let plain = secret.expose_secret();
-        let plain = SecretString::from(if tls { plain.replacen("rediss://", "redis://", 1) } else { plain.to_owned() });
-        let info = plain.expose_secret().into_connection_info().map_err(|_| unreadable())?;
-        let redis::ConnectionAddr::Tcp(host, port) = info.addr() else { return Err(unreadable()) };
-        Ok(Server::Redis { info: info.redis_settings().clone(), host: host.clone(), port: *port, tls })
+        let is_wrong = |letter: char| letter.is_whitespace() || letter.is_control() || "/@?#".contains(letter);
+        if parts.host.is_empty() || parts.host.contains(is_wrong) {
+            return Err(format!("`{}` is not a host", parts.host));
+        }
+        let written = parts.password.as_ref().map(ToString::to_string);
+        if written.is_some_and(|password| !password.is_empty() && !password.contains("${")) {
+            return Err("a password in the file would be shown to all who read it; make it a secret input".to_owned());
+        }
+        Ok(())
     }
 
-    pub(super) fn host(&self) -> &str {
+    /// The log-in that it is sent.
+    pub(super) fn log_in(&self, protocol: &str) -> PeerRequest {
         match self {
-            Server::Postgres { host, .. } | Server::Redis { host, .. } => host,
-        }
-    }
-
-    /// Opens so many connections at once, asks on each, and says how that went.
-    pub(super) async fn look(
-        &self,
-        dialer: &Dialer,
-        clients: u32,
-        clock: &Arc<dyn Clock>,
-    ) -> Result<BTreeMap<String, Fact>, Looked> {
-        let began = clock.now();
-        let attempts = (0..clients).map(async |_| self.open(dialer, clock).await.map(|()| between(began, clock.now())));
-        let opened = together(&**clock, attempts).await;
-        let all = opened.len();
-        let (mut times, mut first) = (Vec::new(), None);
-        for one in opened {
-            match one {
-                Ok(time) => times.push(time),
-                // A probe that cannot log in will not learn more by others that can.
-                Err(broken @ Looked::Broken(_)) => return Err(broken),
-                Err(other) => first = first.or(Some(other)),
+            DatabaseServer::Url(url) => {
+                let shown = url.to_string();
+                PeerRequest::to(host_of_database(&shown), protocol, Effect::LogsIn).sends(&shown, [url])
             }
-        }
-        match first {
-            Some(why) if times.is_empty() => Err(why),
-            first => Ok(facts(times, all, first)),
-        }
-    }
-
-    async fn open(&self, dialer: &Dialer, clock: &Arc<dyn Clock>) -> Result<(), Looked> {
-        match self {
-            Server::Postgres { config, host, port } => {
-                let (stream, _) = dialer.connect(host, *port).await?;
-                let mut tls = MakeRustlsConnect::new(anybody(clock).map_err(Looked::Broken)?);
-                let Ok(tls) = tokio_postgres::tls::MakeTlsConnect::<Bounded<tokio::net::TcpStream>>::make_tls_connect(
-                    &mut tls, host,
-                );
-                let (client, connection) =
-                    config.connect_raw(Bounded::over(stream), tls).await.map_err(|error| of_postgres(&error))?;
-                let answer = client.simple_query("select 1");
-                pin_mut!(answer, connection);
-                match select(answer, connection).await {
-                    Either::Left((answer, _)) => answer.map(drop).map_err(|error| of_postgres(&error)),
-                    Either::Right((Err(error), _)) => Err(of_postgres(&error)),
-                    Either::Right((Ok(()), _)) => Err(Looked::Sick("PostgreSQL closed the connection".to_owned())),
-                }
-            }
-            Server::Redis { info, host, port, tls } => {
-                let (stream, _) = dialer.connect(host, *port).await?;
-                if *tls {
-                    let stream = handshake(Arc::new(anybody(clock).map_err(Looked::Broken)?), host, stream).await?;
-                    ping(info, stream).await
-                } else {
-                    ping(info, stream).await
-                }
+            DatabaseServer::Parts(parts) => {
+                let texts = parts.user.iter().chain(&parts.password);
+                PeerRequest::to(Some(plain(&parts.host)), protocol, Effect::LogsIn).sends("", texts)
             }
         }
     }
 }
 
-async fn ping<S>(info: &RedisConnectionInfo, stream: S) -> Result<(), Looked>
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
-{
-    let (mut connection, talk) =
-        redis::aio::MultiplexedConnection::new(info, Bounded::over(stream)).await.map_err(|error| of_redis(&error))?;
-    let ping = redis::cmd("PING");
-    let answer = ping.query_async::<String>(&mut connection);
-    pin_mut!(talk, answer);
-    let answer = match select(answer, talk).await {
-        Either::Left((answer, _)) => answer,
-        Either::Right(_) => return Err(Looked::Sick("Redis closed the connection".to_owned())),
-    };
-    match answer {
-        Ok(answer) if answer == "PONG" => Ok(()),
-        Ok(answer) => Err(Looked::Sick(format!("PING is answered with {answer}"))),
-        Err(error) => Err(of_redis(&error)),
+/// Opens so many connections at once and asks on each. Fails if none of them was answered, or one cannot be tried.
+pub(super) async fn observe_clients(
+    observer: &Observer,
+    clients: u32,
+    ask: impl AsyncFn() -> Result<(), ProbeFailure>,
+) -> Result<FactsByName, ProbeFailure> {
+    let clock = &*observer.clock;
+    let began = clock.now();
+    let ask = &ask;
+    let attempts = (0..clients).map(async |_| ask().await.map(|()| between(began, clock.now())));
+    let answers = together(clock, attempts).await;
+    let asked = answers.len();
+    let (mut times, mut first) = (Vec::new(), None);
+    for answer in answers {
+        match answer {
+            Ok(time) => times.push(time),
+            // A probe that cannot log in will not learn more by others that can.
+            Err(broken @ ProbeFailure::Broken(_)) => return Err(broken),
+            Err(other) => first = first.or(Some(other)),
+        }
+    }
+    match first {
+        Some(failure) if times.is_empty() => Err(failure),
+        first => Ok(facts(times, asked, first)),
     }
 }
 
-/// Who does not let the probe in is alive, and tells no more.
-fn of_redis(error: &redis::RedisError) -> Looked {
-    let denied = ["NOAUTH", "WRONGPASS", "NOPERM"].iter().any(|code| error.code() == Some(code));
-    let why = format!("Redis says: {error}");
-    if denied || error.kind() == ErrorKind::AuthenticationFailed { Looked::Broken(why) } else { Looked::Sick(why) }
-}
-
-/// Whether the server declined the TLS that is required. The library has no code for it.
-fn is_without_tls(error: &tokio_postgres::Error) -> bool {
-    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    cause.contains("server does not support TLS")
-}
-
-fn of_postgres(error: &tokio_postgres::Error) -> Looked {
-    // The classes of "invalid authorization" and "invalid catalog name": which user, password or database is wrong.
-    let denied = error.code().is_some_and(|code| code.code().starts_with("28") || code.code().starts_with("3D"));
-    let why = match error.as_db_error() {
-        Some(told) => format!("PostgreSQL says: {}", told.message()),
-        None if is_without_tls(error) => {
-            let why = "the server does not offer TLS, and nothing was sent to it without";
-            return Looked::Broken(format!("{why}; say tls = \"off\" or sslmode=disable if that is meant"));
-        }
-        None => format!("PostgreSQL says: {}", explain(error)),
-    };
-    if denied { Looked::Broken(why) } else { Looked::Sick(why) }
-}
-
-fn facts(mut times: Vec<Duration>, all: usize, first: Option<Looked>) -> BTreeMap<String, Fact> {
+fn facts(mut times: Vec<Duration>, asked: usize, first: Option<ProbeFailure>) -> FactsByName {
     times.sort_unstable();
     // The nearest rank: of 12, the 12th.
     let p95 = times.get((times.len() * 95).div_ceil(100).saturating_sub(1)).copied().unwrap_or_default();
@@ -215,12 +165,8 @@ fn facts(mut times: Vec<Duration>, all: usize, first: Option<Looked>) -> BTreeMa
     let mut facts = BTreeMap::from([
         ("latency".to_owned(), Fact::Span(times.last().copied().unwrap_or_default())),
         ("p95".to_owned(), Fact::Span(p95)),
-        ("success".to_owned(), Fact::Number(f64::from(count(times.len())) / f64::from(count(all).max(1)))),
+        ("success".to_owned(), Fact::Number(f64::from(count(times.len())) / f64::from(count(asked).max(1)))),
     ]);
-    let why = match first {
-        Some(Looked::Sick(why) | Looked::Unseen(why) | Looked::Broken(why)) => Some(why),
-        _ => None,
-    };
-    facts.extend(why.map(|why| ("why".to_owned(), Fact::Text(why))));
+    facts.extend(first.map(|failure| ("why".to_owned(), Fact::Text(failure.into_reason()))));
     facts
 }

@@ -1,16 +1,17 @@
-//! Whether what a step rests on is so: several probes looked at once, and a condition over what they saw.
+//! Whether preconditions are met: several probes observed at once, and a condition over their facts.
 //!
 //! What is not known is no evidence.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Probes, Sample};
+use super::Observer;
+use super::observer::Sample;
 use crate::gate::Health;
 use crate::run::{Evidence, Findings};
 use crate::syntax::condition::{Condition, Fact};
 
-impl Probes {
-    /// Looks once at everything that some evidence names; what was seen, and whether it is so.
+impl Observer {
+    /// Observes once everything that some evidence names; what was seen, and whether it is so.
     ///
     /// # Errors
     /// Beside what was seen: why it is not so, in words.
@@ -25,7 +26,7 @@ impl Probes {
             _ => None,
         });
         let names: BTreeSet<String> = wanted.healthy.iter().chain(&wanted.unhealthy).cloned().chain(asked).collect();
-        let seen: BTreeMap<String, Sample> = self.look_at_all(names.into_iter().collect()).await.into_iter().collect();
+        let seen: BTreeMap<String, Sample> = self.sample_all(names.into_iter().collect()).await.into_iter().collect();
         let verdict = is_so(wanted, condition.as_ref(), &seen);
         (seen.into_iter().map(|(name, (observation, _))| (name, observation)).collect(), verdict)
     }
@@ -45,7 +46,7 @@ fn is_so(wanted: &Evidence, condition: Option<&Condition>, seen: &BTreeMap<Strin
                 Some(Health::Healthy) => "it is healthy".to_owned(),
                 Some(Health::Unhealthy { why }) => format!("it is not: {why}"),
                 Some(Health::Unknown { why } | Health::Broken { why }) => format!("it cannot be told: {why}"),
-                None => "it was not looked at".to_owned(),
+                None => "it was not observed".to_owned(),
             };
             return Err(format!("{other} must be {word}, and {is}"));
         }

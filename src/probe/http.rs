@@ -1,325 +1,176 @@
-//! One request to a URL: its status, how long each part of it took, and its body.
-//!
-//! Each sample opens a connection of its own: one that is kept would go on showing the instance that it leads to, and not
-//! the service. The requests of one flow, and those of one load, use connections again, as browsers do; `dns`, `connect` and
-//! `tls` are then zero. Nothing is sent twice: what went out on a connection that then ended has failed, and only a request
-//! of which nothing was written goes out on another. A redirect is an answer of its own unless the runbook says how many to
-//! follow. A probe asks the service itself: no proxy stands between.
+//! `http`: one request to a URL, and what it is answered.
 
 use std::collections::BTreeMap;
-use std::error::Error;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::FutureExt as _;
-use futures::future::{BoxFuture, Either, Fuse, select};
-use futures::pin_mut;
-use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, USER_AGENT};
-use http::{Method, Request};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Bytes, Incoming};
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper_util::rt::TokioIo;
-use reqwest::Url;
-use secrecy::ExposeSecret as _;
+use secrecy::SecretString;
 
-use super::Looked;
-use super::dial::{Dialer, Origin, Took, origin, url};
-use crate::clock::{Clock, between, later, words};
-use crate::runbook::model::Body;
-use crate::syntax::condition::Fact;
-use crate::syntax::value::Private;
+use super::address::{HTTP, check_url};
+use super::connection::http_client::Request;
+use super::history::Past;
+use super::keys::{EXPECT, HEADERS, QUERY, TIMEOUT, read_timeout};
+use super::observer::{Connections, Observer};
+use super::{Declared, FactsByName, ProbeFailure, ProbeFormat, ProbeKind};
+use crate::gate::{FactType, Facts, Polling, Sampling};
+use crate::peer::{Effect, PeerRequest, host_of_url, is_idempotent};
+use crate::syntax::Block;
+use crate::syntax::format::{Key, Table, ValueType};
+use crate::syntax::value::{self, NotScalar, Private};
 
-/// How much of a body is read. Health pages are small; whatever sends more is not one.
-const BODY: usize = 64 * 1024;
+/// The URL.
+pub(super) const URL: Key = Key::new("http", ValueType::Text, "The URL.").required().example("\"https://…/health\"");
+/// The method.
+pub(super) const METHOD: Key = Key::new("method", ValueType::Literal, "The method.").example("\"POST\"").default("GET");
+/// The body as it is sent.
+pub(super) const BODY: Key =
+    Key::new("body", ValueType::Private, "What to send. Only inside of JSON texts may it have secrets.");
+/// The body as JSON.
+pub(super) const JSON: Key = Key::new("json", ValueType::Json, "What to send, as JSON; its texts may have secrets.")
+    .example("{ user = \"probe\", password = \"${inputs.password}\" }");
+/// The body as a form.
+pub(super) const FORM: Key = Key::new("form", ValueType::Fields, "What to send, as a form; may have secrets.")
+    .example("{ user = \"probe\", password = \"${inputs.password}\" }");
+/// How many redirects are followed.
+pub(super) const REDIRECTS: Key = Key::new("redirects", ValueType::Integer, "How many redirects are followed.")
+    .example("3")
+    .default("0: a redirect is an answer");
 
-/// How many idle connections to one origin are kept.
-const KEPT: usize = 64;
-
-/// A request as a runbook asks for it.
-pub(super) struct Asked<'a> {
-    pub(super) url: &'a str,
-    pub(super) method: Option<&'a str>,
-    pub(super) headers: &'a BTreeMap<String, Private>,
-    /// What is added to the URL's query, encoded.
-    pub(super) query: Option<&'a Private>,
-    pub(super) body: Option<&'a Body>,
-    pub(super) redirects: u32,
+/// An HTTP request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HttpProbe {
+    /// Absolute URL, `http` or `https`.
+    pub url: String,
+    /// `None`: `GET`.
+    pub method: Option<String>,
+    /// Headers by name.
+    pub headers: BTreeMap<String, Private>,
+    /// What is added to the URL's query, as it is sent.
+    pub query: Option<Private>,
+    /// What is sent.
+    pub body: Option<Body>,
+    /// How many redirects are followed.
+    pub redirects: u32,
+    /// How long to wait for the whole answer.
+    pub timeout: Duration,
 }
 
-/// An answer.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    /// None if there was more than is read: what was not read cannot be judged.
-    body: Option<String>,
-    took: Took,
-    first_byte: Duration,
-    total: Duration,
-    redirects: u32,
-    location: Option<String>,
+/// What a request sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body {
+    /// As it is sent.
+    pub text: Private,
+    /// Its media type; `None` if only the author knows it.
+    pub media_type: Option<&'static str>,
 }
 
-/// An open connection.
-struct Line {
-    sender: SendRequest<Full<Bytes>>,
-    /// What moves the bytes. It is at work while an answer is waited for, and only then.
-    connection: Fuse<BoxFuture<'static, ()>>,
-}
-
-impl Line {
-    /// Does this while the connection is at work.
-    async fn during<T>(&mut self, work: impl FnOnce(&mut SendRequest<Full<Bytes>>) -> BoxFuture<'_, T>) -> T {
-        let (mut work, connection) = (work(&mut self.sender), &mut self.connection);
-        std::future::poll_fn(move |context| {
-            // It may end before what it brought is read.
-            let _ = connection.poll_unpin(context);
-            work.poll_unpin(context)
-        })
-        .await
-    }
-}
-
-pub(super) struct Client {
-    dialer: Arc<Dialer>,
-    clock: Arc<dyn Clock>,
-}
-
-/// Connections that the requests of one flow or one load use again.
-#[derive(Default)]
-pub(super) struct Lines {
-    idle: Mutex<BTreeMap<Origin, Vec<Line>>>,
-}
-
-impl Lines {
-    fn take(&self, origin: &Origin) -> Option<Line> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let lines = idle.get_mut(origin)?;
-        std::iter::from_fn(|| lines.pop()).find(|line| !line.sender.is_closed())
-    }
-
-    fn keep(&self, origin: &Origin, line: Line) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let lines = idle.entry(origin.clone()).or_default();
-        if lines.len() < KEPT {
-            lines.push(line);
-        }
+impl HttpProbe {
+    /// Puts what a flow captured into its places.
+    pub(super) fn fill(&mut self, captured: &BTreeMap<String, SecretString>) -> Result<(), NotScalar> {
+        self.url = value::filled(&self.url, captured);
+        let body = self.body.as_mut().map(|body| &mut body.text);
+        let mut texts = self.headers.values_mut().chain(&mut self.query).chain(body);
+        texts.try_for_each(|text| text.filled(captured).map(|filled| *text = filled))
     }
 }
 
-/// Why there is no answer.
-enum Unanswered {
-    /// Nothing of the request was written: it is given back.
-    NotSent(Box<Request<Full<Bytes>>>),
-    /// It went out, and what came of it is not an answer.
-    Failed(hyper::Error),
-}
+impl Declared for HttpProbe {
+    const FORMAT: ProbeFormat = ProbeFormat {
+        key: "http",
+        table: Table {
+            about: "An HTTP request. Sees `status`, `latency` with its parts `dns`, `connect`, `tls` and `first_byte`, `redirects`, `body`, and `json` if the body is that.",
+            keys: &[URL, METHOD, HEADERS, QUERY, BODY, JSON, FORM, REDIRECTS, TIMEOUT, EXPECT.required()],
+        },
+    };
+    const EXPECTATION: Option<&'static str> = None;
 
-impl Client {
-    pub(super) fn new(dialer: Arc<Dialer>, clock: Arc<dyn Clock>) -> Client {
-        Client { dialer, clock }
-    }
-
-    pub(super) async fn look(&self, asked: &Asked<'_>, timeout: Duration, lines: Option<&Lines>) -> Looked {
-        match self.ask(asked, timeout, lines).await {
-            Ok(answer) => Looked::Facts(answer.facts()),
-            Err(looked) => looked,
-        }
-    }
-
-    /// Asks, and waits so long for the whole answer; on one of these connections, if there are any.
-    pub(super) async fn ask(
-        &self,
-        asked: &Asked<'_>,
-        timeout: Duration,
-        lines: Option<&Lines>,
-    ) -> Result<Answer, Looked> {
-        let url = url(asked.url)?;
-        let until = later(self.clock.now(), timeout);
-        let host = url.host_str().unwrap_or_default().to_owned();
-        let out_of_time = self.dialer.deadline(&host, until);
-        let answer = self.follow(asked, url, lines);
-        pin_mut!(answer);
-        match select(answer, out_of_time).await {
-            Either::Left((answer, _)) => answer,
-            // The answer is still being waited for here, and so is the name, if that is what takes so long.
-            Either::Right(_) => Err(self.dialer.out_of_time(&host, format!("no answer within {}", words(timeout)))),
-        }
-    }
-
-    /// Asks, and asks again where it is sent, as often as that is allowed.
-    async fn follow(&self, asked: &Asked<'_>, mut url: Url, lines: Option<&Lines>) -> Result<Answer, Looked> {
-        let began = self.clock.now();
-        let mut redirects = 0;
-        loop {
-            let mut answer =
-                self.once(request(asked, &url, redirects > 0).map_err(Looked::Broken)?, &url, lines).await?;
-            let location = answer.location.take().filter(|_| asked.redirects > 0);
-            let Some(location) = location else {
-                return Ok(Answer { redirects, total: between(began, self.clock.now()), ..answer });
-            };
-            if redirects == asked.redirects {
-                let last = url.join(&location);
-                let last = last.map_or_else(|_| "what is no URL".to_owned(), |next| destination(&url, &next));
-                return Err(Looked::Sick(format!("it redirects more than {redirects} times, at last to {last}")));
-            }
-            let next = url.join(&location);
-            let next = next.map_err(|error| Looked::Sick(format!("it redirects to what is no URL: {error}")))?;
-            if url.scheme() == "https" && next.scheme() != "https" {
-                return Err(Looked::Sick(format!("it redirects out of TLS, to {}", destination(&url, &next))));
-            }
-            redirects += 1;
-            // What was meant for one host is not shown to another.
-            if next.origin() != url.origin() && !(asked.headers.is_empty() && asked.body.is_none()) {
-                return Err(Looked::Sick(format!(
-                    "it redirects to {}, and headers or body are not meant for that",
-                    destination(&url, &next)
-                )));
-            }
-            url = next;
-        }
-    }
-
-    async fn once(
-        &self,
-        mut request: Request<Full<Bytes>>,
-        url: &Url,
-        lines: Option<&Lines>,
-    ) -> Result<Answer, Looked> {
-        let origin = origin(url, ["http", "https"])?;
-        let failed = |error: hyper::Error| Looked::Sick(explain(&error));
-        while let Some(line) = lines.and_then(|lines| lines.take(&origin)) {
-            match self.exchange(line, request, Took::default(), &origin, lines).await {
-                Ok(answer) => return Ok(answer),
-                Err(Unanswered::Failed(error)) => return Err(failed(error)),
-                // The other side closed it meanwhile, which says nothing of it.
-                Err(Unanswered::NotSent(unsent)) => request = *unsent,
-            }
-        }
-        let (stream, took) = self.dialer.dial(&origin).await?;
-        let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(failed)?;
-        // What goes wrong on it is told to whoever waits for an answer.
-        let line = Line { sender, connection: async move { drop(connection.await) }.boxed().fuse() };
-        self.exchange(line, request, took, &origin, lines).await.map_err(|unanswered| match unanswered {
-            Unanswered::Failed(error) => failed(error),
-            Unanswered::NotSent(_) => Looked::Sick("the connection ended before anything was sent".to_owned()),
-        })
-    }
-
-    async fn exchange(
-        &self,
-        mut line: Line,
-        request: Request<Full<Bytes>>,
-        took: Took,
-        origin: &Origin,
-        lines: Option<&Lines>,
-    ) -> Result<Answer, Unanswered> {
-        let began = self.clock.now();
-        let response = line.during(|sender| sender.try_send_request(request).boxed()).await;
-        let response = response.map_err(|mut error| match error.take_message() {
-            Some(unsent) => Unanswered::NotSent(Box::new(unsent)),
-            None => Unanswered::Failed(error.into_error()),
-        })?;
-        let first_byte = between(began, self.clock.now());
-        let status = response.status();
-        let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let location = location.filter(|_| status.is_redirection());
-        let read = line.during(|_| read(response.into_body()).boxed()).await;
-        let (body, whole) = read.map_err(Unanswered::Failed)?;
-        if let Some(lines) = lines.filter(|_| whole) {
-            lines.keep(origin, line);
-        }
-        let body = whole.then(|| String::from_utf8_lossy(&body).into_owned());
-        let total = between(began, self.clock.now());
-        Ok(Answer { status: status.as_u16(), body, took, first_byte, total, redirects: 0, location })
+    fn read(block: &Block<'_, '_>) -> Option<HttpProbe> {
+        let (url, method) = (block.text("http"), block.literal("method"));
+        let headers = block.private_values("headers").unwrap_or_default();
+        let (query, body, timeout) = (block.fields("query"), read_body(block), read_timeout(block));
+        let redirects = block.count("redirects", 0).unwrap_or(0);
+        Some(HttpProbe { url: url?, method, headers, query, body, redirects, timeout })
     }
 }
 
-/// Where a redirect leads: its path, and its origin if that is another. What else is in a URL are log-in codes, tokens,
-/// passwords.
-fn destination(from: &Url, to: &Url) -> String {
-    let origin = if from.origin() == to.origin() { String::new() } else { to.origin().ascii_serialization() };
-    format!("{origin}{}", to.path())
+/// What a request sends: one of three ways to say it.
+fn read_body(block: &Block<'_, '_>) -> Option<Body> {
+    let said: Vec<&str> = ["body", "json", "form"].into_iter().filter(|key| block.has(key)).collect();
+    if let [first, second, ..] = said.as_slice() {
+        let message = format!("a request sends one thing: `{first}` or `{second}`, not both");
+        block.wrong(second, message, "take one of them out");
+    }
+    let of = |text: Option<Private>, media_type| text.map(|text| Body { text, media_type });
+    let body = of(block.body("body"), None);
+    let json = of(block.json("json"), Some("application/json"));
+    let form = of(block.fields("form"), Some("application/x-www-form-urlencoded"));
+    body.or(json).or(form)
 }
 
-impl Answer {
-    fn facts(&self) -> BTreeMap<String, Fact> {
-        let span = |name: &str, span| (name.to_owned(), Fact::Span(span));
-        let mut facts = BTreeMap::from([
-            ("status".to_owned(), Fact::Int(i64::from(self.status))),
-            ("redirects".to_owned(), Fact::Int(i64::from(self.redirects))),
-            span("dns", self.took.dns),
-            span("connect", self.took.connect),
-            span("tls", self.took.tls),
-            span("first_byte", self.first_byte),
-            span("latency", self.total),
-        ]);
-        facts.extend(self.body.as_ref().map(|body| ("body".to_owned(), Fact::Text(body.clone()))));
-        facts.extend(self.json().map(|json| ("json".to_owned(), Fact::Json(json))));
-        facts
+impl ProbeKind for HttpProbe {
+    fn facts(&self) -> Option<Facts> {
+        Some(&[
+            ("status", FactType::Int),
+            ("latency", FactType::Span),
+            ("dns", FactType::Span),
+            ("connect", FactType::Span),
+            ("tls", FactType::Span),
+            ("first_byte", FactType::Span),
+            ("redirects", FactType::Int),
+            ("body", FactType::Text),
+            ("json", FactType::Any),
+        ])
     }
 
-    fn json(&self) -> Option<serde_json::Value> {
-        serde_json::from_str(self.body.as_ref()?).ok()
+    fn time_limit(&self) -> Duration {
+        self.timeout
     }
-}
 
-fn request(asked: &Asked<'_>, url: &Url, redirected: bool) -> Result<Request<Full<Bytes>>, String> {
-    let method = asked.method.unwrap_or("GET");
-    let method = Method::from_bytes(method.as_bytes()).map_err(|_| format!("{method} is no method"))?;
-    // A redirect is followed as browsers do: with a question, whatever was said before.
-    let method = if redirected { Method::GET } else { method };
-    // Where a redirect leads is said in full by whoever sent it.
-    let added = asked.query.filter(|_| !redirected).map(|query| query.value().expose_secret());
-    let query: Vec<&str> = url.query().into_iter().chain(added).filter(|query| !query.is_empty()).collect();
-    let path = if query.is_empty() { url.path().to_owned() } else { format!("{}?{}", url.path(), query.join("&")) };
-    let host = url.host_str().unwrap_or_default();
-    let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-    let sent = asked.body.filter(|_| !redirected);
-    let body = sent.map(|body| body.text.value().expose_secret().to_owned());
-    let mut request = Request::new(Full::new(Bytes::from(body.unwrap_or_default())));
-    *request.method_mut() = method;
-    *request.uri_mut() = path.parse().map_err(|error| format!("the URL's path cannot be asked for: {error}"))?;
-    let headers = request.headers_mut();
-    headers.insert(HOST, HeaderValue::from_str(&host).map_err(|_| format!("{host} is no host"))?);
-    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("rectify/", env!("CARGO_PKG_VERSION"))));
-    if let Some(media_type) = sent.and_then(|body| body.media_type) {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    fn polling(&self) -> Polling {
+        Polling::Fast
     }
-    add(headers, asked.headers)?;
-    Ok(request)
-}
 
-/// Adds a runbook's headers. A secret in one is not shown by whoever shows a request.
-pub(super) fn add(headers: &mut HeaderMap, wanted: &BTreeMap<String, Private>) -> Result<(), String> {
-    for (name, value) in wanted {
-        let cannot = || format!("the header {name} cannot be sent: {value}");
-        let known = HeaderName::try_from(name.as_str()).map_err(|_| cannot())?;
-        let mut header = HeaderValue::from_str(value.value().expose_secret()).map_err(|_| cannot())?;
-        header.set_sensitive(true);
-        headers.insert(known, header);
+    fn sampling(&self) -> Sampling {
+        Sampling::Trials
     }
-    Ok(())
-}
 
-/// What is read of a body, and whether that is all of it.
-async fn read(mut body: Incoming) -> Result<(Vec<u8>, bool), hyper::Error> {
-    let mut read = Vec::new();
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else { continue };
-        if read.len() + data.len() > BODY {
-            return Ok((read, false));
-        }
-        read.extend_from_slice(&data);
+    fn urls(&self) -> Vec<&str> {
+        vec![&self.url]
     }
-    Ok((read, true))
-}
 
-/// What went wrong, with all its reasons.
-pub(super) fn explain(error: &dyn Error) -> String {
-    let (mut why, mut source) = (error.to_string(), error.source());
-    while let Some(deeper) = source {
-        why = format!("{why}: {deeper}");
-        source = deeper.source();
+    fn urls_mut(&mut self) -> Vec<&mut String> {
+        vec![&mut self.url]
     }
-    why
+
+    fn peer_requests(&self) -> Vec<PeerRequest> {
+        let method = self.method.as_deref().unwrap_or("GET");
+        let asks = is_idempotent(method) && self.body.is_none();
+        let effect = if asks { Effect::Reads } else { Effect::Writes };
+        let texts = self.headers.values().chain(&self.query).chain(self.body.as_ref().map(|body| &body.text));
+        vec![PeerRequest::to(host_of_url(&self.url), method, effect).sends(&self.url, texts)]
+    }
+
+    fn address_example(&self) -> Option<&'static str> {
+        Some("\"https://api.example.com/health\"")
+    }
+
+    fn check_address(&self) -> Result<(), String> {
+        check_url(&self.url, HTTP)
+    }
+
+    fn past(&self) -> Option<Past<'_>> {
+        None
+    }
+
+    async fn observe(&self, observer: &Observer, connections: Connections<'_>) -> Result<FactsByName, ProbeFailure> {
+        let request = Request {
+            url: &self.url,
+            method: self.method.as_deref(),
+            headers: &self.headers,
+            query: self.query.as_ref(),
+            body: self.body.as_ref(),
+            redirects: self.redirects,
+        };
+        let answer = observer.http.send(&request, self.timeout, connections.shared()).await?;
+        Ok(answer.into_facts())
+    }
 }

@@ -1,4 +1,4 @@
-//! Entries of Cloud Logging: how many match, and of what class the 503s among them are.
+//! `logs`: entries of Cloud Logging: how many match, and of what class the 503s among them are.
 //!
 //! The window ends now; what has not been ingested yet is not in it, so no entries are never proof of no errors. Source
 //! of the classes: Cloud Run's troubleshooting page, as in the facts, section 2.9.
@@ -8,14 +8,20 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Looked;
-use crate::clock::{Clock, earlier};
-use crate::resource::{Cloud, LogLine};
-use crate::run::Target;
+use super::history::Past;
+use super::keys::{EXPECT, TIMEOUT, read_timeout};
+use super::observer::{Connections, Observer};
+use super::{Declared, FactsByName, ProbeFailure, ProbeFormat, ProbeKind};
+use crate::clock::earlier;
+use crate::gate::{FactType, Facts, Polling, Sampling};
+use crate::peer::PeerRequest;
+use crate::resource::LogLine;
+use crate::syntax::Block;
 use crate::syntax::condition::Fact;
+use crate::syntax::format::{Key, Table, ValueType};
 
 /// More entries than this are not counted.
-pub(super) const MOST: usize = 1000;
+const MOST: usize = 1000;
 
 /// More entries than this are not read of the past.
 const MOST_OF_THE_PAST: usize = 20_000;
@@ -31,39 +37,131 @@ const CLASSES: [(&str, &[&str]); 4] = [
 /// So much of the newest entry's text is kept.
 const EXCERPT: usize = 200;
 
-pub(super) async fn look(cloud: &Cloud, target: &Target, filter: &str, window: Duration, clock: &dyn Clock) -> Looked {
-    let since = earlier(clock.now(), window);
-    match cloud.log(&target.project, filter, since, None, MOST).await {
-        Ok(lines) => Looked::Facts(facts(&lines)),
-        Err(error) => Looked::Unseen(format!("the logs cannot be read: {error}")),
+/// Entries of Cloud Logging.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogsProbe {
+    /// The filter, without timestamps.
+    pub filter: String,
+    /// How far back.
+    pub window: Duration,
+    /// How long to wait for the answer.
+    pub timeout: Duration,
+}
+
+impl Declared for LogsProbe {
+    const FORMAT: ProbeFormat = ProbeFormat {
+        key: "logs",
+        table: Table {
+            about: "Entries of Cloud Logging that match a filter. Sees `count`, `truncated`, and of them `crashed`, `not_ready`, `no_instance` and `timed_out`.",
+            keys: &[
+                Key::new("logs", ValueType::Text, "The filter, in Cloud Logging's language, without timestamps.")
+                    .required()
+                    .example("'resource.type=\"cloud_run_revision\" AND httpRequest.status=503'"),
+                Key::new("window", ValueType::Duration, "How far back.").required().example("\"10m\""),
+                TIMEOUT,
+                EXPECT.required(),
+            ],
+        },
+    };
+    const EXPECTATION: Option<&'static str> = None;
+
+    fn read(block: &Block<'_, '_>) -> Option<LogsProbe> {
+        let (filter, window) = (block.text("logs"), block.positive_duration("window"));
+        let timeout = read_timeout(block);
+        Some(LogsProbe { filter: filter?, window: window?, timeout })
+    }
+}
+
+impl ProbeKind for LogsProbe {
+    fn facts(&self) -> Option<Facts> {
+        Some(&[
+            ("count", FactType::Int),
+            ("truncated", FactType::Bool),
+            ("crashed", FactType::Int),
+            ("not_ready", FactType::Int),
+            ("no_instance", FactType::Int),
+            ("timed_out", FactType::Int),
+            ("latest", FactType::Text),
+            ("trace", FactType::Text),
+        ])
+    }
+
+    fn time_limit(&self) -> Duration {
+        self.timeout
+    }
+
+    fn polling(&self) -> Polling {
+        Polling::Steady
+    }
+
+    fn sampling(&self) -> Sampling {
+        Sampling::Windows { apart: self.window }
+    }
+
+    fn urls(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
+    fn urls_mut(&mut self) -> Vec<&mut String> {
+        Vec::new()
+    }
+
+    fn peer_requests(&self) -> Vec<PeerRequest> {
+        Vec::new()
+    }
+
+    fn address_example(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn check_address(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn past(&self) -> Option<Past<'_>> {
+        Some(Past::Logs(self))
+    }
+
+    async fn observe(&self, observer: &Observer, _: Connections<'_>) -> Result<FactsByName, ProbeFailure> {
+        let since = earlier(observer.clock.now(), self.window);
+        let read = async {
+            let lines = observer.cloud.log(&observer.target.project, &self.filter, since, None, MOST).await;
+            let lines = lines.map_err(|error| ProbeFailure::Unknown(format!("the logs cannot be read: {error}")))?;
+            Ok(facts(&lines))
+        };
+        observer.within_time_limit(self.timeout, read).await
     }
 }
 
 /// Entries of the past.
-pub(super) struct Past {
+pub(super) struct PastEntries {
     /// The newest first.
     lines: Vec<LogLine>,
     /// Before this moment there were more than were read.
     whole_since: Timestamp,
 }
 
-pub(super) async fn past(
-    cloud: &Cloud,
-    target: &Target,
-    filter: &str,
-    from: Timestamp,
-    to: Timestamp,
-) -> Result<Past, String> {
-    let lines = cloud.log(&target.project, filter, from, Some(to), MOST_OF_THE_PAST).await;
-    let lines = lines.map_err(|error| format!("the logs cannot be read: {error}"))?;
-    let cut = lines.last().filter(|_| lines.len() >= MOST_OF_THE_PAST);
-    let whole_since = cut.map_or(Timestamp::MIN, |oldest| oldest.at);
-    Ok(Past { lines, whole_since })
+impl LogsProbe {
+    /// The entries that the observations between two moments would have seen.
+    pub(super) async fn past_entries(
+        &self,
+        observer: &Observer,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<PastEntries, String> {
+        let from = earlier(from, self.window);
+        let project = &observer.target.project;
+        let lines = observer.cloud.log(project, &self.filter, from, Some(to), MOST_OF_THE_PAST).await;
+        let lines = lines.map_err(|error| format!("the logs cannot be read: {error}"))?;
+        let cut = lines.last().filter(|_| lines.len() >= MOST_OF_THE_PAST);
+        let whole_since = cut.map_or(Timestamp::MIN, |oldest| oldest.at);
+        Ok(PastEntries { lines, whole_since })
+    }
 }
 
-impl Past {
+impl PastEntries {
     /// What was to be seen at a moment over a window.
-    pub(super) fn at(&self, at: Timestamp, window: Duration) -> Result<BTreeMap<String, Fact>, &'static str> {
+    pub(super) fn at(&self, at: Timestamp, window: Duration) -> Result<FactsByName, &'static str> {
         let since = earlier(at, window);
         if since < self.whole_since {
             return Err("there were more entries than are read");
@@ -75,7 +173,7 @@ impl Past {
     }
 }
 
-fn facts(lines: &[LogLine]) -> BTreeMap<String, Fact> {
+fn facts(lines: &[LogLine]) -> FactsByName {
     let count = |count: usize| Fact::Int(i64::try_from(count).unwrap_or(i64::MAX));
     let mut facts = BTreeMap::from([
         ("count".to_owned(), count(lines.len())),

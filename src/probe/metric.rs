@@ -1,59 +1,158 @@
-//! A query to Cloud Monitoring, in PromQL.
+//! `metric`: a query to Cloud Monitoring, in PromQL.
 //!
 //! A point is there only once it has been sampled and ingested, so the query is asked as of then: a rate over a window that
 //! ends now would lack its newest part and read low. No data is no answer, and so are several series: which of them is
 //! meant nobody can tell (facts, section 4).
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Looked;
-use crate::clock::{Clock, earlier};
-use crate::resource::Cloud;
-use crate::run::Target;
+use super::history::Past;
+use super::keys::{EXPECT, TIMEOUT, read_timeout};
+use super::observer::{Connections, Observer};
+use super::{Declared, FactsByName, ProbeFailure, ProbeFormat, ProbeKind};
+use crate::clock::earlier;
+use crate::gate::{FactType, Facts, Polling, Sampling};
+use crate::peer::PeerRequest;
+use crate::syntax::Block;
 use crate::syntax::condition::Fact;
+use crate::syntax::format::{Key, Table, ValueType};
+
+/// Why a query that no series answers says nothing.
+pub(super) const NO_DATA: &str = "there is no data, which is not the same as 0";
 
 /// How late points are that nothing is known of: Google says up to 240 s beyond the sample period.
-const LATE: Duration = Duration::from_mins(5);
+const LONGEST_DELAY: Duration = Duration::from_mins(5);
 
-pub(super) async fn look(cloud: &Cloud, target: &Target, query: &str, clock: &dyn Clock) -> Looked {
-    let unseen = |why: &dyn std::fmt::Display| Looked::Unseen(format!("the metric cannot be read: {why}"));
-    let mut late = Duration::ZERO;
-    for name in names(query) {
-        match cloud.metric_delay(&target.project, &name).await {
-            Ok(delay) => late = late.max(delay.unwrap_or(LATE)),
-            Err(error) => return unseen(&error),
-        }
-    }
-    let at = earlier(clock.now(), late);
-    match cloud.promql(&target.project, query, at).await {
-        Err(error) => unseen(&error),
-        Ok(values) => match values.as_slice() {
-            [] => Looked::Unseen("there is no data, which is not the same as 0".to_owned()),
-            [value] if value.is_finite() => Looked::Facts(BTreeMap::from([("value".to_owned(), Fact::Number(*value))])),
-            [_] => Looked::Unseen("the answer is no number: something was divided by nothing".to_owned()),
-            several => Looked::Unseen(format!("the answer has {} series; sum them, or choose one", several.len())),
+/// How often Cloud Monitoring samples most metrics
+/// (source: <https://docs.cloud.google.com/monitoring/api/v3/latency-n-retention>).
+const SAMPLE_PERIOD: Duration = Duration::from_mins(1);
+
+/// A query to Cloud Monitoring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetricProbe {
+    /// In PromQL.
+    pub query: String,
+    /// How long to wait for the answer.
+    pub timeout: Duration,
+}
+
+impl Declared for MetricProbe {
+    const FORMAT: ProbeFormat = ProbeFormat {
+        key: "metric",
+        table: Table {
+            about: "A query to Cloud Monitoring. Sees `value`; without data there is none, and that is not healthy.",
+            keys: &[
+                Key::new("metric", ValueType::Text, "The query, in PromQL, with one number as its answer.")
+                    .required()
+                    .example("'sum(rate(run_googleapis_com:request_count{service_name=\"backend\"}[5m]))'"),
+                TIMEOUT,
+                EXPECT.required(),
+            ],
         },
+    };
+    const EXPECTATION: Option<&'static str> = None;
+
+    fn read(block: &Block<'_, '_>) -> Option<MetricProbe> {
+        let (query, timeout) = (block.text("metric"), read_timeout(block));
+        Some(MetricProbe { query: query?, timeout })
     }
 }
 
-/// The values of a query at moments of the past. Those too new to be known are left out.
-pub(super) async fn past(
-    cloud: &Cloud,
-    target: &Target,
-    query: &str,
-    from: Timestamp,
-    to: Timestamp,
-    every: Duration,
-) -> Result<BTreeMap<Timestamp, f64>, String> {
-    let values = cloud.promql_range(&target.project, query, from, to, every).await;
-    values.map_err(|error| format!("the metric cannot be read: {error}"))
+impl ProbeKind for MetricProbe {
+    fn facts(&self) -> Option<Facts> {
+        Some(&[("value", FactType::Number)])
+    }
+
+    fn time_limit(&self) -> Duration {
+        self.timeout
+    }
+
+    fn polling(&self) -> Polling {
+        Polling::Steady
+    }
+
+    fn sampling(&self) -> Sampling {
+        Sampling::Points { apart: longest_range(&self.query).max(SAMPLE_PERIOD) }
+    }
+
+    fn urls(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
+    fn urls_mut(&mut self) -> Vec<&mut String> {
+        Vec::new()
+    }
+
+    fn peer_requests(&self) -> Vec<PeerRequest> {
+        Vec::new()
+    }
+
+    fn address_example(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn check_address(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn past(&self) -> Option<Past<'_>> {
+        Some(Past::Metric(self))
+    }
+
+    async fn observe(&self, observer: &Observer, _: Connections<'_>) -> Result<FactsByName, ProbeFailure> {
+        observer.within_time_limit(self.timeout, self.ask(observer)).await
+    }
+}
+
+impl MetricProbe {
+    async fn ask(&self, observer: &Observer) -> Result<FactsByName, ProbeFailure> {
+        let unreadable = |why: &dyn fmt::Display| ProbeFailure::Unknown(format!("the metric cannot be read: {why}"));
+        let (cloud, project) = (&observer.cloud, &observer.target.project);
+        let mut delay = Duration::ZERO;
+        for name in metric_names(&self.query) {
+            let known = cloud.metric_delay(project, &name).await.map_err(|error| unreadable(&error))?;
+            delay = delay.max(known.unwrap_or(LONGEST_DELAY));
+        }
+        let at = earlier(observer.clock.now(), delay);
+        let values = cloud.promql(project, &self.query, at).await.map_err(|error| unreadable(&error))?;
+        match values.as_slice() {
+            [] => Err(ProbeFailure::Unknown(NO_DATA.to_owned())),
+            [value] if value.is_finite() => Ok(BTreeMap::from([("value".to_owned(), Fact::Number(*value))])),
+            [_] => Err(ProbeFailure::Unknown("the answer is no number: something was divided by nothing".to_owned())),
+            several => {
+                let why = format!("the answer has {} series; sum them, or choose one", several.len());
+                Err(ProbeFailure::Unknown(why))
+            }
+        }
+    }
+
+    /// Its values at moments of the past. Those too new to be known are left out.
+    pub(super) async fn past_values(
+        &self,
+        observer: &Observer,
+        from: Timestamp,
+        to: Timestamp,
+        every: Duration,
+    ) -> Result<BTreeMap<Timestamp, f64>, String> {
+        let values = observer.cloud.promql_range(&observer.target.project, &self.query, from, to, every).await;
+        values.map_err(|error| format!("the metric cannot be read: {error}"))
+    }
+}
+
+/// The longest range that a query looks over, such as that of `rate(x[5m])`: points that are nearer to each other share a
+/// part of it.
+fn longest_range(query: &str) -> Duration {
+    let ranges = query.split('[').skip(1).filter_map(|rest| rest.split([']', ':']).next()?.trim().parse().ok());
+    let ranges = ranges.filter_map(|range: jiff::SignedDuration| Duration::try_from(range).ok());
+    ranges.max().unwrap_or_default()
 }
 
 /// The metrics that a query names: whatever has the colon of a Google metric in it.
-fn names(query: &str) -> Vec<String> {
+fn metric_names(query: &str) -> Vec<String> {
     let letter = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == ':';
     let words = query.split(|other: char| !letter(other)).filter(|word| word.contains("_com:"));
     let mut names: Vec<String> = words.map(str::to_owned).collect();
@@ -69,6 +168,6 @@ mod tests {
     #[test]
     fn the_metrics_of_a_query_are_found() {
         let query = r#"sum(rate(run_googleapis_com:request_count{service_name="a:b"}[5m])) / sum(x) "#;
-        assert_eq!(names(query), ["run_googleapis_com:request_count"]);
+        assert_eq!(metric_names(query), ["run_googleapis_com:request_count"]);
     }
 }

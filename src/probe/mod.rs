@@ -1,332 +1,336 @@
-//! What can be seen of health, one file a kind.
+//! What can be observed of health, one file a kind of probe.
 //!
-//! A probe looks once and says what it saw, as facts by name; the runbook's condition judges them. A probe that had no
-//! way to what it looks at is *unknown*, one that cannot run is *broken*, and neither opens a gate. All of them find
-//! their way through one [`dial`]er.
+//! A kind of probe is a struct of its own: its keys ([`ProbeFormat`]), how they are read, which facts an observation gives,
+//! what is sent to whom, and the observation itself. It is added by its file and one line in `probes!` below; everybody
+//! else asks the [`ProbeSpec`]. An observation gives facts by name, which the runbook's condition judges, or a
+//! [`ProbeFailure`]. The [`Observer`] makes observations; all of them open their connections through `connection`.
 
-mod bounded;
+mod address;
+mod connection;
 mod database;
-mod dial;
 mod evidence;
 mod flow;
 mod history;
 mod http;
+mod keys;
 mod load;
 mod logs;
 mod metric;
-mod reach;
-mod state;
+mod observer;
+mod postgres;
+mod redis;
+mod resource;
 mod tcp;
 mod tls;
 mod websocket;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use futures::future::{Either, select};
-use futures::pin_mut;
-
-use self::database::Server;
-pub use self::dial::Route;
-use self::dial::{Dialer, host_and_port};
-use crate::clock::{Clock, between, later, together, words};
-use crate::gate::{Health, Observation};
-use crate::resource::{Cloud, Kinds};
-use crate::run::Target;
-use crate::run::{Aside, ResourceId};
-use crate::runbook::model::{Look, Probe, Runbook};
+pub use self::connection::Route;
+pub use self::database::{DatabaseParts, DatabaseServer, DatabaseTls};
+pub use self::flow::{FLOW_REQUESTS, FlowProbe, FlowRequest, FlowStep};
+use self::history::Past;
+pub use self::http::{Body, HttpProbe};
+pub use self::load::LoadProbe;
+pub use self::logs::LogsProbe;
+pub use self::metric::MetricProbe;
+use self::observer::Connections;
+pub use self::observer::{Observer, ProbeSet};
+pub use self::postgres::PostgresProbe;
+pub use self::redis::RedisProbe;
+pub use self::resource::ResourceProbe;
+pub use self::tcp::TcpProbe;
+pub use self::tls::TlsProbe;
+pub use self::websocket::WebsocketProbe;
+use crate::gate::{Facts, Polling, ProbeTraits, Sampling};
+use crate::peer::PeerRequest;
 use crate::syntax::condition::{Condition, Fact};
+use crate::syntax::format::Table;
+use crate::syntax::mistake::{BAD_VALUE, MISSING_KEY, Mistake};
+use crate::syntax::spelling::list;
+use crate::syntax::{Block, Node, Path, Reader};
 
-/// The probes of one runbook, ready to look.
-pub struct Probes {
-    named: BTreeMap<String, Probe>,
-    target: Target,
-    kinds: Arc<Kinds>,
-    cloud: Arc<Cloud>,
-    clock: Arc<dyn Clock>,
-    dialer: Arc<Dialer>,
-    http: http::Client,
-    /// WebSockets that stay open between looks, by probe.
-    kept: Mutex<BTreeMap<String, websocket::Kept>>,
-    /// Host names of tags.
-    tags: Mutex<BTreeMap<(ResourceId, String), String>>,
+/// An observation may take at least so long before the gate takes its probe for unobserved: an answer can be slow, and a
+/// laptop busy.
+const SHORTEST_TIME_LIMIT: Duration = Duration::from_secs(15);
+
+/// A probe of a runbook.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// What is observed.
+    pub spec: ProbeSpec,
+    /// What must hold for the sample to be healthy, as CEL over the facts.
+    pub expect: Condition,
 }
 
-/// Which connections a look may use.
-#[derive(Clone, Copy)]
-enum Connections<'a> {
-    /// Only new ones.
-    New,
-    /// New ones, and the WebSocket of this probe if it says `keep_open`.
-    Of(&'a str),
-    /// Those of the flow that it is a part of.
-    Shared(&'a http::Lines),
-}
-
-impl<'a> Connections<'a> {
-    fn of(self) -> Option<&'a str> {
-        match self {
-            Connections::Of(probe) => Some(probe),
-            Connections::New | Connections::Shared(_) => None,
-        }
-    }
-
-    fn shared(self) -> Option<&'a http::Lines> {
-        match self {
-            Connections::Shared(lines) => Some(lines),
-            Connections::New | Connections::Of(_) => None,
-        }
-    }
-}
-
-/// What was seen, as it is kept and as conditions read it.
-type Sample = (Observation, BTreeMap<String, Fact>);
-
-/// What a look brought: facts, or the reason why there are none.
+/// How a kind of probe is written.
 #[derive(Debug)]
-enum Looked {
-    Facts(BTreeMap<String, Fact>),
-    /// The thing is there to be looked at, and it is not well.
-    Sick(String),
-    /// Nothing is known of it.
-    Unseen(String),
-    /// It cannot be looked at like this.
+pub struct ProbeFormat {
+    /// The key that makes a probe one of this kind.
+    pub key: &'static str,
+    /// Its keys.
+    pub table: Table,
+}
+
+/// Why an observation gave no facts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ProbeFailure {
+    /// The peer was reached, or refused to be, and is not healthy.
+    Unhealthy(String),
+    /// Nothing is known of the peer.
+    Unknown(String),
+    /// The probe cannot observe anything, however healthy the peer is.
     Broken(String),
 }
 
-impl From<Result<BTreeMap<String, Fact>, Looked>> for Looked {
-    fn from(looked: Result<BTreeMap<String, Fact>, Looked>) -> Looked {
-        looked.map_or_else(|other| other, Looked::Facts)
-    }
+/// The facts of an observation by name.
+pub(crate) type FactsByName = BTreeMap<String, Fact>;
+
+/// How a kind of probe is written and read.
+trait Declared: Sized {
+    /// Its key and its table.
+    const FORMAT: ProbeFormat;
+    /// What must hold if a probe of it has no `expect`, as CEL; `None`: `expect` is required.
+    const EXPECTATION: Option<&'static str>;
+
+    /// Reads it from its table. What is wrong with it is noted there; `None` if nothing can be made of it.
+    fn read(block: &Block<'_, '_>) -> Option<Self>;
 }
 
-impl Probes {
-    /// Makes the probes ready.
-    pub fn new(runbook: &Runbook, kinds: Arc<Kinds>, cloud: Arc<Cloud>, clock: Arc<dyn Clock>, route: Route) -> Probes {
-        let dialer = Arc::new(Dialer::new(route, runbook.limits.hosts.clone(), clock.clone()));
-        let http = http::Client::new(dialer.clone(), clock.clone());
-        Probes {
-            named: runbook.probes.clone(),
-            target: runbook.target.clone(),
-            kinds,
-            cloud,
-            clock,
-            dialer,
-            http,
-            kept: Mutex::default(),
-            tags: Mutex::default(),
+/// What a probe of a kind does.
+trait ProbeKind {
+    /// The facts of an observation, with their types; `None` for a kind of resource that does not exist.
+    fn facts(&self) -> Option<Facts>;
+
+    /// The longest that one observation takes by what the runbook says; zero if it says nothing.
+    fn time_limit(&self) -> Duration;
+
+    /// Whether it may be polled fast: whoever is being healed is asked itself, and no API that has a quota.
+    fn polling(&self) -> Polling;
+
+    /// What one sample of it is worth. Many reads of one value are one sample.
+    fn sampling(&self) -> Sampling;
+
+    /// The URLs that it asks.
+    fn urls(&self) -> Vec<&str>;
+
+    /// The same, to ask others in place of them.
+    fn urls_mut(&mut self) -> Vec<&mut String>;
+
+    /// The requests that it makes to peers, in order.
+    fn peer_requests(&self) -> Vec<PeerRequest>;
+
+    /// An address that it could have, as a runbook writes it; `None` if it has none.
+    fn address_example(&self) -> Option<&'static str>;
+
+    /// Whether its address can be asked.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    fn check_address(&self) -> Result<(), String>;
+
+    /// What is kept of what it observes; `None` if nobody keeps it.
+    fn past(&self) -> Option<Past<'_>>;
+
+    /// Observes once.
+    async fn observe(&self, observer: &Observer, connections: Connections<'_>) -> Result<FactsByName, ProbeFailure>;
+}
+
+/// Declares the enum of probes, the list of their formats, and how each is read.
+macro_rules! probes {
+    ($($variant:ident($probe:ident),)*) => {
+        /// What a probe observes.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum ProbeSpec {
+            $(#[doc = concat!("See [`", stringify!($probe), "`].")] $variant($probe),)*
         }
-    }
 
-    /// Whether the simulated cloud answers for this host: then nobody else is asked.
-    pub fn serves(&self, host: &str) -> bool {
-        self.dialer.serves(host)
-    }
+        /// The format of every kind of probe.
+        pub const PROBES: &[ProbeFormat] = &[$(<$probe as Declared>::FORMAT),*];
 
-    /// Looks once.
-    pub async fn observe(&self, name: &str) -> Observation {
-        self.look(name).await.0
-    }
-
-    /// Looks once, and asks a revision without traffic in place of the service's own hosts.
-    pub async fn observe_aside(&self, name: &str, aside: &Aside) -> Observation {
-        let Some(probe) = self.named.get(name) else { return self.observe(name).await };
-        let address = match self.address_of(aside).await {
-            Ok(address) => address,
-            Err(why) => return Observation::unknown(why),
-        };
-        let look = probe.look.in_place_of(&aside.hosts, &address);
-        self.judged(probe, Box::pin(self.look_at(Connections::New, &look))).await.0
-    }
-
-    /// The host name of a tag, which stays the same for good.
-    async fn address_of(&self, aside: &Aside) -> Result<String, String> {
-        let key = (aside.service.clone(), aside.tag.clone());
-        if let Some(known) = self.tags().get(&key) {
-            return Ok(known.clone());
-        }
-        let found = self.cloud.tag_host(&aside.service, &aside.tag).await;
-        let found = found.map_err(|error| format!("the address of the tag {} cannot be read: {error}", aside.tag))?;
-        let host = found.ok_or_else(|| format!("the tag {} has no address yet", aside.tag))?;
-        // The cloud's own word, and not the runbook's: no limit of hosts is about it.
-        self.dialer.allow(&host);
-        self.tags().insert(key, host.clone());
-        Ok(host)
-    }
-
-    fn tags(&self) -> std::sync::MutexGuard<'_, BTreeMap<(ResourceId, String), String>> {
-        self.tags.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Looks at several things at once; the observations come in the order of the names.
-    pub async fn observe_all(&self, names: Vec<String>) -> Vec<(String, Observation)> {
-        let seen = self.look_at_all(names).await.into_iter();
-        seen.map(|(name, (observation, _))| (name, observation)).collect()
-    }
-
-    async fn look_at_all(&self, names: Vec<String>) -> Vec<(String, Sample)> {
-        let looks = names.into_iter().map(async |name| {
-            let sample = self.look(&name).await;
-            (name, sample)
-        });
-        together(&*self.clock, looks).await
-    }
-
-    async fn look(&self, name: &str) -> Sample {
-        let Some(probe) = self.named.get(name) else {
-            return (Observation::broken(format!("there is no probe `{name}`")), BTreeMap::new());
-        };
-        self.judged(probe, Box::pin(self.look_at(Connections::Of(name), &probe.look))).await
-    }
-
-    async fn judged(&self, probe: &Probe, look: impl Future<Output = Looked>) -> Sample {
-        let began = self.clock.now();
-        let (mut observation, facts) = match look.await {
-            Looked::Facts(facts) => (judge(probe, &facts), facts),
-            Looked::Sick(why) => (Observation::of(Health::Unhealthy { why }), BTreeMap::new()),
-            Looked::Unseen(why) => (Observation::unknown(why), BTreeMap::new()),
-            Looked::Broken(why) => (Observation::broken(why), BTreeMap::new()),
-        };
-        observation.took = between(began, self.clock.now());
-        (observation, facts)
-    }
-
-    async fn look_at(&self, connections: Connections<'_>, look: &Look) -> Looked {
-        match look {
-            Look::Http { url, method, headers, query, body, redirects, timeout } => {
-                let (method, query, body, redirects) = (method.as_deref(), query.as_ref(), body.as_ref(), *redirects);
-                let asked = http::Asked { url, method, headers, query, body, redirects };
-                self.http.look(&asked, *timeout, connections.shared()).await
+        impl ProbeSpec {
+            /// The key that makes a probe one of its kind.
+            pub fn key(&self) -> &'static str {
+                match self { $(ProbeSpec::$variant(_) => <$probe as Declared>::FORMAT.key,)* }
             }
-            Look::Load { url, headers, query, clients, hold, timeout } => {
-                let query = query.as_ref();
-                let asked = http::Asked { url, method: None, headers, query, body: None, redirects: 0 };
-                load::look(&self.http, &asked, *clients, *hold, *timeout, &*self.clock).await.into()
+
+            /// Reads the probe whose key this is, and what must hold of it if it does not say so.
+            fn read(key: &str, block: &Block<'_, '_>) -> (Option<ProbeSpec>, Option<&'static str>) {
+                $(if key == <$probe as Declared>::FORMAT.key {
+                    return ($probe::read(block).map(ProbeSpec::$variant), <$probe as Declared>::EXPECTATION);
+                })*
+                (None, None)
             }
-            Look::Flow { steps } => Box::pin(self.flow(steps)).await.into(),
-            Look::Logs { filter, window, timeout } => {
-                self.told(*timeout, logs::look(&self.cloud, &self.target, filter, *window, &*self.clock)).await
+
+            /// The facts of an observation, with their types; `None` for a kind of resource that does not exist.
+            pub fn facts(&self) -> Option<Facts> {
+                match self { $(ProbeSpec::$variant(probe) => probe.facts(),)* }
             }
-            Look::Metric { query, timeout } => {
-                self.told(*timeout, metric::look(&self.cloud, &self.target, query, &*self.clock)).await
-            }
-            Look::Resource { kind, name } => {
-                let Target { project, region, .. } = self.target.clone();
-                state::look(&self.kinds, &ResourceId { kind: kind.clone(), project, region, name: name.clone() }).await
-            }
-            Look::Websocket { url, headers, query, send, events, within, keep_open, reconnect, request_timeout } => {
-                let (query, send) = (query.as_ref(), send.as_ref());
-                let asked = websocket::Asked { url, headers, query, send, events, within: *within };
-                let Some(name) = connections.of().filter(|_| *keep_open) else {
-                    return websocket::look(&asked, &self.dialer, &*self.clock).await.into();
+
+            /// What is known of its observations before the first one.
+            pub fn traits(&self) -> ProbeTraits {
+                let (limit, polling, sampling) = match self {
+                    $(ProbeSpec::$variant(probe) => (probe.time_limit(), probe.polling(), probe.sampling()),)*
                 };
-                let reconnect = websocket::Reconnect { allowed: *reconnect, request_timeout: *request_timeout };
-                let mut kept = self.kept().remove(name);
-                let looked = websocket::look_on(&mut kept, reconnect, &asked, &self.dialer, &*self.clock).await;
-                self.kept().extend(kept.map(|kept| (name.to_owned(), kept)));
-                looked.into()
+                ProbeTraits { time_limit: limit.max(SHORTEST_TIME_LIMIT), polling, sampling }
             }
-            Look::Tls { address, timeout } => match host_and_port(address) {
-                Err(why) => Looked::Broken(why),
-                Ok((host, port)) => {
-                    let looked = tls::look(&self.dialer, host, port, &self.clock);
-                    self.connected(host, *timeout, looked).await
-                }
-            },
-            Look::Tcp { address, timeout } => match host_and_port(address) {
-                Err(why) => Looked::Broken(why),
-                Ok((host, port)) => self.connected(host, *timeout, tcp::look(&self.dialer, host, port)).await,
-            },
-            Look::Postgres { server, clients, timeout } => {
-                self.database(Server::postgres(server), *clients, *timeout).await
+
+            /// The URLs that it asks.
+            pub fn urls(&self) -> Vec<&str> {
+                match self { $(ProbeSpec::$variant(probe) => probe.urls(),)* }
             }
-            Look::Redis { server, clients, timeout } => self.database(Server::redis(server), *clients, *timeout).await,
-        }
-    }
 
-    async fn database(&self, server: Result<Server, Looked>, clients: u32, timeout: Duration) -> Looked {
-        match server {
-            Err(looked) => looked,
-            Ok(server) => {
-                let looked = server.look(&self.dialer, clients, &self.clock);
-                self.connected(server.host(), timeout, looked).await
+            fn urls_mut(&mut self) -> Vec<&mut String> {
+                match self { $(ProbeSpec::$variant(probe) => probe.urls_mut(),)* }
             }
-        }
-    }
 
-    /// The cloud's own APIs, if they take too long, say nothing of what was asked about.
-    async fn told(&self, timeout: Duration, looked: impl Future<Output = Looked>) -> Looked {
-        let out_of_time = self.clock.timer(later(self.clock.now(), timeout));
-        within(timeout, out_of_time, looked, Looked::Unseen).await
-    }
+            /// The requests that it makes to peers, in order.
+            pub fn peer_requests(&self) -> Vec<PeerRequest> {
+                match self { $(ProbeSpec::$variant(probe) => probe.peer_requests(),)* }
+            }
 
-    /// A connection that takes too long is none.
-    async fn connected(
-        &self,
-        host: &str,
-        timeout: Duration,
-        looked: impl Future<Output = Result<BTreeMap<String, Fact>, Looked>>,
-    ) -> Looked {
-        let out_of_time = self.dialer.deadline(host, later(self.clock.now(), timeout));
-        let late = |why| self.dialer.out_of_time(host, why);
-        within(timeout, out_of_time, async { looked.await.into() }, late).await
-    }
+            /// An address that it could have, as a runbook writes it; `None` if it has none.
+            pub fn address_example(&self) -> Option<&'static str> {
+                match self { $(ProbeSpec::$variant(probe) => probe.address_example(),)* }
+            }
 
-    fn kept(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, websocket::Kept>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+            /// Whether its address can be asked.
+            ///
+            /// # Errors
+            /// Why not, in words.
+            pub fn check_address(&self) -> Result<(), String> {
+                match self { $(ProbeSpec::$variant(probe) => probe.check_address(),)* }
+            }
 
-/// Lets a look take this long, and says what it is when it takes longer.
-async fn within(
-    timeout: Duration,
-    out_of_time: impl Future<Output = ()>,
-    looked: impl Future<Output = Looked>,
-    otherwise: impl FnOnce(String) -> Looked,
-) -> Looked {
-    pin_mut!(looked, out_of_time);
-    match select(looked, out_of_time).await {
-        Either::Left((looked, _)) => looked,
-        Either::Right(_) => otherwise(format!("no answer within {}", words(timeout))),
-    }
-}
+            fn past(&self) -> Option<Past<'_>> {
+                match self { $(ProbeSpec::$variant(probe) => probe.past(),)* }
+            }
 
-/// What a condition may read and nobody keeps: what a server says can be large and private.
-const UNKEPT: [&str; 3] = ["body", "json", "last"];
-
-fn judge(probe: &Probe, facts: &BTreeMap<String, Fact>) -> Observation {
-    let kept = facts.iter().filter(|(name, _)| !UNKEPT.contains(&name.as_str()));
-    let health = match probe.expect.holds(facts) {
-        Ok(true) => Health::Healthy,
-        Ok(false) => {
-            Health::Unhealthy { why: format!("{}, expected {}", in_words(facts, &probe.expect), probe.expect) }
-        }
-        // What an answer holds is the service's affair; everything else was known to be there when it was checked.
-        Err(why) => {
-            let seen = in_words(facts, &probe.expect);
-            let why = format!("{seen}: {} cannot be judged: {why}", probe.expect);
-            if probe.expect.names().iter().any(|name| UNKEPT.contains(&name.as_str())) {
-                Health::Unknown { why }
-            } else {
-                Health::Broken { why }
+            async fn observe(
+                &self,
+                observer: &Observer,
+                connections: Connections<'_>,
+            ) -> Result<FactsByName, ProbeFailure> {
+                match self { $(ProbeSpec::$variant(probe) => Box::pin(probe.observe(observer, connections)).await,)* }
             }
         }
     };
-    Observation::of(health).with_facts(kept.map(|(name, fact)| (name.clone(), fact.to_json())))
 }
 
-/// The parts of a latency, and what a log says: worth a word only if a condition is about them.
-const PARTS: [&str; 7] = ["connect", "dns", "first_byte", "latest", "redirects", "tls", "trace"];
+probes! {
+    Http(HttpProbe),
+    Websocket(WebsocketProbe),
+    Flow(FlowProbe),
+    Load(LoadProbe),
+    Logs(LogsProbe),
+    Metric(MetricProbe),
+    Resource(ResourceProbe),
+    Tls(TlsProbe),
+    Tcp(TcpProbe),
+    Postgres(PostgresProbe),
+    Redis(RedisProbe),
+}
 
-/// What was seen that is worth a word to whom this was expected.
-fn in_words(facts: &BTreeMap<String, Fact>, expected: &Condition) -> String {
-    let is_of = |names: &[&str], name: &String| names.contains(&name.as_str());
-    let asked = |name: &String| expected.names().contains(name);
-    let shown = facts.iter().filter(|(name, _)| !is_of(&UNKEPT, name) && (asked(name) || !is_of(&PARTS, name)));
-    let words = shown.map(|(name, fact)| match fact.to_json() {
-        serde_json::Value::String(text) => format!("{name} {text}"),
-        other => format!("{name} {other}"),
-    });
-    words.collect::<Vec<_>>().join(", ")
+impl ProbeSpec {
+    /// The hosts that it asks by HTTP or over a WebSocket, in lower case.
+    pub fn hosts(&self) -> BTreeSet<String> {
+        self.urls().into_iter().filter_map(address::host).collect()
+    }
+
+    /// The same probe that asks another host in place of these, over TLS and at its usual port.
+    #[must_use]
+    pub fn with_host_replaced(&self, hosts: &[String], other: &str) -> ProbeSpec {
+        let mut spec = self.clone();
+        for url in spec.urls_mut() {
+            if let Some(replaced) = address::replace_host(url, hosts, other) {
+                *url = replaced;
+            }
+        }
+        spec
+    }
+}
+
+impl Probe {
+    /// Reads a probe from its table; `None` if nothing can be made of it, and why is noted.
+    pub(crate) fn read<'d>(reader: &Reader<'d>, path: Path, node: &'d Node) -> Option<Probe> {
+        let (block, key) = block_of_its_kind(reader, path, node, PROBES)?;
+        let (spec, expectation) = ProbeSpec::read(key, &block);
+        let expect = read_expectation(&block, expectation);
+        block.finish();
+        Some(Probe { spec: spec?, expect: expect? })
+    }
+}
+
+/// A probe of which nothing is known yet: whatever it observes, it is a table.
+const ANY_PROBE: Table = Table { about: "Something to observe, and what must hold of it.", keys: &[] };
+
+/// The table as one of the kind whose key it has, and that key.
+fn block_of_its_kind<'r, 'd>(
+    reader: &'r Reader<'d>,
+    path: Path,
+    node: &'d Node,
+    known: &'static [ProbeFormat],
+) -> Option<(Block<'r, 'd>, &'static str)> {
+    let block = reader.block(path.clone(), node, &ANY_PROBE)?;
+    let kinds: Vec<&ProbeFormat> = known.iter().filter(|kind| block.has(kind.key)).collect();
+    match kinds.as_slice() {
+        [kind] => Some((reader.block(path, node, &kind.table)?, kind.key)),
+        [] => {
+            let mistake = Mistake::new(MISSING_KEY, block.at.clone(), "the probe observes nothing");
+            let known = list(known.iter().map(|kind| kind.key), "or");
+            reader.note(mistake.help(format!("say what it observes: {known}")));
+            None
+        }
+        [first, second, ..] => {
+            let message = format!("a probe observes one thing: `{}` or `{}`, not both", first.key, second.key);
+            reader.note(Mistake::new(BAD_VALUE, block.place(second.key), message).help("make it two probes"));
+            None
+        }
+    }
+}
+
+fn read_expectation(block: &Block<'_, '_>, default: Option<&str>) -> Option<Condition> {
+    if block.has("expect") {
+        return block.condition("expect");
+    }
+    // A constant that compiles; a test reads a probe of each kind without an `expect`.
+    Condition::compile(default?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn http(url: &str) -> ProbeSpec {
+        ProbeSpec::Http(HttpProbe { url: url.to_owned(), ..HttpProbe::default() })
+    }
+
+    #[test]
+    fn only_the_hosts_that_are_named_are_asked_elsewhere() {
+        let hosts = ["api.example.com".to_owned()];
+        for (url, replaced) in [
+            ("https://api.example.com/health?x=1", "https://cand---api.run.app/health?x=1"),
+            ("http://API.example.com:8080/", "https://cand---api.run.app/"),
+            ("https://auth.example.com/health", "https://auth.example.com/health"),
+            ("not a url", "not a url"),
+        ] {
+            assert_eq!(http(url).with_host_replaced(&hosts, "cand---api.run.app"), http(replaced), "{url}");
+        }
+        assert_eq!(http("https://API.example.com/").hosts(), BTreeSet::from(hosts));
+    }
+
+    #[test]
+    fn what_must_hold_without_being_said_compiles() {
+        let expectations = [
+            WebsocketProbe::EXPECTATION,
+            FlowProbe::EXPECTATION,
+            TcpProbe::EXPECTATION,
+            PostgresProbe::EXPECTATION,
+            RedisProbe::EXPECTATION,
+        ];
+        for expectation in expectations {
+            assert!(Condition::compile(expectation.unwrap()).is_ok(), "{expectation:?}");
+        }
+    }
 }

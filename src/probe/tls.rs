@@ -1,150 +1,98 @@
-//! A TLS handshake: whether the chain is trusted, whether the name is in the certificate, and for how long it is valid.
-//!
-//! The handshake goes on whatever the certificate is, so that all of it can be told; nothing is sent over it.
+//! `tls`: a TLS handshake: whether the chain is trusted, whether the name is in the certificate, and for how long it is
+//! valid. The handshake goes on whatever the certificate is, so that all of it can be told; nothing is sent over it.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use jiff::Timestamp;
-use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use tokio_rustls::rustls::client::{WebPkiServerVerifier, verify_server_name};
-use tokio_rustls::rustls::crypto::{
-    WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
-};
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use tokio_rustls::rustls::server::ParsedCertificate;
-use tokio_rustls::rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
-use x509_parser::parse_x509_certificate;
+use super::address::check_host_and_port;
+use super::connection::{certificate, host_and_port};
+use super::history::Past;
+use super::keys::{EXPECT, TIMEOUT, read_timeout};
+use super::observer::{Connections, Observer};
+use super::{Declared, FactsByName, ProbeFailure, ProbeFormat, ProbeKind};
+use crate::gate::{FactType, Facts, Polling, Sampling};
+use crate::peer::{Effect, PeerRequest, host_of_address};
+use crate::syntax::Block;
+use crate::syntax::format::{Key, Table, ValueType};
 
-use super::Looked;
-use super::dial::{Dialer, builder, handshake};
-use crate::clock::{Clock, between};
-use crate::syntax::condition::Fact;
-
-const DAY: i64 = 24 * 60 * 60;
-
-pub(super) async fn look(
-    dialer: &Dialer,
-    host: &str,
-    port: u16,
-    clock: &Arc<dyn Clock>,
-) -> Result<BTreeMap<String, Fact>, Looked> {
-    let began = clock.now();
-    let roots = dialer.roots().map_err(Looked::Broken)?;
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let judge = WebPkiServerVerifier::builder_with_provider(roots, provider).build();
-    let judge = judge.map_err(|error| Looked::Broken(error.to_string()))?;
-    let witness = Arc::new(Witness { judge: Some(judge), algorithms: algorithms(), seen: Mutex::new(None) });
-    let config = witnessed(clock, witness.clone()).map_err(Looked::Broken)?;
-    let (stream, _) = dialer.connect(host, port).await?;
-    handshake(Arc::new(config), host, stream).await?;
-    let seen = witness.seen.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let seen = seen.ok_or_else(|| Looked::Sick("it shows no certificate".to_owned()))?;
-    let mut facts = seen.facts(clock.now());
-    facts.insert("latency".to_owned(), Fact::Span(between(began, clock.now())));
-    Ok(facts)
+/// A TLS handshake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsProbe {
+    /// Host and port.
+    pub address: String,
+    /// How long to wait for it.
+    pub timeout: Duration,
 }
 
-/// TLS with whoever answers.
-pub(super) fn anybody(clock: &Arc<dyn Clock>) -> Result<ClientConfig, String> {
-    witnessed(clock, Arc::new(Witness { judge: None, algorithms: algorithms(), seen: Mutex::new(None) }))
-}
+impl Declared for TlsProbe {
+    const FORMAT: ProbeFormat = ProbeFormat {
+        key: "tls",
+        table: Table {
+            about: "A TLS handshake. Sees `trusted`, `name_matches`, `days_left` and `latency`.",
+            keys: &[
+                Key::new("tls", ValueType::Text, "Host and port.").required().example("\"api.example.com:443\""),
+                TIMEOUT,
+                EXPECT.required(),
+            ],
+        },
+    };
+    const EXPECTATION: Option<&'static str> = None;
 
-fn witnessed(clock: &Arc<dyn Clock>, witness: Arc<Witness>) -> Result<ClientConfig, String> {
-    Ok(builder(clock)?.dangerous().with_custom_certificate_verifier(witness).with_no_client_auth())
-}
-
-fn algorithms() -> WebPkiSupportedAlgorithms {
-    aws_lc_rs::default_provider().signature_verification_algorithms
-}
-
-/// Sees what is shown, and lets it pass.
-#[derive(Debug)]
-struct Witness {
-    /// Who says what it is worth, if somebody wants to know.
-    judge: Option<Arc<WebPkiServerVerifier>>,
-    algorithms: WebPkiSupportedAlgorithms,
-    seen: Mutex<Option<Seen>>,
-}
-
-#[derive(Debug)]
-struct Seen {
-    why: Option<String>,
-    trusted: bool,
-    name_matches: bool,
-    /// When the first certificate of the chain expires.
-    expires: Option<Timestamp>,
-}
-
-impl ServerCertVerifier for Witness {
-    fn verify_server_cert(
-        &self,
-        leaf: &CertificateDer<'_>,
-        chain: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let Some(judge) = &self.judge else { return Ok(ServerCertVerified::assertion()) };
-        let verdict = judge.verify_server_cert(leaf, chain, name, ocsp, now);
-        let only_the_name = |error: &Error| {
-            matches!(
-                error,
-                Error::InvalidCertificate(
-                    CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }
-                )
-            )
-        };
-        let name_matches = ParsedCertificate::try_from(leaf).is_ok_and(|leaf| verify_server_name(&leaf, name).is_ok());
-        let expiries = std::iter::once(leaf).chain(chain).filter_map(|one| {
-            let (_, parsed) = parse_x509_certificate(one).ok()?;
-            Timestamp::from_second(parsed.validity().not_after.timestamp()).ok()
-        });
-        let seen = Seen {
-            trusted: verdict.as_ref().err().is_none_or(only_the_name),
-            why: verdict.err().map(|error| error.to_string()),
-            name_matches,
-            expires: expiries.min(),
-        };
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signed, &self.algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signed, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+    fn read(block: &Block<'_, '_>) -> Option<TlsProbe> {
+        let (address, timeout) = (block.text("tls"), read_timeout(block));
+        Some(TlsProbe { address: address?, timeout })
     }
 }
 
-impl Seen {
-    fn facts(self, now: Timestamp) -> BTreeMap<String, Fact> {
-        let mut facts = BTreeMap::from([
-            ("trusted".to_owned(), Fact::Bool(self.trusted)),
-            ("name_matches".to_owned(), Fact::Bool(self.name_matches)),
-        ]);
-        facts.extend(self.why.map(|why| ("why".to_owned(), Fact::Text(why))));
-        if let Some(expires) = self.expires {
-            let left = expires.as_second().saturating_sub(now.as_second()).div_euclid(DAY);
-            facts.insert("days_left".to_owned(), Fact::Int(left));
-            facts.insert("expires".to_owned(), Fact::Text(expires.to_string()));
-        }
-        facts
+impl ProbeKind for TlsProbe {
+    fn facts(&self) -> Option<Facts> {
+        Some(&[
+            ("trusted", FactType::Bool),
+            ("name_matches", FactType::Bool),
+            ("days_left", FactType::Int),
+            ("expires", FactType::Text),
+            ("latency", FactType::Span),
+        ])
+    }
+
+    fn time_limit(&self) -> Duration {
+        self.timeout
+    }
+
+    fn polling(&self) -> Polling {
+        Polling::Fast
+    }
+
+    fn sampling(&self) -> Sampling {
+        Sampling::Trials
+    }
+
+    fn urls(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
+    fn urls_mut(&mut self) -> Vec<&mut String> {
+        Vec::new()
+    }
+
+    fn peer_requests(&self) -> Vec<PeerRequest> {
+        vec![PeerRequest::to(host_of_address(&self.address), "TLS", Effect::Reads)]
+    }
+
+    fn address_example(&self) -> Option<&'static str> {
+        Some("\"api.example.com:443\"")
+    }
+
+    fn check_address(&self) -> Result<(), String> {
+        check_host_and_port(&self.address)
+    }
+
+    fn past(&self) -> Option<Past<'_>> {
+        None
+    }
+
+    async fn observe(&self, observer: &Observer, _: Connections<'_>) -> Result<FactsByName, ProbeFailure> {
+        let (host, port) = host_and_port(&self.address).map_err(ProbeFailure::Broken)?;
+        let examine = certificate::examine(&observer.dialer, host, port, &observer.clock);
+        observer.within_deadline(host, self.timeout, examine).await
     }
 }

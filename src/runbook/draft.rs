@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::model::{
-    About, Closing, Escalation, FanOut, Guard, Limits, OnFailure, Phase, Probe, Require, Runbook, Step, Symptom, Turn,
+    About, Closing, Escalation, FanOut, Guard, Limits, OnFailure, Phase, Require, Runbook, Step, Symptom, Turn,
 };
 use super::read::Mode;
 use crate::action::Action;
 use crate::gate::Rule;
+use crate::probe::Probe;
 use crate::run::Target;
 use crate::syntax::Path;
 

@@ -9,9 +9,9 @@
 use super::{Rule, Subject, argument};
 use crate::action::NamePosition;
 use crate::check::diagnostic::Diagnostic;
+use crate::probe::{ProbeSpec, ResourceProbe};
 use crate::resource::KindSpec;
 use crate::run::{NameOwner, NameShape};
-use crate::runbook::model::Look;
 use crate::syntax::Path;
 
 pub(super) const RULE: Rule = Rule {
@@ -68,7 +68,7 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     }
     for (name, probe) in &subject.draft.probes {
         names.key(&PROBE, name, &Path::probe(name));
-        if let Some(Look::Resource { kind, name: resource }) = probe.read().map(|probe| &probe.look)
+        if let Some(ProbeSpec::Resource(ResourceProbe { kind, name: resource })) = probe.read().map(|probe| &probe.spec)
             && let Some(kind) = KindSpec::find(kind)
         {
             names.value(&kind.name_shape, resource, &Path::probe(name).key("resource"));

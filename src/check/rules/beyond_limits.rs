@@ -9,7 +9,8 @@ use std::ops::Range;
 use super::{Rule, Subject, argument};
 use crate::action::{Action, RunDeploy};
 use crate::check::diagnostic::Diagnostic;
-use crate::runbook::model::{Hosts, Limits};
+use crate::peer::Hosts;
+use crate::runbook::model::Limits;
 use crate::syntax::Path;
 use crate::syntax::spelling::list;
 use crate::syntax::value::Percent;
@@ -78,8 +79,8 @@ fn services(subject: &Subject<'_>, limits: &Limits) -> Option<Diagnostic> {
 /// Probes that ask hosts which are not allowed. A host that only a run knows is judged when it is asked.
 fn peers(subject: &Subject<'_>, hosts: &Hosts) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    for (path, look) in subject.looks() {
-        let asked: BTreeSet<String> = look.peer_requests().into_iter().filter_map(|request| request.host).collect();
+    for (path, spec) in subject.probes() {
+        let asked: BTreeSet<String> = spec.peer_requests().into_iter().filter_map(|request| request.host).collect();
         for host in asked.iter().filter(|host| !hosts.cover(host)) {
             let message = format!("this asks `{host}`, which is not one of the hosts that probes may ask");
             let help = "add the host to the limit in a review of its own, or ask another";

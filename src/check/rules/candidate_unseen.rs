@@ -35,7 +35,7 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
         let Some(probes) = gate.and_then(|gate| gate.healthy.iter().map(probes).collect::<Option<Vec<_>>>()) else {
             continue;
         };
-        let asked = probes.iter().flat_map(|probe| probe.look.hosts()).collect();
+        let asked = probes.iter().flat_map(|probe| probe.spec.hosts()).collect();
         if let Err(why) = candidate.hosts_in(&asked) {
             let help = match &why {
                 CandidateUnseen::NotAsked(_) => {

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use super::{Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
-use crate::check::facts::facts_of;
 use crate::gate::{FactType, Facts};
 use crate::syntax::Path;
 use crate::syntax::condition::Fact;
@@ -24,7 +23,7 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (name, probe) in &subject.draft.probes {
         let Some(probe) = probe.read() else { continue };
-        let Some(facts) = facts_of(&probe.look) else { continue };
+        let Some(facts) = probe.spec.facts() else { continue };
         // A name that is not seen has a rule of its own.
         if probe.expect.names().iter().any(|name| facts.iter().all(|(fact, _)| fact != name)) {
             continue;

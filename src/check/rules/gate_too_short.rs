@@ -80,7 +80,7 @@ fn without_rate(subject: &Subject<'_>, path: &Path, gate: &gate::Rule) -> Option
     let limit = gate.demands().first()?.key;
     let probe = |name: &String| subject.draft.probes.get(name)?.read();
     let probes: Option<Vec<_>> = gate.healthy.iter().map(probe).collect();
-    if probes?.iter().any(|probe| probe.look.sampling().has_rate()) {
+    if probes?.iter().any(|probe| probe.spec.traits().sampling.has_rate()) {
         return None;
     }
     let message = format!("`{limit}` is about the samples of a service, and this gate observes none");

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
-use crate::runbook::model::Look;
+use crate::probe::ProbeSpec;
 use crate::syntax::value::friendly;
 
 pub(super) const RULE: Rule = Rule {
@@ -27,7 +27,7 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
         let Some(gate) = turn.gate.read().filter(|gate| gate.hold < 2 * LAG) else { continue };
         for (index, name) in gate.healthy.iter().enumerate() {
             let probe = subject.draft.probes.get(name).and_then(|probe| probe.read());
-            if !probe.is_some_and(|probe| matches!(probe.look, Look::Metric { .. })) {
+            if !probe.is_some_and(|probe| matches!(probe.spec, ProbeSpec::Metric(_))) {
                 continue;
             }
             let message = format!(

@@ -48,7 +48,7 @@ use std::ops::Range;
 use super::diagnostic::Diagnostic;
 use super::gcloud::Gcloud;
 use crate::action::{Action, Manual};
-use crate::runbook::model::Look;
+use crate::probe::ProbeSpec;
 use crate::runbook::{Draft, TurnDraft};
 use crate::syntax::condition::Condition;
 use crate::syntax::{Document, Path};
@@ -130,11 +130,11 @@ impl<'s> Subject<'s> {
     }
 
     /// What each probe observes, where that could be read and no placeholder is left in it, with its place.
-    fn looks(&self) -> impl Iterator<Item = (Path, &'s Look)> {
+    fn probes(&self) -> impl Iterator<Item = (Path, &'s ProbeSpec)> {
         self.draft.probes.iter().filter_map(|(name, probe)| {
-            let look = &probe.read()?.look;
-            let path = Path::probe(name).key(look.key());
-            self.is_resolved(&path).then_some((path, look))
+            let spec = &probe.read()?.spec;
+            let path = Path::probe(name).key(spec.key());
+            self.is_resolved(&path).then_some((path, spec))
         })
     }
 

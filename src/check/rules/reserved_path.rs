@@ -8,7 +8,6 @@ use reqwest::Url;
 
 use super::{Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
-use crate::runbook::model::Look;
 
 pub(super) const RULE: Rule = Rule {
     code: "reserved-path",
@@ -19,8 +18,8 @@ pub(super) const RULE: Rule = Rule {
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    for (at, look) in subject.looks() {
-        for url in urls(look) {
+    for (at, spec) in subject.probes() {
+        for url in spec.urls() {
             let Ok(url) = Url::parse(url) else { continue };
             if !url.host_str().is_some_and(|host| host.ends_with(".run.app")) {
                 continue;
@@ -40,12 +39,4 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
         }
     }
     found
-}
-
-fn urls(look: &Look) -> Vec<&str> {
-    match look {
-        Look::Http { url, .. } | Look::Load { url, .. } | Look::Websocket { url, .. } => vec![url],
-        Look::Flow { steps } => steps.iter().flat_map(|step| urls(&step.look)).collect(),
-        _ => Vec::new(),
-    }
 }

@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 
 use super::{Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
-use crate::check::facts::facts_of;
 use crate::runbook::Draft;
 use crate::syntax::Path;
 use crate::syntax::condition::Condition;
@@ -24,7 +23,7 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     for (name, probe) in &subject.draft.probes {
         let Some(probe) = probe.read() else { continue };
         // Of an unknown kind nothing is known; that has a rule of its own.
-        let Some(facts) = facts_of(&probe.look) else { continue };
+        let Some(facts) = probe.spec.facts() else { continue };
         let path = Path::probe(name).key("expect");
         let known = || facts.iter().map(|(fact, _)| *fact);
         for unknown in probe.expect.names().iter().filter(|name| known().all(|fact| fact != *name)) {
@@ -119,7 +118,7 @@ impl<'a> Known<'a> {
             return Err(Unknown { name, among: Box::new(probes.keys().map(String::as_str)), of: "the probes are" });
         };
         one_of(rest, &["healthy", "unhealthy", "unknown", "observation"], "a probe has")?;
-        match (rest, probe.read().and_then(|probe| facts_of(&probe.look))) {
+        match (rest, probe.read().and_then(|probe| probe.spec.facts())) {
             ([verdict, fact, ..], Some(facts)) if verdict == "observation" => {
                 let known = || facts.iter().map(|(fact, _)| *fact);
                 let unknown = || Unknown { name: fact, among: Box::new(known()), of: "this probe sees" };

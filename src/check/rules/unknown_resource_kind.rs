@@ -2,9 +2,8 @@
 
 use super::{Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
-use crate::check::facts::facts_of;
+use crate::probe::{ProbeSpec, ResourceProbe};
 use crate::resource::KINDS;
-use crate::runbook::model::Look;
 use crate::syntax::Path;
 use crate::syntax::spelling::did_you_mean;
 
@@ -19,9 +18,9 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (name, probe) in &subject.draft.probes {
         let Some(probe) = probe.read() else { continue };
-        let Look::Resource { kind, .. } = &probe.look else { continue };
+        let ProbeSpec::Resource(ResourceProbe { kind, .. }) = &probe.spec else { continue };
         let path = Path::probe(name).key("resource");
-        if facts_of(&probe.look).is_some() || !subject.is_resolved(&path) {
+        if probe.spec.facts().is_some() || !subject.is_resolved(&path) {
             continue;
         }
         let place = subject.document.place_inside(&path, &(0..kind.len()));

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
-use crate::runbook::model::Look;
+use crate::probe::{ProbeSpec, WebsocketProbe};
 use crate::syntax::Path;
 use crate::syntax::value::friendly;
 
@@ -26,8 +26,8 @@ const LONGEST: Duration = Duration::from_hours(1);
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (name, probe) in &subject.draft.probes {
-        let Some(Look::Websocket { request_timeout, .. }) = probe.read().map(|probe| &probe.look) else { continue };
-        if *request_timeout > LONGEST {
+        let Some(ProbeSpec::Websocket(websocket)) = probe.read().map(|probe| &probe.spec) else { continue };
+        if websocket.request_timeout > LONGEST {
             let message = format!("no Cloud Run service has a request time-out above {}", friendly(LONGEST));
             let place = subject.place(&Path::probe(name).key("request_timeout"));
             found.push(Diagnostic::error(RULE.code, place, message).help("say what the service's own is"));
@@ -36,8 +36,9 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     for (step, turn) in subject.turns() {
         let Some(gate) = turn.gate.read() else { continue };
         for (index, name) in gate.healthy.iter().enumerate() {
-            let look = subject.draft.probes.get(name).and_then(|probe| probe.read()).map(|probe| &probe.look);
-            let Some(Look::Websocket { keep_open: true, reconnect: false, request_timeout, .. }) = look else {
+            let spec = subject.draft.probes.get(name).and_then(|probe| probe.read()).map(|probe| &probe.spec);
+            let Some(ProbeSpec::Websocket(websocket)) = spec else { continue };
+            let WebsocketProbe { keep_open: true, reconnect: false, request_timeout, .. } = websocket else {
                 continue;
             };
             if gate.hold <= *request_timeout {

@@ -50,8 +50,12 @@ pub fn gate(rule: &Rule) -> String {
 
 /// How many samples in a row the limits of a gate take, and what they are not about.
 fn takes(rule: &Rule) -> String {
-    let without: Vec<String> =
-        rule.healthy.iter().filter(|probe| !rule.sight(probe).sampling.has_rate()).map(|probe| inert(probe)).collect();
+    let without: Vec<String> = rule
+        .healthy
+        .iter()
+        .filter(|probe| !rule.probe_traits(probe).sampling.has_rate())
+        .map(|probe| inert(probe))
+        .collect();
     let without = match without.as_slice() {
         [] => String::new(),
         _ => format!("; {} without a rate", without.join(", ")),
@@ -165,7 +169,7 @@ pub(super) fn while_planning(request: &Outbound) -> String {
 
 /// What a gate that passes rules out, if it passes as soon as it can.
 pub(super) fn proof(rule: &Rule) -> String {
-    let has_rate = rule.healthy.iter().any(|probe| rule.sight(probe).sampling.has_rate());
+    let has_rate = rule.healthy.iter().any(|probe| rule.probe_traits(probe).sampling.has_rate());
     match rule.first_bound().filter(|_| has_rate) {
         Some(bound) => format!(
             "{} samples in a row rule out a failure rate of {} (95 %)",

@@ -5,8 +5,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{FLOW, PROBES, ROOT};
+use super::ROOT;
 use crate::action::ACTIONS;
+use crate::probe::{FLOW_REQUESTS, PROBES};
 use crate::syntax::format::{Key, Table, ValueType};
 
 /// The schema of a runbook (JSON Schema 2020-12).
@@ -94,7 +95,7 @@ fn value(is: &ValueType) -> Map<String, Value> {
         } }),
         ValueType::Flow => json!({ "type": "array", "minItems": 1, "items": {
             "type": "object",
-            "oneOf": FLOW.iter().map(|request| table(&request.table)).collect::<Vec<_>>(),
+            "oneOf": FLOW_REQUESTS.iter().map(|request| table(&request.table)).collect::<Vec<_>>(),
         } }),
         ValueType::Arguments => arguments(),
     };

@@ -4,18 +4,15 @@
 //! such as `phase[1].step[0].with.image`.
 
 mod escalation;
-mod hosts;
-mod probe;
-mod request;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use self::escalation::{Closing, Criterion, Escalation, Ground, Priority, SupportCase};
-pub use self::hosts::{HostPattern, Hosts, NotHost};
-pub use self::probe::{Body, DatabaseParts, DatabaseServer, DatabaseTls, FlowStep, Look, Probe};
 use crate::action::{Action, StepLimits};
 use crate::gate::Rule;
+use crate::peer::Hosts;
+use crate::probe::{Probe, ProbeSet};
 pub use crate::run::OnFailure;
 use crate::run::Target;
 use crate::syntax::condition::Condition;
@@ -43,6 +40,13 @@ pub struct Runbook {
     pub escalation: Option<Escalation>,
     /// `[closure]`: what must hold before the incident is closed.
     pub closure: Vec<Closing>,
+}
+
+impl Runbook {
+    /// Its probes, and whom they may ask.
+    pub fn probe_set(&self) -> ProbeSet {
+        ProbeSet { probes: self.probes.clone(), hosts: self.limits.hosts.clone(), target: self.target.clone() }
+    }
 }
 
 /// The `[runbook]` table.

@@ -6,11 +6,10 @@ use jiff::Timestamp;
 
 use super::part;
 use crate::action::StepLimits;
+use crate::peer::{HostPattern, Hosts};
 use crate::runbook::draft::Part;
 use crate::runbook::format::{PRIORITY, TRIP};
-use crate::runbook::model::{
-    Closing, Criterion, Escalation, Ground, Guard, HostPattern, Hosts, Limits, SupportCase, Symptom,
-};
+use crate::runbook::model::{Closing, Criterion, Escalation, Ground, Guard, Limits, SupportCase, Symptom};
 use crate::syntax::Path;
 use crate::syntax::mistake::{BAD_VALUE, MISSING_KEY, Mistake};
 use crate::syntax::{Block, Reader};

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use crate::peer::plain;
+use super::plain;
 
 /// The hosts that probes may ask, in plans and in runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

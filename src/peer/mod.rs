@@ -1,6 +1,8 @@
 //! What is sent to *peers*, the hosts that a runbook names: what a plan lists, what `[limits] hosts` bounds, and what
 //! planning leaves out. Google's APIs are asked by clients of their own and are no peers.
 
+mod hosts;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
@@ -9,6 +11,7 @@ use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
+pub use self::hosts::{HostPattern, Hosts, NotHost};
 use crate::syntax::value::{Private, friendly};
 
 /// A request to a peer.

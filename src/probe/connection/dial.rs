@@ -25,11 +25,10 @@ use tokio_rustls::rustls::time_provider::TimeProvider;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tokio_util::either::Either;
 
-use super::Looked;
 use super::reach::{forbidden, is_forbidden_name};
 use crate::clock::{Clock, between};
-use crate::peer::plain;
-use crate::runbook::model::Hosts;
+use crate::peer::{Hosts, plain};
+use crate::probe::ProbeFailure;
 
 /// How probes find their way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +47,7 @@ pub enum Route {
 }
 
 /// Opens connections.
-pub(super) struct Dialer {
+pub(in crate::probe) struct Dialer {
     route: Route,
     /// The hosts that the runbook's limits allow; `None`: all.
     limit: Option<Hosts>,
@@ -62,27 +61,27 @@ pub(super) struct Dialer {
 }
 
 /// A connection, plain or in TLS.
-pub(super) type Stream = Either<TcpStream, TlsStream<TcpStream>>;
+pub(in crate::probe) type Stream = Either<TcpStream, TlsStream<TcpStream>>;
 
 /// How long each part of opening a connection took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Took {
-    pub(super) dns: Duration,
-    pub(super) connect: Duration,
-    pub(super) tls: Duration,
+pub(in crate::probe) struct Took {
+    pub(in crate::probe) dns: Duration,
+    pub(in crate::probe) connect: Duration,
+    pub(in crate::probe) tls: Duration,
 }
 
 /// Where something is to be reached.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Origin {
-    pub(super) host: String,
-    pub(super) port: u16,
-    pub(super) tls: bool,
+pub(in crate::probe) struct Origin {
+    pub(in crate::probe) host: String,
+    pub(in crate::probe) port: u16,
+    pub(in crate::probe) tls: bool,
 }
 
 /// Why no connection was opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Unreached {
+pub(in crate::probe) enum Unreached {
     /// The name does not lead anywhere, which says nothing of what it should lead to.
     NoName(String),
     /// There is no way to it from this machine, which says nothing of what is there.
@@ -93,18 +92,18 @@ pub(super) enum Unreached {
     Impossible(String),
 }
 
-impl From<Unreached> for Looked {
-    fn from(unreached: Unreached) -> Looked {
+impl From<Unreached> for ProbeFailure {
+    fn from(unreached: Unreached) -> ProbeFailure {
         match unreached {
-            Unreached::NoName(why) | Unreached::NoWay(why) => Looked::Unseen(why),
-            Unreached::Refused(why) => Looked::Sick(why),
-            Unreached::Impossible(why) => Looked::Broken(why),
+            Unreached::NoName(why) | Unreached::NoWay(why) => ProbeFailure::Unknown(why),
+            Unreached::Refused(why) => ProbeFailure::Unhealthy(why),
+            Unreached::Impossible(why) => ProbeFailure::Broken(why),
         }
     }
 }
 
 impl Dialer {
-    pub(super) fn new(route: Route, limit: Option<Hosts>, clock: Arc<dyn Clock>) -> Dialer {
+    pub(in crate::probe) fn new(route: Route, limit: Option<Hosts>, clock: Arc<dyn Clock>) -> Dialer {
         Dialer {
             route,
             limit,
@@ -117,7 +116,7 @@ impl Dialer {
     }
 
     /// Lets this host be asked, whatever the runbook's limits are.
-    pub(super) fn allow(&self, host: &str) {
+    pub(in crate::probe) fn allow(&self, host: &str) {
         self.named.lock().unwrap_or_else(PoisonError::into_inner).insert(plain(host));
     }
 
@@ -127,7 +126,7 @@ impl Dialer {
     }
 
     /// Opens a connection, in TLS if the origin says so.
-    pub(super) async fn dial(&self, origin: &Origin) -> Result<(Stream, Took), Unreached> {
+    pub(in crate::probe) async fn dial(&self, origin: &Origin) -> Result<(Stream, Took), Unreached> {
         let (stream, mut took) = self.connect(&origin.host, origin.port).await?;
         if !origin.tls {
             return Ok((Either::Left(stream), took));
@@ -140,7 +139,7 @@ impl Dialer {
     }
 
     /// Opens a connection, and speaks nothing.
-    pub(super) async fn connect(&self, host: &str, port: u16) -> Result<(TcpStream, Took), Unreached> {
+    pub(in crate::probe) async fn connect(&self, host: &str, port: u16) -> Result<(TcpStream, Took), Unreached> {
         let began = self.clock.now();
         let addresses = self.resolve(host, port).await?;
         let found = self.clock.now();
@@ -194,16 +193,16 @@ impl Dialer {
     }
 
     /// What it says of a service that a look at this host has taken too long: nothing, if its name has not even been resolved.
-    pub(super) fn out_of_time(&self, host: &str, why: String) -> Looked {
+    pub(in crate::probe) fn out_of_time(&self, host: &str, why: String) -> ProbeFailure {
         if self.resolving.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&plain(host)) {
-            Looked::Unseen(format!("{why}: the name {host} was not resolved"))
+            ProbeFailure::Unknown(format!("{why}: the name {host} was not resolved"))
         } else {
-            Looked::Sick(why)
+            ProbeFailure::Unhealthy(why)
         }
     }
 
     /// Whether the simulated cloud serves this host.
-    pub(super) fn serves(&self, host: &str) -> bool {
+    pub(in crate::probe) fn serves(&self, host: &str) -> bool {
         self.served(host).is_some()
     }
 
@@ -216,12 +215,12 @@ impl Dialer {
 
     /// Returns when a look at this host has taken too long. A real server may be silent for ever; a simulated one always
     /// has an answer, in its own time.
-    pub(super) fn deadline(&self, host: &str, until: Timestamp) -> BoxFuture<'_, ()> {
+    pub(in crate::probe) fn deadline(&self, host: &str, until: Timestamp) -> BoxFuture<'_, ()> {
         if self.served(host).is_some() { self.clock.timer(until) } else { self.clock.deadline(until) }
     }
 
     /// Whom to trust.
-    pub(super) fn roots(&self) -> Result<Arc<RootCertStore>, String> {
+    pub(in crate::probe) fn roots(&self) -> Result<Arc<RootCertStore>, String> {
         self.roots.get_or_init(|| roots(&self.route).map(Arc::new)).clone()
     }
 
@@ -305,7 +304,7 @@ fn is_of_this_side(error: &io::Error) -> bool {
 }
 
 /// TLS over a connection.
-pub(super) async fn handshake(
+pub(in crate::probe) async fn handshake(
     config: Arc<ClientConfig>,
     host: &str,
     stream: TcpStream,
@@ -319,7 +318,7 @@ pub(super) async fn handshake(
 type Builder = tokio_rustls::rustls::ConfigBuilder<ClientConfig, tokio_rustls::rustls::WantsVerifier>;
 
 /// A TLS configuration that takes the time from this clock: a certificate of a simulated cloud expires in its time.
-pub(super) fn builder(clock: &Arc<dyn Clock>) -> Result<Builder, String> {
+pub(in crate::probe) fn builder(clock: &Arc<dyn Clock>) -> Result<Builder, String> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_details(provider, Arc::new(Hands(clock.clone())));
     builder.with_safe_default_protocol_versions().map_err(|error| error.to_string())
@@ -366,18 +365,18 @@ fn is_here(host: &str) -> bool {
 }
 
 /// Splits `host:port`.
-pub(super) fn host_and_port(address: &str) -> Result<(&str, u16), String> {
+pub(in crate::probe) fn host_and_port(address: &str) -> Result<(&str, u16), String> {
     let parts = address.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
     parts.ok_or_else(|| format!("{address} is not a host and a port"))
 }
 
 /// A text as a URL.
-pub(super) fn url(text: &str) -> Result<Url, Unreached> {
+pub(in crate::probe) fn url(text: &str) -> Result<Url, Unreached> {
     Url::parse(text).map_err(|error| Unreached::Impossible(format!("the URL cannot be used: {error}")))
 }
 
 /// The origin of a URL whose scheme is one of these: that without TLS, and that with it.
-pub(super) fn origin(url: &Url, [plain, tls]: [&str; 2]) -> Result<Origin, Unreached> {
+pub(in crate::probe) fn origin(url: &Url, [plain, tls]: [&str; 2]) -> Result<Origin, Unreached> {
     let impossible = |why: String| Unreached::Impossible(why);
     let (tls, usual) = match url.scheme() {
         scheme if scheme == plain => (false, 80),
@@ -399,7 +398,7 @@ mod tests {
         let origin = Origin { host: "nowhere.invalid".to_owned(), port: 443, tls: true };
         let Err(Unreached::NoName(why)) = dialer.dial(&origin).await else { panic!("it leads somewhere") };
         assert!(why.starts_with("the name nowhere.invalid does not resolve"), "{why}");
-        assert!(matches!(Looked::from(Unreached::NoName(why)), Looked::Unseen(_)));
+        assert!(matches!(ProbeFailure::from(Unreached::NoName(why)), ProbeFailure::Unknown(_)));
     }
 
     #[test]
@@ -408,11 +407,11 @@ mod tests {
         let late = |host: &str| dialer.out_of_time(host, "no answer within 1s".to_owned());
         let (one, other) = (dialer.wait_for_name("api.example.com"), dialer.wait_for_name("API.example.com"));
         drop(one);
-        let Looked::Unseen(why) = late("api.example.com") else { panic!("it is resolved") };
+        let ProbeFailure::Unknown(why) = late("api.example.com") else { panic!("it is resolved") };
         assert_eq!(why, "no answer within 1s: the name api.example.com was not resolved");
-        assert!(matches!(late("auth.example.com"), Looked::Sick(_)));
+        assert!(matches!(late("auth.example.com"), ProbeFailure::Unhealthy(_)));
         drop(other);
-        assert!(matches!(late("api.example.com"), Looked::Sick(_)));
+        assert!(matches!(late("api.example.com"), ProbeFailure::Unhealthy(_)));
     }
 
     #[test]
