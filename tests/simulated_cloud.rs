@@ -289,7 +289,7 @@ async fn a_deployment_makes_one_revision_and_a_pinned_service_gives_it_nothing()
     assert!(matches!(done.result, Some(Outcome::Response(_))), "{done:?}");
     let service = cloud.service(BACKEND).await;
     let new = service.latest_ready_revision.rsplit('/').next().unwrap().to_owned();
-    assert!(new.starts_with("netra-backend-staging-00004-"), "{new}");
+    assert!(new.starts_with("netra-backend-staging-00751-"), "{new}");
     assert_eq!(service.latest_created_revision, service.latest_ready_revision);
     assert_eq!(service.traffic_statuses[0].revision, GOOD, "a pinned service gives a new revision no traffic");
     let revision = cloud.revisions.get_revision().set_name(&service.latest_ready_revision).send().await.unwrap();
@@ -442,7 +442,7 @@ async fn a_larger_machine_type_carries_more_and_a_smaller_one_is_refused() {
 
 #[tokio::test]
 async fn a_connector_refuses_what_google_refuses() {
-    let cloud = incident().await;
+    let cloud = incident_with("connector_bounds = \"operation\"", "connector_bounds = \"sync\"").await;
     let before = cloud.connector().await;
     let both = "updateMask=minInstances,maxInstances";
     for (query, body, status, code) in [
@@ -463,7 +463,6 @@ async fn a_connector_refuses_what_google_refuses() {
         let error = &answer["error"];
         assert_eq!((got, error["status"].as_str()), (status, Some(code)), "{query} {body}: {answer}");
         assert_eq!(error["code"], json!(status));
-        assert_eq!(error["details"][0]["@type"], "type.googleapis.com/google.rpc.ErrorInfo");
     }
     cloud.enlarged().await;
     for (min, max) in [(2, 10), (3, 9)] {
@@ -475,8 +474,8 @@ async fn a_connector_refuses_what_google_refuses() {
 }
 
 #[tokio::test]
-async fn a_scenario_may_have_the_operation_refuse_a_size() {
-    let cloud = incident_with("connector_bounds = \"sync\"", "connector_bounds = \"operation\"").await;
+async fn a_size_out_of_bounds_fails_in_the_operation() {
+    let cloud = incident().await;
     let (status, operation) = cloud.enlarge(3, 15).await;
     assert_eq!(status, 200);
     assert_eq!(cloud.connector().await.state, ConnectorState::Updating);
@@ -485,6 +484,7 @@ async fn a_scenario_may_have_the_operation_refuse_a_size() {
     let done = cloud.connectors.get_operation().set_name(name).send().await.unwrap();
     let Some(Outcome::Error(error)) = done.result else { panic!("it did not fail") };
     assert_eq!(error.code, 3);
+    assert!(error.message.starts_with("Operation failed: "), "{}", error.message);
     let after = cloud.connector().await;
     assert_eq!((after.max_instances, after.state), (3, ConnectorState::Ready));
 }
@@ -496,7 +496,6 @@ async fn traffic_that_cannot_be_served_is_refused() {
     for (traffic, expected) in [
         (vec![all_to(GOOD).set_percent(90)], Code::InvalidArgument),
         (vec![all_to(GOOD), all_to(OLD)], Code::InvalidArgument),
-        (vec![all_to("netra-backend-staging-00999-zzz")], Code::InvalidArgument),
         (vec![all_to("")], Code::InvalidArgument),
         (vec![all_to(GOOD).set_type(TrafficTargetAllocationType::Latest)], Code::InvalidArgument),
         (vec![all_to(GOOD).set_type(TrafficTargetAllocationType::Unspecified)], Code::InvalidArgument),
@@ -507,12 +506,135 @@ async fn traffic_that_cannot_be_served_is_refused() {
     }
     assert_eq!(cloud.service(BACKEND).await, before, "a refused request changes nothing");
 
-    // A revision that never started cannot be given traffic.
+    // A revision that never started, or that is not there, is accepted, and the operation fails: the spec is new, and the
+    // traffic goes where it went.
     cloud.deployed(BACKEND, NEW_BACKEND).await;
     let failed = cloud.service(BACKEND).await.latest_created_revision;
     let failed = failed.rsplit('/').next().unwrap();
-    let refused = cloud.shift(BACKEND, [all_to(failed)]).await.unwrap_err();
-    assert_eq!(code(&refused), (Some(400), Some(Code::FailedPrecondition)));
+    for (revision, code, words) in [
+        (failed, 9, "is not ready and cannot serve traffic."),
+        ("netra-backend-staging-00999-zzz", 13, "does not exist or is deleted."),
+    ] {
+        let operation = cloud.shift(BACKEND, [all_to(revision)]).await.unwrap();
+        let done = cloud.done(&operation.name).await;
+        let Some(Outcome::Error(error)) = done.result else { panic!("{revision} was given traffic") };
+        assert_eq!(error.code, code, "{revision}");
+        assert!(error.message.contains(words), "{}", error.message);
+        let after = cloud.service(BACKEND).await;
+        assert_eq!(after.traffic[0].revision, revision);
+        assert_eq!(after.traffic_statuses, before.traffic_statuses);
+        assert_eq!(after.terminal_condition.unwrap().state, State::ConditionFailed);
+    }
+}
+
+/// What was recorded of a service's life: see the sources beside the simulated cloud's code.
+#[tokio::test]
+async fn a_change_is_accepted_with_the_statuses_of_before() {
+    let cloud = incident().await;
+    let before = cloud.get(&format!("/v2/{}", service_name(BACKEND))).await;
+    let query = "?updateMask=template.containers";
+    let image = json!({ "template": { "containers": [{ "image": "example.com/other" }] } });
+    let (status, operation) = cloud.patch(&format!("/v2/{}{query}", service_name(BACKEND)), image.to_string()).await;
+    assert_eq!(status, 200, "{operation}");
+    assert!(operation.get("done").is_none(), "what is false is left out: {operation}");
+    let accepted = &operation["metadata"];
+    assert_eq!(accepted["generation"], "3");
+    for same in ["observedGeneration", "conditions", "latestCreatedRevision", "latestReadyRevision", "trafficStatuses"]
+    {
+        assert_eq!(accepted[same], before[same], "{same}");
+    }
+    assert_eq!(accepted["terminalCondition"]["state"], "CONDITION_PENDING");
+    assert_ne!(accepted["etag"], before["etag"], "the spec changed");
+    let container = &accepted["template"]["containers"][0];
+    assert_eq!(container["resources"], json!({ "cpuIdle": true, "limits": { "cpu": "1000m", "memory": "512Mi" } }));
+    assert_eq!(container["startupProbe"]["tcpSocket"]["port"], 8080);
+    // It has the old latest revision only until Cloud Run begins with it.
+    cloud.sleep(SignedDuration::from_secs(2)).await;
+    let begun = cloud.get(&format!("/v2/{}", service_name(BACKEND))).await;
+    assert_eq!(begun["terminalCondition"]["state"], "CONDITION_RECONCILING");
+    assert_ne!(begun["latestCreatedRevision"], before["latestCreatedRevision"]);
+    assert_eq!(begun["etag"], accepted["etag"], "an etag stays while statuses move");
+}
+
+#[tokio::test]
+async fn a_new_service_shows_little_and_a_deleted_one_its_end() {
+    let cloud = incident().await;
+    let parent = "/v2/projects/netra-staging/locations/us-central1/services";
+    let body = json!({ "template": { "containers": [{ "image": "example.com/new" }] } });
+    let request = cloud.http.post(cloud.url(&format!("{parent}?serviceId=new"))).json(&body).send().await.unwrap();
+    assert_eq!(request.headers()["content-type"], "application/json; charset=UTF-8");
+    let made: Value = request.json().await.unwrap();
+    assert_eq!(made["metadata"]["terminalCondition"], json!({ "state": "CONDITION_PENDING" }));
+    for late in ["uri", "conditions", "latestCreatedRevision", "observedGeneration", "trafficStatuses"] {
+        assert!(made["metadata"].get(late).is_none(), "{late}");
+    }
+    cloud.sleep(SignedDuration::from_mins(1)).await;
+    let shown = cloud.get(&format!("{parent}/new")).await;
+    assert_eq!(shown["urls"][1], shown["uri"]);
+    assert_eq!(shown["template"]["timeout"], "300s");
+    let numbered = cloud.get(&format!("{parent}/new?%24alt=json%3Benum-encoding%3Dint")).await;
+    assert_eq!(numbered["terminalCondition"]["state"], 4);
+
+    let answer = cloud.http.delete(cloud.url(&format!("{parent}/new"))).send().await.unwrap();
+    let gone: Value = answer.json().await.unwrap();
+    assert_eq!(gone["metadata"]["deleteTime"], gone["metadata"]["updateTime"]);
+    cloud.sleep(SignedDuration::from_mins(1)).await;
+    let answer = cloud.http.get(cloud.url(&format!("{parent}/new"))).send().await.unwrap();
+    assert_eq!(answer.status(), 404);
+    let words = "Resource 'new' of kind 'SERVICE' in region 'us-central1' in project 'netra-staging' does not exist.";
+    assert_eq!(
+        answer.json::<Value>().await.unwrap(),
+        json!({ "error": { "code": 404, "message": words, "status": "NOT_FOUND" } })
+    );
+}
+
+/// The throughput is shown with the instances, a subnet stands in the place of a range, and what is missing is for the
+/// operation to say.
+#[tokio::test]
+async fn a_connector_is_made_by_throughput_or_by_subnet() {
+    let cloud = incident().await;
+    let parent = "/v1/projects/netra-staging/locations/us-central1/connectors";
+    let make = async |name: &str, body: Value| {
+        let sent =
+            cloud.http.post(cloud.url(&format!("{parent}?connectorId={name}"))).json(&body).send().await.unwrap();
+        let status = sent.status().as_u16();
+        let answer: Value = sent.json().await.unwrap();
+        cloud.sleep(SignedDuration::from_mins(10)).await;
+        (status, answer)
+    };
+    let subnet = json!({ "name": "connectors" });
+    let (status, _) =
+        make("by-throughput", json!({ "subnet": subnet, "minThroughput": 200, "maxThroughput": 1000 })).await;
+    assert_eq!(status, 200);
+    let shown = cloud.get(&format!("{parent}/by-throughput")).await;
+    assert_eq!((&shown["minInstances"], &shown["maxInstances"]), (&json!(2), &json!(10)));
+    assert_eq!((&shown["subnet"], shown.get("network")), (&subnet, None));
+
+    let (status, operation) = make("no-maximum", json!({ "subnet": subnet, "minInstances": 2 })).await;
+    assert_eq!(status, 200, "it is for the operation to say");
+    let done = cloud.get(&format!("/v1/{}", operation["name"].as_str().unwrap())).await;
+    assert_eq!(done["error"]["code"], 3);
+    let words = "Operation failed: A Connector must specify either max_throughput or max_instances.";
+    assert_eq!(done["error"]["message"], words);
+
+    let (status, _) = make("odd", json!({ "subnet": subnet, "minThroughput": 250, "maxThroughput": 300 })).await;
+    assert_eq!(status, 400);
+    let (status, _) = make("a-name-of-20-letters", json!({ "subnet": subnet, "maxInstances": 3 })).await;
+    assert_eq!(status, 400, "a hyphen counts as two");
+}
+
+/// A service that is scaled by hand runs what it says, whatever its bounds are.
+#[tokio::test]
+async fn manual_scaling_runs_what_it_says() {
+    let cloud = incident().await;
+    let body = json!({ "scaling": { "scalingMode": "MANUAL", "manualInstanceCount": 4, "maxInstanceCount": 1 } });
+    let (status, _) =
+        cloud.patch(&format!("/v2/{}?updateMask=scaling", service_name("netra-auth-staging")), body.to_string()).await;
+    assert_eq!(status, 200);
+    let services = serde_json::to_value(cloud.simulator.world()).unwrap();
+    let service: rectify::sim::world::service::Service =
+        serde_json::from_value(services["services"]["netra-auth-staging"].clone()).unwrap();
+    assert_eq!(service.serving().keys().map(|revision| service.instances_of(revision)).sum::<u64>(), 4);
 }
 
 #[tokio::test]

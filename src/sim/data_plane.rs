@@ -38,7 +38,7 @@ pub struct Destination {
 pub fn destination(world: &World, host: &str) -> Option<Destination> {
     world.services.iter().find_map(|(short, service)| {
         let own = service.figures.hosts.iter().any(|known| known.eq_ignore_ascii_case(host))
-            || service.own_host(world, short).eq_ignore_ascii_case(host);
+            || service.own_hosts(world, short).iter().any(|own| own.eq_ignore_ascii_case(host));
         if own {
             return Some(Destination { host: host.to_owned(), service: short.clone(), revision: None });
         }

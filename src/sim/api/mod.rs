@@ -8,6 +8,7 @@
 mod browser;
 pub mod compute_v1;
 pub mod control;
+mod enums;
 mod legacy;
 pub mod logging_v2;
 pub mod monitoring_v3;
@@ -245,10 +246,12 @@ async fn handled(
             Some(permission) => shared.world().permit(caller, &permission, request.uri().path()),
             None => Ok(()),
         };
-        return match permitted {
+        let numbered = enums::are_wanted_as_numbers(request.uri().query()).then(|| request.uri().path().to_owned());
+        let response = match permitted {
             Ok(()) => in_googles_shape(next.run(request).await),
             Err(refusal) => Failure::from(refusal).into_response(),
         };
+        return as_google_encodes(response, numbered.as_deref()).await;
     };
     data_plane::serve(shared, at, &to, request).await
 }
@@ -285,6 +288,27 @@ fn in_googles_shape(response: Response) -> Response {
     Failure { refusal, http: response.status().as_u16(), retry_after: None }.into_response()
 }
 
+/// Google says in which encoding its JSON is (recorded, in every answer), and writes enums as numbers where `numbered` is the
+/// path of a request that asked for them.
+async fn as_google_encodes(response: Response, numbered: Option<&str>) -> Response {
+    if response.headers().get(header::CONTENT_TYPE).is_none_or(|kind| kind != "application/json") {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    parts.headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json; charset=UTF-8"));
+    let Some(path) = numbered.filter(|_| parts.status.is_success()) else {
+        return Response::from_parts(parts, body);
+    };
+    // It was made here, of a value: it is whole, and it is JSON.
+    let Ok(bytes) = axum::body::to_bytes(body, usize::MAX).await else { return broken() };
+    let Ok(mut answer) = serde_json::from_slice::<Value>(&bytes) else {
+        return Response::from_parts(parts, bytes.into());
+    };
+    enums::number(&mut answer, path);
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, answer.to_string().into())
+}
+
 /// The host that a request is for, in lower case and without a port: the target's own if it is absolute.
 fn host_of(uri: &Uri, headers: &HeaderMap) -> String {
     let named = match uri.authority() {
@@ -317,13 +341,8 @@ impl From<Refusal> for Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let Self { refusal, http, retry_after } = self;
-        // The reason is ours: real ones (ACCESS_TOKEN_EXPIRED, …) differ from API to API and are mostly undocumented.
-        let mut details = vec![json!({
-            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-            "reason": format!("SIMULATED_{}", refusal.code.name()),
-            "domain": "simulated.invalid",
-            "metadata": {},
-        })];
+        // Most of Google's refusals have no details (recorded: 404 of Cloud Run, 409 and 400 of its connectors).
+        let mut details = Vec::new();
         if let Some(field) = &refusal.field {
             details.push(json!({
                 "@type": "type.googleapis.com/google.rpc.BadRequest",
@@ -343,9 +362,10 @@ impl IntoResponse for Failure {
                 "retryDelay": format!("{}s", after.as_secs_f64()),
             }));
         }
-        let body = json!({ "error": {
-            "code": http, "message": refusal.message, "status": refusal.code.name(), "details": details,
-        }});
+        let mut body = json!({ "error": { "code": http, "message": refusal.message, "status": refusal.code.name() } });
+        if !details.is_empty() {
+            body["error"]["details"] = json!(details);
+        }
         let status = StatusCode::from_u16(http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(body)).into_response();
         if let Some(after) = retry_after {

@@ -50,17 +50,7 @@ fn check(world: &World, namespace: &str, uri: &Uri, headers: &HeaderMap) -> Resu
 }
 
 fn found<'w>(world: &'w World, short: &str) -> Result<&'w Service, Refusal> {
-    let missing = || {
-        Refusal::new(
-            Code::NotFound,
-            format!(
-                "Resource '{short}' of kind 'SERVICE' in region '{}' in project '{}' does not exist",
-                world.region(),
-                world.project()
-            ),
-        )
-    };
-    world.services.get(short).ok_or_else(missing)
+    world.services.get(short).ok_or_else(|| world.no_such_service(short))
 }
 
 fn list(kind: &str, items: &[Value]) -> Json<Value> {
@@ -176,6 +166,7 @@ async fn revisions(
         .services
         .iter()
         .flat_map(|(short, service)| service.revisions.iter().map(move |(name, revision)| (short, name, revision)))
+        .filter(|(short, name, _)| world.services.get(*short).is_some_and(|service| service.shows(name, world.now())))
         .collect();
     all.sort_by(|(_, a, first), (_, b, second)| second.created.cmp(&first.created).then_with(|| b.cmp(a)));
     let all = all.into_iter().map(|(short, name, revision)| world.knative_revision(short, name, revision));
@@ -192,7 +183,7 @@ async fn revision(
     let world = shared.world();
     check(&world, &namespace, &uri, &headers)?;
     let found = world.services.iter().find_map(|(short, service)| Some((short, service.revisions.get(&name)?)));
-    let (short, revision) = found.ok_or_else(|| Refusal::missing(&name))?;
+    let (short, revision) = found.ok_or_else(|| world.no_such_revision(&name))?;
     Ok(Json(world.knative_revision(short, &name, revision)))
 }
 

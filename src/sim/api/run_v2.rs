@@ -1,6 +1,6 @@
 //! Cloud Run Admin v2: services, their revisions, and operations.
 //!
-//! Deleting services is not simulated, and nor are jobs, worker pools and IAM policies (source of paths and messages:
+//! Jobs, worker pools and IAM policies are not simulated (source of paths and messages:
 //! `google/cloud/run/v2/{service,revision}.proto` and its HTTP annotations).
 
 use std::sync::Arc;
@@ -25,7 +25,10 @@ type NamedWithin = Path<(String, String, String, String)>;
 pub(super) fn routes() -> Router<Arc<Shared>> {
     Router::new()
         .route("/v2/projects/{project}/locations/{location}/services", get(list).post(create))
-        .route("/v2/projects/{project}/locations/{location}/services/{service}", get(show).patch(update).post(test))
+        .route(
+            "/v2/projects/{project}/locations/{location}/services/{service}",
+            get(show).patch(update).post(test).delete(delete),
+        )
         // gcloud asks the same of v1.
         .route("/v1/projects/{project}/locations/{location}/services/{service}", post(test))
         .route("/v2/projects/{project}/locations/{location}/services/{service}/revisions", get(revisions))
@@ -49,8 +52,7 @@ async fn show(State(shared): State<Arc<Shared>>, Path((project, location, short)
     Parameters::read(&uri, &[])?;
     let world = shared.world();
     world.check_location(&project, &location)?;
-    let name = world.service_name(&short);
-    Ok(Json(world.services.get(&short).ok_or_else(|| Refusal::missing(&name))?.wire(&world, &short)))
+    Ok(Json(world.services.get(&short).ok_or_else(|| world.no_such_service(&short))?.wire(&world, &short)))
 }
 
 async fn create(
@@ -66,6 +68,15 @@ async fn create(
     let operation = shared.change(|world| {
         world.check_location(&project, &location)?;
         Ok(world.create_service(short, &body, validate_only)?.wire(&world.location()))
+    })?;
+    Ok(Json(operation))
+}
+
+async fn delete(State(shared): State<Arc<Shared>>, Path((project, location, short)): Named, uri: Uri) -> Answered {
+    let validate_only = Parameters::read(&uri, &["etag", "validateOnly"])?.flag("validateOnly")?;
+    let operation = shared.change(|world| {
+        world.check_location(&project, &location)?;
+        Ok(world.delete_service(&short, validate_only)?.wire(&world.location()))
     })?;
     Ok(Json(operation))
 }
@@ -127,9 +138,8 @@ async fn revisions(State(shared): State<Arc<Shared>>, Path((project, location, s
     let parameters = Parameters::read(&uri, &["pageSize", "pageToken", "showDeleted"])?;
     let world = shared.world();
     world.check_location(&project, &location)?;
-    let name = world.service_name(&short);
-    let service = world.services.get(&short).ok_or_else(|| Refusal::missing(&name))?;
-    let mut all: Vec<_> = service.revisions.iter().collect();
+    let service = world.services.get(&short).ok_or_else(|| world.no_such_service(&short))?;
+    let mut all: Vec<_> = service.revisions.iter().filter(|(name, _)| service.shows(name, world.now())).collect();
     all.sort_by(|(a, first), (b, second)| second.created.cmp(&first.created).then_with(|| b.cmp(a)));
     let all: Vec<Value> = all.into_iter().map(|(name, found)| found.wire(&world, &short, name)).collect();
     page(&all, "revisions", &parameters)
@@ -143,9 +153,9 @@ async fn revision(
     Parameters::read(&uri, &[])?;
     let world = shared.world();
     world.check_location(&project, &location)?;
-    let name = format!("{}/revisions/{revision}", world.service_name(&short));
-    let found = world.services.get(&short).and_then(|service| service.revisions.get(&revision));
-    Ok(Json(found.ok_or_else(|| Refusal::missing(&name))?.wire(&world, &short, &revision)))
+    let service = world.services.get(&short).filter(|service| service.shows(&revision, world.now()));
+    let found = service.and_then(|service| service.revisions.get(&revision));
+    Ok(Json(found.ok_or_else(|| world.no_such_revision(&revision))?.wire(&world, &short, &revision)))
 }
 
 async fn operations(State(shared): State<Arc<Shared>>, Path((project, location)): Place, uri: Uri) -> Answered {

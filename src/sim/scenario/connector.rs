@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
+use serde_json::json;
 use toml::Spanned;
 
 use super::reading::{Complaint, Complaints, Named, complain, positive};
@@ -27,7 +28,7 @@ pub(super) fn carried(figures: Named<u64>, complaints: &mut Complaints) -> BTree
 /// Puts the connectors into the world.
 pub(super) fn build(tables: Named<ConnectorTable>, world: &mut World, complaints: &mut Complaints) {
     for (name, table) in tables {
-        if let Some(connector) = complaints.keep(table.build(name.span(), &world.connections_per_instance)) {
+        if let Some(connector) = complaints.keep(table.build(name.span(), world.now, &world.connections_per_instance)) {
             world.connectors.insert(name.into_inner(), connector);
         }
     }
@@ -39,8 +40,13 @@ pub(super) struct ConnectorTable {
     machine_type: String,
     min_instances: i64,
     max_instances: i64,
+    created: Option<Timestamp>,
+    #[serde(default)]
     network: String,
+    #[serde(default)]
     ip_cidr_range: String,
+    /// The name of the subnet that it has in the place of a network and a range.
+    subnet: Option<String>,
     update_takes: Spanned<SignedDuration>,
     #[serde(default = "ready")]
     state: State,
@@ -51,7 +57,12 @@ fn ready() -> State {
 }
 
 impl ConnectorTable {
-    fn build(self, at: Range<usize>, figures: &BTreeMap<String, u64>) -> Result<Connector, Complaint> {
+    fn build(
+        self,
+        at: Range<usize>,
+        start: Timestamp,
+        figures: &BTreeMap<String, u64>,
+    ) -> Result<Connector, Complaint> {
         if let Some(refusal) = connector::out_of_bounds(self.min_instances, self.max_instances, &self.machine_type) {
             return complain(at, refusal.message);
         }
@@ -59,7 +70,12 @@ impl ConnectorTable {
             let reason = format!("[connections_per_instance] says nothing about {}", self.machine_type);
             return complain(at, reason);
         }
+        if self.subnet.is_none() && (self.network.is_empty() || self.ip_cidr_range.is_empty()) {
+            return complain(at, "a connector has a `network` and an `ip_cidr_range`, or a `subnet`");
+        }
         Ok(Connector {
+            created: self.created.unwrap_or(start),
+            subnet: self.subnet.map(|name| json!({ "name": name })),
             network: self.network,
             ip_cidr_range: self.ip_cidr_range,
             state: self.state,

@@ -209,10 +209,13 @@ impl ServiceTable {
             revisions,
             figures,
             turns: BTreeMap::new(),
+            accepted: None,
+            unrouted: None,
+            deleted: None,
         };
-        match traffic::check(&traffic, &service, None) {
-            Ok(()) => Ok(service),
-            Err(refusal) => complain(traffic_at, refusal.message),
+        match traffic::check(&traffic).err().or_else(|| traffic::unavailable(&traffic, &service)) {
+            None => Ok(service),
+            Some(refusal) => complain(traffic_at, refusal.message),
         }
     }
 }
@@ -235,7 +238,10 @@ impl RevisionTable {
         }
         made.extend(self.template.clone());
         match template::normalise(&mut made) {
-            Ok(()) => Ok(made),
+            Ok(()) => {
+                template::fill_defaults(&mut made, &world.project_number);
+                Ok(made)
+            }
             Err(refusal) => complain(self.name.span(), refusal.message),
         }
     }

@@ -5,12 +5,19 @@
 //! cancelled (sources: gcloud's reference of `compute networks vpc-access connectors update`; the Terraform
 //! provider's `mmv1/products/vpcaccess/Connector.yaml`; `google/cloud/vpcaccess/v1/vpc_access.proto`).
 //!
-//! Not known of Google, and therefore a scenario's figure or ours: how long an update takes (`update_takes`), whether
-//! a size out of bounds is refused at once or by the operation (`connector_bounds`), whether a smaller machine type is
-//! accepted (`machine_type_downgrade`), every wording, and the code of a second update while one runs (ours: ABORTED).
+//! Also known: a connector is made by its instances or by its throughput, of which each instance gives 100 Mbps (source:
+//! 200/1000 shown for 2/10 instances, steampipe-plugin-gcp issue 647); without a maximum the *operation* of its creation
+//! fails (source: cloud-foundation-fabric issue 2706), and so do other sizes unless the scenario says that the request is
+//! refused (`connector_bounds`); a throughput that is no multiple of 100 is refused at once (source:
+//! terraform-provider-google issue 15286); a name has less than 21 characters, a hyphen counting as two (Google's
+//! documentation).
+//!
+//! Not known of Google, and therefore a scenario's figure or ours: how long an update takes (`update_takes`), whether a
+//! smaller machine type is accepted (`machine_type_downgrade`), every wording that no comment gives a source for, and the
+//! code of a second update while one runs (ours: ABORTED).
 //! That an update does not disturb the traffic is an assumption too.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -24,8 +31,13 @@ pub const MACHINE_TYPES: [&str; 3] = ["f1-micro", "e2-micro", "e2-standard-4"];
 /// How long it takes to make the first connector (ours).
 const CREATE_TAKES: SignedDuration = SignedDuration::from_mins(3);
 
-/// Every field of the message `Connector` in `vpc_access.proto`.
-const FIELDS: [&str; 11] = [
+/// What one instance adds to the throughput that is shown, in Mbps.
+const THROUGHPUT_PER_INSTANCE: i64 = 100;
+
+/// Every field of the message `Connector` in `vpc_access.proto`, and the two that answers have besides (captured in 2024).
+const FIELDS: [&str; 13] = [
+    "createTime",
+    "lastRestartTime",
     "name",
     "network",
     "ipCidrRange",
@@ -42,10 +54,16 @@ const FIELDS: [&str; 11] = [
 /// A connector.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Connector {
-    /// The network that it leads into.
+    /// When it was created.
+    #[serde(default)]
+    pub created: Timestamp,
+    /// The network that it leads into; empty if a subnet says that.
     pub network: String,
-    /// Its /28.
+    /// Its /28; empty if it has a subnet.
     pub ip_cidr_range: String,
+    /// The subnet that it has in the place of a range, in the API's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subnet: Option<Value>,
     /// Whether it can be changed now.
     pub state: State,
     /// What its instances are.
@@ -77,22 +95,52 @@ pub enum State {
 impl Connector {
     /// The connector as the API shows it.
     pub fn wire(&self, name: &str, project: &str) -> Value {
-        json!({
+        let mut wire = json!({
             "name": name,
-            "network": self.network,
-            "ipCidrRange": self.ip_cidr_range,
             "state": self.state,
+            "minThroughput": self.min_instances * THROUGHPUT_PER_INSTANCE,
+            "maxThroughput": self.max_instances * THROUGHPUT_PER_INSTANCE,
             "connectedProjects": [project],
             "machineType": self.machine_type,
             "minInstances": self.min_instances,
             "maxInstances": self.max_instances,
-        })
+            "createTime": self.created.to_string(),
+        });
+        for (field, text) in [("network", &self.network), ("ipCidrRange", &self.ip_cidr_range)] {
+            if !text.is_empty() {
+                wire[field] = json!(text);
+            }
+        }
+        if let Some(subnet) = &self.subnet {
+            wire["subnet"] = subnet.clone();
+        }
+        wire
     }
+}
+
+/// The instances that a throughput stands for; none if it is not given.
+fn instances_for(body: &Map<String, Value>, field: &str, words: &str, least: i64) -> Result<i64, Refusal> {
+    let throughput = super::int32(body, field)?;
+    if throughput != 0 && (throughput % THROUGHPUT_PER_INSTANCE != 0 || !(least..=1000).contains(&throughput)) {
+        let message =
+            format!("Connector {words} throughput must be a multiple of 100 between {least} and 1000 in Mbps.");
+        return Err(Refusal::new(Code::InvalidArgument, message));
+    }
+    Ok(throughput / THROUGHPUT_PER_INSTANCE)
+}
+
+/// The same refusal as the operation gives it (source: cloud-foundation-fabric issue 2706).
+fn late(refusal: Refusal) -> Refusal {
+    Refusal { message: format!("Operation failed: {}", refusal.message), field: None, ..refusal }
 }
 
 /// Says what is wrong with a size whatever the connector's present one.
 pub fn out_of_bounds(min: i64, max: i64, machine_type: &str) -> Option<Refusal> {
-    if !(2..=9).contains(&min) {
+    if min < 2 {
+        // Google's words, as those of a maximum that is too small (quoted in magic-modules issue 13989).
+        return Some(Refusal::invalid("min_instances", "min must be greater than or equal to 2"));
+    }
+    if min > 9 {
         return Some(Refusal::invalid("min_instances", format!("min_instances must be between 2 and 9, got {min}")));
     }
     if !(3..=10).contains(&max) {
@@ -149,10 +197,7 @@ impl World {
                 }
             }
         }
-        let refusal = out_of_bounds(min, max, &machine_type);
-        if let (Some(refusal), ConnectorBounds::Sync) = (&refusal, self.behaviour.connector_bounds) {
-            return Err(refusal.clone());
-        }
+        let refusal = self.late_or_now(out_of_bounds(min, max, &machine_type))?;
         if refusal.is_none() {
             self.refuse_shrinkage(connector, min, max, &machine_type)?;
         }
@@ -174,14 +219,23 @@ impl World {
         Ok(self.begin(name, effect, takes, None))
     }
 
+    /// What the operation will end with, if this is for the operation to say.
+    fn late_or_now(&self, refusal: Option<Refusal>) -> Result<Option<Refusal>, Refusal> {
+        match (refusal, self.behaviour.connector_bounds) {
+            (Some(refusal), ConnectorBounds::Sync) => Err(refusal),
+            (refusal, _) => Ok(refusal.map(late)),
+        }
+    }
+
     /// `POST …/connectors?connectorId=C`: begins to make a connector, or refuses to.
     ///
-    /// The API has no defaults for the size (source: cloud-foundation-fabric issue 2706); that it takes as long as an
-    /// update of another connector does, and that a machine type that is not named is `e2-micro`, are ours.
+    /// The API has no default for the maximum (source: cloud-foundation-fabric issue 2706). Ours: that the minimum is 2 if
+    /// nothing is said of it, that it takes as long as an update of another connector does, and that a machine type that is
+    /// not named is `e2-micro`.
     pub fn create_connector(&mut self, short: &str, body: &Map<String, Value>) -> Result<Operation, Refusal> {
         let name = self.connector_name(short);
-        if !super::traffic::is_label(short) || short.len() > 25 {
-            let message = "connector_id must be up to 25 characters of a-z, 0-9 and '-', beginning with a letter";
+        if !super::traffic::is_label(short) || short.len() + short.matches('-').count() > 20 {
+            let message = "connector_id must have less than 21 characters of a-z, 0-9 and '-', which counts as two, and begin with a letter";
             return Err(Refusal::invalid("connector_id", message));
         }
         if let Some(unknown) = body.keys().find(|key| !FIELDS.contains(&key.as_str())) {
@@ -190,20 +244,30 @@ impl World {
         if self.connectors.contains_key(short) {
             return Err(Refusal::new(Code::AlreadyExists, format!("Requested entity already exists: {name}")));
         }
-        let (min, max) = (super::int32(body, "minInstances")?, super::int32(body, "maxInstances")?);
-        if max == 0 && super::int32(body, "maxThroughput")? == 0 {
-            let message = "A Connector must specify either max_throughput or max_instances.";
-            return Err(Refusal::invalid("max_instances", message));
-        }
+        let by_throughput = [
+            instances_for(body, "minThroughput", "minimum", 200)?,
+            instances_for(body, "maxThroughput", "maximum", 300)?,
+        ];
+        let given = [super::int32(body, "minInstances")?, super::int32(body, "maxInstances")?];
+        // Instances take precedence (source: the fields' comments).
+        let [min, max] = [0, 1].map(|which: usize| {
+            let said = |of: &[i64; 2]| of.get(which).copied().filter(|count| *count != 0);
+            said(&given).or_else(|| said(&by_throughput)).unwrap_or_default()
+        });
+        let min = if min == 0 { 2 } else { min };
         let machine_type = super::text(body, "machineType")?.unwrap_or("e2-micro").to_owned();
-        if let Some(refusal) = out_of_bounds(min, max, &machine_type) {
-            return Err(refusal);
-        }
+        let missing = (max == 0).then(|| {
+            let message = "A Connector must specify either max_throughput or max_instances.";
+            Refusal::invalid("max_instances", message)
+        });
+        let refusal = self.late_or_now(missing.or_else(|| out_of_bounds(min, max, &machine_type)))?;
         let word = |field| Ok::<_, Refusal>(super::text(body, field)?.unwrap_or_default().to_owned());
         let takes = self.connectors.values().next().map_or(CREATE_TAKES, |other| other.update_takes);
         let connector = Connector {
+            created: self.now,
             network: word("network")?,
             ip_cidr_range: word("ipCidrRange")?,
+            subnet: super::object(body, "subnet")?.map(|subnet| Value::Object(subnet.clone())),
             state: State::Creating,
             machine_type,
             min_instances: min,
@@ -211,11 +275,15 @@ impl World {
             update_takes: takes,
         };
         self.connectors.insert(short.to_owned(), connector);
-        Ok(self.begin(name, Effect::CreateConnector { connector: short.to_owned() }, takes, None))
+        Ok(self.begin(name, Effect::CreateConnector { connector: short.to_owned(), refusal }, takes, None))
     }
 
-    pub(super) fn connector_is_there(&mut self, short: &str) -> super::operation::Outcome {
+    pub(super) fn connector_is_there(&mut self, short: &str, refusal: Option<&Refusal>) -> super::operation::Outcome {
         let name = self.connector_name(short);
+        if let (Some(refusal), Some(found)) = (refusal, self.connectors.get_mut(short)) {
+            found.state = State::Error;
+            return super::operation::Outcome::Error(refusal.clone());
+        }
         match self.connectors.get_mut(short) {
             None => super::operation::Outcome::Error(Refusal::missing(&name)),
             Some(found) => {

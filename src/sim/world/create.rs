@@ -75,6 +75,7 @@ impl World {
             return Err(Refusal::invalid("template", "service.template must be set"));
         };
         template::normalise(&mut made)?;
+        template::fill_defaults(&mut made, &self.project_number);
         template::normalise_spec(&mut all)?;
         if template::images(&made).next().is_none() {
             return Err(Refusal::invalid("template.containers", "service.template.containers must have a container"));
@@ -82,9 +83,9 @@ impl World {
         let uid = uuid_like(&format!("{}/{short}/{}", self.project, self.now));
         let named = made.get("revision").and_then(Value::as_str).map(str::to_owned);
         let revision = named.unwrap_or_else(|| format!("{short}-00001-{}", digest(&format!("{uid}/1"), 3)));
-        let service = Service {
+        let mut service = Service {
             uid,
-            generation: 1,
+            generation: 0,
             observed_generation: 0,
             created: self.now,
             updated: self.now,
@@ -95,15 +96,20 @@ impl World {
             traffic_statuses: Vec::new(),
             latest_created: revision.clone(),
             latest_ready: String::new(),
-            reconciling: true,
+            reconciling: false,
             ready: Condition::new(ConditionState::ConditionReconciling, self.now),
             revisions: [(revision.clone(), self.make_revision(short, &revision, &made))].into_iter().collect(),
             template: made,
             figures: unremarkable(),
             turns: std::collections::BTreeMap::new(),
+            accepted: None,
+            unrouted: None,
+            deleted: None,
         };
-        traffic::check(&service.traffic, &service, Some(&revision))?;
+        traffic::check(&service.traffic)?;
         let takes = service.figures.deploy_takes;
+        service.accept(self.now, takes, Some(revision.clone()));
+        service.updated = self.now;
         self.services.insert(short.to_owned(), service);
         let shown = self.services.get(short).map(|service| service.wire(self, short));
         let effect = Effect::Reconcile { service: short.to_owned(), revision: Some(revision) };
@@ -113,8 +119,8 @@ impl World {
     /// `DELETE …/services/S/revisions/R`: deletes a revision that nothing refers to, or refuses to.
     pub fn delete_revision(&mut self, short: &str, revision: &str) -> Result<Operation, Refusal> {
         let name = format!("{}/revisions/{revision}", self.service_name(short));
-        let service = self.services.get(short).ok_or_else(|| Refusal::missing(&name))?;
-        let found = service.revisions.get(revision).ok_or_else(|| Refusal::missing(&name))?;
+        let service = self.services.get(short).ok_or_else(|| self.no_such_service(short))?;
+        let found = service.revisions.get(revision).ok_or_else(|| self.no_such_revision(revision))?;
         let referred = |targets: &[Target]| targets.iter().any(|target| target.revision.as_deref() == Some(revision));
         let why = if service.latest_created == revision || service.latest_ready == revision {
             Some("it is the latest revision")
@@ -132,6 +138,39 @@ impl World {
         let operation = self.begin(name, effect, SignedDuration::ZERO, Some(shown));
         self.advance(self.now);
         Ok(self.operations.values().find(|known| known.id == operation.id).cloned().unwrap_or(operation))
+    }
+
+    /// `DELETE …/services/S`: begins to delete a service. Recorded: a new generation, and the operation's answer is the service
+    /// as it was, with the times at which it was deleted and can no longer be had back.
+    pub fn delete_service(&mut self, short: &str, validate_only: bool) -> Result<Operation, Refusal> {
+        if validate_only {
+            let mut operation = self.clone().delete_service(short, false)?;
+            operation.outcome = Some(Outcome::Response(operation.service.clone().unwrap_or_default()));
+            return Ok(operation);
+        }
+        let (name, now, missing) = (self.service_name(short), self.now, self.no_such_service(short));
+        let service = self.services.get_mut(short).filter(|service| service.deleted.is_none()).ok_or(missing)?;
+        let takes = service.figures.traffic_takes;
+        service.accept(now, takes, None);
+        CALLER.clone_into(&mut service.last_modifier);
+        service.deleted = Some(service.updated);
+        let shown = self.services.get(short).map(|service| service.wire(self, short));
+        Ok(self.begin(name, Effect::DeleteService { service: short.to_owned() }, takes, shown))
+    }
+
+    pub(super) fn service_is_gone(&mut self, short: &str) -> Outcome {
+        let now = self.now;
+        let shown = self.services.get(short).map(|service| {
+            let mut gone = service.clone();
+            gone.updated = now;
+            gone.reconciling = false;
+            gone.accepted = None;
+            gone.observed_generation = gone.generation;
+            gone.ready = Condition::new(ConditionState::ConditionSucceeded, now);
+            gone.wire(self, short)
+        });
+        self.services.remove(short);
+        Outcome::Response(shown.unwrap_or_default())
     }
 
     pub(super) fn revision_is_gone(&mut self, short: &str, revision: &str) -> Outcome {

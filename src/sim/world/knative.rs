@@ -81,8 +81,9 @@ impl World {
             annotations.insert("run.googleapis.com/launch-stage".into(), stage.clone());
         }
         counts(plain(&service.spec, "scaling"), "run.googleapis.com", &mut annotations);
-        let url = format!("https://{}", service.own_host(self, short));
-        annotations.insert("run.googleapis.com/urls".into(), json!(json!([url]).to_string()));
+        let urls = service.own_hosts(self, short).map(|host| format!("https://{host}"));
+        annotations.insert("run.googleapis.com/urls".into(), json!(json!(urls).to_string()));
+        let [_, url] = urls;
         annotations.insert("serving.knative.dev/creator".into(), json!(service.creator));
         annotations.insert("serving.knative.dev/lastModifier".into(), json!(service.last_modifier));
         let name = self.service_name(short);
@@ -98,7 +99,7 @@ impl World {
         let mut status = json!({
             "observedGeneration": service.observed_generation,
             "conditions": service.knative_conditions(),
-            "latestCreatedRevisionName": service.latest_created,
+            "latestCreatedRevisionName": service.latest_created_shown(self.now),
             "traffic": traffic(&service.traffic_statuses, true),
             "url": url,
             "address": { "url": url },
@@ -128,7 +129,7 @@ impl World {
     /// What an update must be based on; changes whenever the service does.
     fn resource_version(&self, short: &str, service: &Service) -> String {
         let wire = service.wire(self, short);
-        wire.get("etag").and_then(Value::as_str).unwrap_or_default().trim_matches('"').to_owned()
+        super::digest(wire.get("etag").and_then(Value::as_str).unwrap_or_default(), 16)
     }
 
     fn knative_target(&self, short: &str, service: &Service, target: &Target, with_url: bool) -> Value {
@@ -201,7 +202,7 @@ impl World {
         let mut status = json!({
             "observedGeneration": service.observed_generation,
             "conditions": [knative(&service.configuration(), "Ready")],
-            "latestCreatedRevisionName": service.latest_created,
+            "latestCreatedRevisionName": service.latest_created_shown(self.now),
         });
         if !service.latest_ready.is_empty() {
             status["latestReadyRevisionName"] = json!(service.latest_ready);
@@ -248,7 +249,7 @@ fn knative(condition: &Condition, kind: &str) -> Value {
     let status = match condition.state {
         ConditionState::ConditionSucceeded => "True",
         ConditionState::ConditionFailed => "False",
-        ConditionState::ConditionReconciling => "Unknown",
+        ConditionState::ConditionPending | ConditionState::ConditionReconciling => "Unknown",
     };
     let mut shown = json!({ "type": kind, "status": status, "lastTransitionTime": condition.since.to_string() });
     if !condition.message.is_empty() {

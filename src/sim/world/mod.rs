@@ -148,9 +148,10 @@ pub struct Behaviour {
 #[serde(rename_all = "snake_case")]
 pub enum ConnectorBounds {
     /// The request itself: 400 INVALID_ARGUMENT.
-    #[default]
     Sync,
-    /// The operation: the request is accepted, and the operation ends with code 3.
+    /// The operation: the request is accepted, and the operation ends with code 3, as it is known of a creation without a
+    /// maximum (source: cloud-foundation-fabric issue 2706).
+    #[default]
     Operation,
 }
 
@@ -227,11 +228,7 @@ impl World {
 
     /// The hosts that its services answer for.
     pub fn hosts(&self) -> Vec<String> {
-        let own = self.services.iter().flat_map(|(short, service)| {
-            // The address of a tag is that of the service behind `TAG---`.
-            let tagged = service.tag_host(self, short, "tag").trim_start_matches("tag---").to_owned();
-            [service.own_host(self, short), tagged]
-        });
+        let own = self.services.iter().flat_map(|(short, service)| service.own_hosts(self, short));
         self.services.values().flat_map(|service| service.figures.hosts.iter().cloned()).chain(own).collect()
     }
 
@@ -324,12 +321,13 @@ impl World {
                     }
                 }
             }
-            Effect::CreateConnector { connector } => self.connector_is_there(connector),
+            Effect::CreateConnector { connector, refusal } => self.connector_is_there(connector, refusal.as_ref()),
             Effect::DeleteConnector { connector } => {
                 self.connectors.remove(connector);
                 Outcome::Response(Value::Object(Map::new()))
             }
             Effect::DeleteRevision { service, revision } => self.revision_is_gone(service, revision),
+            Effect::DeleteService { service } => self.service_is_gone(service),
             Effect::Reconcile { service, revision } => self.reconcile(service, revision.as_deref()),
         };
         let outcome = match twist {
@@ -347,12 +345,18 @@ impl World {
                     found.state = State::Ready;
                 }
             }
-            Effect::CreateConnector { connector } => {
+            Effect::CreateConnector { connector, .. } => {
                 if let Some(found) = self.connectors.get_mut(connector) {
                     found.state = State::Error;
                 }
             }
             Effect::DeleteRevision { .. } => {}
+            Effect::DeleteService { service } => {
+                let now = self.now;
+                if let Some(found) = self.services.get_mut(service) {
+                    found.call_off(None, &refusal.message, now);
+                }
+            }
             Effect::Reconcile { service, revision } => {
                 let now = self.now;
                 if let Some(found) = self.services.get_mut(service) {
@@ -364,8 +368,9 @@ impl World {
 
     fn conclude(&mut self, number: u64, effect: &Effect, outcome: Outcome) {
         self.settle();
-        let shown = match effect {
-            Effect::Reconcile { service, .. } => self.services.get(service).map(|found| found.wire(self, service)),
+        let shown = match (effect, &outcome) {
+            (Effect::Reconcile { service, .. }, _) => self.services.get(service).map(|found| found.wire(self, service)),
+            (Effect::DeleteService { .. }, Outcome::Response(gone)) => Some(gone.clone()),
             _ => None,
         };
         let now = self.now;
@@ -425,6 +430,23 @@ impl World {
     /// The full name of a service.
     pub fn service_name(&self, short: &str) -> String {
         format!("{}/services/{short}", self.location())
+    }
+
+    /// Cloud Run's words for a service that is not there (recorded; they are those of its jobs, too).
+    pub fn no_such_service(&self, short: &str) -> Refusal {
+        self.no_such("SERVICE", short)
+    }
+
+    /// The same of a revision.
+    pub fn no_such_revision(&self, short: &str) -> Refusal {
+        self.no_such("REVISION", short)
+    }
+
+    fn no_such(&self, kind: &str, short: &str) -> Refusal {
+        let (region, project) = (&self.region, &self.project);
+        let message =
+            format!("Resource '{short}' of kind '{kind}' in region '{region}' in project '{project}' does not exist.");
+        Refusal::new(Code::NotFound, message)
     }
 
     /// Refuses a project that this world does not have: PERMISSION_DENIED, existing or not, as Google answers to

@@ -84,6 +84,9 @@ pub enum Effect {
     CreateConnector {
         /// Short name of the connector.
         connector: String,
+        /// Set if the operation is to end with an error instead.
+        #[serde(default)]
+        refusal: Option<Refusal>,
     },
     /// A connector is gone.
     DeleteConnector {
@@ -96,6 +99,11 @@ pub enum Effect {
         service: String,
         /// Short name of the revision.
         revision: String,
+    },
+    /// A service is gone.
+    DeleteService {
+        /// Short name of the service.
+        service: String,
     },
     /// A service's status catches up with its spec, or fails to.
     Reconcile {
@@ -130,7 +138,7 @@ impl Operation {
     pub fn api(&self) -> Api {
         match self.effect {
             Effect::Resize { .. } | Effect::CreateConnector { .. } | Effect::DeleteConnector { .. } => Api::VpcAccess,
-            Effect::Reconcile { .. } | Effect::DeleteRevision { .. } => Api::Run,
+            Effect::Reconcile { .. } | Effect::DeleteRevision { .. } | Effect::DeleteService { .. } => Api::Run,
         }
     }
 
@@ -140,7 +148,7 @@ impl Operation {
             Effect::Resize { .. } => "google.cloud.vpcaccess.v1.VpcAccessService.UpdateConnector",
             Effect::CreateConnector { .. } => "google.cloud.vpcaccess.v1.VpcAccessService.CreateConnector",
             Effect::DeleteConnector { .. } => "google.cloud.vpcaccess.v1.VpcAccessService.DeleteConnector",
-            Effect::Reconcile { .. } | Effect::DeleteRevision { .. } => "",
+            Effect::Reconcile { .. } | Effect::DeleteRevision { .. } | Effect::DeleteService { .. } => "",
         }
     }
 
@@ -151,7 +159,9 @@ impl Operation {
                 "type.googleapis.com/google.cloud.vpcaccess.v1.Connector"
             }
             Effect::DeleteConnector { .. } => "type.googleapis.com/google.protobuf.Empty",
-            Effect::Reconcile { .. } => "type.googleapis.com/google.cloud.run.v2.Service",
+            Effect::Reconcile { .. } | Effect::DeleteService { .. } => {
+                "type.googleapis.com/google.cloud.run.v2.Service"
+            }
             Effect::DeleteRevision { .. } => "type.googleapis.com/google.cloud.run.v2.Revision",
         }
     }
@@ -177,13 +187,16 @@ impl Operation {
         let mut wire = json!({
             "name": format!("{location}/operations/{}", self.id),
             "metadata": metadata,
-            "done": self.outcome.is_some(),
         });
+        // ProtoJSON leaves out what is false (recorded: the answer to a change has no `done`).
+        if self.outcome.is_some() {
+            wire["done"] = json!(true);
+        }
         match &self.outcome {
             None => {}
             Some(Outcome::Response(resource)) => wire["response"] = typed(response_type, resource),
             Some(Outcome::Error(refusal)) => {
-                wire["error"] = json!({ "code": refusal.code.number(), "message": refusal.message, "details": [] });
+                wire["error"] = json!({ "code": refusal.code.number(), "message": refusal.message });
             }
         }
         wire

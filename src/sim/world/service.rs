@@ -7,12 +7,14 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::traffic::Target;
 use super::{World, digest, template};
+use crate::sim::clock::later;
 
 /// A service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,10 +53,43 @@ pub struct Service {
     pub revisions: BTreeMap<String, Revision>,
     /// What is the scenario's about it.
     pub figures: Figures,
+    /// What the status still shows of the time before the change that was accepted last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Accepted>,
+    /// Why the traffic could not be divided as it should, if it could not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unrouted: Option<Condition>,
+    /// When somebody asked to delete it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<Timestamp>,
     /// Whose turn it is when the traffic is divided: a weight for each revision.
     #[serde(default)]
     pub turns: BTreeMap<String, i64>,
 }
+
+/// What a service shows until Cloud Run has begun with a change: the statuses of before (recorded: the answer to an update has
+/// the old `latestCreatedRevision`, conditions that have succeeded, and a `terminalCondition` that is PENDING).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// Until when; how long it takes to begin is ours.
+    pub until: Timestamp,
+    /// The revision that was made last before; none, if the service was not there before.
+    pub latest_created: Option<String>,
+    /// The revision that the change makes.
+    pub makes: Option<String>,
+    /// Since when `Ready` is as it was.
+    pub since: Timestamp,
+    /// What `RoutesReady` was.
+    pub routes: Condition,
+    /// What `ConfigurationsReady` was.
+    pub configuration: Condition,
+}
+
+/// How long Cloud Run takes to begin with a change, if the whole change does not take less.
+const BEGINS: SignedDuration = SignedDuration::from_secs(1);
+
+/// How long a deleted service could be had back (recorded: `expireTime` is 30 days after `deleteTime`).
+const EXPIRES: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// What the scenario says about a service; none of it is known of Google.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -180,6 +215,8 @@ pub struct Condition {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ConditionState {
+    /// It was asked for.
+    ConditionPending,
     /// Being worked on.
     ConditionReconciling,
     /// It did not work out.
@@ -244,11 +281,46 @@ impl Revision {
             }
             wire.insert("observedGeneration".into(), json!(generation.to_string()));
         }
-        with_etag(wire)
+        wire["etag"] = json!(etag(self.created, &format!("{}/revisions/{short}", world.service_name(service))));
+        wire
     }
 }
 
 impl Service {
+    /// Notes that a change of its spec was accepted, which takes this long in all: a new generation, the time (Google's
+    /// never stands still between two changes), and what is shown until Cloud Run has begun.
+    pub(super) fn accept(&mut self, now: Timestamp, takes: SignedDuration, makes: Option<String>) {
+        self.accepted = Some(Accepted {
+            until: later(now, takes.min(BEGINS)),
+            latest_created: Some(self.latest_created.clone()).filter(|_| self.generation > 0),
+            makes,
+            since: self.ready.since,
+            routes: self.routes(),
+            configuration: self.configuration(),
+        });
+        self.generation += 1;
+        self.updated = now.max(later(self.updated, SignedDuration::from_micros(1)));
+        self.reconciling = true;
+        self.unrouted = None;
+        self.ready = Condition::new(ConditionState::ConditionReconciling, now);
+    }
+
+    /// What it still shows of before.
+    fn pending(&self, now: Timestamp) -> Option<&Accepted> {
+        self.accepted.as_ref().filter(|accepted| now < accepted.until)
+    }
+
+    /// The revision that is shown as the one that was made last.
+    pub fn latest_created_shown(&self, now: Timestamp) -> &str {
+        let before = self.pending(now).and_then(|accepted| accepted.latest_created.as_ref());
+        before.unwrap_or(&self.latest_created)
+    }
+
+    /// Whether a revision can be read by now: one that a change makes is not there before Cloud Run has begun with it.
+    pub fn shows(&self, revision: &str, now: Timestamp) -> bool {
+        self.pending(now).is_none_or(|accepted| accepted.makes.as_deref() != Some(revision))
+    }
+
     /// How the traffic is divided, by revision: "latest" is resolved, equal names are added up, zeros are left out.
     pub fn serving(&self) -> BTreeMap<String, i64> {
         let mut shares = BTreeMap::new();
@@ -259,33 +331,24 @@ impl Service {
         shares
     }
 
-    /// The host of its address at run.app.
-    pub fn own_host(&self, world: &World, short: &str) -> String {
-        format!("{short}-{}.{}.run.app", world.project_number, world.region)
+    /// The hosts of its addresses at run.app, in the order of `urls`: the one that can be told from names and numbers, and the
+    /// one with a hash, which is its `uri` (sources: answers quoted in google-github-actions/deploy-cloudrun issue 556 and in
+    /// firebase-tools). That every region is shortened to `uc` is ours.
+    pub fn own_hosts(&self, world: &World, short: &str) -> [String; 2] {
+        let hash = digest(&format!("{}/{short}", world.project), 10);
+        let told = format!("{short}-{}.{}.run.app", world.project_number, world.region);
+        [told, format!("{short}-{hash}-uc.a.run.app")]
     }
 
     /// The host of a tag's address. Clients must read it from `trafficStatuses[].uri`, not build it.
     pub fn tag_host(&self, world: &World, short: &str, tag: &str) -> String {
-        let hash = digest(&format!("{}/{short}", world.project), 10);
-        format!("{tag}---{short}-{hash}-uc.a.run.app")
+        let [_, hashed] = self.own_hosts(world, short);
+        format!("{tag}---{hashed}")
     }
 
     /// The service as the API shows it, etag included.
     pub fn wire(&self, world: &World, short: &str) -> Value {
         let name = world.service_name(short);
-        let revision_name = |revision: &str| format!("{name}/revisions/{revision}");
-        let uri = format!("https://{}", self.own_host(world, short));
-        let statuses: Vec<Value> = self
-            .traffic_statuses
-            .iter()
-            .map(|target| {
-                let mut status = target.wire();
-                if let Some(tag) = &target.tag {
-                    status["uri"] = json!(format!("https://{}", self.tag_host(world, short, tag)));
-                }
-                status
-            })
-            .collect();
         let mut wire = json!({
             "name": name,
             "uid": self.uid,
@@ -295,25 +358,61 @@ impl Service {
             "creator": self.creator,
             "lastModifier": self.last_modifier,
         });
+        if let Some(deleted) = self.deleted {
+            wire["deleteTime"] = json!(deleted.to_string());
+            wire["expireTime"] = json!(later(deleted, EXPIRES).to_string());
+        }
         if let Some(wire) = wire.as_object_mut() {
             wire.extend(self.spec.clone());
             wire.insert("template".into(), json!(self.template));
             wire.insert("traffic".into(), self.traffic.iter().map(Target::wire).collect());
-            wire.insert("observedGeneration".into(), json!(self.observed_generation.to_string()));
-            wire.insert("terminalCondition".into(), self.ready.wire("Ready"));
-            wire.insert("conditions".into(), self.conditions());
-            if !self.latest_ready.is_empty() {
-                wire.insert("latestReadyRevision".into(), json!(revision_name(&self.latest_ready)));
-            }
-            wire.insert("latestCreatedRevision".into(), json!(revision_name(&self.latest_created)));
-            wire.insert("trafficStatuses".into(), json!(statuses));
-            wire.insert("uri".into(), json!(uri));
-            wire.insert("urls".into(), json!([uri]));
             if self.reconciling {
                 wire.insert("reconciling".into(), json!(true));
             }
+            wire.insert("etag".into(), json!(etag(self.updated, &name)));
         }
-        with_etag(wire)
+        match self.pending(world.now) {
+            Some(Accepted { latest_created: None, .. }) => {
+                // Recorded: the answer to a creation shows no more than this, and not even who may reach the service.
+                wire["terminalCondition"] = json!({ "state": ConditionState::ConditionPending });
+                if let Some(wire) = wire.as_object_mut() {
+                    wire.shift_remove("ingress");
+                }
+            }
+            accepted => self.show_status(world, short, accepted, &mut wire),
+        }
+        wire
+    }
+
+    /// Shows what the service is, as opposed to what it shall be.
+    fn show_status(&self, world: &World, short: &str, accepted: Option<&Accepted>, wire: &mut Value) {
+        let revision_name = |revision: &str| format!("{}/revisions/{revision}", world.service_name(short));
+        let statuses = self.traffic_statuses.iter().map(|target| {
+            let mut status = target.wire();
+            if let Some(tag) = &target.tag {
+                status["uri"] = json!(format!("https://{}", self.tag_host(world, short, tag)));
+            }
+            status
+        });
+        let ready = match accepted {
+            Some(accepted) => Condition::new(ConditionState::ConditionPending, accepted.since),
+            None => self.ready.clone(),
+        };
+        let (routes, configuration) = match accepted {
+            Some(accepted) => (accepted.routes.clone(), accepted.configuration.clone()),
+            None => (self.routes(), self.configuration()),
+        };
+        let [told, hashed] = self.own_hosts(world, short).map(|host| format!("https://{host}"));
+        wire["observedGeneration"] = json!(self.observed_generation.to_string());
+        wire["terminalCondition"] = ready.wire("Ready");
+        wire["conditions"] = json!([routes.wire("RoutesReady"), configuration.wire("ConfigurationsReady")]);
+        if !self.latest_ready.is_empty() {
+            wire["latestReadyRevision"] = json!(revision_name(&self.latest_ready));
+        }
+        wire["latestCreatedRevision"] = json!(revision_name(self.latest_created_shown(world.now)));
+        wire["trafficStatuses"] = statuses.collect();
+        wire["urls"] = json!([told, hashed]);
+        wire["uri"] = json!(hashed);
     }
 
     /// Whether the latest revision came up.
@@ -323,16 +422,14 @@ impl Service {
 
     /// Whether the traffic goes where it shall.
     pub(super) fn routes(&self) -> Condition {
+        if let Some(unrouted) = &self.unrouted {
+            return unrouted.clone();
+        }
         if self.reconciling || self.traffic_statuses.is_empty() {
             self.ready.clone()
         } else {
             Condition::new(ConditionState::ConditionSucceeded, self.ready.since)
         }
-    }
-
-    /// The two conditions that `Ready` is made of.
-    fn conditions(&self) -> Value {
-        json!([self.routes().wire("RoutesReady"), self.configuration().wire("ConfigurationsReady")])
     }
 
     /// Gives up catching up with the spec, for a reason that has nothing to do with it.
@@ -343,6 +440,8 @@ impl Service {
             ..Condition::new(ConditionState::ConditionFailed, now)
         };
         self.reconciling = false;
+        self.accepted = None;
+        self.deleted = None;
         self.ready = failed.clone();
         if let Some(revision) = revision.and_then(|revision| self.revisions.get_mut(revision)) {
             revision.ready = failed;
@@ -351,13 +450,19 @@ impl Service {
 
     /// How many instances a revision with traffic runs: what the scenario has, within what the template and the service
     /// allow. The service's bound is divided among the revisions by their traffic (source: `max_instance_count` in
-    /// `google/cloud/run/v2/vendor_settings.proto`); that it is rounded up is ours.
+    /// `google/cloud/run/v2/vendor_settings.proto`); that it is rounded up is ours. A service that is scaled by hand runs as
+    /// many as it says, whatever its bounds are (source: `ScalingMode.MANUAL`, the same file).
     pub fn instances_of(&self, revision: &str) -> u64 {
         let most = |scaling: Option<&Value>| scaling?.get("maxInstanceCount")?.as_u64().filter(|most| *most > 0);
         let template = self.revisions.get(revision).and_then(|revision| most(revision.template.get("scaling")));
         let share = self.serving().get(revision).copied().unwrap_or_default();
         let part = |all: u64| all.saturating_mul(u64::try_from(share).unwrap_or_default()).div_ceil(100).max(1);
-        let service = most(self.spec.get("scaling")).map(part);
+        let scaling = self.spec.get("scaling");
+        let count = |field: &str| scaling.and_then(|scaling| scaling.get(field)).and_then(Value::as_u64);
+        if scaling.and_then(|scaling| scaling.get("scalingMode")).is_some_and(|mode| mode == "MANUAL") {
+            return part(count("manualInstanceCount").or_else(|| count("minInstanceCount")).unwrap_or_default());
+        }
+        let service = most(scaling).map(part);
         [template, service].into_iter().flatten().fold(self.figures.instances, u64::min)
     }
 
@@ -367,9 +472,25 @@ impl Service {
     }
 }
 
-/// Adds the etag: a fingerprint of everything else, so it changes whenever anything changes.
-fn with_etag(mut wire: Value) -> Value {
-    let etag = format!("\"{}\"", digest(&wire.to_string(), 24));
-    wire["etag"] = json!(etag);
-    wire
+/// The etag of a service or a revision: when its spec last changed and its name, so that it stays while statuses move (recorded:
+/// the same from the acceptance of an update to its end). Google's is both, each as base64: a `google.protobuf.Timestamp` first.
+fn etag(updated: Timestamp, name: &str) -> String {
+    let mut message = vec![0x08];
+    varint(u64::try_from(updated.as_second()).unwrap_or_default(), &mut message);
+    let nanoseconds = u64::try_from(updated.subsec_nanosecond()).unwrap_or_default();
+    if nanoseconds > 0 {
+        message.push(0x10);
+        varint(nanoseconds, &mut message);
+    }
+    let base64 = base64::engine::general_purpose::STANDARD_NO_PAD;
+    format!("\"{}/{}\"", base64.encode(message), base64.encode(name))
+}
+
+/// Protobuf's way to write a number: seven bits a byte, the lowest first.
+fn varint(mut number: u64, to: &mut Vec<u8>) {
+    while number >= 0x80 {
+        to.push(number.to_le_bytes().first().copied().unwrap_or_default() | 0x80);
+        number >>= 7;
+    }
+    to.extend(number.to_le_bytes().first());
 }

@@ -273,6 +273,49 @@ fn leave_defaults_out(object: &mut Map<String, Value>) {
     }
 }
 
+/// Fills in what Cloud Run fills in where a template says nothing (recorded: a service that was created with an image and a
+/// variable). A container's processor is idle between requests only if nothing at all is said of its resources (source: the
+/// comment on `cpu_idle` in `google/cloud/run/v2/k8s.min.proto`). That the same is done to an update is inferred, and to the
+/// services of a scenario for the same reason.
+pub fn fill_defaults(template: &mut Map<String, Value>, project_number: &str) {
+    template.entry("timeout").or_insert_with(|| "300s".into());
+    template
+        .entry("serviceAccount")
+        .or_insert_with(|| format!("{project_number}-compute@developer.gserviceaccount.com").into());
+    template.entry("maxInstanceRequestConcurrency").or_insert_with(|| 80.into());
+    let containers =
+        template.get_mut("containers").and_then(Value::as_array_mut).map_or(&mut [][..], Vec::as_mut_slice);
+    // Of several containers, the one with a port takes the requests, and must say so.
+    let alone = containers.len() == 1;
+    for container in containers.iter_mut().filter_map(Value::as_object_mut) {
+        let said = container.contains_key("resources");
+        if let Some(resources) =
+            container.entry("resources").or_insert_with(|| Value::Object(Map::new())).as_object_mut()
+        {
+            if !said {
+                resources.insert("cpuIdle".to_owned(), true.into());
+            }
+            let limits = resources.entry("limits").or_insert_with(|| Value::Object(Map::new()));
+            if let Some(limits) = limits.as_object_mut() {
+                limits.entry("cpu").or_insert_with(|| "1000m".into());
+                limits.entry("memory").or_insert_with(|| "512Mi".into());
+            }
+        }
+        if alone {
+            container.entry("ports").or_insert_with(|| serde_json::json!([{ "containerPort": 8080 }]));
+        }
+        let port = container.get_mut("ports").and_then(Value::as_array_mut).and_then(|ports| ports.first_mut());
+        let Some(port) = port.and_then(Value::as_object_mut) else { continue };
+        port.entry("name").or_insert_with(|| "http1".into());
+        let number = port.entry("containerPort").or_insert_with(|| 8080.into()).clone();
+        container.entry("startupProbe").or_insert_with(|| {
+            serde_json::json!({
+                "timeoutSeconds": 240, "periodSeconds": 240, "failureThreshold": 1, "tcpSocket": { "port": number },
+            })
+        });
+    }
+}
+
 /// The images of a template's containers, in order.
 pub fn images(template: &Map<String, Value>) -> impl Iterator<Item = &str> {
     template.get("containers").and_then(Value::as_array).into_iter().flatten().filter_map(|c| c.get("image")?.as_str())

@@ -12,7 +12,6 @@
 
 use serde_json::{Map, Value};
 
-use super::health::Illness;
 use super::operation::{Effect, Operation, Outcome};
 use super::refusal::{Code, Refusal};
 use super::service::{Condition, ConditionState, Revision};
@@ -55,8 +54,13 @@ impl World {
             if options.allow_missing {
                 return self.create_service(short, body, false);
             }
-            return Err(Refusal::missing(&name));
+            return Err(self.no_such_service(short));
         };
+        if service.deleted.is_some() {
+            // The words and the code are ours.
+            let message = format!("Conflict for resource '{short}': it is being deleted");
+            return Err(Refusal::new(Code::Aborted, message));
+        }
         if text(body, "name")?.is_some_and(|given| given != name) {
             return Err(Refusal::invalid("service.name", "service.name must match the name in the URL"));
         }
@@ -83,19 +87,18 @@ impl World {
             }
         };
         template::normalise(&mut next.template)?;
+        template::fill_defaults(&mut next.template, &self.project_number);
         template::normalise_spec(&mut all)?;
         next.spec = all;
         let changed = next.spec != service.spec || next.template != service.template || next.traffic != service.traffic;
-        if changed {
-            next.generation += 1;
-        } else {
+        if !changed {
             // Equal, but perhaps in another order of its fields, which must not show in the etag.
             next.spec.clone_from(&service.spec);
             next.template.clone_from(&service.template);
         }
         let revision = new_revision_name(short, &service.template, &next)?;
         if next.traffic != service.traffic {
-            traffic::check(&next.traffic, service, revision.as_deref())?;
+            traffic::check(&next.traffic)?;
         }
         let takes = match (&revision, changed) {
             (Some(_), _) => service.figures.deploy_takes,
@@ -114,10 +117,8 @@ impl World {
             next.turns.clone_from(&service.turns);
         }
         if changed {
-            next.updated = self.now;
             CALLER.clone_into(&mut next.last_modifier);
-            next.ready = Condition::new(ConditionState::ConditionReconciling, self.now);
-            next.reconciling = true;
+            next.accept(self.now, takes, revision.clone());
         }
         if let Some(named) = text(&next.template, "revision")?.filter(|named| next.revisions.contains_key(*named)) {
             // The template names a revision that exists and means the same: that one is the latest again.
@@ -165,31 +166,39 @@ impl World {
     /// Lets a service's status catch up with its spec, if the new revision (if there is one) starts.
     pub(super) fn reconcile(&mut self, short: &str, revision: Option<&str>) -> Outcome {
         let failure = revision.and_then(|revision| self.root_cause(short, revision));
-        let name = self.service_name(short);
-        let now = self.now;
+        let (missing, project, now) = (self.no_such_service(short), self.project.clone(), self.now);
         let Some(service) = self.services.get_mut(short) else {
-            return Outcome::Error(Refusal::missing(&name));
+            return Outcome::Error(missing);
         };
         if !service.reconciling {
             // The update had changed nothing, so nothing is to be caught up with: not even after an earlier failure.
             return Outcome::Response(self.services.get(short).map(|s| s.wire(self, short)).unwrap_or_default());
         }
         service.reconciling = false;
+        service.accepted = None;
         if let Some(created) = revision.and_then(|revision| service.revisions.get_mut(revision)) {
+            let created_name = revision.unwrap_or_default();
             created.ready = match &failure {
                 None => Condition::new(ConditionState::ConditionSucceeded, now),
-                Some(illness) => failed_to_start(illness, now),
+                Some(_) => failed_to_start(&project, short, created_name, now),
             };
         }
-        if let (Some(illness), Some(revision)) = (&failure, revision) {
-            let condition = failed_to_start(illness, now);
-            // Code 9 is what the Terraform provider reports from such operations; the first words are Google's.
+        if let (Some(_), Some(revision)) = (&failure, revision) {
+            let condition = failed_to_start(&project, short, revision, now);
+            // Code 9 and all words are Google's (quoted in tesseract-ai issue 413).
             let message = format!("Revision '{revision}' is not ready and cannot serve traffic. {}", condition.message);
             service.ready = Condition { message: message.clone(), ..condition };
             return Outcome::Error(Refusal::new(Code::FailedPrecondition, message));
         }
         if service.revisions.get(&service.latest_created).is_some_and(Revision::is_ready) {
             service.latest_ready.clone_from(&service.latest_created);
+        }
+        if let Some(refusal) = traffic::unavailable(&service.traffic, service) {
+            let failed =
+                Condition { message: refusal.message.clone(), ..Condition::new(ConditionState::ConditionFailed, now) };
+            service.unrouted = Some(failed.clone());
+            service.ready = failed;
+            return Outcome::Error(refusal);
         }
         service.traffic_statuses.clone_from(&service.traffic);
         service.observed_generation = service.generation;
@@ -204,16 +213,19 @@ impl World {
     }
 }
 
-/// The words are those of Cloud Run's troubleshooting page; it has none for an exhausted connector, whose container
-/// simply does not come up in time.
-fn failed_to_start(illness: &Illness, since: jiff::Timestamp) -> Condition {
-    let mut message = String::from(
+/// Why a revision did not become ready. The words are Google's, which are the same whatever the container died of: the logs
+/// say that (quoted in tesseract-ai issue 413).
+fn failed_to_start(project: &str, service: &str, revision: &str, since: jiff::Timestamp) -> Condition {
+    let message = format!(
         "The user-provided container failed to start and listen on the port defined provided by the PORT=8080 \
-         environment variable within the allocated timeout.",
+         environment variable within the allocated timeout. This can happen when the container port is misconfigured or \
+         if the timeout is too short. The health check timeout can be extended. Logs for this revision might contain more \
+         information.\n\nLogs URL: https://console.cloud.google.com/logs/viewer?project={project}&resource=\
+         cloud_run_revision/service_name/{service}/revision_name/{revision}&advancedFilter=resource.type%3D%22\
+         cloud_run_revision%22%0Aresource.labels.service_name%3D%22{service}%22%0A\
+         resource.labels.revision_name%3D%22{revision}%22 \nFor more troubleshooting guidance, see \
+         https://cloud.google.com/run/docs/troubleshooting#container-failed-to-start"
     );
-    if let Illness::Crashing { .. } = illness {
-        message.push_str(" Container called exit(3).");
-    }
     Condition {
         state: ConditionState::ConditionFailed,
         message,
@@ -260,10 +272,16 @@ fn new_revision_name(
     }
 }
 
-/// `{service}-{generation:05}-{three characters}`, as Cloud Run names revisions.
+/// `{service}-{number:05}-{three characters}`, as Cloud Run names revisions: numbered after the highest.
 fn generated_name(short: &str, next: &super::service::Service) -> String {
-    let ending = digest(&format!("{}/{}", next.uid, next.generation), 3);
-    format!("{short}-{:05}-{ending}", next.generation)
+    let number = |name: &str| {
+        let rest = name.strip_prefix(short)?.strip_prefix('-')?;
+        rest.split('-').next().filter(|digits| digits.len() == 5)?.parse::<i64>().ok()
+    };
+    let highest = next.revisions.keys().filter_map(|name| number(name)).max().unwrap_or_default();
+    let number = highest.max(next.generation).saturating_add(1);
+    let ending = digest(&format!("{}/{number}", next.uid), 3);
+    format!("{short}-{number:05}-{ending}")
 }
 
 impl super::Images {
