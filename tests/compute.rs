@@ -92,7 +92,7 @@ async fn an_operation_can_be_waited_for() {
     let cloud = cloud();
     let before = cloud.clock.now();
     let (_, begun) = patched(&cloud, "legacy", "timeoutSec", json!(60)).await;
-    assert_eq!((&begun["operationType"], &begun["status"]), (&json!("patch"), &json!("PENDING")));
+    assert_eq!((&begun["operationType"], &begun["status"]), (&json!("patch"), &json!("RUNNING")));
     let path = format!("{GLOBAL}/operations/{}", begun["name"].as_str().unwrap());
     let waited = cloud.send("POST", &format!("{path}/wait"), None).await.unwrap().json;
     assert_eq!((&waited["status"], &waited["progress"]), (&json!("DONE"), &json!(100)));
@@ -113,6 +113,30 @@ async fn an_operation_that_fails_on_request_changes_nothing() {
     assert_eq!((&ended["status"], &ended["httpErrorStatusCode"]), (&json!("DONE"), &json!(500)));
     assert_eq!(ended["error"]["errors"][0]["message"], "An internal error occurred");
     assert_eq!(backend(&cloud, "legacy").await["timeoutSec"], 30);
+}
+
+/// Recorded: what a new backend service is filled in with, and that one that a URL map refers to cannot be deleted.
+#[tokio::test]
+async fn a_backend_service_is_made_and_deleted_unless_it_is_used() {
+    let text = std::fs::read_to_string(SCENARIO).unwrap()
+        + "[backend_services.used]\nused_by = [\"urlMaps/shop\"]\nsettings = { loadBalancingScheme = \"EXTERNAL\" }\n";
+    let cloud = Cloud::open(rectify::sim::scenario::parse("s", &text).unwrap());
+    let body =
+        json!({ "name": "new", "iap": { "enabled": false, "oauth2ClientId": "", "oauth2ClientSecret": "hidden" } });
+    let made = cloud.send("POST", &format!("{GLOBAL}/backendServices"), Some(body)).await.unwrap();
+    assert_eq!((made.status, &made.json["operationType"]), (200, &json!("insert")));
+    let shown = backend(&cloud, "new").await;
+    assert_eq!((&shown["protocol"], &shown["port"], &shown["description"]), (&json!("HTTP"), &json!(80), &json!("")));
+    assert!(shown["iap"].get("oauth2ClientSecret").is_none(), "a secret is shown as a digest: {shown}");
+    let key = json!({ "keyName": "key", "keyValue": "hidden" });
+    cloud.send("POST", &format!("{GLOBAL}/backendServices/new/addSignedUrlKey"), Some(key)).await.unwrap();
+    assert_eq!(backend(&cloud, "new").await["cdnPolicy"]["signedUrlKeyNames"], json!(["key"]));
+    let state = cloud.get("/_sim/state").await.to_string();
+    assert!(!state.contains("hidden"), "no secret is kept");
+    assert_eq!(cloud.send("DELETE", &format!("{GLOBAL}/backendServices/new"), None).await.unwrap().status, 200);
+    let used = cloud.send("DELETE", &format!("{GLOBAL}/backendServices/used"), None).await.unwrap();
+    assert_eq!((used.status, why(&used.json).0), (400, "resourceInUseByAnotherResource"));
+    assert_eq!(backend(&cloud, "used").await["usedBy"].as_array().unwrap().len(), 1);
 }
 
 async fn insert(cloud: &Cloud, name: &str, domains: &[&str]) -> (u16, Value) {

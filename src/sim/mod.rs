@@ -20,6 +20,7 @@ pub mod api;
 mod chat;
 pub mod clock;
 pub mod data_plane;
+mod enums;
 pub mod fault;
 mod listener;
 pub mod remote;

@@ -17,10 +17,11 @@ use serde_json::{Map, Value, json};
 use super::legacy::{Answered, Legacy};
 use super::{Caller, Paging, Parameters, Shared, object, page_by};
 use crate::sim::clock::later;
-use crate::sim::world::World;
+use crate::sim::world::backend_service::KeyChange;
 use crate::sim::world::compute::Effect;
 use crate::sim::world::job::Job;
 use crate::sim::world::refusal::{Code, Refusal};
+use crate::sim::world::{World, text};
 
 type Named = Path<(String, String)>;
 
@@ -36,8 +37,10 @@ const WAIT: SignedDuration = SignedDuration::from_mins(2);
 pub(super) fn routes() -> Router<Arc<Shared>> {
     let global = |rest: &str| format!("/compute/v1/projects/{{project}}/global/{rest}");
     Router::new()
-        .route(&global("backendServices"), get(backend_services))
-        .route(&global("backendServices/{name}"), get(backend_service).patch(patch))
+        .route(&global("backendServices"), get(backend_services).post(insert_backend))
+        .route(&global("backendServices/{name}"), get(backend_service).patch(patch).delete(delete_backend))
+        .route(&global("backendServices/{name}/addSignedUrlKey"), post(add_key))
+        .route(&global("backendServices/{name}/deleteSignedUrlKey"), post(delete_key))
         .route(&global("sslCertificates"), get(certificates).post(insert))
         .route(&global("sslCertificates/{name}"), get(certificate).delete(delete))
         .route("/compute/v1/projects/{project}/aggregated/sslCertificates", get(all_certificates))
@@ -49,13 +52,6 @@ fn listed(items: &[Value], kind: &str, parameters: &Parameters) -> Answered {
     let Json(mut page) = page_by(items, "items", parameters, PAGING)?;
     page["kind"] = json!(kind);
     Ok(Json(page))
-}
-
-/// Compute has a word of its own for a field that is missing.
-fn refused(refusal: Refusal) -> Legacy {
-    let required = refusal.message.starts_with("Required field");
-    let legacy = Legacy::from(refusal);
-    if required { legacy.because("required") } else { legacy }
 }
 
 async fn backend_services(State(shared): State<Arc<Shared>>, Path(project): Path<String>, uri: Uri) -> Answered {
@@ -81,6 +77,50 @@ async fn patch(
     body: Result<Bytes, BytesRejection>,
 ) -> Answered {
     change(&shared, &project, &uri, body, |world, body| world.patch_backend_service(&name, body, &caller))
+}
+
+async fn insert_backend(
+    State(shared): State<Arc<Shared>>,
+    Extension(Caller(caller)): Extension<Caller>,
+    Path(project): Path<String>,
+    uri: Uri,
+    body: Result<Bytes, BytesRejection>,
+) -> Answered {
+    change(&shared, &project, &uri, body, |world, body| world.insert_backend_service(body, &caller))
+}
+
+async fn delete_backend(
+    State(shared): State<Arc<Shared>>,
+    Extension(Caller(caller)): Extension<Caller>,
+    Path((project, name)): Named,
+    uri: Uri,
+) -> Answered {
+    change(&shared, &project, &uri, Ok(Bytes::new()), |world, _| world.delete_backend_service(&name, &caller))
+}
+
+async fn add_key(
+    State(shared): State<Arc<Shared>>,
+    Extension(Caller(caller)): Extension<Caller>,
+    Path((project, name)): Named,
+    uri: Uri,
+    body: Result<Bytes, BytesRejection>,
+) -> Answered {
+    change(&shared, &project, &uri, body, |world, body| {
+        let key = text(body, "keyName")?.unwrap_or_default();
+        world.change_signed_url_keys(&name, KeyChange::Add(key), &caller)
+    })
+}
+
+async fn delete_key(
+    State(shared): State<Arc<Shared>>,
+    Extension(Caller(caller)): Extension<Caller>,
+    Path((project, name)): Named,
+    uri: Uri,
+) -> Answered {
+    let key = Parameters::read(&uri, &["keyName", "requestId"])?.get("keyName").unwrap_or_default().to_owned();
+    change(&shared, &project, &uri, Ok(Bytes::new()), |world, _| {
+        world.change_signed_url_keys(&name, KeyChange::Delete(&key), &caller)
+    })
 }
 
 async fn insert(
@@ -109,7 +149,7 @@ fn change(
     body: Result<Bytes, BytesRejection>,
     make: impl FnOnce(&mut World, &Map<String, Value>) -> Result<Job<Effect>, Refusal>,
 ) -> Answered {
-    let parameters = Parameters::read(uri, &["requestId"])?;
+    let parameters = Parameters::read(uri, &["requestId", "keyName"])?;
     if parameters.get("requestId").is_some() {
         let message = "The simulated cloud does not remember request ids, so it does not take one";
         return Err(Refusal::new(Code::Unimplemented, message).into());
@@ -120,7 +160,7 @@ fn change(
         let job = make(world, &body)?;
         Ok(world.compute_operation(&job))
     });
-    Ok(Json(begun.map_err(refused)?))
+    Ok(Json(begun.map_err(Legacy::from)?))
 }
 
 async fn certificates(State(shared): State<Arc<Shared>>, Path(project): Path<String>, uri: Uri) -> Answered {

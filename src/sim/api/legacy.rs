@@ -15,19 +15,11 @@ use crate::sim::world::refusal::{Code, Refusal};
 /// A refusal on its way to the client.
 pub(super) struct Legacy {
     failure: Failure,
-    reason: &'static str,
+    reason: String,
 }
 
 /// What a handler of an older API gives back.
 pub(super) type Answered = Result<Json<Value>, Legacy>;
-
-impl Legacy {
-    /// The same, for this reason.
-    pub(super) fn because(mut self, reason: &'static str) -> Self {
-        self.reason = reason;
-        self
-    }
-}
 
 impl From<Refusal> for Legacy {
     fn from(refusal: Refusal) -> Self {
@@ -50,6 +42,7 @@ impl From<Failure> for Legacy {
             Code::Unavailable => "backendError",
             _ => "internalError",
         };
+        let reason = failure.refusal.reason.take().unwrap_or_else(|| reason.to_owned());
         Self { failure, reason }
     }
 }

@@ -8,7 +8,6 @@
 mod browser;
 pub mod compute_v1;
 pub mod control;
-mod enums;
 mod legacy;
 pub mod logging_v2;
 pub mod monitoring_v3;
@@ -39,6 +38,7 @@ use tokio::sync::watch;
 use super::Reach;
 use super::clock::{Clock, later};
 use super::data_plane;
+use super::enums;
 use super::fault::{self, Fault, Kind};
 use super::listener::Broken;
 use super::tls::Authority;

@@ -70,6 +70,7 @@ pub(super) fn needed(method: &Method, path: &str) -> Option<String> {
     let (collection, one) = found?;
     let verb = match (method.as_str(), one) {
         ("POST", true) if custom == Some("escalate") => "escalate",
+        ("POST", true) if collection.segment == "instances" => sql_verb(segments.last().copied().unwrap_or_default()),
         ("POST", true) if custom == Some("close") => "update",
         ("GET" | "HEAD", true) => "get",
         ("GET" | "HEAD", false) => "list",
@@ -79,6 +80,14 @@ pub(super) fn needed(method: &Method, path: &str) -> Option<String> {
         _ => return None,
     };
     Some(format!("{}.{verb}", collection.service))
+}
+
+/// The last part of the permission of a method of one Cloud SQL instance.
+fn sql_verb(method: &str) -> &str {
+    match method {
+        "restart" | "failover" | "clone" | "promoteReplica" => method,
+        _ => "update",
+    }
 }
 
 pub(super) fn routes() -> Router<Arc<Shared>> {

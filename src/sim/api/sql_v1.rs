@@ -1,8 +1,7 @@
 //! Cloud SQL Admin: instances, operations and flags, as v1 (Google's clients) and as v1beta4 (gcloud).
 //!
 //! The two versions have the same messages and differ in their paths (sources: the HTTP annotations in
-//! `google/cloud/sql/{v1,v1beta4}`; gcloud's client). Creating, deleting, restarting by hand, users, databases and backups
-//! are not simulated.
+//! `google/cloud/sql/{v1,v1beta4}`; gcloud's client). Users, databases, backups and switching over are not simulated.
 
 use std::sync::Arc;
 
@@ -10,15 +9,17 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Extension, Path, State};
 use axum::http::Uri;
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::legacy::{Answered, Legacy};
 use super::{Caller, Paging, Parameters, Shared, object, page_by};
+use crate::sim::world::World;
+use crate::sim::world::job::Job;
 use crate::sim::world::refusal::{Code, Refusal};
-use crate::sim::world::sql::flag;
 use crate::sim::world::sql::update::Manner;
+use crate::sim::world::sql::{Effect, Engine, flag};
 
 type Named = Path<(String, String)>;
 
@@ -34,8 +35,9 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
         let project = format!("{version}/projects/{{project}}");
         router
             .route(&format!("{version}/flags"), get(flags))
-            .route(&format!("{project}/instances"), get(list))
-            .route(&format!("{project}/instances/{{instance}}"), get(show).patch(patch).put(replace))
+            .route(&format!("{project}/instances"), get(list).post(insert))
+            .route(&format!("{project}/instances/{{instance}}"), get(show).patch(patch).put(replace).delete(delete))
+            .route(&format!("{project}/instances/{{instance}}/{{verb}}"), post(act))
             .route(&format!("{project}/operations"), get(operations))
             .route(&format!("{project}/operations/{{operation}}"), get(operation))
     })
@@ -43,14 +45,11 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
 
 /// Cloud SQL's own names for why something is refused.
 fn refused(refusal: Refusal) -> Legacy {
-    let code = refusal.code;
-    let legacy = Legacy::from(refusal);
-    match code {
-        Code::NotFound => legacy.because("instanceDoesNotExist"),
-        Code::FailedPrecondition => legacy.because("staleData"),
-        Code::Aborted => legacy.because("operationInProgress"),
-        Code::PermissionDenied => legacy.because("notAuthorized"),
-        _ => legacy,
+    let named = |reason: &str| if refusal.reason.is_none() { refusal.clone().because(reason) } else { refusal.clone() };
+    match refusal.code {
+        Code::NotFound => named("instanceDoesNotExist").into(),
+        Code::PermissionDenied => named("notAuthorized").into(),
+        _ => refusal.into(),
     }
 }
 
@@ -110,11 +109,58 @@ fn update(
     body: Result<Bytes, BytesRejection>,
     manner: Manner,
 ) -> Answered {
-    parameters(uri, &[])?;
+    begin(shared, project, uri, body, |world, body| world.update_database(name, body, manner, caller))
+}
+
+async fn insert(
+    State(shared): State<Arc<Shared>>,
+    Extension(Caller(caller)): Extension<Caller>,
+    Path(project): Path<String>,
+    uri: Uri,
+    body: Result<Bytes, BytesRejection>,
+) -> Answered {
+    begin(&shared, &project, &uri, body, |world, body| world.insert_database(body, &caller))
+}
+
+async fn delete(
+    State(shared): State<Arc<Shared>>,
+    Extension(Caller(caller)): Extension<Caller>,
+    Path((project, name)): Named,
+    uri: Uri,
+) -> Answered {
+    begin(&shared, &project, &uri, Ok(Bytes::new()), |world, _| world.delete_database(&name, &caller))
+}
+
+/// `POST …/instances/I/VERB`.
+async fn act(
+    State(shared): State<Arc<Shared>>,
+    Extension(Caller(caller)): Extension<Caller>,
+    Path((project, name, verb)): Path<(String, String, String)>,
+    uri: Uri,
+    body: Result<Bytes, BytesRejection>,
+) -> Answered {
+    begin(&shared, &project, &uri, body, |world, body| match verb.as_str() {
+        "restart" => world.restart_database(&name, &caller),
+        "failover" => world.fail_database_over(&name, body, &caller),
+        "promoteReplica" => world.promote_database(&name, &caller),
+        "clone" => world.clone_database(&name, body, &caller),
+        other => Err(Refusal::new(Code::NotFound, format!("The simulated cloud has no {other} of an instance"))),
+    })
+}
+
+/// Reads a request, makes a change of it, and answers with the operation that it begins.
+fn begin(
+    shared: &Shared,
+    project: &str,
+    uri: &Uri,
+    body: Result<Bytes, BytesRejection>,
+    make: impl FnOnce(&mut World, &Map<String, Value>) -> Result<Job<Effect>, Refusal>,
+) -> Answered {
+    parameters(uri, &["validateOnly", "failover"])?;
     let body = object(body)?;
     let job = shared.change(|world| {
         world.check_project(project)?;
-        let job = world.update_database(name, &body, manner, caller)?;
+        let job = make(world, &body)?;
         Ok(world.database_job(&job))
     });
     Ok(Json(job.map_err(refused)?))
@@ -137,15 +183,16 @@ async fn operation(State(shared): State<Arc<Shared>>, Path((project, id)): Named
     parameters(&uri, &[])?;
     let world = shared.world();
     world.check_project(&project).map_err(refused)?;
-    let missing = || Legacy::from(Refusal::missing(&id)).because("operationDoesNotExist");
+    let missing = || Legacy::from(Refusal::missing(&id).because("operationDoesNotExist"));
     Ok(Json(world.database_job(world.sql.jobs.get(&id).ok_or_else(missing)?)))
 }
 
-/// `GET …/flags?databaseVersion=`: the flags are those of PostgreSQL, in whatever version.
+/// `GET …/flags?databaseVersion=`: the flags of which something is known, in whatever version of their engine.
 async fn flags(uri: Uri) -> Answered {
     let parameters = parameters(&uri, &["databaseVersion", "flagScope"])?;
     let version = parameters.get("databaseVersion").unwrap_or("POSTGRES_15");
-    let known = version.starts_with("POSTGRES_");
-    let all: Vec<Value> = flag::FLAGS.iter().filter(|_| known).map(|flag| flag.wire(version)).collect();
+    let engine = Engine::of(version);
+    let known = flag::FLAGS.iter().filter(|flag| Some(flag.engine) == engine);
+    let all: Vec<Value> = known.map(|flag| flag.wire(version)).collect();
     Ok(Json(json!({ "kind": "sql#flagsList", "items": all })))
 }

@@ -10,7 +10,7 @@ use toml::Spanned;
 use super::reading::{Complaint, Complaints, Named, complain};
 use crate::sim::world::World;
 use crate::sim::world::backend_service::BackendService;
-use crate::sim::world::certificate::{self, Certificate, DomainStatus, Kind, Managed, Status};
+use crate::sim::world::certificate::{self, Certificate, DomainStatus, Kind, Managed, NO_TEXT, Status};
 
 /// A table `[backend_services.NAME]`.
 #[derive(Deserialize)]
@@ -19,6 +19,9 @@ pub(super) struct BackendServiceTable {
     /// The Cloud Run service behind it; without one its backends are in `settings`.
     service: Option<Spanned<String>>,
     created: Option<Timestamp>,
+    /// What refers to it, such as `urlMaps/shop`.
+    #[serde(default)]
+    used_by: Vec<String>,
     /// Whatever else it says, in the API's own words.
     #[serde(default)]
     settings: Map<String, Value>,
@@ -86,7 +89,7 @@ impl BackendServiceTable {
         for (field, value) in [("protocol", "HTTPS"), ("loadBalancingScheme", "EXTERNAL_MANAGED")] {
             settings.entry(field).or_insert_with(|| json!(value));
         }
-        let built = BackendService { created: self.created.unwrap_or(world.now), settings };
+        let built = BackendService { created: self.created.unwrap_or(world.now), settings, used_by: self.used_by };
         match built.check() {
             Ok(()) => Ok(built),
             Err(refusal) => complain(name.span(), refusal.message),
@@ -106,7 +109,7 @@ impl CertificateTable {
             if self.status.is_some() || !self.domain_status.is_empty() {
                 return complain(name.span(), "only managed certificates have a status");
             }
-            Kind::SelfManaged
+            Kind::SelfManaged(NO_TEXT.to_owned())
         };
         Ok(Certificate { created, description: String::new(), domains: self.domains, expires: self.expires, kind })
     }

@@ -10,7 +10,7 @@ use toml::Spanned;
 
 use super::reading::{Complaint, Complaints, Named, complain, positive};
 use crate::sim::world::World;
-use crate::sim::world::sql::{Figures, Instance, State, update};
+use crate::sim::world::sql::{Engine, Figures, Instance, Phase, State, settings, update};
 
 /// A table `[sql.NAME]`.
 #[derive(Deserialize)]
@@ -23,6 +23,8 @@ pub(super) struct SqlTable {
     #[serde(default = "always")]
     activation_policy: String,
     created: Option<Timestamp>,
+    /// The instance that it is a replica of.
+    primary: Option<String>,
     /// Whatever else its settings say, in the API's own words.
     #[serde(default)]
     settings: Map<String, Value>,
@@ -48,17 +50,17 @@ fn reserved() -> u64 {
 /// Puts the instances into the world.
 pub(super) fn build(tables: Named<SqlTable>, world: &mut World, complaints: &mut Complaints) {
     for (name, table) in tables {
-        if let Some(instance) = complaints.keep(table.build(name.span(), world.now)) {
+        if let Some(instance) = complaints.keep(table.build(name.span(), world.now, &world.region)) {
             world.sql.instances.insert(name.into_inner(), instance);
         }
     }
 }
 
 impl SqlTable {
-    fn build(self, at: Range<usize>, start: Timestamp) -> Result<Instance, Complaint> {
-        if !self.database_version.starts_with("POSTGRES_") {
-            return complain(at, "only PostgreSQL is simulated: database_version begins with POSTGRES_");
-        }
+    fn build(self, at: Range<usize>, start: Timestamp, region: &str) -> Result<Instance, Complaint> {
+        let Some(engine) = Engine::of(&self.database_version) else {
+            return complain(at, "database_version begins with POSTGRES_, MYSQL_ or SQLSERVER_");
+        };
         let flags: Vec<Value> =
             self.flags.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
         let mut settings = self.settings;
@@ -71,7 +73,8 @@ impl SqlTable {
                 return complain(at, format!("settings.{field} is written without `settings` here"));
             }
         }
-        if let Err(refusal) = update::check(&settings) {
+        settings::fill_defaults(&mut settings, engine, region);
+        if let Err(refusal) = update::check(&settings, engine) {
             return complain(at, refusal.message);
         }
         Ok(Instance {
@@ -79,6 +82,10 @@ impl SqlTable {
             created: self.created.unwrap_or(start),
             settings,
             settings_version: 1,
+            phase: Phase::Running,
+            primary: self.primary,
+            other_zone: false,
+            kept: Map::new(),
             down: false,
             goes_down: None,
             figures: Figures {

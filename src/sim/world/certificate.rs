@@ -12,8 +12,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::World;
-use super::refusal::{Code, Refusal};
+use super::refusal::Refusal;
 use crate::sim::clock::later;
+
+/// The text of a certificate of which a scenario has none.
+pub const NO_TEXT: &str = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n";
 
 /// How long a managed certificate is valid.
 const VALID: SignedDuration = SignedDuration::from_hours(90 * 24);
@@ -51,8 +54,8 @@ impl World {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// Whoever uploaded it.
-    SelfManaged,
+    /// Whoever uploaded it; this is its text, in PEM. Its key is kept nowhere.
+    SelfManaged(String),
     /// Google.
     Managed(Managed),
 }
@@ -121,8 +124,11 @@ impl Certificate {
             "creationTimestamp": self.created.to_string(),
             "name": name,
             "selfLink": world.compute_link("sslCertificates", name),
-            "subjectAlternativeNames": self.domains,
         });
+        // Recorded: one without such names does not show the field.
+        if !self.domains.is_empty() {
+            wire["subjectAlternativeNames"] = json!(self.domains);
+        }
         if !self.description.is_empty() {
             wire["description"] = json!(self.description);
         }
@@ -130,7 +136,11 @@ impl Certificate {
             wire["expireTime"] = json!(expires.to_string());
         }
         match &self.kind {
-            Kind::SelfManaged => wire["type"] = json!("SELF_MANAGED"),
+            Kind::SelfManaged(text) => {
+                wire["type"] = json!("SELF_MANAGED");
+                wire["certificate"] = json!(text);
+                wire["selfManaged"] = json!({ "certificate": text });
+            }
             Kind::Managed(managed) => {
                 wire["type"] = json!("MANAGED");
                 wire["managed"] = json!({
@@ -149,6 +159,21 @@ impl Certificate {
         let managed = Managed { status: Status::Provisioning, domain_status, decided: Some(later(created, takes)) };
         Self { created, description: String::new(), domains, expires: None, kind: Kind::Managed(managed) }
     }
+}
+
+/// The names that a certificate is for, and until when it is valid.
+fn read_uploaded(text: &str) -> Option<(Vec<String>, Timestamp)> {
+    use x509_parser::extensions::GeneralName;
+    let (_, pem) = x509_parser::pem::parse_x509_pem(text.as_bytes()).ok()?;
+    let certificate = pem.parse_x509().ok()?;
+    let names = certificate.subject_alternative_name().ok().flatten();
+    let names = names.into_iter().flat_map(|names| &names.value.general_names);
+    let domains = names.filter_map(|name| match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        _ => None,
+    });
+    let expires = Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()?;
+    Some((domains.collect(), expires))
 }
 
 /// Refuses the domains of a managed certificate that Google would refuse.
@@ -174,29 +199,37 @@ pub fn check_domains(domains: &[String]) -> Result<(), Refusal> {
 impl World {
     /// `POST …/sslCertificates`: what the new certificate is, or why there can be none.
     pub(super) fn new_certificate(&self, body: &Map<String, Value>) -> Result<(String, Certificate), Refusal> {
-        let known = ["name", "description", "type", "managed", "kind"];
-        if let Some(uploaded) = ["certificate", "privateKey", "selfManaged"].iter().find(|key| body.contains_key(**key))
-        {
-            let message = format!("The simulated cloud makes managed certificates only: it cannot take {uploaded:?}");
-            return Err(Refusal::new(Code::Unimplemented, message));
-        }
+        let known = ["name", "description", "type", "managed", "kind", "certificate", "privateKey", "selfManaged"];
         if let Some(unknown) = body.keys().find(|key| !known.contains(&key.as_str())) {
             return Err(super::unknown_field(unknown, "resource"));
         }
-        let name = super::text(body, "name")?.unwrap_or_default();
-        if name.len() > 63 || !super::traffic::is_label(name) {
-            let message = format!(
-                "Invalid value for field 'resource.name': '{name}'. Must be a match of regex '(?:[a-z](?:[-a-z0-9]{{0,61}}[a-z0-9])?)'"
-            );
-            return Err(Refusal::invalid("resource.name", message));
-        }
-        if self.compute.certificates.contains_key(name) {
-            let message =
-                format!("The resource 'projects/{}/global/sslCertificates/{name}' already exists", self.project);
-            return Err(Refusal::new(Code::AlreadyExists, message));
+        let name =
+            self.new_compute_name(body, "sslCertificates", |name| self.compute.certificates.contains_key(name))?;
+        let own = super::object(body, "selfManaged")?.unwrap_or(body);
+        let description = super::text(body, "description")?.unwrap_or_default().to_owned();
+        if let Some(text) = super::text(own, "certificate")? {
+            if super::text(own, "privateKey")?.is_none() {
+                let message = "Required field 'resource.privateKey' not specified";
+                return Err(Refusal::invalid("resource.privateKey", message).because("required"));
+            }
+            let (domains, expires) = read_uploaded(text).ok_or_else(|| {
+                // The words behind the field are ours.
+                let message = "Invalid value for field 'resource.certificate'. It is not a certificate in PEM.";
+                Refusal::invalid("resource.certificate", message)
+            })?;
+            let certificate = Certificate {
+                created: self.now,
+                description,
+                domains,
+                expires: Some(expires),
+                kind: Kind::SelfManaged(text.to_owned()),
+            };
+            return Ok((name, certificate));
         }
         if super::text(body, "type")? != Some("MANAGED") {
-            let message = "Invalid value for field 'resource.type'. The simulated cloud makes MANAGED certificates.";
+            // The words behind the field are ours.
+            let message =
+                "Invalid value for field 'resource.type'. It must be MANAGED, or a certificate must be given.";
             return Err(Refusal::invalid("resource.type", message));
         }
         let managed = super::object(body, "managed")?;
@@ -205,15 +238,15 @@ impl World {
         let domains: Vec<String> = domains.collect();
         check_domains(&domains)?;
         let mut certificate = Certificate::managed(self.now, domains, self.compute.figures.certificate_takes);
-        super::text(body, "description")?.unwrap_or_default().clone_into(&mut certificate.description);
-        Ok((name.to_owned(), certificate))
+        certificate.description = description;
+        Ok((name, certificate))
     }
 
     /// When Google has decided about the next certificate.
     pub(super) fn certificates_next(&self) -> Option<Timestamp> {
         let decided = |certificate: &Certificate| match &certificate.kind {
             Kind::Managed(managed) => managed.decided,
-            Kind::SelfManaged => None,
+            Kind::SelfManaged(_) => None,
         };
         self.compute.certificates.values().filter_map(decided).min()
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::World;
-use super::backend_service::BackendService;
+use super::backend_service::{BackendService, KeyChange};
 use super::certificate::Certificate;
 use super::job::{Asked, Job, Jobs};
 use super::operation::Twist;
@@ -79,6 +79,42 @@ impl World {
         }))
     }
 
+    /// `POST …/global/backendServices`.
+    pub fn insert_backend_service(&mut self, body: &Map<String, Value>, user: &str) -> Result<Job<Effect>, Refusal> {
+        let (name, made) = self.new_backend_service(body)?;
+        Ok(self.compute_job(user, "insert", "backendServices", &name, |compute| {
+            compute.backend_services.insert(name.clone(), made);
+        }))
+    }
+
+    /// `DELETE …/global/backendServices/B`. One that something refers to stays (recorded, with these words and this reason).
+    pub fn delete_backend_service(&mut self, name: &str, user: &str) -> Result<Job<Effect>, Refusal> {
+        if let Some(by) = self.backend_service(name)?.used_by.first() {
+            let (project, by) = (&self.project, by.trim_start_matches('/'));
+            let message = format!(
+                "The backend_service resource 'projects/{project}/global/backendServices/{name}' is already being used by 'projects/{project}/global/{by}'"
+            );
+            let refusal = Refusal::new(Code::InvalidArgument, message);
+            return Err(refusal.because("resourceInUseByAnotherResource"));
+        }
+        Ok(self.compute_job(user, "delete", "backendServices", name, |compute| {
+            compute.backend_services.remove(name);
+        }))
+    }
+
+    /// `POST …/addSignedUrlKey` and `…/deleteSignedUrlKey`.
+    pub fn change_signed_url_keys(
+        &mut self,
+        name: &str,
+        change: KeyChange<'_>,
+        user: &str,
+    ) -> Result<Job<Effect>, Refusal> {
+        let changed = self.backend_service(name)?.with_keys_changed(change);
+        Ok(self.compute_job(user, change.operation(), "backendServices", name, |compute| {
+            compute.backend_services.insert(name.to_owned(), changed);
+        }))
+    }
+
     /// `POST …/global/sslCertificates`.
     pub fn insert_certificate(&mut self, body: &Map<String, Value>, user: &str) -> Result<Job<Effect>, Refusal> {
         let (name, certificate) = self.new_certificate(body)?;
@@ -129,7 +165,8 @@ impl World {
             "operationType": verb,
             "targetLink": self.compute_link(collection, name),
             "targetId": self.compute_id(&format!("{collection}/{name}")),
-            "status": job.status(self.now),
+            // Never PENDING: 199 of 208 recorded first answers are RUNNING already.
+            "status": job.status(self.now, "RUNNING"),
             "user": job.user,
             "progress": if done { 100 } else { 0 },
             "insertTime": job.created.to_string(),
@@ -150,6 +187,11 @@ impl World {
     /// The URL of a global resource.
     pub(super) fn compute_link(&self, collection: &str, name: &str) -> String {
         format!("https://www.googleapis.com/compute/v1/projects/{}/global/{collection}/{name}", self.project)
+    }
+
+    /// The URL of a global resource, by its collection and its name.
+    pub(super) fn compute_link_to(&self, path: &str) -> String {
+        format!("https://www.googleapis.com/compute/v1/projects/{}/global/{path}", self.project)
     }
 
     /// A number of up to 18 digits, as Compute gives to everything: always the same for the same text.

@@ -269,9 +269,14 @@ impl World {
             ip_cidr_range: word("ipCidrRange")?,
             subnet: super::object(body, "subnet")?.map(|subnet| Value::Object(subnet.clone())),
             state: State::Creating,
-            machine_type,
-            min_instances: min,
-            max_instances: max,
+            // One whose creation will fail is there until then, with a size that can be.
+            machine_type: if MACHINE_TYPES.contains(&machine_type.as_str()) {
+                machine_type
+            } else {
+                "e2-micro".to_owned()
+            },
+            min_instances: min.clamp(2, 9),
+            max_instances: max.clamp(3, 10),
             update_takes: takes,
         };
         self.connectors.insert(short.to_owned(), connector);
@@ -310,7 +315,7 @@ impl World {
     fn refuse_shrinkage(&self, now: &Connector, min: i64, max: i64, machine_type: &str) -> Result<(), Refusal> {
         let shrinks = |what: &str, from: i64, to: i64| {
             let message = format!("{what} cannot be decreased from {from} to {to}: a connector can only be enlarged");
-            Refusal { code: Code::FailedPrecondition, message, field: None }
+            Refusal::new(Code::FailedPrecondition, message)
         };
         if min < now.min_instances {
             return Err(shrinks("min_instances", now.min_instances, min));

@@ -35,11 +35,12 @@ pub struct Job<E> {
 }
 
 impl<E> Job<E> {
-    /// PENDING when it has just been accepted, then RUNNING, in the end DONE. That the first lasts for no time is ours.
-    pub fn status(&self, now: Timestamp) -> &'static str {
+    /// The API's `first` status when it has just been accepted, then RUNNING, in the end DONE. That the first lasts for no time
+    /// is ours.
+    pub fn status(&self, now: Timestamp, first: &'static str) -> &'static str {
         match self.ended {
             Some(_) => "DONE",
-            None if now == self.created => "PENDING",
+            None if now == self.created => first,
             None => "RUNNING",
         }
     }

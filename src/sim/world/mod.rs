@@ -134,6 +134,8 @@ pub struct Behaviour {
     pub connector_bounds: ConnectorBounds,
     /// Whether a smaller machine type is accepted.
     pub machine_type_downgrade: MachineTypeDowngrade,
+    /// How Cloud SQL refuses a change while another one runs.
+    pub sql_busy: SqlBusy,
     /// How long it takes until a log entry can be read; 7 s unless the scenario says otherwise, as the incident's were.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_delay: Option<SignedDuration>,
@@ -153,6 +155,17 @@ pub enum ConnectorBounds {
     /// maximum (source: cloud-foundation-fabric issue 2706).
     #[default]
     Operation,
+}
+
+/// How Cloud SQL refuses a change while another one runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SqlBusy {
+    /// 409.
+    #[default]
+    Conflict,
+    /// 403, with the same reason.
+    Forbidden,
 }
 
 /// Whether a connector's machine type may become a smaller one.
@@ -224,6 +237,19 @@ impl World {
     /// Says what becomes of the operations that are begun from now on.
     pub(in crate::sim) fn twist(&mut self, twist: Option<Twist>) {
         self.twist = twist;
+    }
+
+    /// What the scenario says and the simulated cloud makes nothing of, for whoever starts it.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        for (name, instance) in &self.sql.instances {
+            for flag in instance.flags().keys().filter(|flag| sql::flag::find(flag, instance.engine()).is_none()) {
+                notes.push(format!(
+                    "sql.{name}: the simulated cloud does not know the flag {flag}; any value is accepted and nothing follows from it"
+                ));
+            }
+        }
+        notes
     }
 
     /// The hosts that its services answer for.

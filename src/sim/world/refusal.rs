@@ -15,6 +15,9 @@ pub struct Refusal {
     /// The request's field that was wrong, if one was (it becomes a `google.rpc.BadRequest` detail).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
+    /// What the API calls the reason, where that is known and its code does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// The canonical codes that the simulated cloud uses (`google/rpc/code.proto`).
@@ -140,12 +143,18 @@ impl Code {
 impl Refusal {
     /// A refusal that blames no particular field.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), field: None }
+        Self { code, message: message.into(), field: None, reason: None }
     }
 
     /// `INVALID_ARGUMENT` for one field of the request.
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code: Code::InvalidArgument, message: message.into(), field: Some(field.into()) }
+        Self { field: Some(field.into()), ..Self::new(Code::InvalidArgument, message) }
+    }
+
+    /// The same, for this reason.
+    #[must_use]
+    pub fn because(self, reason: &str) -> Self {
+        Self { reason: Some(reason.to_owned()), ..self }
     }
 
     /// `NOT_FOUND`, in the words that Google's APIs use for a missing resource.

@@ -1,4 +1,5 @@
-//! Cloud SQL for PostgreSQL: instances that take a number of connections and no more.
+//! Cloud SQL: instances that take a number of connections and no more. How PostgreSQL behaves is known best; MySQL and SQL
+//! Server differ in what is said below.
 //!
 //! Known of Google, and held here (sources: the message `DatabaseInstance` in `google/cloud/sql/v1`; gcloud's help of
 //! `sql instances patch`): an instance is RUNNABLE also when its owner stopped it, so `activationPolicy` must be looked
@@ -9,6 +10,8 @@
 //! new settings show when the operation has ended, and what `state` says meanwhile.
 
 pub mod flag;
+pub mod life;
+pub mod settings;
 pub mod tier;
 pub mod update;
 
@@ -41,12 +44,56 @@ pub struct Instance {
     pub settings: Map<String, Value>,
     /// Counts the changes of the settings.
     pub settings_version: i64,
+    /// Whether it is being made or deleted.
+    #[serde(default)]
+    pub phase: Phase,
+    /// The instance that it is a replica of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary: Option<String>,
+    /// Whether a failover has moved it to its other zone.
+    #[serde(default)]
+    pub other_zone: bool,
+    /// What else was said of it when it was made, in the API's words: it is shown, and nothing follows from it.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub kept: Map<String, Value>,
     /// Whether it is down for a restart.
     pub down: bool,
     /// When a restart that was asked for takes it down.
     pub goes_down: Option<Timestamp>,
     /// What is the scenario's about it.
     pub figures: Figures,
+}
+
+/// What runs in an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// PostgreSQL.
+    Postgres,
+    /// MySQL.
+    MySql,
+    /// SQL Server.
+    SqlServer,
+}
+
+impl Engine {
+    /// What a `databaseVersion` is a version of.
+    pub fn of(version: &str) -> Option<Self> {
+        let engines = [("POSTGRES_", Self::Postgres), ("MYSQL_", Self::MySql), ("SQLSERVER_", Self::SqlServer)];
+        engines.into_iter().find(|(prefix, _)| version.starts_with(prefix)).map(|(_, engine)| engine)
+    }
+}
+
+/// Whether an instance is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// It is.
+    #[default]
+    Running,
+    /// It is being made.
+    Creating,
+    /// It is being deleted.
+    Deleting,
 }
 
 /// What the scenario says about an instance; none of it is known of Google.
@@ -64,6 +111,19 @@ pub struct Figures {
     pub state_while_restarting: State,
 }
 
+/// The figures of an instance that no scenario describes (ours).
+impl Default for Figures {
+    fn default() -> Self {
+        Self {
+            update_takes: SignedDuration::from_mins(1),
+            restart_takes: SignedDuration::from_mins(1),
+            other_connections: 0,
+            reserved_connections: 3,
+            state_while_restarting: State::Maintenance,
+        }
+    }
+}
+
 /// The states of `SqlInstanceState` that occur here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -73,6 +133,10 @@ pub enum State {
     /// Down for maintenance.
     #[default]
     Maintenance,
+    /// Being made.
+    PendingCreate,
+    /// Being deleted.
+    PendingDelete,
 }
 
 /// What an operation does when its time has come.
@@ -80,15 +144,55 @@ pub enum State {
 pub struct Effect {
     /// The instance.
     pub instance: String,
-    /// What is in force from then on.
-    pub settings: Map<String, Value>,
+    /// What becomes of it.
+    pub change: Change,
+}
+
+/// What becomes of an instance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// It has these settings from then on.
+    Update {
+        /// All of them.
+        settings: Map<String, Value>,
+        /// Its version from then on, if it is another.
+        database_version: Option<String>,
+    },
+    /// It is there.
+    Create,
+    /// It is there, as a copy.
+    Clone,
+    /// It is gone.
+    Delete,
+    /// It is up again.
+    Restart,
+    /// It is up again, in its other zone.
+    Failover,
+    /// It is no replica any more.
+    Promote,
+}
+
+impl Change {
+    /// The operation's `operationType`.
+    fn operation_type(&self) -> &'static str {
+        match self {
+            Self::Update { .. } => "UPDATE",
+            Self::Create => "CREATE",
+            Self::Clone => "CLONE",
+            Self::Delete => "DELETE",
+            Self::Restart => "RESTART",
+            Self::Failover => "FAILOVER",
+            Self::Promote => "PROMOTE_REPLICA",
+        }
+    }
 }
 
 impl Instance {
     /// How many connections it takes, the reserved ones included.
     pub fn max_connections(&self) -> u64 {
         let flagged = self.flags().get("max_connections").and_then(|value| value.parse().ok());
-        flagged.unwrap_or_else(|| tier::default_max_connections(self.tier()))
+        flagged.unwrap_or_else(|| tier::default_max_connections(self.tier(), self.engine()))
     }
 
     /// How many connections the scenario's services may hold between them.
@@ -99,7 +203,7 @@ impl Instance {
 
     /// Whether anybody can connect to it now.
     pub fn accepts_connections(&self) -> bool {
-        !self.down && self.activation_policy() == "ALWAYS"
+        !self.down && self.phase == Phase::Running && self.activation_policy() == "ALWAYS"
     }
 
     /// Its flags by name.
@@ -117,8 +221,27 @@ impl Instance {
         text_of(&self.settings, "activationPolicy")
     }
 
-    /// What PostgreSQL says to whoever finds no slot free (`InitProcess` in its `src/backend`; the words changed in 16).
+    /// What runs in it.
+    pub fn engine(&self) -> Engine {
+        Engine::of(&self.database_version).unwrap_or(Engine::Postgres)
+    }
+
+    /// Whether it stands by in a second zone.
+    pub fn is_regional(&self) -> bool {
+        text_of(&self.settings, "availabilityType") == "REGIONAL"
+    }
+
+    /// What its engine says to whoever finds no slot free (`InitProcess` in its `src/backend`; the words changed in 16).
     pub fn no_slot_free(&self) -> &'static str {
+        match self.engine() {
+            Engine::Postgres => {}
+            // Source: MySQL's reference of server errors.
+            Engine::MySql => return "ERROR 1040 (HY000): Too many connections",
+            // Source: SQL Server's reference of errors, 17809 (shortened).
+            Engine::SqlServer => {
+                return "Could not connect because the maximum number of user connections has already been reached";
+            }
+        }
         let version = self.database_version.strip_prefix("POSTGRES_").and_then(|version| version.parse::<u32>().ok());
         if version.is_some_and(|version| version >= 16) {
             "FATAL: remaining connection slots are reserved for roles with the SUPERUSER attribute"
@@ -128,7 +251,12 @@ impl Instance {
     }
 
     fn state(&self) -> State {
-        if self.down { self.figures.state_while_restarting } else { State::Runnable }
+        match self.phase {
+            Phase::Creating => State::PendingCreate,
+            Phase::Deleting => State::PendingDelete,
+            Phase::Running if self.down => self.figures.state_while_restarting,
+            Phase::Running => State::Runnable,
+        }
     }
 
     /// The instance as the API shows it.
@@ -136,25 +264,84 @@ impl Instance {
         let mut settings = self.settings.clone();
         settings.insert("settingsVersion".into(), json!(self.settings_version.to_string()));
         settings.insert("kind".into(), json!("sql#settings"));
-        let (project, region) = (&world.project, &world.region);
-        json!({
+        let (project, region, engine) = (&world.project, &world.region, self.engine());
+        let installed = settings::installed(&self.database_version);
+        let account = super::digest(&format!("{project}/{name}"), 6);
+        let kind = if self.primary.is_some() { "READ_REPLICA_INSTANCE" } else { "CLOUD_SQL_INSTANCE" };
+        let zone = |second: bool| format!("{region}-{}", if second { "c" } else { "a" });
+        let mut wire = json!({
             "kind": "sql#instance",
             "name": name,
             "project": project,
             "region": region,
-            "gceZone": format!("{region}-a"),
+            "gceZone": zone(self.other_zone),
             "connectionName": format!("{project}:{region}:{name}"),
             "selfLink": world.database_link(name),
             "createTime": self.created.to_string(),
             "state": self.state(),
             "databaseVersion": self.database_version,
             "backendType": "SECOND_GEN",
-            "instanceType": "CLOUD_SQL_INSTANCE",
+            "instanceType": kind,
             "etag": super::digest(&format!("{name}/{}", self.settings_version), 24),
             "settings": settings,
-        })
+            "databaseInstalledVersion": installed,
+            "maintenanceVersion": format!("{installed}.R20260108.01_01"),
+            "serviceAccountEmailAddress":
+                format!("p{}-{account}@gcp-sa-cloud-sql.iam.gserviceaccount.com", world.project_number),
+            "sqlNetworkArchitecture": "NEW_NETWORK_ARCHITECTURE",
+            "satisfiesPzi": true,
+            "includeReplicasForMajorVersionUpgrade": false,
+        });
+        if engine != Engine::SqlServer {
+            wire["geminiConfig"] = json!({
+                "activeQueryEnabled": false, "entitled": false, "googleVacuumMgmtEnabled": false,
+                "indexAdvisorEnabled": false, "oomSessionCancelEnabled": false,
+            });
+        }
+        if self.is_regional() {
+            wire["failoverReplica"] = json!({ "available": true });
+            wire["secondaryGceZone"] = json!(zone(!self.other_zone));
+        }
+        if let Some(primary) = &self.primary {
+            wire["masterInstanceName"] = json!(format!("{project}:{primary}"));
+        }
+        let is_replica = |other: &&Instance| other.primary.as_deref() == Some(name);
+        if world.sql.instances.values().any(|other| is_replica(&other)) {
+            let replicas = world.sql.instances.iter().filter(|(_, other)| is_replica(other));
+            wire["replicaNames"] = replicas.map(|(name, _)| name.as_str()).collect();
+        }
+        if let Some(key) = self.kept.get("diskEncryptionConfiguration").and_then(|key| key.get("kmsKeyName")) {
+            wire["diskEncryptionConfiguration"] =
+                json!({ "kind": "sql#diskEncryptionConfiguration", "kmsKeyName": key });
+            wire["diskEncryptionStatus"] = json!({ "kind": "sql#diskEncryptionStatus" });
+            if self.phase != Phase::Creating {
+                let version = format!("{}/cryptoKeyVersions/1", key.as_str().unwrap_or_default());
+                wire["diskEncryptionStatus"]["kmsKeyVersionName"] = json!(version);
+            }
+        }
+        if self.phase != Phase::Creating {
+            let upgrades = settings::upgrades(&self.database_version);
+            if !upgrades.is_empty() {
+                wire["upgradableDatabaseVersions"] = json!(upgrades);
+            }
+            wire["ipAddresses"] = json!(settings::addresses(&self.settings, engine, name));
+            wire["serverCaCert"] = json!({
+                "kind": "sql#sslCert",
+                "instance": name,
+                "certSerialNumber": "0",
+                "commonName": format!("C=US,O=Google\\, Inc,CN=Google Cloud SQL Server CA,dnQualifier={account}"),
+                "sha1Fingerprint": super::digest(name, 40),
+                "cert": super::certificate::NO_TEXT,
+                "createTime": self.created.to_string(),
+                "expirationTime": crate::sim::clock::later(self.created, CERTIFICATE_LASTS).to_string(),
+            });
+        }
+        wire
     }
 }
+
+/// How long the certificate of an instance's server is valid (Google's documentation: ten years).
+const CERTIFICATE_LASTS: SignedDuration = SignedDuration::from_hours(10 * 365 * 24);
 
 fn text_of<'a>(settings: &'a Map<String, Value>, field: &str) -> &'a str {
     settings.get(field).and_then(Value::as_str).unwrap_or_default()
@@ -174,8 +361,8 @@ impl World {
         let mut wire = json!({
             "kind": "sql#operation",
             "name": job.id,
-            "operationType": "UPDATE",
-            "status": job.status(self.now),
+            "operationType": job.effect.change.operation_type(),
+            "status": job.status(self.now, "PENDING"),
             "user": job.user,
             "insertTime": job.created.to_string(),
             "targetProject": project,
@@ -183,7 +370,7 @@ impl World {
             "targetLink": self.database_link(instance),
             "selfLink": format!("https://sqladmin.googleapis.com/sql/v1beta4/projects/{project}/operations/{}", job.id),
         });
-        if job.status(self.now) != "PENDING" {
+        if job.status(self.now, "PENDING") != "PENDING" {
             wire["startTime"] = json!(job.created.to_string());
         }
         if let Some(ended) = job.ended {
@@ -213,12 +400,8 @@ impl World {
         if let Some(instance) = self.sql.instances.values_mut().find(due) {
             instance.goes_down = None;
             instance.down = true;
-        } else if let Some(effect) = self.sql.jobs.end_next(now)
-            && let Some(instance) = self.sql.instances.get_mut(&effect.instance)
-        {
-            instance.down = false;
-            instance.settings = effect.settings;
-            instance.settings_version = instance.settings_version.saturating_add(1);
+        } else if let Some(effect) = self.sql.jobs.end_next(now) {
+            self.database_changes(effect);
         }
         self.settle();
     }

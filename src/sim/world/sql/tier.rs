@@ -1,5 +1,7 @@
 //! What a Cloud SQL machine is: its memory, and how many connections PostgreSQL takes on it by default.
 
+use super::Engine;
+
 /// The memory of a tier in tenths of a GB; `None` if there is no such tier.
 ///
 /// Sources: the tiers' own names say it (`db-custom-CPUS-MEGABYTES`); the shared-core ones and GB per CPU of the others
@@ -30,10 +32,22 @@ pub fn is_known(tier: &str) -> bool {
     tenths_of_a_gigabyte(tier).is_some()
 }
 
-/// `max_connections` of PostgreSQL on this tier, if no flag says otherwise.
+/// `max_connections` on this tier, if no flag says otherwise.
 ///
-/// Source: the table of memory sizes in <https://cloud.google.com/sql/docs/postgres/flags>, as copies quote it.
-pub fn default_max_connections(tier: &str) -> u64 {
+/// Source: the table of memory sizes in <https://cloud.google.com/sql/docs/postgres/flags>, as copies quote it. For MySQL the
+/// three figures are those of its own page of flags; SQL Server has no bound but its own, 32,767.
+pub fn default_max_connections(tier: &str, engine: Engine) -> u64 {
+    match engine {
+        Engine::Postgres => {}
+        Engine::MySql => {
+            return match tier {
+                "db-f1-micro" => 250,
+                "db-g1-small" => 1000,
+                _ => 4000,
+            };
+        }
+        Engine::SqlServer => return 32_767,
+    }
     match tenths_of_a_gigabyte(tier).unwrap_or_default() {
         ..17 => 25,
         17..37 => 50,
@@ -64,7 +78,7 @@ mod tests {
             ("db-n1-highmem-32", 1000),
         ] {
             assert!(is_known(tier));
-            assert_eq!(default_max_connections(tier), connections, "{tier}");
+            assert_eq!(default_max_connections(tier, Engine::Postgres), connections, "{tier}");
         }
         for tier in ["", "db-custom-0-3840", "db-custom-1", "db-custom-1-x", "db-n1-standard-", "e2-micro"] {
             assert!(!is_known(tier), "{tier}");

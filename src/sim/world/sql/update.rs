@@ -2,15 +2,16 @@
 
 use serde_json::{Map, Value};
 
-use super::{Effect, Instance, flag, flags_of, text_of, tier};
+use super::{Change, Effect, Engine, Instance, flag, flags_of, text_of, tier};
 use crate::sim::clock::later;
+use crate::sim::enums;
 use crate::sim::world::job::{Asked, Job};
 use crate::sim::world::operation::Twist;
 use crate::sim::world::refusal::{Code, Refusal};
-use crate::sim::world::{self, World};
+use crate::sim::world::{self, SqlBusy, World};
 
 /// Every field of the message `DatabaseInstance` (`google/cloud/sql/v1`, and gcloud's client of v1beta4).
-const FIELDS: [&str; 57] = [
+pub(super) const FIELDS: [&str; 57] = [
     "kind",
     "name",
     "project",
@@ -70,32 +71,17 @@ const FIELDS: [&str; 57] = [
     "writeEndpoint",
 ];
 
-/// The fields outside `settings` that Google lets a caller change, and the simulated cloud does not.
-const NOT_SIMULATED: [&str; 11] = [
-    "databaseVersion",
+/// The fields outside `settings` that Google lets a caller change, and the simulated cloud does not. A `maintenanceVersion` may be
+/// said, as recorded clients do, and changes nothing; a `rootPassword` too, and is kept nowhere.
+const NOT_SIMULATED: [&str; 8] = [
     "gceZone",
     "secondaryGceZone",
-    "maintenanceVersion",
-    "rootPassword",
     "masterInstanceName",
     "nodeCount",
     "replicaNames",
     "replicationCluster",
     "sqlNetworkArchitecture",
     "switchTransactionLogsToCloudStorageEnabled",
-];
-
-/// The settings whose values are enums, with the names by number: Google's own clients send numbers.
-const ENUMS: [(&str, &[&str]); 6] = [
-    ("activationPolicy", &["SQL_ACTIVATION_POLICY_UNSPECIFIED", "ALWAYS", "NEVER", "ON_DEMAND"]),
-    ("availabilityType", &["SQL_AVAILABILITY_TYPE_UNSPECIFIED", "ZONAL", "REGIONAL"]),
-    ("pricingPlan", &["SQL_PRICING_PLAN_UNSPECIFIED", "PACKAGE", "PER_USE"]),
-    ("replicationType", &["SQL_REPLICATION_TYPE_UNSPECIFIED", "SYNCHRONOUS", "ASYNCHRONOUS"]),
-    (
-        "dataDiskType",
-        &["SQL_DATA_DISK_TYPE_UNSPECIFIED", "PD_SSD", "PD_HDD", "OBSOLETE_LOCAL_SSD", "HYPERDISK_BALANCED"],
-    ),
-    ("edition", &["EDITION_UNSPECIFIED", "ENTERPRISE", "ENTERPRISE_PLUS"]),
 ];
 
 /// What a request does with settings that it does not mention.
@@ -116,19 +102,17 @@ impl World {
         manner: Manner,
         user: &str,
     ) -> Result<Job<Effect>, Refusal> {
-        let instance = self.database(name)?;
-        self.refuse_fields(name, instance, body)?;
-        if self.sql.jobs.running().any(|job| job.effect.instance == name) {
-            let message = "Operation failed because another operation was already in progress. Try your request after the current operation is complete.";
-            return Err(Refusal::new(Code::Aborted, message));
-        }
-        let settings = instance.changed(world::object(body, "settings")?, manner)?;
-        let restarts = instance.restarts_for(&settings);
+        self.refuse_fields(name, self.database(name)?, body)?;
+        let instance = self.idle_database(name)?;
+        let settings = instance.changed(world::object(body, "settings")?, manner, &self.region)?;
+        let version = instance.another_version(named_version(body)?)?;
+        let restarts = version.is_some() || instance.restarts_for(&settings);
         let figures = instance.figures.clone();
         let takes =
             if restarts { figures.update_takes.saturating_add(figures.restart_takes) } else { figures.update_takes };
         let asked = Asked { user, now: self.now, twist: self.twist.as_ref() };
-        let effect = Effect { instance: name.to_owned(), settings };
+        let change = Change::Update { settings, database_version: version };
+        let effect = Effect { instance: name.to_owned(), change };
         let job = self.sql.jobs.begin("sql", asked, takes, effect).clone();
         // One that will fail or hang does nothing to the instance.
         if restarts && matches!(job.twist, None | Some(Twist::Misreports(_))) {
@@ -138,6 +122,21 @@ impl World {
             }
         }
         Ok(job)
+    }
+
+    /// The instance of this name, if no operation on it is running. Recorded both ways: as 409 (apache/airflow issue 62671), and
+    /// in 2018 as 403 (forseti-security issue 1493); the scenario says which.
+    pub(super) fn idle_database(&self, name: &str) -> Result<&Instance, Refusal> {
+        let instance = self.database(name)?;
+        if self.sql.jobs.running().any(|job| job.effect.instance == name) {
+            let message = "Operation failed because another operation was already in progress. Try your request after the current operation is complete.";
+            let code = match self.behaviour.sql_busy {
+                SqlBusy::Conflict => Code::Aborted,
+                SqlBusy::Forbidden => Code::PermissionDenied,
+            };
+            return Err(Refusal::new(code, message).because("operationInProgress"));
+        }
+        Ok(instance)
     }
 
     /// The instance of this name.
@@ -169,31 +168,44 @@ impl World {
 
 impl Instance {
     /// The settings that a request asks for.
-    fn changed(&self, asked: Option<&Map<String, Value>>, manner: Manner) -> Result<Map<String, Value>, Refusal> {
+    fn changed(
+        &self,
+        asked: Option<&Map<String, Value>>,
+        manner: Manner,
+        region: &str,
+    ) -> Result<Map<String, Value>, Refusal> {
         let mut asked = asked.cloned().unwrap_or_default();
-        self.check_version(asked.remove("settingsVersion"), manner)?;
-        asked.remove("kind");
-        for (field, value) in &mut asked {
-            named(field, value);
-        }
+        self.check_version(asked.shift_remove("settingsVersion"), manner == Manner::Replace)?;
+        asked.shift_remove("kind");
+        name_enums(&mut asked);
         let mut settings = match manner {
             Manner::Merge => self.settings.clone(),
             Manner::Replace => Map::new(),
         };
         world::merge(&mut settings, asked);
-        if manner == Manner::Replace {
-            settings.entry("activationPolicy").or_insert_with(|| "ALWAYS".into());
-        }
-        check(&settings)?;
+        super::settings::fill_defaults(&mut settings, self.engine(), region);
+        check(&settings, self.engine())?;
         Ok(settings)
+    }
+
+    /// The version that it shall have, if it is another. Recorded: a later major version is taken, by a PATCH of nothing else.
+    /// That an earlier one and another engine are refused is Google's documentation; the words are ours.
+    fn another_version(&self, asked: Option<&str>) -> Result<Option<String>, Refusal> {
+        let Some(asked) = asked.filter(|asked| *asked != self.database_version) else { return Ok(None) };
+        let offered = super::settings::upgrades(&self.database_version);
+        if offered.iter().any(|version| version.get("name").is_some_and(|name| name == asked)) {
+            return Ok(Some(asked.to_owned()));
+        }
+        let message = format!("Invalid request: {} cannot be upgraded to {asked}.", self.database_version);
+        Err(Refusal::invalid("databaseVersion", message))
     }
 
     /// A version that is not the present one is 412, in Google's words (terraform-provider-google issue 12324).
     ///
     /// It may be left out of a PATCH (gcloud does), not out of a PUT (source: the field's comment in the proto).
-    fn check_version(&self, given: Option<Value>, manner: Manner) -> Result<(), Refusal> {
+    pub(super) fn check_version(&self, given: Option<Value>, is_required: bool) -> Result<(), Refusal> {
         let given = match given {
-            None | Some(Value::Null) if manner == Manner::Merge => return Ok(()),
+            None | Some(Value::Null) if !is_required => return Ok(()),
             Some(Value::Number(number)) => number.as_i64(),
             Some(Value::String(text)) => text.parse().ok(),
             _ => None,
@@ -201,7 +213,7 @@ impl Instance {
         match given {
             None => Err(Refusal::invalid("settings.settingsVersion", "settings.settingsVersion must be given")),
             Some(version) if version == self.settings_version => Ok(()),
-            Some(_) => Err(Refusal::new(Code::FailedPrecondition, "Condition does not match.")),
+            Some(_) => Err(Refusal::new(Code::FailedPrecondition, "Condition does not match.").because("staleData")),
         }
     }
 
@@ -209,24 +221,37 @@ impl Instance {
     /// reads at its start only (source: gcloud's help of `sql instances patch` says so of all three).
     fn restarts_for(&self, settings: &Map<String, Value>) -> bool {
         let (before, after) = (self.flags(), flags_of(settings));
-        let at_start_only = |flag: &&flag::Flag| flag.requires_restart && before.get(flag.name) != after.get(flag.name);
+        let engine = self.engine();
+        let at_start_only = |flag: &&flag::Flag| {
+            flag.engine == engine && flag.requires_restart && before.get(flag.name) != after.get(flag.name)
+        };
         text_of(settings, "tier") != self.tier()
             || text_of(settings, "activationPolicy") != self.activation_policy()
             || flag::FLAGS.iter().any(|flag| at_start_only(&flag))
     }
 }
 
-/// Writes an enum's name in the place of its number.
-fn named(field: &str, value: &mut Value) {
-    let names = ENUMS.iter().find(|(known, _)| *known == field).map(|(_, names)| *names);
-    let number = value.as_u64().and_then(|number| usize::try_from(number).ok());
-    if let Some(name) = names.zip(number).and_then(|(names, number)| names.get(number)) {
-        *value = Value::from(*name);
+/// Writes the names of enums in the place of their numbers, which Google's own clients send.
+pub(super) fn name_enums(settings: &mut Map<String, Value>) {
+    for (field, value) in settings {
+        if let Some(inner) = value.as_object_mut() {
+            name_enums(inner);
+        } else if let Some(name) = value.as_i64().and_then(|number| enums::sql_name(field, number)) {
+            *value = Value::from(name);
+        }
+    }
+}
+
+/// The `databaseVersion` in a request.
+pub(super) fn named_version(body: &Map<String, Value>) -> Result<Option<&str>, Refusal> {
+    match body.get("databaseVersion").and_then(Value::as_i64) {
+        Some(number) => Ok(enums::sql_name("databaseVersion", number)),
+        None => world::text(body, "databaseVersion"),
     }
 }
 
 /// Refuses settings that could not be. The wording is ours.
-pub fn check(settings: &Map<String, Value>) -> Result<(), Refusal> {
+pub fn check(settings: &Map<String, Value>, engine: Engine) -> Result<(), Refusal> {
     let machine = text_of(settings, "tier");
     if !tier::is_known(machine) {
         return Err(Refusal::invalid("settings.tier", format!("Invalid tier ({machine}).")));
@@ -246,7 +271,7 @@ pub fn check(settings: &Map<String, Value>) -> Result<(), Refusal> {
         let (Some(name), Some(value)) = (text("name"), text("value")) else {
             return Err(Refusal::invalid("settings.databaseFlags", "A flag has a name and a value, both of them text"));
         };
-        flag::check(name, value)?;
+        flag::check(name, value, engine)?;
     }
     if flags_of(settings).len() != flags.len() {
         return Err(Refusal::invalid("settings.databaseFlags", "A flag may be given once only"));

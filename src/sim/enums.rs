@@ -210,6 +210,12 @@ pub(super) fn are_wanted_as_numbers(query: Option<&str>) -> bool {
     query.is_some_and(|query| query.split('&').any(|pair| value(pair).is_some()))
 }
 
+/// The name of a value of one of Cloud SQL's enums.
+pub(super) fn sql_name(field: &str, number: i64) -> Option<&'static str> {
+    let enums = SQL.iter().filter(|(fields, _)| fields.contains(&field));
+    enums.flat_map(|(_, numbers)| *numbers).find(|(_, known)| i64::from(*known) == number).map(|(name, _)| *name)
+}
+
 /// Writes the numbers of enums in the place of their names, in an answer to a request for this path.
 pub(super) fn number(answer: &mut Value, path: &str) {
     // An operation's path says nothing of its API; what it answers with, does.
