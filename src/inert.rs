@@ -18,6 +18,22 @@ pub fn inert(text: &str) -> String {
     })
 }
 
+/// The lines of a text that may have several, each of them inert; blank ones are left out.
+pub fn lines(text: &str) -> Vec<String> {
+    let lines = text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty());
+    lines.map(inert).collect()
+}
+
+/// What a text of several lines says first, for where the whole has been shown: its first sentence. A text of one line is itself.
+pub fn headline(text: &str) -> String {
+    let mut all = lines(text).into_iter();
+    let first = all.next().unwrap_or_default();
+    match (all.next(), first.split_once(". ")) {
+        (Some(_), Some((sentence, _))) => format!("{sentence}."),
+        _ => first,
+    }
+}
+
 /// What is not shown where nothing is done about it: direction marks, joiners, soft hyphens, fillers, variation selectors,
 /// tags. Two texts that differ in these only look alike.
 const INVISIBLE: CodePointSetDataBorrowed<'static> = CodePointSetData::new::<DefaultIgnorableCodePoint>();
@@ -33,6 +49,18 @@ pub fn is_active(letter: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_of_several_lines_has_lines_and_a_headline() {
+        let text = "It is not ready. It did not start.\n\nLogs: https://example.com/\u{1b}[2J \r\nSee also";
+        assert_eq!(
+            lines(text),
+            ["It is not ready. It did not start.", "Logs: https://example.com/\\u{1b}[2J", "See also"]
+        );
+        assert_eq!(headline(text), "It is not ready.");
+        assert_eq!(headline("One. Two."), "One. Two.");
+        assert_eq!((lines(""), headline("")), (Vec::new(), String::new()));
+    }
 
     #[test]
     fn nothing_that_moves_a_cursor_or_turns_a_line_survives() {

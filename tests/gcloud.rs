@@ -18,7 +18,10 @@ fn connectors() {
     let update = format!("{CONNECTORS} update staging-connector --region=us-central1");
     let refused = gcloud.run(&format!("{update} --min-instances=3 --max-instances=15"));
     assert_eq!(refused.code, 1, "{refused:?}");
-    assert!(refused.stderr.contains("INVALID_ARGUMENT") && refused.stderr.contains("between 3 and 10"), "{refused:?}");
+    assert!(
+        refused.stderr.contains("Operation failed: ") && refused.stderr.contains("between 3 and 10"),
+        "{refused:?}"
+    );
     let grown = gcloud.json(&format!("{update} --min-instances=3 --max-instances=10"));
     assert_eq!(
         (&grown["state"], &grown["minInstances"], &grown["maxInstances"]),
@@ -152,8 +155,10 @@ fn cloud_sql() {
     assert_eq!(flags, serde_json::json!([{ "name": "max_connections", "value": "400" }]));
     let operations = gcloud.json(&format!("sql operations list --instance={instance}"));
     assert_eq!((&operations[0]["operationType"], &operations[0]["status"]), (&"UPDATE".into(), &"DONE".into()));
-    let refused = gcloud.run(&format!("{patch}=max_conections=400"));
-    assert!(refused.code == 1 && refused.stderr.contains("Invalid flag name"), "{refused:?}");
+    let refused = gcloud.run(&format!("{patch}=max_connections=many"));
+    assert!(refused.code == 1 && refused.stderr.contains("Invalid value for flag"), "{refused:?}");
+    let restarted = gcloud.run(&format!("sql instances restart {instance} --quiet"));
+    assert_eq!(restarted.code, 0, "{restarted:?}");
     let missing = gcloud.run("sql instances describe nobodys");
     assert!(missing.code == 1 && missing.stderr.contains("does not exist"), "{missing:?}");
     let listed = gcloud.json("sql instances list");

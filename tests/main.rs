@@ -43,6 +43,7 @@ mod probe_laws;
 mod probes;
 mod programs;
 mod record;
+mod recorded;
 mod recovery;
 mod redaction;
 mod refusal;

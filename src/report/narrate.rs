@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::export::undo_by_hand;
 use crate::clock::{between, words};
 use crate::gate::{Fault, Health, Verdict};
-use crate::inert::inert;
+use crate::inert::{self, inert};
 use crate::plan;
 use crate::run::{
     ChangeStatus, Choice, Decision, Ending, Entry, Event, Failure, GateOutcome, NOT_RUN, OpId, PauseReason, Question,
@@ -243,7 +243,7 @@ impl Narrator {
             Event::Polled { op, .. } => lines.extend(self.still_running(view, entry, op)),
             Event::Settled { op, seen } => lines.push(self.settled(view, entry, op, seen)),
             Event::Refused { refusal: Refusal::Busy { why, .. }, .. } => {
-                lines.push(self.say(entry, Tone::Warn, &format!("! not now, trying again: {}", inert(why))));
+                lines.extend(self.say_all(entry, Tone::Warn, "! not now, trying again: ", why));
             }
             Event::Refused { refusal: Refusal::Unreachable { why, .. }, .. } => {
                 lines.push(self.say(
@@ -253,10 +253,10 @@ impl Narrator {
                 ));
             }
             Event::Refused { op, refusal } if op.way == Way::Undo => {
-                lines.push(self.say(entry, Tone::Bad, &format!("✗ could not be undone: {}", refusal_words(refusal))));
+                lines.extend(self.say_all(entry, Tone::Bad, "✗ could not be undone: ", refusal_text(refusal)));
             }
             Event::Refused { refusal, .. } => {
-                lines.push(self.say(entry, Tone::Bad, &format!("✗ refused: {}", refusal_words(refusal))));
+                lines.extend(self.say_all(entry, Tone::Bad, "✗ refused: ", refusal_text(refusal)));
             }
             // Told once, although the operation and the resource may both say so.
             Event::Failed { op, .. } if self.failed.contains(op) => {}
@@ -267,11 +267,11 @@ impl Narrator {
             // The state that is gone back to may never have been well; what is there afterwards decides.
             Event::Failed { op, why } if op.way == Way::Undo => {
                 self.failed.insert(op.clone());
-                lines.push(self.say(entry, Tone::Warn, &format!("! the operation reports a failure: {}", inert(why))));
+                lines.extend(self.say_all(entry, Tone::Warn, "! the operation reports a failure: ", why));
             }
             Event::Failed { op, why } => {
                 self.failed.insert(op.clone());
-                lines.push(self.say(entry, Tone::Bad, &format!("✗ the operation failed: {}", inert(why))));
+                lines.extend(self.say_all(entry, Tone::Bad, "✗ the operation failed: ", why));
             }
             Event::Missing { .. } => lines.push(self.say(entry, Tone::Bad, "✗ the resource does not exist")),
             Event::Overdue { operation, limit, .. } => {
@@ -400,6 +400,14 @@ impl Narrator {
             Requirement::Unmet { why, .. } => self.say(entry, Tone::Bad, &format!("✗ {}", inert(why))),
         };
         seen.chain([verdict]).collect()
+    }
+
+    /// An entry whose text an API wrote: the lines that it wrote.
+    fn say_all(&self, entry: &Entry, tone: Tone, lead: &str, text: &str) -> Vec<Line> {
+        let mut all = inert::lines(text).into_iter();
+        let first = self.say(entry, tone, &format!("{lead}{}", all.next().unwrap_or_default()));
+        // Under the first line's words, behind the time and the mark.
+        std::iter::once(first).chain(all.map(|rest| line(tone, format!("                  {rest}")))).collect()
     }
 
     /// A line of an entry. One that is not about the task of the last heading says which it is about: several go on at
@@ -676,14 +684,14 @@ pub fn failure(failure: &Failure) -> Vec<String> {
             refusal: Refusal::Api { why } | Refusal::Busy { why, .. } | Refusal::Unreachable { why, .. },
             ..
         } => {
-            vec![format!("{} {}: {}", inert(&resource.kind), inert(&resource.name), inert(why))]
+            vec![format!("{} {}: {}", inert(&resource.kind), inert(&resource.name), inert::headline(why))]
         }
         Failure::Operation { resource, why, seen, took_effect } => {
             let effect = if *took_effect { "it took effect at least in part" } else { "it changed nothing" };
             // How much of it took effect may not be known.
             let now = if seen.is_null() { String::new() } else { format!("; it is now {}", state(seen)) };
             vec![
-                format!("{} {}: {}", inert(&resource.kind), inert(&resource.name), inert(why)),
+                format!("{} {}: {}", inert(&resource.kind), inert(&resource.name), inert::headline(why)),
                 format!("{effect}{now}"),
             ]
         }
@@ -728,9 +736,14 @@ pub(super) fn state(seen: &serde_json::Value) -> String {
 }
 
 pub(super) fn refusal_words(refusal: &Refusal) -> String {
+    inert(refusal_text(refusal))
+}
+
+/// The same as the API wrote it.
+fn refusal_text(refusal: &Refusal) -> &str {
     match refusal {
-        Refusal::Drifted { .. } => "it is no longer what the plan saw".to_owned(),
-        Refusal::Api { why } | Refusal::Busy { why, .. } | Refusal::Unreachable { why, .. } => inert(why),
+        Refusal::Drifted { .. } => "it is no longer what the plan saw",
+        Refusal::Api { why } | Refusal::Busy { why, .. } | Refusal::Unreachable { why, .. } => why,
     }
 }
 

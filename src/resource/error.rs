@@ -227,6 +227,10 @@ impl WriteError {
         if let Some(NoAccess { remedy }) = no_access(error) {
             return WriteError::Unreachable { resource, why, remedy };
         }
+        if reason(error) == Some("operationInProgress") {
+            // 409 today, 403 in 2018 (forseti-security issue 1493).
+            return WriteError::Busy { resource, why, retry_after: retry_after(error) };
+        }
         match code(error) {
             Some(Code::NotFound) => WriteError::Missing { resource },
             Some(Code::Aborted) => WriteError::Conflict { resource, why },
@@ -355,12 +359,22 @@ fn all_words(error: &SdkError) -> String {
         return format!("no access token: {source}");
     }
     let Some(status) = error.status() else { return error.to_string() };
-    let reason = status.details.iter().find_map(|detail| match detail {
-        StatusDetails::ErrorInfo(info) => Some(format!(" [{}]", info.reason)),
-        _ => None,
-    });
+    let reason = reason(error).map(|reason| format!(" [{reason}]"));
+    // The older APIs give no canonical code. "UNKNOWN" would say that it is in doubt, where HTTP says what it is.
+    let code = match error.http_status_code().filter(|http| status.code == Code::Unknown && of_http(*http).is_some()) {
+        Some(http) => format!("HTTP {http}"),
+        None => status.code.to_string(),
+    };
     // An answer may repeat what it was asked.
-    redact::text(format!("{}: {}{}", status.code, status.message, reason.unwrap_or_default()))
+    redact::text(format!("{code}: {}{}", status.message, reason.unwrap_or_default()))
+}
+
+/// The machine-readable reason. The SDK reads it from the older APIs' answers, too (Cloud SQL's, Compute Engine's).
+fn reason(error: &SdkError) -> Option<&str> {
+    error.status()?.details.iter().find_map(|detail| match detail {
+        StatusDetails::ErrorInfo(info) => Some(info.reason.as_str()),
+        _ => None,
+    })
 }
 
 #[cfg(test)]
@@ -422,6 +436,29 @@ mod tests {
             SdkError::service(Status::default().set_code(Code::PermissionDenied).set_message("ä".repeat(10_000_000)));
         let said = ReadError::of(&id(), &long).to_string();
         assert!(said.len() < 5_000 && said.contains("bytes in all"), "{}", said.len());
+    }
+
+    /// An answer as Cloud SQL gives it.
+    fn older(http: u16, reason: &str) -> SdkError {
+        let error = json!({ "message": "words", "domain": "global", "reason": reason });
+        let body = json!({ "error": { "code": http, "message": "words", "errors": [error] } }).to_string();
+        let status = Status::try_from(&hyper::body::Bytes::from(body)).unwrap();
+        SdkError::service_with_http_metadata(status, Some(http), None)
+    }
+
+    #[test]
+    fn a_refusal_whose_http_status_says_what_it_is_is_not_headed_unknown() {
+        for (http, reason) in [(400, "invalid"), (409, "operationInProgress"), (412, "staleData")] {
+            let said = WriteError::of(&id(), &older(http, reason)).to_string();
+            assert!(said.contains(&format!("HTTP {http}: words [{reason}]")), "{said}");
+            assert!(!said.contains("UNKNOWN"), "{said}");
+        }
+        for http in [403, 409] {
+            let busy = WriteError::of(&id(), &older(http, "operationInProgress"));
+            assert!(matches!(busy, WriteError::Busy { .. }), "another operation is not the end: {busy:?}");
+        }
+        let denied = WriteError::of(&id(), &older(403, "notAuthorized"));
+        assert!(matches!(denied, WriteError::Refused { .. }), "{denied:?}");
     }
 
     #[test]

@@ -112,7 +112,11 @@ impl Certainty {
 fn ended_with<S>(code: i32, message: &str) -> Progress<S> {
     let certainty = Certainty::of(Code::from(code));
     let why = match certainty {
-        Certainty::Certain => format!("{message} (code {code})"),
+        // Behind what is said first: a message of several lines ends with links.
+        Certainty::Certain => match message.split_once('\n') {
+            Some((first, rest)) => format!("{} (code {code})\n{rest}", first.trim_end()),
+            None => format!("{message} (code {code})"),
+        },
         Certainty::Uncertain => format!(
             "its operation ended with {}, which does not say whether it took effect: {message}",
             Code::from(code).name()
