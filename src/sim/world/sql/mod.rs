@@ -292,11 +292,8 @@ impl Instance {
             "satisfiesPzi": true,
             "includeReplicasForMajorVersionUpgrade": false,
         });
-        if engine != Engine::SqlServer {
-            wire["geminiConfig"] = json!({
-                "activeQueryEnabled": false, "entitled": false, "googleVacuumMgmtEnabled": false,
-                "indexAdvisorEnabled": false, "oomSessionCancelEnabled": false,
-            });
+        if let Some(gemini) = settings::gemini(engine) {
+            wire["geminiConfig"] = gemini;
         }
         if self.is_regional() {
             wire["failoverReplica"] = json!({ "available": true });

@@ -82,10 +82,11 @@ fn backup_defaults(backup: &mut Map<String, Value>, engine: Engine) {
     let logs = backup.get("pointInTimeRecoveryEnabled").and_then(Value::as_bool);
     let kept = if logs == Some(true) { "CLOUD_STORAGE" } else { "TRANSACTIONAL_LOG_STORAGE_STATE_UNSPECIFIED" };
     backup.insert("transactionalLogStorageState".to_owned(), json!(kept));
-    // PostgreSQL archives its log for it; the log of MySQL is the binary one.
+    // PostgreSQL archives its log for it; the log of MySQL is the binary one, and says so.
     match (engine, logs) {
         (Engine::Postgres, Some(logs)) => drop(backup.insert("replicationLogArchivingEnabled".to_owned(), json!(logs))),
-        (Engine::Postgres, None) | (Engine::MySql | Engine::SqlServer, _) => {}
+        (Engine::MySql, _) => drop(backup.shift_remove("pointInTimeRecoveryEnabled")),
+        (Engine::Postgres, None) | (Engine::SqlServer, _) => {}
     }
     if engine != Engine::MySql {
         backup.shift_remove("binaryLogEnabled");
@@ -111,17 +112,45 @@ pub fn installed(version: &str) -> String {
 
 /// The versions that an instance of this one can become.
 pub fn upgrades(version: &str) -> Vec<Value> {
-    const POSTGRES: [&str; 9] = ["9_6", "10", "11", "12", "13", "14", "15", "16", "17"];
-    let later: Vec<(String, String)> = match version.strip_prefix("POSTGRES_") {
-        Some(number) => {
-            let newer = POSTGRES.iter().skip_while(|known| **known != number).skip(1);
-            newer.map(|number| (format!("PostgreSQL {number}"), format!("POSTGRES_{number}"))).collect()
-        }
-        None if version == "MYSQL_5_7" => vec![("MySQL 8.0".to_owned(), "MYSQL_8_0".to_owned())],
-        None => Vec::new(),
+    const POSTGRES: [&str; 10] = ["9_6", "10", "11", "12", "13", "14", "15", "16", "17", "18"];
+    const MYSQL_8_0: [u8; 17] = [18, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 39, 40, 41, 42];
+    const SQL_SERVER: [&str; 3] = ["2017", "2019", "2022"];
+    let offer =
+        |shown: String, name: String, major: &str| json!({ "displayName": shown, "name": name, "majorVersion": major });
+    let major = |shown: String, name: String| offer(shown, name.clone(), &name);
+    let mysql = |least: u8| {
+        let later = MYSQL_8_0.into_iter().filter(move |minor| *minor > least);
+        later.map(|minor| offer(format!("MySQL 8.0.{minor}"), format!("MYSQL_8_0_{minor}"), "MYSQL_8_0"))
     };
-    let one = |(shown, name): (String, String)| json!({ "displayName": shown, "majorVersion": name, "name": name });
-    later.into_iter().map(one).collect()
+    if let Some(number) = version.strip_prefix("POSTGRES_") {
+        let newer = POSTGRES.iter().skip_while(|known| **known != number).skip(1);
+        return newer.map(|number| major(format!("PostgreSQL {number}"), format!("POSTGRES_{number}"))).collect();
+    }
+    if let Some((year, _)) = version.strip_prefix("SQLSERVER_").and_then(|rest| rest.split_once('_')) {
+        let years = SQL_SERVER.iter().skip_while(|known| **known != year);
+        let all = years.flat_map(|year| ["Standard", "Enterprise", "Express", "Web"].map(|edition| (year, edition)));
+        let named = all.map(|(year, edition)| {
+            (format!("SQL Server {year} {edition}"), format!("SQLSERVER_{year}_{}", edition.to_ascii_uppercase()))
+        });
+        return named.filter(|(_, name)| name != version).map(|(shown, name)| major(shown, name)).collect();
+    }
+    match version {
+        "MYSQL_5_7" => std::iter::once(major("MySQL 8.0".to_owned(), "MYSQL_8_0".to_owned())).chain(mysql(0)).collect(),
+        "MYSQL_8_0" => mysql(31).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// What Gemini does for an instance: it is asked for nothing here. SQL Server has none.
+pub fn gemini(engine: Engine) -> Option<Value> {
+    let (own, on): (&[&str], &[&str]) = match engine {
+        Engine::Postgres => (&["googleVacuumMgmtEnabled"], &["oomSessionCancelEnabled"]),
+        Engine::MySql => (&["flagRecommenderEnabled"], &[]),
+        Engine::SqlServer => return None,
+    };
+    let off = ["activeQueryEnabled", "entitled", "indexAdvisorEnabled"];
+    let off = off.iter().chain(own).map(|name| ((*name).to_owned(), json!(false)));
+    Some(off.chain(on.iter().map(|name| ((*name).to_owned(), json!(true)))).collect())
 }
 
 /// The addresses of an instance, as its settings ask for them.
