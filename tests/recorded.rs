@@ -58,7 +58,9 @@ fn paths(value: &Value, at: &str, found: &mut BTreeMap<String, Vec<Value>>) {
             }
         }
         Value::Array(items) if !items.is_empty() => {
-            items.iter().for_each(|item| paths(item, &format!("{at}[]"), found));
+            for item in items {
+                paths(item, &format!("{at}[]"), found);
+            }
         }
         _ => found.entry(at.to_owned()).or_default().push(value.clone()),
     }
@@ -66,7 +68,10 @@ fn paths(value: &Value, at: &str, found: &mut BTreeMap<String, Vec<Value>>) {
 
 fn fits(value: &Value, wanted: &str) -> bool {
     match wanted.strip_prefix("= ") {
-        Some(text) => value.as_str().map_or_else(|| value.to_string() == text, |value| value == text),
+        Some(text) => match value.as_str() {
+            Some(value) => value == text,
+            None => format!("{value}") == text,
+        },
         None => {
             let kind = match value {
                 Value::Null => "null",
