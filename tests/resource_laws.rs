@@ -226,7 +226,8 @@ async fn asking_whether_a_write_would_be_taken_changes_nothing() {
         assert_eq!(laboratory.kinds.observe(&change.resource).await.unwrap(), before);
     }
     let traffic = id("gcp.run.traffic", "netra-backend-staging");
-    let nowhere = json!({"targets": [{"revision": "netra-backend-staging-00001-old", "percent": 100}]});
+    // A revision that is not there is for the operation to refuse; shares that make no whole are refused at once.
+    let nowhere = json!({"targets": [{"revision": "netra-backend-staging-00750-69k", "percent": 90}]});
     let seen = laboratory.kinds.observe(&traffic).await.unwrap();
     let change = Change { from: seen.state, resource: traffic, to: nowhere };
     let answer = laboratory.kind(&change.resource).validate(&change, seen.etag.as_deref()).await.unwrap();
