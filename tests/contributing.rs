@@ -15,7 +15,7 @@ const EXAMPLES: &[(&str, &str, usize, &[&str])] = &[
         "add-a-resource-and-an-action",
         r"\b(SqlPatch|sql_patch)\b|resource::sql\b|\bsql::|\bmod sql;|gcp\.sql",
         4,
-        &["src/check/rules/restart_unsaid.rs", "src/check/rules/rollback_target_deleted.rs", "src/drill/elsewhere.rs"],
+        &["src/check/rules/restart_unsaid.rs", "src/check/rules/typed_step.rs", "src/drill/elsewhere.rs"],
     ),
     ("add-a-probe", r"\bTcpProbe\b|\bmod tcp;|\btcp::", 2, &[]),
     ("add-a-rule", r"tag_not_digest|tag-not-digest", 2, &[]),

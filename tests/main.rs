@@ -28,6 +28,7 @@ mod environment;
 mod escalation;
 mod faults;
 mod gcloud;
+mod incidents;
 mod issue;
 mod kill;
 mod knative;

@@ -43,7 +43,7 @@ pub struct RunDeploy {
     /// How the revision is gated at 0 % before any traffic moves to it.
     pub candidate: Option<Candidate>,
     /// Shares of traffic to move to the new revision, one after another, the gate holding at each.
-    /// Empty: traffic is left to the service's own split.
+    /// Empty: traffic is left to the service's own split, or held where it is if there is a candidate.
     pub shift: Vec<Percent>,
     /// How long the gate must hold at each share but the last.
     pub hold: Option<Duration>,
@@ -114,7 +114,7 @@ impl Declared for RunDeploy {
                     "Shares of the traffic to move to it, one after another, gated at each.",
                 )
                 .example("[10, 50, 100]")
-                .default("traffic is left to the service's own split"),
+                .default("traffic is left to the service's own split; with a candidate it is held where it is"),
                 Key::new("hold", ValueType::Duration, "How long the gate must hold at each share but the last.")
                     .example("\"1m\"")
                     .default("as the gate says"),
@@ -134,14 +134,10 @@ impl Declared for RunDeploy {
         let candidate = tag.map(|tag| Candidate { tag, hosts });
         let shift = with.percents("shift").unwrap_or_default();
         let hold = with.positive_duration("hold");
-        for (key, what) in
-            [("hold", "is how long the gate holds at each share of `shift`"), ("candidate", "is shifted to")]
-        {
-            if with.has(key) && !with.has("shift") {
-                let message = format!("`{key}` {what}, and there is no `shift`");
-                let mistake = Mistake::new(BAD_VALUE, with.place(key), message);
-                with.reader.note(mistake.help(format!("add shift = [10, 50, 100], or take `{key}` out")));
-            }
+        if with.has("hold") && !with.has("shift") {
+            let message = "`hold` is how long the gate holds at each share of `shift`, and there is no `shift`";
+            let mistake = Mistake::new(BAD_VALUE, with.place("hold"), message);
+            with.reader.note(mistake.help("add shift = [10, 50, 100], or take `hold` out"));
         }
         Some(RunDeploy { service: service?, image: image?, candidate, shift, hold })
     }
@@ -156,11 +152,12 @@ impl StepAction for RunDeploy {
         Some((target.resource(Service::NAME, &self.service), json!({ "image": self.image.as_str() })))
     }
 
-    /// A deploy whose share of the traffic is raised step by step has none at first. One that is left to a service which
+    /// A deploy whose share of the traffic is raised step by step has none at first, and one that is only a candidate none at all. One that is left to a service which
     /// follows its newest revision is undone by way of a detour: giving the traffic back takes seconds, the old template
     /// minutes.
     fn plan(&self, step: &StepContext<'_>, forecast: &mut Forecast<'_>) -> Result<Vec<TaskDraft>, Obstacle> {
         let RunDeploy { service, image, candidate, shift, hold } = self;
+        let holds_traffic = !shift.is_empty() || candidate.is_some();
         let hold = hold.or(step.gate.map(|gate| gate.hold)).unwrap_or_default();
         let id = forecast.target().resource(Service::NAME, service);
         let now: service::State = forecast.typed_state(&id)?;
@@ -174,7 +171,7 @@ impl StepAction for RunDeploy {
         let before = forecast.split(service)?;
         let follows = before.share(LATEST) > 0 && !already;
         let fixed = follows.then(|| before.held(&now.latest_ready_revision));
-        if let Some(fixed) = fixed.clone().filter(|_| !shift.is_empty()) {
+        if let Some(fixed) = fixed.clone().filter(|_| holds_traffic) {
             let mut task = step.part("hold-traffic");
             forecast.split_traffic(service, &fixed, &mut task)?;
             // Whoever deploys in between gives the same words another meaning.
@@ -184,8 +181,8 @@ impl StepAction for RunDeploy {
             tasks.push(task);
         }
 
-        let mut deployed = if shift.is_empty() { step.whole() } else { step.part("revision") };
-        if shift.is_empty() {
+        let mut deployed = if holds_traffic { step.part("revision") } else { step.whole() };
+        if !holds_traffic {
             match fixed {
                 Some(fixed) => {
                     let (from, to) = (to_json(&before)?, to_json(&fixed)?);
@@ -222,7 +219,7 @@ impl StepAction for RunDeploy {
             };
             let (from, to) = (to_json(&tagged(tags.get(tag)))?, to_json(&tagged(Some(&revision)))?);
             forecast.change_from::<Traffic>(traffic, from, to, &mut task)?;
-            task.gate = before_the_last(step.gate, hold);
+            task.gate = if shift.is_empty() { step.gate.cloned() } else { before_the_last(step.gate, hold) };
             task.warnings
                 .push(format!("its gate asks the revision at its tag {tag}, in place of {}", hosts.join(" and ")));
             task.aside = Some(Aside { service: id, tag: tag.clone(), hosts });
@@ -235,7 +232,9 @@ impl StepAction for RunDeploy {
             let mut task = step.part(&format!("shift-{}", share.get()));
             task.gate = if last { step.gate.cloned() } else { before_the_last(step.gate, hold) };
             forecast.split_traffic(service, &Split::of(shifted(&others, &revision, *share)), &mut task)?;
-            if last {
+            if last && share.get() < 100 {
+                task.warnings.push(format!("the rest of the traffic, {} %, stays where it is", 100 - share.get()));
+            } else if last {
                 task.warnings.push("traffic stays pinned to the new revision: a later deploy serves nobody until traffic is moved to it".to_owned());
             }
             tasks.push(task);

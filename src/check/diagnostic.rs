@@ -83,7 +83,7 @@ impl Diagnostic {
         self
     }
 
-    fn start(&self) -> usize {
+    pub(super) fn start(&self) -> usize {
         self.labels.first().map_or(0, |label| label.at.start)
     }
 }

@@ -12,6 +12,7 @@ macro_rules! pages {
 
 /// Every code that is no rule's, with its page, sorted by code. A rule has its own.
 const PAGES: &[(&str, &str)] = pages![
+    "bad-allow",
     "bad-condition",
     "bad-reference",
     "bad-value",

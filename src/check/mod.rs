@@ -3,11 +3,12 @@
 //! [`check`] says everything it can at once: what the reader could not read, and what the rules find in the
 //! rest. [`Report`] tells it to programs, [`page`] explains a code. Only it can make a [`Checked`], and only a `Checked` can be planned.
 
+mod allow;
 mod diagnostic;
 mod explain;
-mod gcloud;
 mod json;
 mod rules;
+mod shell;
 
 use std::fmt;
 
@@ -33,6 +34,7 @@ const NOT_UTF_8: &str = "not-utf-8";
 
 /// What this module itself can report about a file, with what it means in a line.
 pub const FILE_CODES: &[(&str, &str)] = &[
+    (allow::BAD_ALLOW, "an `allow` answers a diagnostic that is there and can be answered"),
     (FILE_TOO_LARGE, "the file is larger than any runbook"),
     (NOT_UTF_8, "the file is not text in UTF-8"),
     (UNREADABLE_FILE, "the file cannot be read"),
@@ -129,8 +131,9 @@ pub fn is_runbook(bytes: &[u8]) -> bool {
 
 /// What the rules find in the blocks that could be read.
 fn findings(document: &Document, draft: &Draft) -> Vec<Diagnostic> {
-    let subject = Subject { document, draft };
-    RULES.iter().flat_map(|rule| (rule.find)(&subject)).collect()
+    let subject = Subject { document, draft, shell: shell::commands(document, draft) };
+    let found = RULES.iter().flat_map(|rule| (rule.find)(&subject)).collect();
+    allow::without_answered(document, draft, found)
 }
 
 /// The bytes as text, or what there is to show and to say.

@@ -39,6 +39,7 @@ pub use selection::{Selection, Unknown};
 use crate::action::{Manual, ObstacleKind, Shell};
 use crate::gate::Observation;
 use crate::run::{Change, Guard, ResourceId, Task, TaskId, Work};
+use crate::runbook::model::Allowed;
 
 /// Version of the plan's written form.
 pub const FORMAT: u32 = 2;
@@ -77,6 +78,9 @@ pub struct Plan {
     /// What is known of the tasks besides, for whoever judges them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reviews: BTreeMap<TaskId, Review>,
+    /// The diagnostics of `check` that the authors of steps answer, by step.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub allowed: BTreeMap<String, Vec<Allowed>>,
     /// What could not be worked out; a plan that has any is not run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,

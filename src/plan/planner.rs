@@ -61,6 +61,7 @@ pub fn plan(runbook: &Runbook, observed: &Observed, cloud: &str, on_failure: Opt
         inputs: BTreeMap::new(),
         env: BTreeSet::new(),
         phases: phases.collect(),
+        allowed: allowed(runbook),
         reviews: reviews(&tasks),
         debts: debts(&tasks, &runbook.about.owners),
         owners: runbook.about.owners.clone(),
@@ -84,6 +85,12 @@ impl Basis {
         let Seen { state, etag, operation, trouble } = seen.clone();
         Basis { state, etag, operation, trouble }
     }
+}
+
+/// What the authors of steps answer, by step.
+fn allowed(runbook: &Runbook) -> BTreeMap<String, Vec<model::Allowed>> {
+    let steps = runbook.phases.iter().flat_map(|phase| &phase.steps).filter(|step| !step.allow.is_empty());
+    steps.map(|step| (step.name.clone(), step.allow.clone())).collect()
 }
 
 /// What is known of each task besides what it does.

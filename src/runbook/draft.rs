@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::model::{
-    About, Closing, Escalation, FanOut, Guard, Limits, OnFailure, Phase, Require, Runbook, Step, Symptom, Turn,
+    About, Allowed, Closing, Escalation, FanOut, Guard, Limits, OnFailure, Phase, Require, Runbook, Step, Symptom, Turn,
 };
 use super::read::Mode;
 use crate::action::Action;
@@ -112,6 +112,8 @@ pub struct StepDraft {
     pub on_failure: Option<OnFailure>,
     /// How long each of its operations is awaited at most.
     pub operation_timeout: Option<Duration>,
+    /// `allow`.
+    pub allow: Vec<Allowed>,
 }
 
 /// What a step does for one item, as far as it could be read.
@@ -187,6 +189,7 @@ impl StepDraft {
             require: Part::Faulty,
             on_failure: None,
             operation_timeout: None,
+            allow: Vec::new(),
         }
     }
 
@@ -201,6 +204,7 @@ impl StepDraft {
             require: self.require.into_read(),
             on_failure: self.on_failure,
             operation_timeout: self.operation_timeout,
+            allow: self.allow,
         })
     }
 }

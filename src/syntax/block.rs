@@ -450,17 +450,11 @@ impl<'r, 'd> Block<'r, 'd> {
 
     /// A script, if that is what stands there. Nothing in it is replaced.
     pub(crate) fn script(&self, key: &'static str) -> Option<String> {
-        let (path, node) = self.take(key, |is| matches!(is, ValueType::Command))?;
+        let (_, node) = self.take(key, |is| matches!(is, ValueType::Command))?;
         let Value::Text(script) = &node.value else {
             self.reader.wrong_type(node, "a text: the script");
             return None;
         };
-        if let Some(start) = script.find("${inputs.").or_else(|| script.find("${item}")) {
-            let at = self.reader.document.place_inside(&path, &(start..start + 2));
-            let mistake = Mistake::new(BAD_VALUE, at, "a value is never put into a script: it would be run as code");
-            let help = "hand it over in `env`, and write it as the shell does: \"$NAME\"";
-            self.reader.note(mistake.help(help));
-        }
         // bash takes the carriage return of a Windows line end for a part of the line.
         Some(script.replace("\r\n", "\n"))
     }

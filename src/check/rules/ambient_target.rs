@@ -1,30 +1,67 @@
-//! A `gcloud` command says which project it means.
+//! A command says which project, region and cluster it means.
 //!
 //! Without `--project` it is whichever the operator's machine was last set to: at 3 a.m. that may be production. The
-//! runbook's target is not passed on to programs by itself.
+//! runbook's target is not passed on to programs by itself. The same goes for a region, and for the context of `kubectl`.
 
-use super::{Rule, Subject, argument};
+use super::{Answer, Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
-use crate::check::gcloud::commands;
+use crate::check::shell::{Place, Scope, Setting, StepCommand};
 
 pub(super) const RULE: Rule = Rule {
     code: "ambient-target",
-    title: "a `gcloud` command in a `shell` step says which project it means",
+    title: "a command in a `shell` step says which project, region or cluster it means",
     page: include_str!("../../../docs/checks/ambient-target.md"),
+    answer: Answer::WithReason,
     find,
 };
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
-    let mut found = Vec::new();
-    for (step, _, action) in subject.actions() {
-        for (key, command) in commands(action) {
-            if command.flag("project").is_some() || command.only_looks() {
-                continue;
-            }
+    subject.commands().iter().filter_map(|command| fault(subject, command)).collect()
+}
+
+fn fault(subject: &Subject<'_>, command: &StepCommand) -> Option<Diagnostic> {
+    let (_, scope) = command.line.effect().filter(|_| !command.line.has_unknown_words)?;
+    let target = command.line.target();
+    let place = subject.command_place(command, &command.place);
+    let set = &command.surroundings;
+    let (has_project, has_region) = (
+        target.project.is_some() || set.project != Setting::Ambient,
+        target.region.is_some() || set.region != Setting::Ambient,
+    );
+    match scope {
+        Scope::Project | Scope::Regional if !has_project => {
             let message = "without --project this changes whichever project the machine was last set to";
-            let place = subject.command_place(&argument(&step, key), &command);
-            found.push(Diagnostic::error(RULE.code, place, message).help("add \"--project=${target.project}\""));
+            Some(Diagnostic::error(RULE.code, place, message).help(flag_help(command, "project")))
         }
+        Scope::Regional if !has_region => {
+            let message = "without a region this changes whichever region the machine was last set to";
+            let flag = region_flag(command);
+            Some(Diagnostic::warning(RULE.code, place, message).help(flag_help(command, flag)))
+        }
+        Scope::Cluster if !target.names_cluster() && !set.cluster => {
+            let message = "without --context this changes whichever cluster the machine was last set to";
+            Some(
+                Diagnostic::warning(RULE.code, place, message)
+                    .help("add --context with the name of the cluster's context"),
+            )
+        }
+        Scope::Global | Scope::Project | Scope::Regional | Scope::Cluster => None,
     }
-    found
+}
+
+/// Some services of Google call a region a location.
+fn region_flag(command: &StepCommand) -> &'static str {
+    if ["scheduler", "tasks"].contains(&command.line.group()) { "location" } else { "region" }
+}
+
+/// How to name it: a program's argument may refer to the runbook's target, a script gets it in `env`.
+fn flag_help(command: &StepCommand, flag: &str) -> String {
+    let key = if flag == "project" { "project" } else { "region" };
+    match &command.place {
+        Place::Script { .. } => {
+            let name = key.to_uppercase();
+            format!("add --{flag}=\"${name}\", and to the step's `with`: env = {{ {name} = \"${{target.{key}}}\" }}")
+        }
+        Place::Whole | Place::Argument(_) => format!("add \"--{flag}=${{target.{key}}}\""),
+    }
 }

@@ -6,7 +6,7 @@
 //! Sources: AIP-122 and the naming rules in the reference of each service (project ids: 6 to 30; Cloud Run services:
 //! up to 49; connectors: up to 25 letters, digits and hyphens, beginning with a letter).
 
-use super::{Rule, Subject, argument};
+use super::{Answer, Rule, Subject, argument};
 use crate::action::NamePosition;
 use crate::check::diagnostic::Diagnostic;
 use crate::probe::{ProbeSpec, ResourceProbe};
@@ -18,6 +18,7 @@ pub(super) const RULE: Rule = Rule {
     code: "bad-name",
     title: "a name has the shape of a name",
     page: include_str!("../../../docs/checks/bad-name.md"),
+    answer: Answer::None,
     find,
 };
 

@@ -1,12 +1,13 @@
 //! A probe has an address that can be asked.
 
-use super::{Rule, Subject};
+use super::{Answer, Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
 
 pub(super) const RULE: Rule = Rule {
     code: "bad-url",
     title: "a probe has an address that can be asked",
     page: include_str!("../../../docs/checks/bad-url.md"),
+    answer: Answer::None,
     find,
 };
 

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use super::{Rule, Subject, argument};
+use super::{Answer, Rule, Subject, argument};
 use crate::action::{Action, RunDeploy};
 use crate::check::diagnostic::Diagnostic;
 use crate::peer::Hosts;
@@ -19,6 +19,7 @@ pub(super) const RULE: Rule = Rule {
     code: "beyond-limits",
     title: "no step goes beyond what `[limits]` allows",
     page: include_str!("../../../docs/checks/beyond-limits.md"),
+    answer: Answer::None,
     find,
 };
 

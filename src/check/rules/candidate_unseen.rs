@@ -4,7 +4,7 @@
 //! has the traffic, and says nothing of the candidate: so the hosts that lead to the service are known, and one of the
 //! gate's probes asks them.
 
-use super::{Rule, Subject, argument};
+use super::{Answer, Rule, Subject, argument};
 use crate::action::{Action, CandidateUnseen, RunDeploy};
 use crate::check::diagnostic::Diagnostic;
 use crate::runbook::Part;
@@ -13,6 +13,7 @@ pub(super) const RULE: Rule = Rule {
     code: "candidate-unseen",
     title: "a probe of the gate looks at a candidate",
     page: include_str!("../../../docs/checks/candidate-unseen.md"),
+    answer: Answer::None,
     find,
 };
 

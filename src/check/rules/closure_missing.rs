@@ -2,7 +2,7 @@
 //!
 //! It is closed once everything of `[closure]` holds. Without any, nobody could say when, and it never would be.
 
-use super::{Rule, Subject, argument};
+use super::{Answer, Rule, Subject, argument};
 use crate::action::Action;
 use crate::check::diagnostic::Diagnostic;
 use crate::runbook::Part;
@@ -11,6 +11,7 @@ pub(super) const RULE: Rule = Rule {
     code: "closure-missing",
     title: "an issue that is to be closed has criteria for that",
     page: include_str!("../../../docs/checks/closure-missing.md"),
+    answer: Answer::None,
     find,
 };
 

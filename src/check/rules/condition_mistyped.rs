@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Rule, Subject};
+use super::{Answer, Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
 use crate::gate::{FactType, Facts};
 use crate::syntax::Path;
@@ -16,6 +16,7 @@ pub(super) const RULE: Rule = Rule {
     code: "condition-mistyped",
     title: "a condition compares what can be compared",
     page: include_str!("../../../docs/checks/condition-mistyped.md"),
+    answer: Answer::None,
     find,
 };
 

@@ -2,7 +2,7 @@
 //!
 //! Google refuses the two being equal, too: a connector is always able to grow by at least one instance.
 
-use super::{Rule, Subject, argument};
+use super::{Answer, Rule, Subject, argument};
 use crate::action::{Action, ConnectorScale};
 use crate::check::diagnostic::Diagnostic;
 
@@ -10,6 +10,7 @@ pub(super) const RULE: Rule = Rule {
     code: "connector-min-not-below-max",
     title: "a connector has fewer `min_instances` than `max_instances`",
     page: include_str!("../../../docs/checks/connector-min-not-below-max.md"),
+    answer: Answer::None,
     find,
 };
 

@@ -2,7 +2,7 @@
 //!
 //! An update has to carry both; the one that is left out would be guessed by somebody.
 
-use super::{Rule, Subject, argument};
+use super::{Answer, Rule, Subject, argument};
 use crate::action::{Action, ConnectorScale};
 use crate::check::diagnostic::Diagnostic;
 
@@ -10,6 +10,7 @@ pub(super) const RULE: Rule = Rule {
     code: "connector-size-incomplete",
     title: "a change of a connector's size says both `min_instances` and `max_instances`",
     page: include_str!("../../../docs/checks/connector-size-incomplete.md"),
+    answer: Answer::None,
     find,
 };
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Rule, Subject};
+use super::{Answer, Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
 use crate::syntax::Path;
 
@@ -10,6 +10,7 @@ pub(super) const RULE: Rule = Rule {
     code: "duplicate-name",
     title: "no two phases and no two steps have the same name",
     page: include_str!("../../../docs/checks/duplicate-name.md"),
+    answer: Answer::None,
     find,
 };
 

@@ -1,6 +1,6 @@
 //! A phase has steps.
 
-use super::{Rule, Subject};
+use super::{Answer, Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
 use crate::syntax::Path;
 
@@ -8,6 +8,7 @@ pub(super) const RULE: Rule = Rule {
     code: "empty-phase",
     title: "a phase has at least one step",
     page: include_str!("../../../docs/checks/empty-phase.md"),
+    answer: Answer::None,
     find,
 };
 

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{Rule, Subject};
+use super::{Answer, Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
 use crate::gate::{self, Demand};
 use crate::syntax::Path;
@@ -16,6 +16,7 @@ pub(super) const RULE: Rule = Rule {
     code: "gate-too-short",
     title: "a gate lasts long enough for what it asks",
     page: include_str!("../../../docs/checks/gate-too-short.md"),
+    answer: Answer::WithReason,
     find,
 };
 

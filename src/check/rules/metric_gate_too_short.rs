@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{Rule, Subject};
+use super::{Answer, Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
 use crate::probe::ProbeSpec;
 use crate::syntax::value::friendly;
@@ -15,6 +15,7 @@ pub(super) const RULE: Rule = Rule {
     code: "metric-gate-too-short",
     title: "a gate over a metric lasts longer than the metric lags",
     page: include_str!("../../../docs/checks/metric-gate-too-short.md"),
+    answer: Answer::WithReason,
     find,
 };
 

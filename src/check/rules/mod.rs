@@ -9,30 +9,38 @@ mod bad_url;
 mod beyond_limits;
 mod candidate_unseen;
 mod closure_missing;
+mod command_refused;
 mod condition_mistyped;
 mod connector_machine_type;
 mod connector_max_instances;
 mod connector_min_instances;
 mod connector_min_not_below_max;
 mod connector_size_incomplete;
+mod data_destroyed;
 mod duplicate_name;
 mod empty_phase;
+mod failure_hidden;
 mod gate_too_short;
+mod list_replaced;
 mod metric_gate_too_short;
 mod not_yet;
 mod one_way_unsaid;
+mod other_target;
 mod probe_step_without_gate;
+mod reference_in_script;
 mod reserved_path;
 mod restart_unsaid;
 mod rollback_impossible;
 mod rollback_target_deleted;
 mod run_scale_bounds;
+mod script_not_examined;
 mod serverless_timeout;
 mod shift_not_rising;
 mod shift_without_gate;
 mod tag_not_digest;
 mod traffic_pinned;
 mod traffic_sum;
+mod typed_step;
 mod unknown_name;
 mod unknown_probe;
 mod unknown_resource_kind;
@@ -46,7 +54,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::diagnostic::Diagnostic;
-use super::gcloud::Gcloud;
+use super::shell::{CommandLine, Place, ShellFindings, StepCommand};
 use crate::action::{Action, Manual};
 use crate::probe::ProbeSpec;
 use crate::runbook::{Draft, TurnDraft};
@@ -61,7 +69,17 @@ pub struct Rule {
     pub title: &'static str,
     /// What it is about, in Markdown: `docs/checks/CODE.md`.
     pub page: &'static str,
+    pub(super) answer: Answer,
     pub(super) find: fn(&Subject<'_>) -> Vec<Diagnostic>,
+}
+
+/// Whether the author of a step may answer what a rule finds there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// With `allow` and a reason: the author may know what the rule cannot.
+    WithReason,
+    /// Not at all: Google refuses it, it cannot be carried out, or it protects data.
+    None,
 }
 
 impl fmt::Debug for Rule {
@@ -78,30 +96,38 @@ pub const RULES: &[Rule] = &[
     beyond_limits::RULE,
     candidate_unseen::RULE,
     closure_missing::RULE,
+    command_refused::RULE,
     condition_mistyped::RULE,
     connector_machine_type::RULE,
     connector_max_instances::RULE,
     connector_min_instances::RULE,
     connector_min_not_below_max::RULE,
     connector_size_incomplete::RULE,
+    data_destroyed::RULE,
     duplicate_name::RULE,
     empty_phase::RULE,
+    failure_hidden::RULE,
     gate_too_short::RULE,
+    list_replaced::RULE,
     metric_gate_too_short::RULE,
     not_yet::RULE,
     one_way_unsaid::RULE,
+    other_target::RULE,
     probe_step_without_gate::RULE,
+    reference_in_script::RULE,
     reserved_path::RULE,
     restart_unsaid::RULE,
     rollback_impossible::RULE,
     rollback_target_deleted::RULE,
     run_scale_bounds::RULE,
+    script_not_examined::RULE,
     serverless_timeout::RULE,
     shift_not_rising::RULE,
     shift_without_gate::RULE,
     tag_not_digest::RULE,
     traffic_pinned::RULE,
     traffic_sum::RULE,
+    typed_step::RULE,
     unknown_name::RULE,
     unknown_probe::RULE,
     unknown_resource_kind::RULE,
@@ -116,6 +142,8 @@ pub const RULES: &[Rule] = &[
 pub(super) struct Subject<'s> {
     pub(super) document: &'s Document,
     pub(super) draft: &'s Draft,
+    /// What its `shell` steps run.
+    pub(super) shell: ShellFindings,
 }
 
 impl<'s> Subject<'s> {
@@ -199,9 +227,24 @@ impl<'s> Subject<'s> {
         self.document.key_span(path).unwrap_or_else(|| self.document.place(path))
     }
 
-    /// Where a `gcloud` command stands that is all of the value at `path`, or a line of it.
-    fn command_place(&self, path: &Path, command: &Gcloud) -> Range<usize> {
-        command.line.as_ref().map_or_else(|| self.place(path), |line| self.document.place_inside(path, line))
+    /// The commands that `shell` steps run, as far as they are understood.
+    fn commands(&self) -> &[StepCommand] {
+        &self.shell.commands
+    }
+
+    /// Where a command, or a part of it, stands.
+    fn command_place(&self, command: &StepCommand, place: &Place) -> Range<usize> {
+        self.place_in_shell(&argument(&command.step, command.key), place)
+    }
+
+    /// Where a part of a command stands that is, or lies in, the value at `path`.
+    fn place_in_shell(&self, path: &Path, place: &Place) -> Range<usize> {
+        match place {
+            Place::Whole => self.place(path),
+            Place::Argument(index) => self.place(&path.index(*index)),
+            Place::Script { argument: None, at } => self.document.place_inside(path, at),
+            Place::Script { argument: Some(index), at } => self.document.place_inside(&path.index(*index), at),
+        }
     }
 
     /// Whether the text at `path` is what it will be.
@@ -213,4 +256,10 @@ impl<'s> Subject<'s> {
 /// Where an argument of a step's action stands.
 fn argument(step: &Path, key: &str) -> Path {
     step.key("with").key(key)
+}
+
+/// Whether a command sets the size of a connector.
+fn sizes_connector(line: &CommandLine) -> bool {
+    let connectors = "compute networks vpc-access connectors";
+    ["create", "update"].iter().any(|verb| line.names(&format!("{connectors} {verb}")).is_some())
 }

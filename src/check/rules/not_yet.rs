@@ -1,7 +1,7 @@
 //! What is carried out is all that is written: a part of the format that this version only knows is refused when the
 //! runbook is to be used. Otherwise somebody would believe that a guard stands watch when none does.
 
-use super::{Rule, Subject, argument};
+use super::{Answer, Rule, Subject, argument};
 use crate::check::diagnostic::Diagnostic;
 use crate::runbook::Mode;
 use crate::syntax::Path;
@@ -10,6 +10,7 @@ pub(super) const RULE: Rule = Rule {
     code: "not-yet",
     title: "a runbook that is planned or run has nothing that this version cannot carry out",
     page: include_str!("../../../docs/checks/not-yet.md"),
+    answer: Answer::None,
     find,
 };
 

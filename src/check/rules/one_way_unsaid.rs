@@ -4,7 +4,7 @@
 //! for, until somebody replaces it (source: `gcloud compute networks vpc-access connectors update --help`, and the
 //! Terraform provider's `ForceNewIfChange(isInstanceShrinkage)`). Whoever reviews the runbook should read that in it.
 
-use super::{Rule, Subject};
+use super::{Answer, Rule, Subject};
 use crate::action::Rollback;
 use crate::check::diagnostic::Diagnostic;
 
@@ -12,6 +12,7 @@ pub(super) const RULE: Rule = Rule {
     code: "one-way-unsaid",
     title: "a step that cannot be undone says `one_way = true`",
     page: include_str!("../../../docs/checks/one-way-unsaid.md"),
+    answer: Answer::WithReason,
     find,
 };
 

@@ -1,6 +1,6 @@
 //! A step that only looks has something to look at: without a gate it would do nothing and be "done".
 
-use super::{Rule, Subject};
+use super::{Answer, Rule, Subject};
 use crate::action::{Action, GateOnly};
 use crate::check::diagnostic::Diagnostic;
 use crate::runbook::Part;
@@ -9,6 +9,7 @@ pub(super) const RULE: Rule = Rule {
     code: "probe-step-without-gate",
     title: "a step of the action `probe` has a gate",
     page: include_str!("../../../docs/checks/probe-step-without-gate.md"),
+    answer: Answer::None,
     find,
 };
 

@@ -6,13 +6,14 @@
 
 use reqwest::Url;
 
-use super::{Rule, Subject};
+use super::{Answer, Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
 
 pub(super) const RULE: Rule = Rule {
     code: "reserved-path",
     title: "a path of Cloud Run reaches the container",
     page: include_str!("../../../docs/checks/reserved-path.md"),
+    answer: Answer::None,
     find,
 };
 

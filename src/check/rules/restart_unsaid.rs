@@ -5,7 +5,7 @@
 //! <https://www.postgresql.org/docs/current/runtime-config-connection.html>). Whether Google restarts for a given flag is
 //! told by its `flags.list`; the plan asks it.
 
-use super::{Rule, Subject, argument};
+use super::{Answer, Rule, Subject, argument};
 use crate::action::{Action, SqlPatch};
 use crate::check::diagnostic::Diagnostic;
 use crate::resource::sql::AT_START;
@@ -16,6 +16,7 @@ pub(super) const RULE: Rule = Rule {
     code: "restart-unsaid",
     title: "a change that restarts a database asks the operator first (warning)",
     page: include_str!("../../../docs/checks/restart-unsaid.md"),
+    answer: Answer::WithReason,
     find,
 };
 

@@ -3,7 +3,7 @@
 //! Otherwise the runbook promises at its desk what it cannot keep in the incident: the rollback ends stuck, half done.
 //! `one_way = true` is the acknowledgement that this is known.
 
-use super::{Rule, Subject};
+use super::{Answer, Rule, Subject};
 use crate::action::Rollback;
 use crate::check::diagnostic::Diagnostic;
 use crate::run::OnFailure;
@@ -13,6 +13,7 @@ pub(super) const RULE: Rule = Rule {
     code: "rollback-impossible",
     title: "what is rolled back on failure can be undone, or says that it cannot",
     page: include_str!("../../../docs/checks/rollback-impossible.md"),
+    answer: Answer::None,
     find,
 };
 

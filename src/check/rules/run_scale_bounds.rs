@@ -1,6 +1,6 @@
 //! A service's instances are bounds that can be kept.
 
-use super::{Rule, Subject, argument};
+use super::{Answer, Rule, Subject, argument};
 use crate::action::{Action, RunScale};
 use crate::check::diagnostic::Diagnostic;
 
@@ -8,6 +8,7 @@ pub(super) const RULE: Rule = Rule {
     code: "run-scale-bounds",
     title: "a service has at least one instance, and no more at least than at most",
     page: include_str!("../../../docs/checks/run-scale-bounds.md"),
+    answer: Answer::None,
     find,
 };
 
@@ -31,6 +32,15 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
             let message = format!("min_instances is {least}, more than the {most} of max_instances");
             found.push(Diagnostic::error(RULE.code, subject.place(&min), message).and(subject.place(&max), ""));
         }
+    }
+    for command in subject.commands() {
+        let is_service = ["run services update", "run deploy"].iter().any(|name| command.line.names(name).is_some());
+        let zero =
+            ["max-instances", "max"].into_iter().find(|flag| command.line.number(flag).is_some_and(|most| most < 1));
+        let Some(flag) = zero.filter(|_| is_service).and_then(|name| command.line.flag(name)) else { continue };
+        let message = format!("--{}=0 does not pause a service: Google takes 0 for no bound", flag.name);
+        let help = "to stop it, take the callers' permission away or pause what calls it; to slow it down, use 1";
+        found.push(Diagnostic::error(RULE.code, subject.command_place(command, &flag.place), message).help(help));
     }
     found
 }

@@ -1,20 +1,25 @@
-//! Traffic is shifted in rising shares, up to all of it.
+//! Traffic is shifted in rising shares, and somebody moves the rest.
+//!
+//! A canary may stop at 10 % and be promoted by a later step, or tomorrow. That no step of the runbook moves the rest is worth
+//! a warning, because two revisions then serve for as long as nobody remembers.
 
-use super::{Rule, Subject, argument};
-use crate::action::{Action, RunDeploy};
+use super::{Answer, Rule, Subject, argument};
+use crate::action::{Action, RunDeploy, RunTraffic};
 use crate::check::diagnostic::Diagnostic;
+use crate::syntax::Path;
 
 pub(super) const RULE: Rule = Rule {
     code: "shift-not-rising",
-    title: "the shares of `shift` rise and end at 100",
+    title: "the shares of `shift` rise, and reach 100 or are followed by a step that moves the rest (warning)",
     page: include_str!("../../../docs/checks/shift-not-rising.md"),
+    answer: Answer::WithReason,
     find,
 };
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (step, _, action) in subject.actions() {
-        let Action::RunDeploy(RunDeploy { shift, .. }) = action else { continue };
+        let Action::RunDeploy(RunDeploy { service, shift, .. }) = action else { continue };
         let path = argument(&step, "shift");
         if shift.first().is_some_and(|share| share.get() == 0) {
             let message = "a share of 0 % moves nothing, and a gate that holds at it proves nothing";
@@ -31,12 +36,21 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
                 );
             }
         }
-        if let Some(last) = shift.last().filter(|last| last.get() != 100) {
+        if let Some(last) = shift.last().filter(|last| last.get() != 100 && !is_moved_later(subject, &step, service)) {
             let message =
-                format!("the shift ends at {last}: the step would be done with the old revision still serving");
+                format!("the shift ends at {last}, and no later step moves the rest: two revisions go on serving");
             let place = subject.place(&path.index(shift.len() - 1));
-            found.push(Diagnostic::error(RULE.code, place, message).help("end with 100"));
+            let help = "end with 100, or promote it with a later gcp.run.traffic step";
+            found.push(Diagnostic::warning(RULE.code, place, message).help(help));
         }
     }
     found
+}
+
+/// Whether a step behind this one sets the traffic of the service.
+fn is_moved_later(subject: &Subject<'_>, step: &Path, service: &str) -> bool {
+    let later = subject.actions().skip_while(|(other, ..)| other != step).skip_while(|(other, ..)| other == step);
+    later.into_iter().any(
+        |(_, _, action)| matches!(action, Action::RunTraffic(RunTraffic { service: moved, .. }) if moved == service),
+    )
 }

@@ -2,7 +2,7 @@
 //!
 //! Without one the shares follow one another at once: it looks careful and is not.
 
-use super::{Rule, Subject, argument};
+use super::{Answer, Rule, Subject, argument};
 use crate::action::{Action, RunDeploy};
 use crate::check::diagnostic::Diagnostic;
 use crate::runbook::Part;
@@ -11,6 +11,7 @@ pub(super) const RULE: Rule = Rule {
     code: "shift-without-gate",
     title: "a shift in several shares has a gate (warning)",
     page: include_str!("../../../docs/checks/shift-without-gate.md"),
+    answer: Answer::WithReason,
     find,
 };
 

@@ -3,14 +3,16 @@
 //! A tag is a name that somebody else may move: what was tested, what is deployed and what a rollback brings back
 //! would be three different things under one name.
 
-use super::{Rule, Subject, argument};
+use super::{Answer, Rule, Subject, argument};
 use crate::action::{Action, RunDeploy};
 use crate::check::diagnostic::Diagnostic;
+use crate::check::shell::StepCommand;
 
 pub(super) const RULE: Rule = Rule {
     code: "tag-not-digest",
     title: "an image is named by digest, not by tag",
     page: include_str!("../../../docs/checks/tag-not-digest.md"),
+    answer: Answer::WithReason,
     find,
 };
 
@@ -29,12 +31,24 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
             Diagnostic::error(RULE.code, subject.place(&path), message)
         } else {
             let message = format!("`{written}` names an image by tag; what a tag means can change at any moment");
-            Diagnostic::error(RULE.code, subject.place(&path), message).help(
-                "name it as image@sha256:…; `gcloud artifacts docker images describe IMAGE \
-                 --format='value(image_summary.digest)'` tells the digest",
-            )
+            Diagnostic::error(RULE.code, subject.place(&path), message).help(HELP)
         };
         found.push(diagnostic);
     }
+    found.extend(subject.commands().iter().filter_map(|command| in_command(subject, command)));
     found
 }
+
+/// An image by tag in a command. It is one that Google takes, so that only a reviewer can object to it.
+fn in_command(subject: &Subject<'_>, command: &StepCommand) -> Option<Diagnostic> {
+    let deploys = ["run deploy", "run services update", "run jobs update", "run jobs create"];
+    let is_deploy = deploys.iter().any(|name| command.line.names(name).is_some());
+    let image = command.line.flag("image").filter(|flag| is_deploy && flag.is_literal && !flag.value.contains('@'))?;
+    let message = format!("`{}` names an image by tag; what a tag means can change at any moment", image.value);
+    let place = subject.command_place(command, &image.place);
+    Some(Diagnostic::warning(RULE.code, place, message).help(HELP))
+}
+
+/// How to find out the digest.
+const HELP: &str = "name it as image@sha256:…; `gcloud artifacts docker images describe IMAGE \
+                    --format='value(image_summary.digest)'` tells the digest";

@@ -1,6 +1,6 @@
 //! The shares of a service's traffic are all of it.
 
-use super::{Rule, Subject, argument};
+use super::{Answer, Rule, Subject, argument};
 use crate::action::{Action, RunTraffic};
 use crate::check::diagnostic::Diagnostic;
 
@@ -8,6 +8,7 @@ pub(super) const RULE: Rule = Rule {
     code: "traffic-sum",
     title: "the shares of traffic add up to 100 %",
     page: include_str!("../../../docs/checks/traffic-sum.md"),
+    answer: Answer::None,
     find,
 };
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Rule, Subject};
+use super::{Answer, Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
 use crate::runbook::Draft;
 use crate::syntax::Path;
@@ -15,6 +15,7 @@ pub(super) const RULE: Rule = Rule {
     code: "unknown-name",
     title: "a condition uses only names that stand for something",
     page: include_str!("../../../docs/checks/unknown-name.md"),
+    answer: Answer::None,
     find,
 };
 

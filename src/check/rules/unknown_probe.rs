@@ -1,6 +1,6 @@
 //! Only probes that exist are named.
 
-use super::{Rule, Subject};
+use super::{Answer, Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
 use crate::syntax::spelling::did_you_mean;
 
@@ -8,6 +8,7 @@ pub(super) const RULE: Rule = Rule {
     code: "unknown-probe",
     title: "only probes that exist are named",
     page: include_str!("../../../docs/checks/unknown-probe.md"),
+    answer: Answer::None,
     find,
 };
 

@@ -1,6 +1,6 @@
 //! A probe of a resource's state names a kind of resource that can be looked at.
 
-use super::{Rule, Subject};
+use super::{Answer, Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
 use crate::probe::{ProbeSpec, ResourceProbe};
 use crate::resource::KINDS;
@@ -11,6 +11,7 @@ pub(super) const RULE: Rule = Rule {
     code: "unknown-resource-kind",
     title: "a probe looks at a kind of resource that exists",
     page: include_str!("../../../docs/checks/unknown-resource-kind.md"),
+    answer: Answer::None,
     find,
 };
 

@@ -1,6 +1,6 @@
 //! Every input is used. One that is not promises the operator an influence that it does not have.
 
-use super::{Rule, Subject};
+use super::{Answer, Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
 use crate::syntax::Path;
 
@@ -8,6 +8,7 @@ pub(super) const RULE: Rule = Rule {
     code: "unused-input",
     title: "every input is referred to (warning)",
     page: include_str!("../../../docs/checks/unused-input.md"),
+    answer: Answer::None,
     find,
 };
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Rule, Subject};
+use super::{Answer, Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
 use crate::syntax::Path;
 
@@ -10,6 +10,7 @@ pub(super) const RULE: Rule = Rule {
     code: "unused-probe",
     title: "every probe is named by a gate, a guard or a condition (warning)",
     page: include_str!("../../../docs/checks/unused-probe.md"),
+    answer: Answer::None,
     find,
 };
 

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{Rule, Subject};
+use super::{Answer, Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
 use crate::probe::{ProbeSpec, WebsocketProbe};
 use crate::syntax::Path;
@@ -16,6 +16,7 @@ pub(super) const RULE: Rule = Rule {
     code: "websocket-outlives-timeout",
     title: "a WebSocket kept open beyond the request time-out allows reconnects",
     page: include_str!("../../../docs/checks/websocket-outlives-timeout.md"),
+    answer: Answer::WithReason,
     find,
 };
 

@@ -22,6 +22,7 @@ pub fn markdown(plan: &Plan) -> String {
     one_way(&mut page, plan);
     changes(&mut page, plan);
     problems(&mut page, plan);
+    answers(&mut page, plan);
     gates(&mut page, plan);
     guards(&mut page, plan);
     requests(&mut page, plan);
@@ -83,6 +84,12 @@ fn problems(page: &mut Page, plan: &Plan) {
         vec![code(&problem.step), words(mark), text(&problem.why), help]
     });
     page.table("Not planned", &["step", "", "why", "what to do"], rows);
+}
+
+fn answers(page: &mut Page, plan: &Plan) {
+    let answers = plan.allowed.iter().flat_map(|(step, allowed)| allowed.iter().map(move |allowed| (step, allowed)));
+    let rows = answers.map(|(step, allowed)| vec![code(step), code(&allowed.code), text(&allowed.reason)]);
+    page.table("Diagnostics that the author answers", &["step", "code", "reason"], rows);
 }
 
 fn gates(page: &mut Page, plan: &Plan) {

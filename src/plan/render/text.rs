@@ -3,7 +3,7 @@
 use console::Style;
 
 use super::words::{
-    access, evidence, folded, gate, guard, idle, lines, outbound, remarks, resource, restores, summary,
+    access, answered, evidence, folded, gate, guard, idle, lines, outbound, remarks, resource, restores, summary,
 };
 use crate::action::ObstacleKind;
 use crate::clock::words;
@@ -41,6 +41,9 @@ pub fn text(plan: &Plan, looks: Looks) -> String {
                     page.gap();
                 }
                 page.task(plan, task);
+            }
+            for allowed in plan.allowed.get(step).into_iter().flatten() {
+                page.line(Tone::Warn, 6, &format!("! {}", answered(allowed)));
             }
             let problems: Vec<&Problem> = plan.problems.iter().filter(|problem| problem.step == *step).collect();
             page.problems(plan, step, &problems);

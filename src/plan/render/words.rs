@@ -5,11 +5,17 @@ use crate::gate::{Demand, Rule, rate_in_words};
 use crate::inert::inert;
 use crate::plan::{Access, Outbound, Plan, Sender, Tried};
 use crate::run::{Change, Evidence, Guard, NOT_RUN, Task, Trip};
+use crate::runbook::model::Allowed;
 use crate::syntax::value::percent;
 
 /// What a change changes, in words.
 pub fn resource(change: &Change) -> String {
     format!("{} {}", inert(&change.resource.kind), inert(&change.resource.name))
+}
+
+/// A diagnostic that the author of a step answers. Inert.
+pub(super) fn answered(allowed: &Allowed) -> String {
+    format!("{} is allowed here: {}", inert(&allowed.code), inert(&allowed.reason))
 }
 
 /// A line longer than this is broken at its arrow, so that before and after stand below each other.

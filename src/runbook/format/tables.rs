@@ -179,6 +179,18 @@ const STEP: Table = Table {
         )
         .example("\"45m\""),
         Key::new("for_each", ValueType::Table(&FOR_EACH), FOR_EACH.about),
+        Key::new("allow", ValueType::Tables(&ALLOW), ALLOW.about)
+            .example("[{ code = \"typed-step\", reason = \"it also sets a variable\" }]"),
+    ],
+};
+
+const ALLOW: Table = Table {
+    about: "Answers a diagnostic of `check` at this step, with the reason. The plan shows both.",
+    keys: &[
+        Key::new("code", ValueType::Literal, "The diagnostic's code.").required().example("\"typed-step\""),
+        Key::new("reason", ValueType::Literal, "Why it is right here, for whoever reviews the plan.")
+            .required()
+            .example("\"it also sets a variable\""),
     ],
 };
 

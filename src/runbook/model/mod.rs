@@ -8,6 +8,8 @@ mod escalation;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 pub use self::escalation::{Closing, Criterion, Escalation, Ground, Priority, SupportCase};
 use crate::action::{Action, StepLimits};
 use crate::gate::Rule;
@@ -115,6 +117,17 @@ pub struct Step {
     pub on_failure: Option<OnFailure>,
     /// How long each of its operations is awaited at most; `None`: as long as the resource's kind says.
     pub operation_timeout: Option<Duration>,
+    /// The diagnostics of `check` that its author answers.
+    pub allow: Vec<Allowed>,
+}
+
+/// A diagnostic of `check` that the author of a step answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allowed {
+    /// The diagnostic's code.
+    pub code: String,
+    /// Why it is right at this step.
+    pub reason: String,
 }
 
 impl Step {

@@ -8,7 +8,7 @@ use crate::gate::{Limits, Percentiles, Rule};
 use crate::run::MAX_AGE;
 use crate::runbook::draft::{Part, PhaseDraft, StepDraft, TurnDraft};
 use crate::runbook::format::ON_FAILURE;
-use crate::runbook::model::{FanOut, Require};
+use crate::runbook::model::{Allowed, FanOut, Require};
 use crate::syntax::Meaning;
 use crate::syntax::Path;
 use crate::syntax::mistake::{MISSING_KEY, Mistake, UNKNOWN_ACTION};
@@ -88,8 +88,18 @@ fn read_step(reader: &Reader<'_>, block: &Block<'_, '_>) -> StepDraft {
     let require = part(reader, block.has("require"), || Some(read_require(&block.block("require")?)));
     let on_failure = block.choice("on_failure", &ON_FAILURE);
     let operation_timeout = block.duration("operation_timeout");
+    let allow = block.blocks("allow").iter().flatten().filter_map(read_allowed).collect();
     block.finish();
-    StepDraft { name, turns, fan_out, one_way, confirm, require, on_failure, operation_timeout }
+    StepDraft { name, turns, fan_out, one_way, confirm, require, on_failure, operation_timeout, allow }
+}
+
+fn read_allowed(block: &Block<'_, '_>) -> Option<Allowed> {
+    let (code, reason) = (block.literal("code"), block.literal("reason"));
+    if reason.as_ref().is_some_and(|reason| reason.trim().is_empty()) {
+        block.wrong("reason", "the reason is empty", "say in a sentence why it is right here");
+    }
+    block.finish();
+    Some(Allowed { code: code?, reason: reason? })
 }
 
 fn read_turn(reader: &Reader<'_>, block: &Block<'_, '_>) -> TurnDraft {

@@ -1,0 +1,67 @@
+//! A flag that replaces a whole list is not used to change one entry.
+//!
+//! `--set-env-vars`, `--set-secrets` and `--database-flags` remove whatever they do not name, and `--clear-…` removes
+//! everything (source: `gcloud` 528, `--help` of the commands). In an incident somebody wants to change one of them.
+
+use super::{Answer, Rule, Subject, typed_step};
+use crate::check::diagnostic::Diagnostic;
+use crate::check::shell::{CommandLine, Flag, StepCommand};
+
+pub(super) const RULE: Rule = Rule {
+    code: "list-replaced",
+    title: "a command does not remove the entries of a list that it does not name (warning)",
+    page: include_str!("../../../docs/checks/list-replaced.md"),
+    answer: Answer::WithReason,
+    find,
+};
+
+/// The flag of `sql instances patch` that replaces the list of flags.
+pub(super) const DATABASE_FLAGS: &str = "database-flags";
+
+/// The flags that replace a list, what they are lists of, and the flag that leaves the others as they are.
+const REPLACING: [(&str, &str, Option<&str>); 6] = [
+    ("set-env-vars", "environment variable", Some("update-env-vars")),
+    ("set-secrets", "secret", Some("update-secrets")),
+    ("set-labels", "label", Some("update-labels")),
+    ("set-cloudsql-instances", "Cloud SQL instance", Some("add-cloudsql-instances")),
+    ("env-vars-file", "environment variable", Some("update-env-vars")),
+    (DATABASE_FLAGS, "database flag", None),
+];
+
+/// The commands whose flags those are.
+const COMMANDS: [&str; 6] = [
+    "run deploy",
+    "run services update",
+    "run jobs update",
+    "functions deploy",
+    "sql instances patch",
+    "run worker-pools update",
+];
+
+fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
+    let commands =
+        subject.commands().iter().filter(|command| COMMANDS.iter().any(|name| command.line.names(name).is_some()));
+    commands
+        .flat_map(|command| command.line.flags.iter().filter_map(move |flag| fault(subject, command, flag)))
+        .collect()
+}
+
+fn fault(subject: &Subject<'_>, command: &StepCommand, flag: &Flag) -> Option<Diagnostic> {
+    let place = subject.command_place(command, &flag.place);
+    if let Some((name, what, instead)) = REPLACING.iter().find(|(name, ..)| *name == flag.name) {
+        let message = format!("--{name} removes every {what} that it does not name");
+        let help = match instead {
+            Some(instead) => format!("use --{instead}, which leaves the others as they are"),
+            None => typed_patch(&command.line),
+        };
+        return Some(Diagnostic::warning(RULE.code, place, message).help(help));
+    }
+    let cleared = flag.name.strip_prefix("clear-").filter(|_| flag.name != "clear-base-image")?;
+    let message = format!("--{} removes all of them: {}", flag.name, cleared.replace('-', " "));
+    Some(Diagnostic::warning(RULE.code, place, message).help("name those that are to go, as in --remove-env-vars=NAME"))
+}
+
+fn typed_patch(line: &CommandLine) -> String {
+    let step = typed_step::equivalent(line).map(|step| format!(": {step}")).unwrap_or_default();
+    format!("use the action that keeps the flags that are not named{step}")
+}

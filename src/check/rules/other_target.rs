@@ -1,0 +1,86 @@
+//! A command changes the runbook's own project and region.
+//!
+//! What a reviewer reads in `[target]` is what a run is confirmed and limited by. A command that names another project or
+//! region is beyond all of that. `[limits]` may allow it; without limits it is a warning.
+
+use super::{Answer, Rule, Subject};
+use crate::check::diagnostic::Diagnostic;
+use crate::check::shell::{Setting, StepCommand};
+use crate::syntax::Path;
+use crate::syntax::spelling::list;
+
+pub(super) const RULE: Rule = Rule {
+    code: "other-target",
+    title: "a command in a `shell` step changes the runbook's own project and region (warning without `[limits]`)",
+    page: include_str!("../../../docs/checks/other-target.md"),
+    answer: Answer::WithReason,
+    find,
+};
+
+fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
+    subject.commands().iter().flat_map(|command| faults(subject, command)).collect()
+}
+
+fn faults(subject: &Subject<'_>, command: &StepCommand) -> Vec<Diagnostic> {
+    let Some(target) = subject.draft.target.read().filter(|_| command.line.effect().is_some()) else {
+        return Vec::new();
+    };
+    let limits = subject.draft.limits.read();
+    let named = command.line.target();
+    let judged = [
+        (
+            "project",
+            named.project,
+            &command.surroundings.project,
+            &target.project,
+            limits.and_then(|limits| limits.projects.as_ref()),
+        ),
+        (
+            "region",
+            named.region,
+            &command.surroundings.region,
+            &target.region,
+            limits.and_then(|limits| limits.regions.as_ref()),
+        ),
+    ];
+    let judged = judged.into_iter().filter_map(|(key, named, set, own, allowed)| {
+        if !subject.is_resolved(&Path::root().key("target").key(key)) {
+            return None;
+        }
+        let (value, place) = match named {
+            Some(named) => (named.is_literal.then_some(named.value)?, named.place),
+            None => match set {
+                Setting::Is(value) => (value.clone(), command.place.clone()),
+                Setting::Ambient | Setting::Unknown => return None,
+            },
+        };
+        // A zone lies in its region.
+        let is_own = value == *own || key == "region" && value.starts_with(&format!("{own}-")) || value == "global";
+        if is_own || value.is_empty() {
+            return None;
+        }
+        let place = subject.command_place(command, &place);
+        match allowed {
+            Some(allowed) if allowed.contains(&value) => None,
+            Some(allowed) => {
+                let message = format!("this changes something in the {key} `{value}`, which [limits] does not allow");
+                let help = allowed_help(key, allowed);
+                let limit = Path::root().key("limits").key(if key == "project" { "projects" } else { "regions" });
+                Some(Diagnostic::error(RULE.code, place, message).and(subject.place(&limit), "the limit").help(help))
+            }
+            None => {
+                let message =
+                    format!("this changes something in the {key} `{value}`, and the runbook's target is `{own}`");
+                let help = format!(
+                    "name the target's {key}, or allow this one: [limits] with {key}s = [\"{own}\", \"{value}\"]"
+                );
+                Some(Diagnostic::warning(RULE.code, place, message).help(help))
+            }
+        }
+    });
+    judged.collect()
+}
+
+fn allowed_help(key: &str, allowed: &[String]) -> String {
+    format!("it allows the {key} {}", list(allowed.iter().map(String::as_str), "and"))
+}

@@ -1,0 +1,34 @@
+//! A script gets the runbook's values in its environment.
+//!
+//! Nothing is put into a script: a value in it would be run as code. So bash itself meets `${target.project}`, and ends
+//! with "bad substitution", because a variable's name has no dot.
+
+use super::{Answer, Rule, Subject};
+use crate::check::diagnostic::Diagnostic;
+
+pub(super) const RULE: Rule = Rule {
+    code: "reference-in-script",
+    title: "a script has no reference of the runbook in it",
+    page: include_str!("../../../docs/checks/reference-in-script.md"),
+    answer: Answer::None,
+    find,
+};
+
+fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for (path, place) in &subject.shell.references {
+        let at = subject.place_in_shell(path, place);
+        let written = subject.document.text().get(at.clone()).unwrap_or_default();
+        let name = written.strip_prefix("${").and_then(|name| name.strip_suffix('}')).unwrap_or("target.project");
+        let variable = name.rsplit('.').next().unwrap_or(name).replace('-', "_").to_uppercase();
+        let message = if name.contains('.') {
+            "bash ends with \"bad substitution\" here: nothing is put into a script, where it would be run as code"
+        } else {
+            "bash takes this for a variable of its own: nothing is put into a script, where it would be run as code"
+        };
+        let help =
+            format!("write \"${variable}\", and add to the step's `with`: env = {{ {variable} = \"${{{name}}}\" }}");
+        found.push(Diagnostic::error(RULE.code, at, message).help(help));
+    }
+    found
+}
