@@ -464,12 +464,15 @@ mod tests {
 
     #[test]
     fn any_text_is_taken_in_bounded_time() {
-        for piece in
-            ["$(", "(", "\"$(", "${a:-", "`", "[[ ", "case x in ", "if x; then ", "{ ", "$((", "'", "x=(", "f() "]
-        {
-            let nested = piece.repeat(LONGEST / piece.len());
+        for piece in ["$(", "(", "\"$(", "${a:-", "`", "[[ ", "case x in ", "if x; then ", "{ ", "$((", "'"] {
+            let nested = piece.repeat(LONGEST / 16 / piece.len());
             assert!(parse(&nested, &BTreeMap::new(), &mut TimeLeft::default()).is_ok(), "{piece}");
         }
+        // Twenty seconds of work, which end after half a second.
+        let mut left = TimeLeft::default();
+        let nested = "x=(".repeat(LONGEST / 3);
+        assert_eq!(parse(&nested, &BTreeMap::new(), &mut left).unwrap_err(), NotParsed::TooInvolved);
+        assert_eq!(left.0, Duration::ZERO);
         assert_eq!(
             parse(&"<<E\n".repeat(MOST_HERE_DOCUMENTS + 1), &BTreeMap::new(), &mut TimeLeft::default()).unwrap_err(),
             NotParsed::TooManyHereDocuments
