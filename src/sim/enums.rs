@@ -11,7 +11,7 @@ use serde_json::Value;
 type Numbers = &'static [(&'static str, i32)];
 
 /// The enums of an API by the fields that hold them. Two messages may have a field of one name: the value decides.
-type Table = &'static [(&'static [&'static str], Numbers)];
+pub(super) type Table = &'static [(&'static [&'static str], Numbers)];
 
 const LAUNCH_STAGE: Numbers = &[
     ("EARLY_ACCESS", 1),
@@ -23,7 +23,7 @@ const LAUNCH_STAGE: Numbers = &[
     ("PRELAUNCH", 7),
 ];
 
-const RUN: Table = &[
+pub(super) const RUN: Table = &[
     (
         &["state"],
         &[("CONDITION_PENDING", 1), ("CONDITION_RECONCILING", 2), ("CONDITION_FAILED", 3), ("CONDITION_SUCCEEDED", 4)],
@@ -52,10 +52,10 @@ const RUN: Table = &[
     (&["medium"], &[("MEMORY", 1)]),
 ];
 
-const CONNECTOR: Table =
+pub(super) const CONNECTOR: Table =
     &[(&["state"], &[("READY", 1), ("CREATING", 2), ("DELETING", 3), ("ERROR", 4), ("UPDATING", 5)])];
 
-const SQL: Table = &[
+pub(super) const SQL: Table = &[
     (
         &["state"],
         &[
@@ -134,7 +134,7 @@ const SQL: Table = &[
     ),
 ];
 
-const LOGGING: Table = &[(
+pub(super) const LOGGING: Table = &[(
     &["severity"],
     &[
         ("DEFAULT", 0),
@@ -149,31 +149,13 @@ const LOGGING: Table = &[(
     ],
 )];
 
-const MONITORING: Table = &[
+pub(super) const MONITORING: Table = &[
     (&["metricKind"], &[("GAUGE", 1), ("DELTA", 2), ("CUMULATIVE", 3)]),
     (&["valueType"], &[("BOOL", 1), ("INT64", 2), ("DOUBLE", 3), ("STRING", 4), ("DISTRIBUTION", 5), ("MONEY", 6)]),
     (&["launchStage"], LAUNCH_STAGE),
 ];
 
-const SERVICE_HEALTH: Table = &[
-    (&["category"], &[("INCIDENT", 2)]),
-    (&["detailedCategory"], &[("CONFIRMED_INCIDENT", 1), ("EMERGING_INCIDENT", 2)]),
-    (&["state"], &[("ACTIVE", 1), ("CLOSED", 2)]),
-    (
-        &["detailedState"],
-        &[
-            ("EMERGING", 1),
-            ("CONFIRMED", 2),
-            ("RESOLVED", 3),
-            ("MERGED", 4),
-            ("AUTO_CLOSED", 9),
-            ("FALSE_POSITIVE", 10),
-        ],
-    ),
-    (&["relevance"], &[("UNKNOWN", 2), ("NOT_IMPACTED", 6), ("PARTIALLY_RELATED", 7), ("RELATED", 8), ("IMPACTED", 9)]),
-];
-
-const SUPPORT: Table = &[
+pub(super) const SUPPORT: Table = &[
     (
         &["state"],
         &[
@@ -185,19 +167,6 @@ const SUPPORT: Table = &[
         ],
     ),
     (&["priority"], &[("P0", 1), ("P1", 2), ("P2", 3), ("P3", 4), ("P4", 5)]),
-];
-
-/// The enums of the API that serves a path, by a part of the path that no other API has.
-const TABLES: &[(&str, Table)] = &[
-    ("/entries:list", LOGGING),
-    ("/timeSeries", MONITORING),
-    ("/metricDescriptors", MONITORING),
-    ("/events", SERVICE_HEALTH),
-    ("/cases", SUPPORT),
-    ("/connectors", CONNECTOR),
-    ("/instances", SQL),
-    ("/flags", SQL),
-    ("/services", RUN),
 ];
 
 /// Whether a query asks for enums as numbers.
@@ -216,21 +185,8 @@ pub(super) fn sql_name(field: &str, number: i64) -> Option<&'static str> {
     enums.flat_map(|(_, numbers)| *numbers).find(|(_, known)| i64::from(*known) == number).map(|(name, _)| *name)
 }
 
-/// Writes the numbers of enums in the place of their names, in an answer to a request for this path.
-pub(super) fn number(answer: &mut Value, path: &str) {
-    // An operation's path says nothing of its API; what it answers with, does.
-    let found = TABLES.iter().find(|(part, _)| path.contains(part)).map(|(_, table)| *table);
-    let table = found.unwrap_or_else(|| match answer.get("kind").and_then(Value::as_str) {
-        Some(kind) if kind.starts_with("sql#") => SQL,
-        _ => {
-            let kind = answer.get("metadata").and_then(|metadata| metadata.get("@type")).and_then(Value::as_str);
-            if kind.is_some_and(|kind| kind.contains("vpcaccess")) { CONNECTOR } else { RUN }
-        }
-    });
-    number_by(answer, table);
-}
-
-fn number_by(value: &mut Value, table: Table) {
+/// Writes the numbers of enums in the place of their names, in an answer of the API that has these enums.
+pub(super) fn number(value: &mut Value, table: Table) {
     match value {
         Value::Object(fields) => {
             for (field, inner) in fields {
@@ -241,11 +197,11 @@ fn number_by(value: &mut Value, table: Table) {
                         *inner = Value::from(*number);
                     }
                 } else if !matches!(field.as_str(), "labels" | "annotations") {
-                    number_by(inner, table);
+                    number(inner, table);
                 }
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| number_by(item, table)),
+        Value::Array(items) => items.iter_mut().for_each(|item| number(item, table)),
         _ => {}
     }
 }
@@ -275,7 +231,7 @@ mod tests {
             "launchStage": "GA", "labels": { "state": "CONDITION_FAILED" }, "description": "GA",
             "conditions": [{ "type": "Ready", "state": "CONDITION_SUCCEEDED" }],
         });
-        number(&mut service, "/v2/projects/p/locations/r/services/s");
+        number(&mut service, RUN);
         let wanted = json!({
             "launchStage": 4, "labels": { "state": "CONDITION_FAILED" }, "description": "GA",
             "conditions": [{ "type": "Ready", "state": 4 }],
@@ -283,7 +239,7 @@ mod tests {
         assert_eq!(service, wanted);
         let mut operation = json!({ "metadata": { "@type": "x/google.cloud.vpcaccess.v1.OperationMetadata" },
             "response": { "state": "READY" } });
-        number(&mut operation, "/v1/projects/p/locations/r/operations/1");
+        number(&mut operation, CONNECTOR);
         assert_eq!(operation["response"]["state"], 1);
     }
 }

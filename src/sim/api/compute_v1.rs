@@ -5,25 +5,20 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{Extension, Path, State};
-use axum::http::Uri;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 
+use super::enums::Table;
 use super::legacy::{Answered, Legacy};
-use super::{Caller, Paging, Parameters, Shared, object, page_by};
+use super::{Api, Call, Collection, Paging, Parameters, Shared, page_by};
 use crate::sim::clock::later;
 use crate::sim::world::backend_service::KeyChange;
 use crate::sim::world::compute::Effect;
 use crate::sim::world::job::Job;
 use crate::sim::world::refusal::{Code, Refusal};
 use crate::sim::world::{World, text};
-
-type Named = Path<(String, String)>;
 
 /// `maxResults` is 500 if it is not said, and at most that (source: the parameter's comment).
 const PAGING: Paging = Paging { size: "maxResults", by_default: 500, at_most: 500 };
@@ -34,18 +29,32 @@ const LIST: [&str; 4] = ["maxResults", "pageToken", "includeAllScopes", "service
 /// How long `wait` holds a request at most (source: the method's comment).
 const WAIT: SignedDuration = SignedDuration::from_mins(2);
 
-pub(super) fn routes() -> Router<Arc<Shared>> {
-    let global = |rest: &str| format!("/compute/v1/projects/{{project}}/global/{rest}");
-    Router::new()
-        .route(&global("backendServices"), get(backend_services).post(insert_backend))
-        .route(&global("backendServices/{name}"), get(backend_service).patch(patch).delete(delete_backend))
-        .route(&global("backendServices/{name}/addSignedUrlKey"), post(add_key))
-        .route(&global("backendServices/{name}/deleteSignedUrlKey"), post(delete_key))
-        .route(&global("sslCertificates"), get(certificates).post(insert))
-        .route(&global("sslCertificates/{name}"), get(certificate).delete(delete))
-        .route("/compute/v1/projects/{project}/aggregated/sslCertificates", get(all_certificates))
-        .route(&global("operations/{name}"), get(operation))
-        .route(&global("operations/{name}/wait"), post(wait))
+/// Compute Engine. Its clients ask for no numbers.
+pub(super) struct Compute;
+
+impl Api for Compute {
+    const COLLECTIONS: &'static [Collection] = &[
+        Collection { segment: "backendServices", permissions: "compute.backendServices" },
+        Collection { segment: "sslCertificates", permissions: "compute.sslCertificates" },
+    ];
+    const ENUMS: Table = &[];
+
+    fn routes() -> Router<Arc<Shared>> {
+        let global = |rest: &str| format!("/compute/v1/projects/{{project}}/global/{rest}");
+        Router::new()
+            .route(&global("backendServices"), get(backend_services).post(insert_backend_service))
+            .route(
+                &global("backendServices/{name}"),
+                get(backend_service).patch(patch_backend_service).delete(delete_backend_service),
+            )
+            .route(&global("backendServices/{name}/addSignedUrlKey"), post(add_signed_url_key))
+            .route(&global("backendServices/{name}/deleteSignedUrlKey"), post(delete_signed_url_key))
+            .route(&global("sslCertificates"), get(certificates).post(insert_certificate))
+            .route(&global("sslCertificates/{name}"), get(certificate).delete(delete_certificate))
+            .route("/compute/v1/projects/{project}/aggregated/sslCertificates", get(all_certificates))
+            .route(&global("operations/{name}"), get(operation))
+            .route(&global("operations/{name}/wait"), post(wait))
+    }
 }
 
 fn listed(items: &[Value], kind: &str, parameters: &Parameters) -> Answered {
@@ -54,125 +63,76 @@ fn listed(items: &[Value], kind: &str, parameters: &Parameters) -> Answered {
     Ok(Json(page))
 }
 
-async fn backend_services(State(shared): State<Arc<Shared>>, Path(project): Path<String>, uri: Uri) -> Answered {
-    let parameters = Parameters::read(&uri, &LIST)?;
-    let world = shared.world();
-    world.check_project(&project)?;
+async fn backend_services(call: Call) -> Answered {
+    let (world, parameters) = call.read(&LIST)?;
     let all = world.compute.backend_services.iter().map(|(name, found)| found.wire(&world, name));
     listed(&all.collect::<Vec<_>>(), "compute#backendServiceList", &parameters)
 }
 
-async fn backend_service(State(shared): State<Arc<Shared>>, Path((project, name)): Named, uri: Uri) -> Answered {
-    Parameters::read(&uri, &[])?;
-    let world = shared.world();
-    world.check_project(&project)?;
-    Ok(Json(world.backend_service(&name)?.wire(&world, &name)))
+async fn backend_service(call: Call) -> Answered {
+    let (world, _) = call.read(&[])?;
+    let name = call.named("name");
+    Ok(Json(world.backend_service(name)?.wire(&world, name)))
 }
 
-async fn patch(
-    State(shared): State<Arc<Shared>>,
-    Extension(Caller(caller)): Extension<Caller>,
-    Path((project, name)): Named,
-    uri: Uri,
-    body: Result<Bytes, BytesRejection>,
-) -> Answered {
-    change(&shared, &project, &uri, body, |world, body| world.patch_backend_service(&name, body, &caller))
+async fn insert_backend_service(call: Call) -> Answered {
+    begin(call, |world, body, _, user| world.insert_backend_service(body, user))
 }
 
-async fn insert_backend(
-    State(shared): State<Arc<Shared>>,
-    Extension(Caller(caller)): Extension<Caller>,
-    Path(project): Path<String>,
-    uri: Uri,
-    body: Result<Bytes, BytesRejection>,
-) -> Answered {
-    change(&shared, &project, &uri, body, |world, body| world.insert_backend_service(body, &caller))
+async fn patch_backend_service(call: Call) -> Answered {
+    begin(call, |world, body, name, user| world.patch_backend_service(name, body, user))
 }
 
-async fn delete_backend(
-    State(shared): State<Arc<Shared>>,
-    Extension(Caller(caller)): Extension<Caller>,
-    Path((project, name)): Named,
-    uri: Uri,
-) -> Answered {
-    change(&shared, &project, &uri, Ok(Bytes::new()), |world, _| world.delete_backend_service(&name, &caller))
+async fn delete_backend_service(call: Call) -> Answered {
+    begin(call, |world, _, name, user| world.delete_backend_service(name, user))
 }
 
-async fn add_key(
-    State(shared): State<Arc<Shared>>,
-    Extension(Caller(caller)): Extension<Caller>,
-    Path((project, name)): Named,
-    uri: Uri,
-    body: Result<Bytes, BytesRejection>,
-) -> Answered {
-    change(&shared, &project, &uri, body, |world, body| {
+async fn add_signed_url_key(call: Call) -> Answered {
+    begin(call, |world, body, name, user| {
         let key = text(body, "keyName")?.unwrap_or_default();
-        world.change_signed_url_keys(&name, KeyChange::Add(key), &caller)
+        world.change_signed_url_keys(name, KeyChange::Add(key), user)
     })
 }
 
-async fn delete_key(
-    State(shared): State<Arc<Shared>>,
-    Extension(Caller(caller)): Extension<Caller>,
-    Path((project, name)): Named,
-    uri: Uri,
-) -> Answered {
-    let key = Parameters::read(&uri, &["keyName", "requestId"])?.get("keyName").unwrap_or_default().to_owned();
-    change(&shared, &project, &uri, Ok(Bytes::new()), |world, _| {
-        world.change_signed_url_keys(&name, KeyChange::Delete(&key), &caller)
-    })
+async fn delete_signed_url_key(call: Call) -> Answered {
+    let parameters = call.parameters(&["keyName", "requestId"])?;
+    let key = parameters.get("keyName").unwrap_or_default().to_owned();
+    begin(call, |world, _, name, user| world.change_signed_url_keys(name, KeyChange::Delete(&key), user))
 }
 
-async fn insert(
-    State(shared): State<Arc<Shared>>,
-    Extension(Caller(caller)): Extension<Caller>,
-    Path(project): Path<String>,
-    uri: Uri,
-    body: Result<Bytes, BytesRejection>,
-) -> Answered {
-    change(&shared, &project, &uri, body, |world, body| world.insert_certificate(body, &caller))
+async fn insert_certificate(call: Call) -> Answered {
+    begin(call, |world, body, _, user| world.insert_certificate(body, user))
 }
 
-async fn delete(
-    State(shared): State<Arc<Shared>>,
-    Extension(Caller(caller)): Extension<Caller>,
-    Path((project, name)): Named,
-    uri: Uri,
-) -> Answered {
-    change(&shared, &project, &uri, Ok(Bytes::new()), |world, _| world.delete_certificate(&name, &caller))
+async fn delete_certificate(call: Call) -> Answered {
+    begin(call, |world, _, name, user| world.delete_certificate(name, user))
 }
 
-fn change(
-    shared: &Shared,
-    project: &str,
-    uri: &Uri,
-    body: Result<Bytes, BytesRejection>,
-    make: impl FnOnce(&mut World, &Map<String, Value>) -> Result<Job<Effect>, Refusal>,
+/// Makes a change, and answers with the operation that it begins.
+fn begin(
+    call: Call,
+    make: impl FnOnce(&mut World, &Map<String, Value>, &str, &str) -> Result<Job<Effect>, Refusal>,
 ) -> Answered {
-    let parameters = Parameters::read(uri, &["requestId", "keyName"])?;
-    if parameters.get("requestId").is_some() {
-        let message = "The simulated cloud does not remember request ids, so it does not take one";
-        return Err(Refusal::new(Code::Unimplemented, message).into());
-    }
-    let body = object(body)?;
-    let begun = shared.change(|world| {
-        world.check_project(project)?;
-        let job = make(world, &body)?;
+    let begun = call.change(&["requestId", "keyName"], |world, body, call| {
+        if call.parameters.get("requestId").is_some() {
+            let message = "The simulated cloud does not remember request ids, so it does not take one";
+            return Err(Refusal::new(Code::Unimplemented, message));
+        }
+        let job = make(world, body, call.named("name"), call.caller())?;
         Ok(world.compute_operation(&job))
     });
     Ok(Json(begun.map_err(Legacy::from)?))
 }
 
-async fn certificates(State(shared): State<Arc<Shared>>, Path(project): Path<String>, uri: Uri) -> Answered {
-    let parameters = Parameters::read(&uri, &LIST)?;
-    let all = certificates_of(&shared.world(), &project)?;
-    listed(&all, "compute#sslCertificateList", &parameters)
+async fn certificates(call: Call) -> Answered {
+    let (world, parameters) = call.read(&LIST)?;
+    listed(&certificates_of(&world), "compute#sslCertificateList", &parameters)
 }
 
 /// The certificates of all scopes: there are global ones only.
-async fn all_certificates(State(shared): State<Arc<Shared>>, Path(project): Path<String>, uri: Uri) -> Answered {
-    let parameters = Parameters::read(&uri, &LIST)?;
-    let all = certificates_of(&shared.world(), &project)?;
+async fn all_certificates(call: Call) -> Answered {
+    let (world, parameters) = call.read(&LIST)?;
+    let all = certificates_of(&world);
     let Json(mut page) = listed(&all, "compute#sslCertificateAggregatedList", &parameters)?;
     let scope = if all.is_empty() {
         let message = "There are no results for scope 'global' on this page.";
@@ -184,38 +144,32 @@ async fn all_certificates(State(shared): State<Arc<Shared>>, Path(project): Path
     Ok(Json(page))
 }
 
-fn certificates_of(world: &World, project: &str) -> Result<Vec<Value>, Refusal> {
-    world.check_project(project)?;
-    Ok(world.compute.certificates.iter().map(|(name, found)| found.wire(world, name)).collect())
+fn certificates_of(world: &World) -> Vec<Value> {
+    world.compute.certificates.iter().map(|(name, found)| found.wire(world, name)).collect()
 }
 
-async fn certificate(State(shared): State<Arc<Shared>>, Path((project, name)): Named, uri: Uri) -> Answered {
-    Parameters::read(&uri, &[])?;
-    let world = shared.world();
-    world.check_project(&project)?;
-    Ok(Json(world.certificate(&name)?.wire(&world, &name)))
+async fn certificate(call: Call) -> Answered {
+    let (world, _) = call.read(&[])?;
+    let name = call.named("name");
+    Ok(Json(world.certificate(name)?.wire(&world, name)))
 }
 
-async fn operation(State(shared): State<Arc<Shared>>, Path((project, id)): Named, uri: Uri) -> Answered {
-    Parameters::read(&uri, &[])?;
-    let world = shared.world();
-    Ok(Json(world.compute_operation(job(&world, &project, &id)?)))
+async fn operation(call: Call) -> Answered {
+    let (world, _) = call.read(&[])?;
+    Ok(Json(world.compute_operation(job(&world, call.named("name"))?)))
 }
 
 /// `POST …/operations/O/wait`: answers when the operation is done or two minutes are over, whichever is first.
-async fn wait(State(shared): State<Arc<Shared>>, Path((project, id)): Named, uri: Uri) -> Answered {
-    Parameters::read(&uri, &[])?;
+async fn wait(call: Call) -> Answered {
     let until = {
-        let world = shared.world();
-        let job = job(&world, &project, &id)?;
-        job.due.min(later(world.now(), WAIT))
+        let (world, _) = call.read(&[])?;
+        job(&world, call.named("name"))?.due.min(later(world.now(), WAIT))
     };
-    shared.clock.sleep_until(until).await;
-    let world = shared.world();
-    Ok(Json(world.compute_operation(job(&world, &project, &id)?)))
+    call.wait_until(until).await;
+    let world = call.world();
+    Ok(Json(world.compute_operation(job(&world, call.named("name"))?)))
 }
 
-fn job<'w>(world: &'w World, project: &str, id: &str) -> Result<&'w Job<Effect>, Refusal> {
-    world.check_project(project)?;
+fn job<'w>(world: &'w World, id: &str) -> Result<&'w Job<Effect>, Refusal> {
     world.compute.jobs.get(id).ok_or_else(|| world.no_such_resource("operations", id))
 }

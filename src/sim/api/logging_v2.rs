@@ -6,16 +6,14 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
-use axum::http::Uri;
+use axum::http::Method;
 use axum::routing::post;
 use axum::{Json, Router};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Answered, Parameters, Shared, object};
+use super::enums::{self, Table};
+use super::{Answered, Api, Call, Collection, Shared};
 use crate::sim::world::filter::Filter;
 use crate::sim::world::refusal::Refusal;
 use crate::sim::world::{int32, text};
@@ -23,14 +21,25 @@ use crate::sim::world::{int32, text};
 /// Longer filters are refused (source: the quotas of Cloud Logging).
 const LONGEST_FILTER: usize = 20_000;
 
-pub(super) fn routes() -> Router<Arc<Shared>> {
-    Router::new().route("/v2/entries:list", post(list))
+/// Cloud Logging.
+pub(super) struct Logging;
+
+impl Api for Logging {
+    const COLLECTIONS: &'static [Collection] = &[];
+    const ENUMS: Table = enums::LOGGING;
+
+    fn routes() -> Router<Arc<Shared>> {
+        Router::new().route("/v2/entries:list", post(list))
+    }
+
+    fn permission(_: &Method, _: &str) -> Option<String> {
+        Some("logging.logEntries.list".to_owned())
+    }
 }
 
-async fn list(State(shared): State<Arc<Shared>>, uri: Uri, body: Result<Bytes, BytesRejection>) -> Answered {
-    Parameters::read(&uri, &[])?;
-    let body = object(body)?;
-    let world = shared.world();
+async fn list(mut call: Call) -> Answered {
+    let body = call.body()?;
+    let (world, _) = call.read(&[])?;
     let names = body.get("resourceNames").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     if names.is_empty() {
         return Err(Refusal::invalid("resource_names", "resource_names must name a project").into());

@@ -6,15 +6,16 @@
 //! (source: AIP-193).
 
 mod browser;
+mod call;
 pub mod compute_v1;
 pub mod control;
 mod legacy;
 pub mod logging_v2;
 pub mod monitoring_v3;
 mod permission;
+mod project;
 pub mod run_v1;
 pub mod run_v2;
-pub mod servicehealth_v1;
 pub mod sql_v1;
 pub mod support_v2;
 pub mod vpcaccess_v1;
@@ -26,7 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
@@ -43,10 +44,11 @@ use super::fault::{self, Fault, Kind};
 use super::listener::Broken;
 use super::tls::Authority;
 use super::world::caller::SOMEBODY;
-use super::world::operation::Api;
-use super::world::operation::Twist;
+use super::world::operation::{Owner, Twist};
 use super::world::refusal::{Code, Refusal};
 use super::world::{SavedError, World};
+pub(super) use call::Call;
+pub(super) use permission::Collection;
 
 /// A request body may not be larger: Google's limit differs from API to API.
 const BODY_LIMIT: usize = 1 << 20;
@@ -105,7 +107,7 @@ impl Shared {
     }
 
     /// Changes the world, and saves it before anybody learns of the change; what cannot be saved does not happen.
-    fn change<T>(&self, change: impl FnOnce(&mut World) -> Result<T, Refusal>) -> Result<T, Refusal> {
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut World) -> Result<T, Refusal>) -> Result<T, Refusal> {
         let mut world = self.world();
         let mut next = world.clone();
         next.twist(TWIST.try_with(Clone::clone).unwrap_or_default());
@@ -138,19 +140,58 @@ impl Shared {
     }
 }
 
+/// One of Google's APIs, as it is served here: a file, and a line in [`apis`].
+pub(super) trait Api: 'static {
+    /// The collections in its paths, and what the permissions on them begin with. What stands deeper in a path stands first.
+    const COLLECTIONS: &'static [Collection];
+    /// Its enums, for clients that ask for numbers.
+    const ENUMS: enums::Table;
+
+    /// Its methods.
+    fn routes() -> Router<Arc<Shared>>;
+
+    /// The permission that a request needs, if it is known to need one.
+    fn permission(method: &Method, path: &str) -> Option<String> {
+        permission::by_collection(Self::COLLECTIONS, method, path)
+    }
+}
+
+/// The APIs that there are. A new one is rather one of [`super::apis`].
+fn apis(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
+    Router::new()
+        .merge(served::<vpcaccess_v1::VpcAccess>(shared))
+        .merge(served::<run_v2::RunV2>(shared))
+        .merge(served::<run_v1::RunV1>(shared))
+        .merge(served::<project::ResourceManager>(shared))
+        .merge(served::<project::ServiceUsage>(shared))
+        .merge(served::<logging_v2::Logging>(shared))
+        .merge(served::<monitoring_v3::Monitoring>(shared))
+        .merge(served::<sql_v1::Sql>(shared))
+        .merge(served::<compute_v1::Compute>(shared))
+        .merge(served::<support_v2::Support>(shared))
+        .merge(super::apis::routes(shared))
+}
+
+/// An API's routes, behind what its callers may do and before how they want their answers.
+pub(super) fn served<A: Api>(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
+    A::routes().route_layer(middleware::from_fn_with_state(Arc::clone(shared), serve_api::<A>))
+}
+
+async fn serve_api<A: Api>(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let caller = request.extensions().get::<Caller>().map_or(SOMEBODY, |Caller(caller)| caller.as_str());
+    if let Some(permission) = A::permission(request.method(), path)
+        && let Err(refusal) = shared.world().permit(caller, &permission, path)
+    {
+        return Failure::from(refusal).into_response();
+    }
+    let numbers = enums::are_wanted_as_numbers(request.uri().query()).then_some(A::ENUMS);
+    as_google_encodes(in_googles_shape(next.run(request).await), numbers).await
+}
+
 /// All routes.
 pub(super) fn router(shared: Arc<Shared>) -> Router {
-    Router::new()
-        .merge(vpcaccess_v1::routes())
-        .merge(run_v2::routes())
-        .merge(run_v1::routes())
-        .merge(permission::routes())
-        .merge(logging_v2::routes())
-        .merge(monitoring_v3::routes())
-        .merge(sql_v1::routes())
-        .merge(compute_v1::routes())
-        .merge(servicehealth_v1::routes())
-        .merge(support_v2::routes())
+    apis(&shared)
         .merge(control::routes())
         .fallback(|uri: Uri| async move {
             Failure::from(Refusal::new(Code::NotFound, format!("The requested URL {} was not found", uri.path())))
@@ -208,17 +249,17 @@ async fn serve(shared: &Arc<Shared>, mut request: Request, next: Next) -> Respon
         Some(Kind::Refuse(_)) => broken(),
         Some(Kind::Status(status)) => injected(status),
         Some(Kind::Reset(_)) => {
-            handled(shared, at, &host, &caller, request, next).await;
+            handled(shared, at, &host, request, next).await;
             broken()
         }
         Some(Kind::Latency(late)) => {
-            let response = handled(shared, at, &host, &caller, request, next).await;
+            let response = handled(shared, at, &host, request, next).await;
             shared.clock.sleep_until(later(shared.clock.now(), late.latency)).await;
             response
         }
         Some(Kind::OperationError(_) | Kind::OperationHangs(_)) | None => {
             let twist = fault.as_ref().and_then(Twist::of);
-            TWIST.scope(twist, handled(shared, at, &host, &caller, request, next)).await
+            TWIST.scope(twist, handled(shared, at, &host, request, next)).await
         }
     };
     let status = if response.extensions().get::<Broken>().is_some() { 0 } else { response.status().as_u16() };
@@ -232,28 +273,12 @@ async fn serve(shared: &Arc<Shared>, mut request: Request, next: Next) -> Respon
 }
 
 /// Sends a request to where its host says.
-async fn handled(
-    shared: &Arc<Shared>,
-    at: Timestamp,
-    host: &str,
-    caller: &str,
-    request: Request,
-    next: Next,
-) -> Response {
+async fn handled(shared: &Arc<Shared>, at: Timestamp, host: &str, request: Request, next: Next) -> Response {
     let to = data_plane::destination(&shared.world(), host);
-    let Some(to) = to else {
-        let permitted = match permission::needed(request.method(), request.uri().path()) {
-            Some(permission) => shared.world().permit(caller, &permission, request.uri().path()),
-            None => Ok(()),
-        };
-        let numbered = enums::are_wanted_as_numbers(request.uri().query()).then(|| request.uri().path().to_owned());
-        let response = match permitted {
-            Ok(()) => in_googles_shape(next.run(request).await),
-            Err(refusal) => Failure::from(refusal).into_response(),
-        };
-        return as_google_encodes(response, numbered.as_deref()).await;
-    };
-    data_plane::serve(shared, at, &to, request).await
+    match to {
+        Some(to) => data_plane::serve(shared, at, &to, request).await,
+        None => as_google_encodes(in_googles_shape(next.run(request).await), None).await,
+    }
 }
 
 /// The token behind `Bearer`.
@@ -288,15 +313,14 @@ fn in_googles_shape(response: Response) -> Response {
     Failure { refusal, http: response.status().as_u16(), retry_after: None }.into_response()
 }
 
-/// Google says in which encoding its JSON is (recorded, in every answer), and writes enums as numbers where `numbered` is the
-/// path of a request that asked for them.
-async fn as_google_encodes(response: Response, numbered: Option<&str>) -> Response {
+/// Google says in which encoding its JSON is (recorded, in every answer), and writes these enums as numbers if it was asked to.
+async fn as_google_encodes(response: Response, numbers: Option<enums::Table>) -> Response {
     if response.headers().get(header::CONTENT_TYPE).is_none_or(|kind| kind != "application/json") {
         return response;
     }
     let (mut parts, body) = response.into_parts();
     parts.headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json; charset=UTF-8"));
-    let Some(path) = numbered.filter(|_| parts.status.is_success()) else {
+    let Some(table) = numbers.filter(|_| parts.status.is_success()) else {
         return Response::from_parts(parts, body);
     };
     // It was made here, of a value: it is whole, and it is JSON.
@@ -304,7 +328,7 @@ async fn as_google_encodes(response: Response, numbered: Option<&str>) -> Respon
     let Ok(mut answer) = serde_json::from_slice::<Value>(&bytes) else {
         return Response::from_parts(parts, bytes.into());
     };
-    enums::number(&mut answer, path);
+    enums::number(&mut answer, table);
     parts.headers.remove(header::CONTENT_LENGTH);
     Response::from_parts(parts, answer.to_string().into())
 }
@@ -335,6 +359,13 @@ impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         let http = refusal.code.http();
         Self { refusal, http, retry_after: None }
+    }
+}
+
+impl Failure {
+    /// What was refused, whatever the answer looks like.
+    fn into_refusal(self) -> Refusal {
+        self.refusal
     }
 }
 
@@ -497,7 +528,7 @@ pub(super) fn page_by(items: &[Value], field: &str, parameters: &Parameters, pag
 }
 
 /// One operation of an API.
-pub(super) fn operation(world: &World, api: Api, id: &str) -> Answered {
+pub(super) fn operation(world: &World, api: Owner, id: &str) -> Answered {
     let location = world.location();
     let found = world.operation(api, id);
     let name = format!("{location}/operations/{id}");
@@ -507,7 +538,7 @@ pub(super) fn operation(world: &World, api: Api, id: &str) -> Answered {
 /// Answers when the operation is done or the time is up, whichever is first, and says until when that may be.
 ///
 /// `POST …/operations/ID:wait` with a `timeout` in its body; Google may return earlier, which clients must bear.
-pub(super) fn waits_until(world: &World, api: Api, id: &str, body: &Map<String, Value>) -> Result<Timestamp, Failure> {
+fn waits_until(world: &World, api: Owner, id: &str, body: &Map<String, Value>) -> Result<Timestamp, Failure> {
     let timeout = match super::world::text(body, "timeout")? {
         None => SignedDuration::MAX,
         Some(text) => text
@@ -523,11 +554,25 @@ pub(super) fn waits_until(world: &World, api: Api, id: &str, body: &Map<String, 
     })
 }
 
+/// Waits for the operation that `POST …/operations/ID:wait` names, and gives its name back.
+pub(super) async fn waited(mut call: Call, api: Owner) -> Result<(Call, String), Failure> {
+    let body = call.body()?;
+    let Some(id) = call.named("operation").strip_suffix(":wait").map(str::to_owned) else {
+        return Err(call.nothing_here().into());
+    };
+    let until = {
+        let (world, _) = call.read(&["timeout"])?;
+        waits_until(&world, api, &id, &body)?
+    };
+    call.wait_until(until).await;
+    Ok((call, id))
+}
+
 /// The operations of an API, the newest first.
 ///
 /// Google's filter grammar for operations is not documented. `done=true` and `done=false` are understood here, also
 /// with a colon; any other filter is refused rather than ignored.
-pub(super) fn operations(world: &World, api: Api, parameters: &Parameters) -> Answered {
+pub(super) fn operations(world: &World, api: Owner, parameters: &Parameters) -> Answered {
     let done = match parameters.get("filter").map(|filter| filter.replace([' ', '='], ":").replace("::", ":")) {
         None => None,
         Some(filter) if filter == "done:true" => Some(true),

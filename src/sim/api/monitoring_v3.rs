@@ -9,13 +9,14 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
-use axum::http::Uri;
+use axum::http::{Method, Uri};
 use axum::routing::get;
 use axum::{Json, Router};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::{Answered, Parameters, Shared, page};
+use super::enums::{self, Table};
+use super::{Answered, Api, Collection, Parameters, Shared, page, permission};
 use crate::sim::clock::later;
 use crate::sim::world::World;
 use crate::sim::world::filter::Filter;
@@ -27,14 +28,32 @@ use crate::sim::world::refusal::{Code, Refusal};
 /// Steps of a range query; Prometheus has the same bound.
 const MOST_STEPS: i64 = 11_000;
 
-pub(super) fn routes() -> Router<Arc<Shared>> {
-    const PROMETHEUS: &str = "/v1/projects/{project}/location/{location}/prometheus/api/v1";
-    Router::new()
-        .route("/v3/projects/{project}/timeSeries", get(series))
-        .route("/v3/projects/{project}/metricDescriptors", get(descriptors))
-        .route("/v3/projects/{project}/metricDescriptors/{*metric}", get(descriptor))
-        .route(&format!("{PROMETHEUS}/query"), get(query).post(posted))
-        .route(&format!("{PROMETHEUS}/query_range"), get(range).post(posted_range))
+/// Cloud Monitoring.
+pub(super) struct Monitoring;
+
+impl Api for Monitoring {
+    const COLLECTIONS: &'static [Collection] = &[
+        Collection { segment: "timeSeries", permissions: "monitoring.timeSeries" },
+        Collection { segment: "metricDescriptors", permissions: "monitoring.metricDescriptors" },
+    ];
+    const ENUMS: Table = enums::MONITORING;
+
+    fn routes() -> Router<Arc<Shared>> {
+        const PROMETHEUS: &str = "/v1/projects/{project}/location/{location}/prometheus/api/v1";
+        Router::new()
+            .route("/v3/projects/{project}/timeSeries", get(series))
+            .route("/v3/projects/{project}/metricDescriptors", get(descriptors))
+            .route("/v3/projects/{project}/metricDescriptors/{*metric}", get(descriptor))
+            .route(&format!("{PROMETHEUS}/query"), get(query).post(posted))
+            .route(&format!("{PROMETHEUS}/query_range"), get(range).post(posted_range))
+    }
+
+    fn permission(method: &Method, path: &str) -> Option<String> {
+        if path.contains("/prometheus/api/v1/") {
+            return Some("monitoring.timeSeries.list".to_owned());
+        }
+        permission::by_collection(Self::COLLECTIONS, method, path)
+    }
 }
 
 fn known(name: &str) -> Result<&'static Descriptor, Refusal> {

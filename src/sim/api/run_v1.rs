@@ -5,48 +5,49 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Uri};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::{Answered, Parameters, Shared, host_of, object};
+use super::enums::{self, Table};
+use super::{Answered, Api, Call, Collection, Parameters, Shared};
 use crate::sim::world::World;
 use crate::sim::world::knative::EXPRESSIBLE;
-use crate::sim::world::operation::Api;
-use crate::sim::world::refusal::{Code, Refusal};
+use crate::sim::world::operation::Owner;
+use crate::sim::world::refusal::Refusal;
 use crate::sim::world::service::Service;
 use crate::sim::world::update::Options;
-
-type Namespace = Path<String>;
-type Named = Path<(String, String)>;
 
 /// What every list takes; `labelSelector` is read, the others ask for what is the same here anyway.
 const LIST: [&str; 7] =
     ["labelSelector", "limit", "continue", "fieldSelector", "includeUninitialized", "resourceVersion", "watch"];
 
-pub(super) fn routes() -> Router<Arc<Shared>> {
-    const ROOT: &str = "/apis/serving.knative.dev/v1/namespaces/{namespace}";
-    let at = |rest: &str| format!("{ROOT}/{rest}");
-    Router::new()
-        .route(&at("services"), get(services).post(create))
-        .route(&at("services/{service}"), get(service).put(replace))
-        .route(&at("revisions"), get(revisions))
-        .route(&at("revisions/{revision}"), get(revision))
-        .route(&at("configurations"), get(configurations))
-        .route(&at("configurations/{service}"), get(configuration))
-        .route(&at("routes"), get(all_routes))
-        .route(&at("routes/{service}"), get(route))
-        .route("/v1/projects/{project}/locations/{location}/services", get(everywhere))
-}
+/// Cloud Run v1.
+pub(super) struct RunV1;
 
-fn check(world: &World, namespace: &str, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
-    let host = host_of(uri, headers);
-    let region = host.split_once("-run.").map_or(world.region(), |(region, _)| region);
-    world.check_location(namespace, region)
+impl Api for RunV1 {
+    const COLLECTIONS: &'static [Collection] = &[
+        Collection { segment: "revisions", permissions: "run.revisions" },
+        Collection { segment: "configurations", permissions: "run.configurations" },
+        Collection { segment: "routes", permissions: "run.routes" },
+        Collection { segment: "services", permissions: "run.services" },
+    ];
+    const ENUMS: Table = enums::RUN;
+
+    fn routes() -> Router<Arc<Shared>> {
+        const ROOT: &str = "/apis/serving.knative.dev/v1/namespaces/{namespace}";
+        let at = |rest: &str| format!("{ROOT}/{rest}");
+        Router::new()
+            .route(&at("services"), get(services).post(create))
+            .route(&at("services/{service}"), get(service).put(replace))
+            .route(&at("revisions"), get(revisions))
+            .route(&at("revisions/{revision}"), get(revision))
+            .route(&at("configurations"), get(configurations))
+            .route(&at("configurations/{service}"), get(configuration))
+            .route(&at("routes"), get(all_routes))
+            .route(&at("routes/{service}"), get(route))
+            .route("/v1/projects/{project}/locations/{location}/services", get(everywhere))
+    }
 }
 
 fn found<'w>(world: &'w World, short: &str) -> Result<&'w Service, Refusal> {
@@ -78,55 +79,35 @@ fn filtered(items: impl Iterator<Item = Value>, parameters: &Parameters) -> Resu
     items.filter_map(|item| selected(&item, selector).map(|fits| fits.then_some(item)).transpose()).collect()
 }
 
-async fn services(
-    State(shared): State<Arc<Shared>>,
-    Path(namespace): Namespace,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Answered {
-    let parameters = Parameters::read(&uri, &LIST)?;
-    let world = shared.world();
-    check(&world, &namespace, &uri, &headers)?;
+async fn services(call: Call) -> Answered {
+    let (world, parameters) = call.read(&LIST)?;
     let all = world.services.iter().map(|(short, service)| world.knative_service(short, service));
     Ok(list("ServiceList", &filtered(all, &parameters)?))
 }
 
 /// `GET …/locations/-/services`: the services of all regions, of which there is one.
-async fn everywhere(State(shared): State<Arc<Shared>>, Path((project, location)): Named, uri: Uri) -> Answered {
-    let parameters = Parameters::read(&uri, &LIST)?;
-    let world = shared.world();
-    let location = if location == "-" { world.region().to_owned() } else { location };
-    world.check_location(&project, &location)?;
+async fn everywhere(call: Call) -> Answered {
+    let (world, parameters) = call.read_anywhere(&LIST)?;
+    let location = match call.named("location") {
+        "-" => world.region(),
+        named => named,
+    };
+    world.check_location(call.named("project"), location)?;
     let all = world.services.iter().map(|(short, service)| world.knative_service(short, service));
     Ok(list("ServiceList", &filtered(all, &parameters)?))
 }
 
-async fn service(
-    State(shared): State<Arc<Shared>>,
-    Path((namespace, short)): Named,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Answered {
-    Parameters::read(&uri, &[])?;
-    let world = shared.world();
-    check(&world, &namespace, &uri, &headers)?;
-    Ok(Json(world.knative_service(&short, found(&world, &short)?)))
+async fn service(call: Call) -> Answered {
+    let (world, _) = call.read(&[])?;
+    let short = call.named("service");
+    Ok(Json(world.knative_service(short, found(&world, short)?)))
 }
 
-async fn create(
-    State(shared): State<Arc<Shared>>,
-    Path(namespace): Namespace,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Answered {
-    Parameters::read(&uri, &["dryRun"])?;
-    let body = object(body)?;
-    let shown = shared.change(|world| {
-        check(world, &namespace, &uri, &headers)?;
+async fn create(call: Call) -> Answered {
+    let shown = call.change(&["dryRun"], |world, body, _| {
         let short = body.get("metadata").and_then(|metadata| metadata.get("name")).and_then(Value::as_str);
         let short = short.ok_or_else(|| Refusal::invalid("metadata.name", "metadata.name is needed"))?;
-        let v2 = world.from_knative(short, &body)?;
+        let v2 = world.from_knative(short, body)?;
         world.create_service(short, &v2, false)?;
         Ok(world.knative_service(short, found(world, short)?))
     })?;
@@ -134,34 +115,19 @@ async fn create(
 }
 
 /// `PUT`: the whole service, as it was read, with its changes.
-async fn replace(
-    State(shared): State<Arc<Shared>>,
-    Path((namespace, short)): Named,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Answered {
-    Parameters::read(&uri, &["dryRun"])?;
-    let body = object(body)?;
-    let shown = shared.change(|world| {
-        check(world, &namespace, &uri, &headers)?;
-        found(world, &short)?;
-        let v2 = world.from_knative(&short, &body)?;
-        world.update_service(&short, &v2, Options { mask: Some(EXPRESSIBLE), ..Options::default() })?;
-        Ok(world.knative_service(&short, found(world, &short)?))
+async fn replace(call: Call) -> Answered {
+    let shown = call.change(&["dryRun"], |world, body, call| {
+        let short = call.named("service");
+        found(world, short)?;
+        let v2 = world.from_knative(short, body)?;
+        world.update_service(short, &v2, Options { mask: Some(EXPRESSIBLE), ..Options::default() })?;
+        Ok(world.knative_service(short, found(world, short)?))
     })?;
     Ok(Json(shown))
 }
 
-async fn revisions(
-    State(shared): State<Arc<Shared>>,
-    Path(namespace): Namespace,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Answered {
-    let parameters = Parameters::read(&uri, &LIST)?;
-    let world = shared.world();
-    check(&world, &namespace, &uri, &headers)?;
+async fn revisions(call: Call) -> Answered {
+    let (world, parameters) = call.read(&LIST)?;
     let mut all: Vec<_> = world
         .services
         .iter()
@@ -173,74 +139,44 @@ async fn revisions(
     Ok(list("RevisionList", &filtered(all, &parameters)?))
 }
 
-async fn revision(
-    State(shared): State<Arc<Shared>>,
-    Path((namespace, name)): Named,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Answered {
-    Parameters::read(&uri, &[])?;
-    let world = shared.world();
-    check(&world, &namespace, &uri, &headers)?;
-    let found = world.services.iter().find_map(|(short, service)| Some((short, service.revisions.get(&name)?)));
-    let (short, revision) = found.ok_or_else(|| world.no_such_revision(&name))?;
-    Ok(Json(world.knative_revision(short, &name, revision)))
+async fn revision(call: Call) -> Answered {
+    let (world, _) = call.read(&[])?;
+    let name = call.named("revision");
+    let found = world.services.iter().find_map(|(short, service)| {
+        Some((short, service.revisions.get(name).filter(|_| service.shows(name, world.now()))?))
+    });
+    let (short, revision) = found.ok_or_else(|| world.no_such_revision(name))?;
+    Ok(Json(world.knative_revision(short, name, revision)))
 }
 
-async fn configurations(
-    State(shared): State<Arc<Shared>>,
-    Path(namespace): Namespace,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Answered {
-    let parameters = Parameters::read(&uri, &LIST)?;
-    let world = shared.world();
-    check(&world, &namespace, &uri, &headers)?;
+async fn configurations(call: Call) -> Answered {
+    let (world, parameters) = call.read(&LIST)?;
     let all = world.services.iter().map(|(short, service)| world.knative_configuration(short, service));
     Ok(list("ConfigurationList", &filtered(all, &parameters)?))
 }
 
-async fn configuration(
-    State(shared): State<Arc<Shared>>,
-    Path((namespace, short)): Named,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Answered {
-    Parameters::read(&uri, &[])?;
-    let world = shared.world();
-    check(&world, &namespace, &uri, &headers)?;
-    Ok(Json(world.knative_configuration(&short, found(&world, &short)?)))
+async fn configuration(call: Call) -> Answered {
+    let (world, _) = call.read(&[])?;
+    let short = call.named("service");
+    Ok(Json(world.knative_configuration(short, found(&world, short)?)))
 }
 
-async fn all_routes(
-    State(shared): State<Arc<Shared>>,
-    Path(namespace): Namespace,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Answered {
-    let parameters = Parameters::read(&uri, &LIST)?;
-    let world = shared.world();
-    check(&world, &namespace, &uri, &headers)?;
+async fn all_routes(call: Call) -> Answered {
+    let (world, parameters) = call.read(&LIST)?;
     let all = world.services.iter().map(|(short, service)| world.knative_route(short, service));
     Ok(list("RouteList", &filtered(all, &parameters)?))
 }
 
-async fn route(
-    State(shared): State<Arc<Shared>>,
-    Path((namespace, short)): Named,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Answered {
-    Parameters::read(&uri, &[])?;
-    let world = shared.world();
-    check(&world, &namespace, &uri, &headers)?;
-    Ok(Json(world.knative_route(&short, found(&world, &short)?)))
+async fn route(call: Call) -> Answered {
+    let (world, _) = call.read(&[])?;
+    let short = call.named("service");
+    Ok(Json(world.knative_route(short, found(&world, short)?)))
 }
 
 /// An operation of Cloud Run as v1 shows it: with the service in Knative's words.
 pub(super) fn operation(world: &World, id: &str) -> Answered {
-    let Json(mut wire) = super::operation(world, Api::Run, id)?;
-    let target = world.operation(Api::Run, id).map(|operation| operation.target.clone()).unwrap_or_default();
+    let Json(mut wire) = super::operation(world, Owner::Run, id)?;
+    let target = world.operation(Owner::Run, id).map(|operation| operation.target.clone()).unwrap_or_default();
     let short = target.rsplit('/').next().unwrap_or_default();
     if let (Some(service), true) = (world.services.get(short), wire.get("response").is_some()) {
         wire["response"] = world.knative_service(short, service);
@@ -249,22 +185,7 @@ pub(super) fn operation(world: &World, id: &str) -> Answered {
 }
 
 /// `POST …/operations/ID:wait`.
-pub(super) async fn wait(
-    State(shared): State<Arc<Shared>>,
-    Path((project, location, id)): Path<(String, String, String)>,
-    uri: Uri,
-    body: Result<Bytes, BytesRejection>,
-) -> Answered {
-    Parameters::read(&uri, &["timeout"])?;
-    let body = object(body)?;
-    let Some(id) = id.strip_suffix(":wait") else {
-        return Err(Refusal::new(Code::NotFound, format!("There is nothing to post to at {}", uri.path())).into());
-    };
-    let until = {
-        let world = shared.world();
-        world.check_location(&project, &location)?;
-        super::waits_until(&world, Api::Run, id, &body)?
-    };
-    shared.clock.sleep_until(until).await;
-    operation(&shared.world(), id)
+pub(super) async fn wait(call: Call) -> Answered {
+    let (call, id) = super::waited(call, Owner::Run).await?;
+    operation(&call.world(), &id)
 }

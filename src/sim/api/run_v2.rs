@@ -5,94 +5,80 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{Extension, Path, State};
-use axum::http::Uri;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::Value;
 
-use super::{Answered, Caller, LIST, Parameters, Shared, object, page, permission};
-use crate::sim::world::operation::Api;
-use crate::sim::world::refusal::{Code, Refusal};
+use super::enums::{self, Table};
+use super::{Answered, Api, Call, Collection, LIST, Shared, page, permission};
+use crate::sim::world::operation::Owner;
+use crate::sim::world::refusal::Refusal;
 use crate::sim::world::update::Options;
 
-type Place = Path<(String, String)>;
-type Named = Path<(String, String, String)>;
-type NamedWithin = Path<(String, String, String, String)>;
+/// Cloud Run v2.
+pub(super) struct RunV2;
 
-pub(super) fn routes() -> Router<Arc<Shared>> {
-    Router::new()
-        .route("/v2/projects/{project}/locations/{location}/services", get(list).post(create))
-        .route(
-            "/v2/projects/{project}/locations/{location}/services/{service}",
-            get(show).patch(update).post(test).delete(delete),
-        )
-        // gcloud asks the same of v1.
-        .route("/v1/projects/{project}/locations/{location}/services/{service}", post(test))
-        .route("/v2/projects/{project}/locations/{location}/services/{service}/revisions", get(revisions))
-        .route(
-            "/v2/projects/{project}/locations/{location}/services/{service}/revisions/{revision}",
-            get(revision).delete(delete_revision),
-        )
-        .route("/v2/projects/{project}/locations/{location}/operations", get(operations))
-        .route("/v2/projects/{project}/locations/{location}/operations/{operation}", get(operation).post(wait))
+impl Api for RunV2 {
+    const COLLECTIONS: &'static [Collection] = &[
+        Collection { segment: "revisions", permissions: "run.revisions" },
+        Collection { segment: "services", permissions: "run.services" },
+    ];
+    const ENUMS: Table = enums::RUN;
+
+    fn routes() -> Router<Arc<Shared>> {
+        Router::new()
+            .route("/v2/projects/{project}/locations/{location}/services", get(list).post(create))
+            .route(
+                "/v2/projects/{project}/locations/{location}/services/{service}",
+                get(show).patch(update).post(test).delete(delete),
+            )
+            // gcloud asks the same of v1.
+            .route("/v1/projects/{project}/locations/{location}/services/{service}", post(test))
+            .route("/v2/projects/{project}/locations/{location}/services/{service}/revisions", get(revisions))
+            .route(
+                "/v2/projects/{project}/locations/{location}/services/{service}/revisions/{revision}",
+                get(revision).delete(delete_revision),
+            )
+            .route("/v2/projects/{project}/locations/{location}/operations", get(operations))
+            .route("/v2/projects/{project}/locations/{location}/operations/{operation}", get(operation).post(wait))
+    }
 }
 
-async fn list(State(shared): State<Arc<Shared>>, Path((project, location)): Place, uri: Uri) -> Answered {
-    let parameters = Parameters::read(&uri, &["pageSize", "pageToken", "showDeleted"])?;
-    let world = shared.world();
-    world.check_location(&project, &location)?;
+async fn list(call: Call) -> Answered {
+    let (world, parameters) = call.read(&["pageSize", "pageToken", "showDeleted"])?;
     let all: Vec<Value> = world.services.iter().map(|(short, found)| found.wire(&world, short)).collect();
     page(&all, "services", &parameters)
 }
 
-async fn show(State(shared): State<Arc<Shared>>, Path((project, location, short)): Named, uri: Uri) -> Answered {
-    Parameters::read(&uri, &[])?;
-    let world = shared.world();
-    world.check_location(&project, &location)?;
-    Ok(Json(world.services.get(&short).ok_or_else(|| world.no_such_service(&short))?.wire(&world, &short)))
+async fn show(call: Call) -> Answered {
+    let (world, _) = call.read(&[])?;
+    let short = call.named("service");
+    Ok(Json(world.services.get(short).ok_or_else(|| world.no_such_service(short))?.wire(&world, short)))
 }
 
-async fn create(
-    State(shared): State<Arc<Shared>>,
-    Path((project, location)): Place,
-    uri: Uri,
-    body: Result<Bytes, BytesRejection>,
-) -> Answered {
-    let parameters = Parameters::read(&uri, &["serviceId", "validateOnly"])?;
-    let validate_only = parameters.flag("validateOnly")?;
-    let short = parameters.get("serviceId").ok_or_else(|| Refusal::invalid("service_id", "service_id is needed"))?;
-    let body = object(body)?;
-    let operation = shared.change(|world| {
-        world.check_location(&project, &location)?;
-        Ok(world.create_service(short, &body, validate_only)?.wire(&world.location()))
+async fn create(call: Call) -> Answered {
+    let operation = call.change(&["serviceId", "validateOnly"], |world, body, call| {
+        let short = call.parameters.get("serviceId");
+        let short = short.ok_or_else(|| Refusal::invalid("service_id", "service_id is needed"))?;
+        Ok(world.create_service(short, body, call.flag("validateOnly")?)?.wire(&world.location()))
     })?;
     Ok(Json(operation))
 }
 
-async fn delete(State(shared): State<Arc<Shared>>, Path((project, location, short)): Named, uri: Uri) -> Answered {
-    let validate_only = Parameters::read(&uri, &["etag", "validateOnly"])?.flag("validateOnly")?;
-    let operation = shared.change(|world| {
-        world.check_location(&project, &location)?;
-        Ok(world.delete_service(&short, validate_only)?.wire(&world.location()))
+async fn delete(call: Call) -> Answered {
+    let operation = call.change(&["etag", "validateOnly"], |world, _, call| {
+        Ok(world.delete_service(call.named("service"), call.flag("validateOnly")?)?.wire(&world.location()))
     })?;
     Ok(Json(operation))
 }
 
-async fn delete_revision(
-    State(shared): State<Arc<Shared>>,
-    Path((project, location, short, revision)): NamedWithin,
-    uri: Uri,
-) -> Answered {
-    let validate_only = Parameters::read(&uri, &["etag", "validateOnly"])?.flag("validateOnly")?;
-    let operation = shared.change(|world| {
-        world.check_location(&project, &location)?;
-        let operation = if validate_only {
-            world.clone().delete_revision(&short, &revision)?
+async fn delete_revision(call: Call) -> Answered {
+    let operation = call.change(&["etag", "validateOnly"], |world, _, call| {
+        let (service, revision) = (call.named("service"), call.named("revision"));
+        let operation = if call.flag("validateOnly")? {
+            world.clone().delete_revision(service, revision)?
         } else {
-            world.delete_revision(&short, &revision)?
+            world.delete_revision(service, revision)?
         };
         Ok(operation.wire(&world.location()))
     })?;
@@ -100,95 +86,56 @@ async fn delete_revision(
 }
 
 /// `POST …/services/S:testIamPermissions`; the service need not exist.
-async fn test(
-    State(shared): State<Arc<Shared>>,
-    Extension(caller): Extension<Caller>,
-    Path((project, location, short)): Named,
-    uri: Uri,
-    body: Result<Bytes, BytesRejection>,
-) -> Answered {
-    Parameters::read(&uri, &[])?;
-    if !short.ends_with(":testIamPermissions") {
-        return Err(Refusal::new(Code::NotFound, format!("There is nothing to post to at {}", uri.path())).into());
+async fn test(call: Call) -> Answered {
+    if !call.named("service").ends_with(":testIamPermissions") {
+        return Err(call.nothing_here().into());
     }
-    shared.world().check_location(&project, &location)?;
-    permission::test(&shared, &caller, body)
+    drop(call.read(&[])?);
+    permission::test(call)
 }
 
-async fn update(
-    State(shared): State<Arc<Shared>>,
-    Path((project, location, short)): Named,
-    uri: Uri,
-    body: Result<Bytes, BytesRejection>,
-) -> Answered {
-    let parameters = Parameters::read(&uri, &["updateMask", "validateOnly", "allowMissing"])?;
-    let validate_only = parameters.flag("validateOnly")?;
-    let allow_missing = parameters.flag("allowMissing")?;
-    let body = object(body)?;
-    let options = Options { mask: parameters.get("updateMask"), validate_only, allow_missing };
-    let operation = shared.change(|world| {
-        world.check_location(&project, &location)?;
-        let operation = world.update_service(&short, &body, options)?;
-        Ok(operation.wire(&world.location()))
+async fn update(call: Call) -> Answered {
+    let operation = call.change(&["updateMask", "validateOnly", "allowMissing"], |world, body, call| {
+        let options = Options {
+            mask: call.parameters.get("updateMask"),
+            validate_only: call.flag("validateOnly")?,
+            allow_missing: call.flag("allowMissing")?,
+        };
+        Ok(world.update_service(call.named("service"), body, options)?.wire(&world.location()))
     })?;
     Ok(Json(operation))
 }
 
-async fn revisions(State(shared): State<Arc<Shared>>, Path((project, location, short)): Named, uri: Uri) -> Answered {
-    let parameters = Parameters::read(&uri, &["pageSize", "pageToken", "showDeleted"])?;
-    let world = shared.world();
-    world.check_location(&project, &location)?;
-    let service = world.services.get(&short).ok_or_else(|| world.no_such_service(&short))?;
+async fn revisions(call: Call) -> Answered {
+    let (world, parameters) = call.read(&["pageSize", "pageToken", "showDeleted"])?;
+    let short = call.named("service");
+    let service = world.services.get(short).ok_or_else(|| world.no_such_service(short))?;
     let mut all: Vec<_> = service.revisions.iter().filter(|(name, _)| service.shows(name, world.now())).collect();
     all.sort_by(|(a, first), (b, second)| second.created.cmp(&first.created).then_with(|| b.cmp(a)));
-    let all: Vec<Value> = all.into_iter().map(|(name, found)| found.wire(&world, &short, name)).collect();
+    let all: Vec<Value> = all.into_iter().map(|(name, found)| found.wire(&world, short, name)).collect();
     page(&all, "revisions", &parameters)
 }
 
-async fn revision(
-    State(shared): State<Arc<Shared>>,
-    Path((project, location, short, revision)): NamedWithin,
-    uri: Uri,
-) -> Answered {
-    Parameters::read(&uri, &[])?;
-    let world = shared.world();
-    world.check_location(&project, &location)?;
-    let service = world.services.get(&short).filter(|service| service.shows(&revision, world.now()));
-    let found = service.and_then(|service| service.revisions.get(&revision));
-    Ok(Json(found.ok_or_else(|| world.no_such_revision(&revision))?.wire(&world, &short, &revision)))
+async fn revision(call: Call) -> Answered {
+    let (world, _) = call.read(&[])?;
+    let (short, revision) = (call.named("service"), call.named("revision"));
+    let service = world.services.get(short).filter(|service| service.shows(revision, world.now()));
+    let found = service.and_then(|service| service.revisions.get(revision));
+    Ok(Json(found.ok_or_else(|| world.no_such_revision(revision))?.wire(&world, short, revision)))
 }
 
-async fn operations(State(shared): State<Arc<Shared>>, Path((project, location)): Place, uri: Uri) -> Answered {
-    let parameters = Parameters::read(&uri, &LIST)?;
-    let world = shared.world();
-    world.check_location(&project, &location)?;
-    super::operations(&world, Api::Run, &parameters)
+async fn operations(call: Call) -> Answered {
+    let (world, parameters) = call.read(&LIST)?;
+    super::operations(&world, Owner::Run, &parameters)
 }
 
-async fn operation(State(shared): State<Arc<Shared>>, Path((project, location, id)): Named, uri: Uri) -> Answered {
-    Parameters::read(&uri, &[])?;
-    let world = shared.world();
-    world.check_location(&project, &location)?;
-    super::operation(&world, Api::Run, &id)
+async fn operation(call: Call) -> Answered {
+    let (world, _) = call.read(&[])?;
+    super::operation(&world, Owner::Run, call.named("operation"))
 }
 
 /// `POST …/operations/ID:wait`: answers when the operation is done or the time is up, whichever is first.
-async fn wait(
-    State(shared): State<Arc<Shared>>,
-    Path((project, location, id)): Named,
-    uri: Uri,
-    body: Result<Bytes, BytesRejection>,
-) -> Answered {
-    Parameters::read(&uri, &["timeout"])?;
-    let body = object(body)?;
-    let Some(id) = id.strip_suffix(":wait") else {
-        return Err(Refusal::new(Code::NotFound, format!("There is nothing to post to at {}", uri.path())).into());
-    };
-    let until = {
-        let world = shared.world();
-        world.check_location(&project, &location)?;
-        super::waits_until(&world, Api::Run, id, &body)?
-    };
-    shared.clock.sleep_until(until).await;
-    super::operation(&shared.world(), Api::Run, id)
+async fn wait(call: Call) -> Answered {
+    let (call, id) = super::waited(call, Owner::Run).await?;
+    super::operation(&call.world(), Owner::Run, &id)
 }

@@ -5,23 +5,18 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{Extension, Path, State};
-use axum::http::Uri;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Map, Value, json};
 
+use super::enums::{self, Table};
 use super::legacy::{Answered, Legacy};
-use super::{Caller, Paging, Parameters, Shared, object, page_by};
+use super::{Api, Call, Collection, Failure, Paging, Parameters, Shared, page_by};
 use crate::sim::world::World;
 use crate::sim::world::job::Job;
 use crate::sim::world::refusal::{Code, Refusal};
 use crate::sim::world::sql::update::Manner;
 use crate::sim::world::sql::{Effect, Engine, flag};
-
-type Named = Path<(String, String)>;
 
 /// `maxResults` of operations and instances; the limits are ours.
 const PAGING: Paging = Paging { size: "maxResults", by_default: 100, at_most: 1000 };
@@ -30,21 +25,32 @@ const PAGING: Paging = Paging { size: "maxResults", by_default: 100, at_most: 10
 const TRANSPORT: [&str; 4] =
     ["location", "enforcePsaWriteEndpoint", "reconcilePscNetworking", "reconcilePscNetworkingForce"];
 
-pub(super) fn routes() -> Router<Arc<Shared>> {
-    ["/v1", "/sql/v1", "/sql/v1beta4"].into_iter().fold(Router::new(), |router, version| {
-        let project = format!("{version}/projects/{{project}}");
-        router
-            .route(&format!("{version}/flags"), get(flags))
-            .route(&format!("{project}/instances"), get(list).post(insert))
-            .route(&format!("{project}/instances/{{instance}}"), get(show).patch(patch).put(replace).delete(delete))
-            .route(&format!("{project}/instances/{{instance}}/{{verb}}"), post(act))
-            .route(&format!("{project}/operations"), get(operations))
-            .route(&format!("{project}/operations/{{operation}}"), get(operation))
-    })
+/// Cloud SQL Admin.
+pub(super) struct Sql;
+
+impl Api for Sql {
+    const COLLECTIONS: &'static [Collection] =
+        &[Collection { segment: "instances", permissions: "cloudsql.instances" }];
+    const ENUMS: Table = enums::SQL;
+
+    fn routes() -> Router<Arc<Shared>> {
+        ["/v1", "/sql/v1", "/sql/v1beta4"].into_iter().fold(Router::new(), |router, version| {
+            let project = format!("{version}/projects/{{project}}");
+            let instance = format!("{project}/instances/{{instance}}");
+            router
+                .route(&format!("{version}/flags"), get(flags))
+                .route(&format!("{project}/instances"), get(list).post(insert))
+                .route(&instance, get(show).patch(patch).put(replace).delete(delete))
+                .route(&format!("{instance}/{{method}}"), post(act))
+                .route(&format!("{project}/operations"), get(operations))
+                .route(&format!("{project}/operations/{{operation}}"), get(operation))
+        })
+    }
 }
 
 /// Cloud SQL's own names for why something is refused.
-fn refused(refusal: Refusal) -> Legacy {
+fn refused(failure: impl Into<Failure>) -> Legacy {
+    let refusal = failure.into().into_refusal();
     let named = |reason: &str| if refusal.reason.is_none() { refusal.clone().because(reason) } else { refusal.clone() };
     match refusal.code {
         Code::NotFound => named("instanceDoesNotExist").into(),
@@ -59,14 +65,13 @@ fn listed(items: &[Value], kind: &str, parameters: &Parameters) -> Answered {
     Ok(Json(page))
 }
 
-fn parameters(uri: &Uri, known: &[&str]) -> Result<Parameters, Legacy> {
-    Ok(Parameters::read(uri, &[known, &TRANSPORT].concat())?)
+/// What a method takes, with what every method takes.
+fn known(own: &[&'static str]) -> Vec<&'static str> {
+    [own, &TRANSPORT].concat()
 }
 
-async fn list(State(shared): State<Arc<Shared>>, Path(project): Path<String>, uri: Uri) -> Answered {
-    let parameters = parameters(&uri, &["maxResults", "pageToken", "filter"])?;
-    let world = shared.world();
-    world.check_project(&project).map_err(refused)?;
+async fn list(call: Call) -> Answered {
+    let (world, parameters) = call.read(&known(&["maxResults", "pageToken", "filter"])).map_err(refused)?;
     if parameters.get("filter").is_some() {
         return Err(Refusal::invalid("filter", "The simulated cloud knows no filter of instances").into());
     }
@@ -74,102 +79,55 @@ async fn list(State(shared): State<Arc<Shared>>, Path(project): Path<String>, ur
     listed(&all, "sql#instancesList", &parameters)
 }
 
-async fn show(State(shared): State<Arc<Shared>>, Path((project, name)): Named, uri: Uri) -> Answered {
-    parameters(&uri, &[])?;
-    let world = shared.world();
-    world.check_project(&project).map_err(refused)?;
-    Ok(Json(world.database(&name).map_err(refused)?.wire(&world, &name)))
+async fn show(call: Call) -> Answered {
+    let (world, _) = call.read(&known(&[])).map_err(refused)?;
+    let name = call.named("instance");
+    Ok(Json(world.database(name).map_err(refused)?.wire(&world, name)))
 }
 
-async fn patch(
-    state: State<Arc<Shared>>,
-    caller: Extension<Caller>,
-    named: Named,
-    uri: Uri,
-    body: Result<Bytes, BytesRejection>,
-) -> Answered {
-    update(&state, &caller, &named, &uri, body, Manner::Merge)
+async fn patch(call: Call) -> Answered {
+    begin(call, |world, body, name, user| world.update_database(name, body, Manner::Merge, user))
 }
 
-async fn replace(
-    state: State<Arc<Shared>>,
-    caller: Extension<Caller>,
-    named: Named,
-    uri: Uri,
-    body: Result<Bytes, BytesRejection>,
-) -> Answered {
-    update(&state, &caller, &named, &uri, body, Manner::Replace)
+async fn replace(call: Call) -> Answered {
+    begin(call, |world, body, name, user| world.update_database(name, body, Manner::Replace, user))
 }
 
-fn update(
-    shared: &Shared,
-    Caller(caller): &Caller,
-    Path((project, name)): &Named,
-    uri: &Uri,
-    body: Result<Bytes, BytesRejection>,
-    manner: Manner,
-) -> Answered {
-    begin(shared, project, uri, body, |world, body| world.update_database(name, body, manner, caller))
+async fn insert(call: Call) -> Answered {
+    begin(call, |world, body, _, user| world.insert_database(body, user))
 }
 
-async fn insert(
-    State(shared): State<Arc<Shared>>,
-    Extension(Caller(caller)): Extension<Caller>,
-    Path(project): Path<String>,
-    uri: Uri,
-    body: Result<Bytes, BytesRejection>,
-) -> Answered {
-    begin(&shared, &project, &uri, body, |world, body| world.insert_database(body, &caller))
+async fn delete(call: Call) -> Answered {
+    begin(call, |world, _, name, user| world.delete_database(name, user))
 }
 
-async fn delete(
-    State(shared): State<Arc<Shared>>,
-    Extension(Caller(caller)): Extension<Caller>,
-    Path((project, name)): Named,
-    uri: Uri,
-) -> Answered {
-    begin(&shared, &project, &uri, Ok(Bytes::new()), |world, _| world.delete_database(&name, &caller))
-}
-
-/// `POST …/instances/I/VERB`.
-async fn act(
-    State(shared): State<Arc<Shared>>,
-    Extension(Caller(caller)): Extension<Caller>,
-    Path((project, name, verb)): Path<(String, String, String)>,
-    uri: Uri,
-    body: Result<Bytes, BytesRejection>,
-) -> Answered {
-    begin(&shared, &project, &uri, body, |world, body| match verb.as_str() {
-        "restart" => world.restart_database(&name, &caller),
-        "failover" => world.fail_database_over(&name, body, &caller),
-        "promoteReplica" => world.promote_database(&name, &caller),
-        "clone" => world.clone_database(&name, body, &caller),
+/// `POST …/instances/I/METHOD`.
+async fn act(call: Call) -> Answered {
+    let method = call.named("method").to_owned();
+    begin(call, |world, body, name, user| match method.as_str() {
+        "restart" => world.restart_database(name, user),
+        "failover" => world.fail_database_over(name, body, user),
+        "promoteReplica" => world.promote_database(name, user),
+        "clone" => world.clone_database(name, body, user),
         other => Err(Refusal::new(Code::NotFound, format!("The simulated cloud has no {other} of an instance"))),
     })
 }
 
-/// Reads a request, makes a change of it, and answers with the operation that it begins.
+/// Makes a change, and answers with the operation that it begins.
 fn begin(
-    shared: &Shared,
-    project: &str,
-    uri: &Uri,
-    body: Result<Bytes, BytesRejection>,
-    make: impl FnOnce(&mut World, &Map<String, Value>) -> Result<Job<Effect>, Refusal>,
+    call: Call,
+    make: impl FnOnce(&mut World, &Map<String, Value>, &str, &str) -> Result<Job<Effect>, Refusal>,
 ) -> Answered {
-    parameters(uri, &["validateOnly", "failover"])?;
-    let body = object(body)?;
-    let job = shared.change(|world| {
-        world.check_project(project)?;
-        let job = make(world, &body)?;
+    let job = call.change(&known(&["validateOnly", "failover"]), |world, body, call| {
+        let job = make(world, body, call.named("instance"), call.caller())?;
         Ok(world.database_job(&job))
     });
     Ok(Json(job.map_err(refused)?))
 }
 
-async fn operations(State(shared): State<Arc<Shared>>, Path(project): Path<String>, uri: Uri) -> Answered {
-    let parameters = parameters(&uri, &["maxResults", "pageToken", "instance", "filter"])?;
-    let world = shared.world();
-    world.check_project(&project).map_err(refused)?;
+async fn operations(call: Call) -> Answered {
+    let own = ["maxResults", "pageToken", "instance", "filter"];
+    let (world, parameters) = call.read(&known(&own)).map_err(refused)?;
     if parameters.get("filter").is_some() {
         return Err(Refusal::invalid("filter", "The simulated cloud knows no filter of operations").into());
     }
@@ -179,17 +137,16 @@ async fn operations(State(shared): State<Arc<Shared>>, Path(project): Path<Strin
     listed(&found, "sql#operationsList", &parameters)
 }
 
-async fn operation(State(shared): State<Arc<Shared>>, Path((project, id)): Named, uri: Uri) -> Answered {
-    parameters(&uri, &[])?;
-    let world = shared.world();
-    world.check_project(&project).map_err(refused)?;
-    let missing = || Legacy::from(Refusal::missing(&id).because("operationDoesNotExist"));
-    Ok(Json(world.database_job(world.sql.jobs.get(&id).ok_or_else(missing)?)))
+async fn operation(call: Call) -> Answered {
+    let (world, _) = call.read(&known(&[])).map_err(refused)?;
+    let id = call.named("operation");
+    let missing = || Legacy::from(Refusal::missing(id).because("operationDoesNotExist"));
+    Ok(Json(world.database_job(world.sql.jobs.get(id).ok_or_else(missing)?)))
 }
 
 /// `GET …/flags?databaseVersion=`: the flags of which something is known, in whatever version of their engine.
-async fn flags(uri: Uri) -> Answered {
-    let parameters = parameters(&uri, &["databaseVersion", "flagScope"])?;
+async fn flags(call: Call) -> Answered {
+    let parameters = call.parameters(&known(&["databaseVersion", "flagScope"]))?;
     let version = parameters.get("databaseVersion").unwrap_or("POSTGRES_15");
     let engine = Engine::of(version);
     let known = flag::FLAGS.iter().filter(|flag| Some(flag.engine) == engine);

@@ -4,103 +4,74 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{Extension, Path, State};
-use axum::http::Uri;
 use axum::routing::get;
 use axum::{Json, Router};
-use serde_json::{Map, Value};
 
-use super::{Answered, Caller, Failure, Paging, Parameters, Shared, object, page_by};
-use crate::sim::world::World;
-use crate::sim::world::refusal::{Code, Refusal};
+use super::enums::{self, Table};
+use super::{Answered, Api, Call, Collection, Paging, Shared, page_by};
 
 /// 10 if it is not said (source: the comment on `ListCasesRequest.page_size`); the limit is ours.
 const PAGING: Paging = Paging { size: "pageSize", by_default: 10, at_most: 100 };
 
-pub(super) fn routes() -> Router<Arc<Shared>> {
-    Router::new()
-        .route("/v2/caseClassifications:search", get(classifications))
-        .route("/v2/projects/{project}/cases", get(list).post(create))
-        .route("/v2/projects/{project}/cases:search", get(search))
-        .route("/v2/projects/{project}/cases/{case}", get(show).patch(update).post(act))
-}
+/// Cloud Support.
+pub(super) struct Support;
 
-async fn classifications(State(shared): State<Arc<Shared>>, uri: Uri) -> Answered {
-    let parameters = Parameters::read(&uri, &["query", "pageSize", "pageToken"])?;
-    let found = shared.world().classifications(parameters.get("query").unwrap_or_default())?;
-    page_by(&found, "caseClassifications", &parameters, PAGING)
-}
+impl Api for Support {
+    const COLLECTIONS: &'static [Collection] =
+        &[Collection { segment: "cases", permissions: "cloudsupport.techCases" }];
+    const ENUMS: Table = enums::SUPPORT;
 
-async fn list(State(shared): State<Arc<Shared>>, Path(project): Path<String>, uri: Uri) -> Answered {
-    found(&shared, &project, &uri, "filter")
-}
-
-async fn search(State(shared): State<Arc<Shared>>, Path(project): Path<String>, uri: Uri) -> Answered {
-    found(&shared, &project, &uri, "query")
-}
-
-fn found(shared: &Shared, project: &str, uri: &Uri, expression: &str) -> Answered {
-    let parameters = Parameters::read(uri, &[expression, "pageSize", "pageToken"])?;
-    let world = shared.world();
-    world.check_project(project)?;
-    page_by(&world.cases(parameters.get(expression).unwrap_or_default())?, "cases", &parameters, PAGING)
-}
-
-async fn create(
-    State(shared): State<Arc<Shared>>,
-    Extension(Caller(caller)): Extension<Caller>,
-    Path(project): Path<String>,
-    uri: Uri,
-    body: Result<Bytes, BytesRejection>,
-) -> Answered {
-    Parameters::read(&uri, &[])?;
-    change(&shared, &project, body, |world, body| world.create_case(body, &caller))
-}
-
-async fn show(State(shared): State<Arc<Shared>>, Path((project, id)): Path<(String, String)>, uri: Uri) -> Answered {
-    Parameters::read(&uri, &[])?;
-    let world = shared.world();
-    world.check_project(&project)?;
-    Ok(Json(world.show_case(&id)?))
-}
-
-async fn update(
-    State(shared): State<Arc<Shared>>,
-    Path((project, id)): Path<(String, String)>,
-    uri: Uri,
-    body: Result<Bytes, BytesRejection>,
-) -> Answered {
-    let parameters = Parameters::read(&uri, &["updateMask"])?;
-    change(&shared, &project, body, |world, body| world.update_case(&id, body, parameters.get("updateMask")))
-}
-
-/// `POST …/cases/C:escalate` and `POST …/cases/C:close`.
-async fn act(
-    State(shared): State<Arc<Shared>>,
-    Path((project, id)): Path<(String, String)>,
-    uri: Uri,
-    body: Result<Bytes, BytesRejection>,
-) -> Answered {
-    Parameters::read(&uri, &[])?;
-    match id.split_once(':') {
-        Some((id, "escalate")) => change(&shared, &project, body, |world, body| world.escalate_case(id, body)),
-        Some((id, "close")) => change(&shared, &project, body, |world, _| world.close_case(id)),
-        _ => Err(Refusal::new(Code::NotFound, format!("There is nothing to post to at {}", uri.path())).into()),
+    fn routes() -> Router<Arc<Shared>> {
+        Router::new()
+            .route("/v2/caseClassifications:search", get(classifications))
+            .route("/v2/projects/{project}/cases", get(list).post(create))
+            .route("/v2/projects/{project}/cases:search", get(search))
+            .route("/v2/projects/{project}/cases/{case}", get(show).patch(update).post(act))
     }
 }
 
-fn change(
-    shared: &Shared,
-    project: &str,
-    body: Result<Bytes, BytesRejection>,
-    make: impl FnOnce(&mut World, &Map<String, Value>) -> Result<Value, Refusal>,
-) -> Answered {
-    let body = object(body)?;
-    let changed = shared.change(|world| {
-        world.check_project(project)?;
-        make(world, &body)
-    });
-    changed.map(Json).map_err(Failure::from)
+async fn classifications(call: Call) -> Answered {
+    let (world, parameters) = call.read(&["query", "pageSize", "pageToken"])?;
+    let found = world.classifications(parameters.get("query").unwrap_or_default())?;
+    page_by(&found, "caseClassifications", &parameters, PAGING)
+}
+
+async fn list(call: Call) -> Answered {
+    found(&call, "filter")
+}
+
+async fn search(call: Call) -> Answered {
+    found(&call, "query")
+}
+
+fn found(call: &Call, expression: &str) -> Answered {
+    let (world, parameters) = call.read(&[expression, "pageSize", "pageToken"])?;
+    page_by(&world.cases(parameters.get(expression).unwrap_or_default())?, "cases", &parameters, PAGING)
+}
+
+async fn create(call: Call) -> Answered {
+    Ok(Json(call.change(&[], |world, body, call| world.create_case(body, call.caller()))?))
+}
+
+async fn show(call: Call) -> Answered {
+    let (world, _) = call.read(&[])?;
+    Ok(Json(world.show_case(call.named("case"))?))
+}
+
+async fn update(call: Call) -> Answered {
+    let changed = call.change(&["updateMask"], |world, body, call| {
+        world.update_case(call.named("case"), body, call.parameters.get("updateMask"))
+    })?;
+    Ok(Json(changed))
+}
+
+/// `POST …/cases/C:escalate` and `POST …/cases/C:close`.
+async fn act(call: Call) -> Answered {
+    let missing = call.nothing_here();
+    let changed = call.change(&[], |world, body, call| match call.named("case").split_once(':') {
+        Some((id, "escalate")) => world.escalate_case(id, body),
+        Some((id, "close")) => world.close_case(id),
+        _ => Err(missing),
+    })?;
+    Ok(Json(changed))
 }

@@ -9,7 +9,7 @@
 
 mod compute;
 mod connector;
-mod reading;
+pub(super) mod reading;
 mod service;
 mod sql;
 
@@ -21,11 +21,11 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::apis::Parts;
 use super::fault::Fault;
 use super::world::World;
 use super::world::compute::Compute;
 use super::world::metric::Measurement;
-use super::world::service_health::Event;
 use super::world::sql::Databases;
 use super::world::support::{Figures, Support};
 use super::world::visit::Visitors;
@@ -119,14 +119,14 @@ fn world(text: &str) -> Result<World, Vec<Complaint>> {
     let load_balancing = reader.optional("load_balancing");
     let backend_services = reader.named("backend_services");
     let certificates = reader.named("certificates");
-    let service_health = reader.list("service_health");
     let support = reader.optional("support");
     let curve = reader.list("connection_set_up");
     let faults = reader.list("faults");
     let measurements = reader.list("measurements");
+    let mut complaints = Complaints::default();
+    let parts = Parts::read(&mut reader, &mut complaints);
     let cloud = reader.end(cloud)?;
 
-    let mut complaints = Complaints::default();
     let mut world = World {
         now: cloud.start,
         project: cloud.project,
@@ -144,11 +144,11 @@ fn world(text: &str) -> Result<World, Vec<Complaint>> {
             figures: sensible(load_balancing, super::world::compute::Figures::complaint, &mut complaints),
             ..Compute::default()
         },
-        service_health: sound(service_health, Event::complaint, &mut complaints),
+        parts,
         support: Support { figures: sensible(support, Figures::complaint, &mut complaints), ..Support::default() },
         callers,
         disabled_apis: cloud.disabled_apis,
-        faults: sound(faults, Fault::complaint, &mut complaints),
+        faults: complaints.sound(faults, Fault::complaint),
         twist: None,
         visitors: Visitors::default(),
         measurements: Vec::new(),
@@ -164,7 +164,7 @@ fn world(text: &str) -> Result<World, Vec<Complaint>> {
     compute::backend_services(backend_services, &mut world, &mut complaints);
     let nobody = "there is no such service, connector or database";
     let why = |found: &Measurement| found.complaint().or_else(|| (!world.has(found)).then_some(nobody));
-    world.measurements = sound(measurements, why, &mut complaints);
+    world.measurements = complaints.sound(measurements, why);
     complaints.settled()?;
     world.settle();
     Ok(world)
@@ -176,17 +176,7 @@ fn sensible<T: Default>(
     why: fn(&T) -> Option<&'static str>,
     complaints: &mut Complaints,
 ) -> T {
-    sound(found.into_iter().collect(), why, complaints).pop().unwrap_or_default()
-}
-
-/// Those of which there is nothing to complain.
-fn sound<T>(found: Vec<Spanned<T>>, why: impl Fn(&T) -> Option<&'static str>, complaints: &mut Complaints) -> Vec<T> {
-    for one in &found {
-        if let Some(reason) = why(one.as_ref()) {
-            complaints.add(one.span(), reason);
-        }
-    }
-    found.into_iter().map(Spanned::into_inner).collect()
+    complaints.sound(found.into_iter().collect(), why).pop().unwrap_or_default()
 }
 
 #[cfg(test)]

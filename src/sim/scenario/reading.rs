@@ -24,12 +24,26 @@ pub(super) fn complain<T>(at: Range<usize>, reason: impl Into<String>) -> Result
 
 /// All that is wrong.
 #[derive(Default)]
-pub(super) struct Complaints(Vec<Complaint>);
+pub(in crate::sim) struct Complaints(Vec<Complaint>);
 
 impl Complaints {
     /// One more.
-    pub(super) fn add(&mut self, at: Range<usize>, reason: impl Into<String>) {
+    pub(in crate::sim) fn add(&mut self, at: Range<usize>, reason: impl Into<String>) {
         self.0.push(Complaint { at, reason: reason.into() });
+    }
+
+    /// The entries of a list, after a complaint of each that there is something wrong with.
+    pub(in crate::sim) fn sound<T>(
+        &mut self,
+        found: Vec<Spanned<T>>,
+        why: impl Fn(&T) -> Option<&'static str>,
+    ) -> Vec<T> {
+        for one in &found {
+            if let Some(reason) = why(one.as_ref()) {
+                self.add(one.span(), reason);
+            }
+        }
+        found.into_iter().map(Spanned::into_inner).collect()
     }
 
     /// Takes the complaint out of a result, and goes on.
@@ -44,10 +58,10 @@ impl Complaints {
 }
 
 /// The tables of a family, by their names, in the order of the text.
-pub(super) type Named<T> = Vec<(Spanned<String>, T)>;
+pub(in crate::sim) type Named<T> = Vec<(Spanned<String>, T)>;
 
 /// A scenario's text, taken apart.
-pub(super) struct Reader<'t> {
+pub(in crate::sim) struct Reader<'t> {
     root: DeTable<'t>,
     known: BTreeSet<&'static str>,
     complaints: Complaints,
@@ -63,7 +77,7 @@ impl<'t> Reader<'t> {
     }
 
     /// A table that may be missing.
-    pub(super) fn optional<T: DeserializeOwned>(&mut self, name: &'static str) -> Option<T> {
+    pub(in crate::sim) fn optional<T: DeserializeOwned>(&mut self, name: &'static str) -> Option<T> {
         let value = self.take(name)?;
         self.complaints.keep(read(value))
     }
@@ -78,7 +92,7 @@ impl<'t> Reader<'t> {
     }
 
     /// The tables `[family.NAME]`.
-    pub(super) fn named<T: DeserializeOwned>(&mut self, family: &'static str) -> Named<T> {
+    pub(in crate::sim) fn named<T: DeserializeOwned>(&mut self, family: &'static str) -> Named<T> {
         let Some(value) = self.take(family) else { return Vec::new() };
         let at = value.span();
         let DeValue::Table(table) = value.into_inner() else {
@@ -96,7 +110,7 @@ impl<'t> Reader<'t> {
     }
 
     /// The tables `[[name]]`.
-    pub(super) fn list<T: DeserializeOwned>(&mut self, name: &'static str) -> Vec<Spanned<T>> {
+    pub(in crate::sim) fn list<T: DeserializeOwned>(&mut self, name: &'static str) -> Vec<Spanned<T>> {
         let Some(value) = self.take(name) else { return Vec::new() };
         let at = value.span();
         let DeValue::Array(array) = value.into_inner() else {

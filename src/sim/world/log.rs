@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::World;
 use super::history::State;
-use super::operation::{Api, Operation};
+use super::operation::{Operation, Owner};
 use super::uuid_like;
 use super::visit::{Visit, Visitor};
 use crate::sim::clock::later;
@@ -143,8 +143,8 @@ impl World {
 
     fn audit_entry(&self, operation: &Operation) -> Value {
         let (kind, service) = match operation.api() {
-            Api::VpcAccess => ("audited_resource", "vpcaccess.googleapis.com"),
-            Api::Run => ("cloud_run_revision", "run.googleapis.com"),
+            Owner::VpcAccess => ("audited_resource", "vpcaccess.googleapis.com"),
+            Owner::Run => ("cloud_run_revision", "run.googleapis.com"),
         };
         let resource = json!({ "type": kind, "labels": { "project_id": self.project, "location": self.region } });
         let mut entry =

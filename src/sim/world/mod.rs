@@ -23,7 +23,6 @@ pub mod operation;
 pub mod promql;
 pub mod refusal;
 pub mod service;
-pub mod service_health;
 pub mod sql;
 pub mod support;
 pub mod template;
@@ -41,6 +40,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use crate::sim::apis::Parts;
 use crate::sim::clock::later;
 use crate::sim::fault::Fault;
 use caller::Caller;
@@ -48,7 +48,7 @@ use compute::Compute;
 use connector::{Connector, State};
 use history::Standing;
 use metric::Measurement;
-use operation::{Api, Effect, Operation, Outcome, Twist};
+use operation::{Effect, Operation, Outcome, Owner, Twist};
 use refusal::{Code, Refusal};
 use service::Service;
 use sql::Databases;
@@ -90,9 +90,9 @@ pub struct World {
     /// Compute Engine.
     #[serde(default)]
     pub(super) compute: Compute,
-    /// Google's own incidents.
+    /// What the APIs have of which everything is in one file.
     #[serde(default)]
-    pub(super) service_health: Vec<service_health::Event>,
+    pub(super) parts: Parts,
     /// Cloud Support.
     #[serde(default)]
     pub(super) support: support::Support,
@@ -290,14 +290,17 @@ impl World {
         let operation = self.next_due(to);
         let sooner = |at: &Timestamp| *at <= to && operation.is_none_or(|(due, _)| *at < due);
         let (database, compute) = (self.databases_next(), self.compute_next());
-        let Some(at) = database.into_iter().chain(compute).min().filter(sooner) else {
+        let parts = self.parts.next_due();
+        let Some(at) = database.into_iter().chain(compute).chain(parts).min().filter(sooner) else {
             return operation.map(|(_, number)| self.finish(number)).is_some();
         };
         self.now = self.now.max(at);
         if database == Some(at) {
             self.databases_step();
-        } else {
+        } else if compute == Some(at) {
             self.compute_step();
+        } else {
+            self.parts.advance(self.now);
         }
         true
     }
@@ -439,7 +442,7 @@ impl World {
     }
 
     /// The operation with this id, if it belongs to `api`.
-    pub fn operation(&self, api: Api, id: &str) -> Option<&Operation> {
+    pub fn operation(&self, api: Owner, id: &str) -> Option<&Operation> {
         self.operations.values().find(|operation| operation.api() == api && operation.id == id)
     }
 

@@ -126,7 +126,7 @@ pub enum Outcome {
 
 /// The API that an operation belongs to; each lists only its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Api {
+pub enum Owner {
     /// Serverless VPC Access v1.
     VpcAccess,
     /// Cloud Run Admin v2.
@@ -135,10 +135,10 @@ pub enum Api {
 
 impl Operation {
     /// The API that it belongs to.
-    pub fn api(&self) -> Api {
+    pub fn api(&self) -> Owner {
         match self.effect {
-            Effect::Resize { .. } | Effect::CreateConnector { .. } | Effect::DeleteConnector { .. } => Api::VpcAccess,
-            Effect::Reconcile { .. } | Effect::DeleteRevision { .. } | Effect::DeleteService { .. } => Api::Run,
+            Effect::Resize { .. } | Effect::CreateConnector { .. } | Effect::DeleteConnector { .. } => Owner::VpcAccess,
+            Effect::Reconcile { .. } | Effect::DeleteRevision { .. } | Effect::DeleteService { .. } => Owner::Run,
         }
     }
 
@@ -170,7 +170,7 @@ impl Operation {
     pub fn wire(&self, location: &str) -> Value {
         let response_type = self.response_type();
         let metadata = match self.api() {
-            Api::VpcAccess => {
+            Owner::VpcAccess => {
                 let mut metadata = json!({
                     "@type": "type.googleapis.com/google.cloud.vpcaccess.v1.OperationMetadata",
                     "method": self.method(),
@@ -182,7 +182,7 @@ impl Operation {
                 }
                 metadata
             }
-            Api::Run => typed(response_type, self.service.as_ref().unwrap_or(&Value::Null)),
+            Owner::Run => typed(response_type, self.service.as_ref().unwrap_or(&Value::Null)),
         };
         let mut wire = json!({
             "name": format!("{location}/operations/{}", self.id),

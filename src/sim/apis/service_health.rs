@@ -1,18 +1,73 @@
-//! Personalized Service Health: what Google tells a project about its own incidents.
+//! Personalized Service Health v1: what Google tells a project about its own incidents.
 //!
 //! Known of Google, and held here (source: `google/cloud/servicehealth/v1/event_resources.proto`): an event is ACTIVE or
 //! CLOSED, first EMERGING and then CONFIRMED, in the end RESOLVED or otherwise closed; it says which products in which
 //! locations it is about, and how relevant it is to the project. An event is published some time after it began: a list
 //! without one is no proof that all is well. Everything follows from the scenario and the time; nothing is ever changed.
+//! Events of organizations, and impacts, are not simulated.
 
+use std::sync::Arc;
+
+use axum::routing::get;
+use axum::{Json, Router};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::World;
+use super::Part;
+use crate::sim::api::{Answered, Api, Call, Collection, Paging, Shared, page_by};
+use crate::sim::enums::Table;
+use crate::sim::scenario::reading::{Complaints, Reader};
+use crate::sim::world::filter::Filter;
+use crate::sim::world::refusal::Refusal;
+use crate::sim::world::{World, digest};
+
+/// 10 if it is not said, 100 at most (source: the comment on `ListEventsRequest.page_size`).
+const PAGING: Paging = Paging { size: "pageSize", by_default: 10, at_most: 100 };
+
+/// Its enums (source: the same proto).
+const ENUMS: Table = &[
+    (&["category"], &[("INCIDENT", 2)]),
+    (&["detailedCategory"], &[("CONFIRMED_INCIDENT", 1), ("EMERGING_INCIDENT", 2)]),
+    (&["state"], &[("ACTIVE", 1), ("CLOSED", 2)]),
+    (
+        &["detailedState"],
+        &[
+            ("EMERGING", 1),
+            ("CONFIRMED", 2),
+            ("RESOLVED", 3),
+            ("MERGED", 4),
+            ("AUTO_CLOSED", 9),
+            ("FALSE_POSITIVE", 10),
+        ],
+    ),
+    (&["relevance"], &[("UNKNOWN", 2), ("NOT_IMPACTED", 6), ("PARTIALLY_RELATED", 7), ("RELATED", 8), ("IMPACTED", 9)]),
+];
+
+/// The incidents of a scenario.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceHealth(Vec<Event>);
+
+impl Part for ServiceHealth {
+    /// `[[service_health]]`.
+    fn read(reader: &mut Reader<'_>, complaints: &mut Complaints) -> Self {
+        Self(complaints.sound(reader.list("service_health"), Event::complaint))
+    }
+}
+
+impl Api for ServiceHealth {
+    const COLLECTIONS: &'static [Collection] = &[Collection { segment: "events", permissions: "servicehealth.events" }];
+    const ENUMS: Table = ENUMS;
+
+    fn routes() -> Router<Arc<Shared>> {
+        Router::new()
+            .route("/v1/projects/{project}/locations/{location}/events", get(list))
+            .route("/v1/projects/{project}/locations/{location}/events/{event}", get(show))
+    }
+}
 
 /// The fields that events can be filtered by (source: the comment on `ListEventsRequest.filter`).
-pub const FIELDS: [&str; 4] = ["category", "state", "update_time", "event_impacts.product.product_name"];
+const FIELDS: [&str; 4] = ["category", "state", "update_time", "event_impacts.product.product_name"];
 
 /// An incident at Google, as the scenario has it (`[[service_health]]`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,7 +161,7 @@ pub enum Relevance {
 
 impl Event {
     /// What is wrong with it, if something is.
-    pub fn complaint(&self) -> Option<&'static str> {
+    fn complaint(&self) -> Option<&'static str> {
         let published = self.published.unwrap_or(self.start);
         if published < self.start {
             return Some("an event cannot be published before it begins");
@@ -146,7 +201,7 @@ impl Event {
     }
 
     /// The event as a filter sees it, under the names of [`FIELDS`].
-    pub fn filtered(&self, now: Timestamp) -> Value {
+    fn filtered(&self, now: Timestamp) -> Value {
         let products: Vec<&str> = self.impacts.iter().map(|impact| impact.product.as_str()).collect();
         json!({
             "category": "INCIDENT",
@@ -157,18 +212,18 @@ impl Event {
     }
 
     /// The event as the API shows it; only the full view has the updates.
-    pub fn wire(&self, world: &World, full: bool) -> Value {
-        let now = world.now;
+    fn wire(&self, world: &World, full: bool) -> Value {
+        let now = world.now();
         let (state, detailed_state) = self.states(now);
         let impacts = self.impacts.iter().map(|impact| {
-            let id = super::digest(&impact.product, 20);
+            let id = digest(&impact.product, 20);
             json!({
                 "product": { "productName": impact.product, "id": id },
                 "location": { "locationName": impact.location },
             })
         });
         let mut wire = json!({
-            "name": format!("projects/{}/locations/global/events/{}", world.project, self.id),
+            "name": format!("projects/{}/locations/global/events/{}", world.project(), self.id),
             "title": self.title,
             "description": self.description,
             "category": "INCIDENT",
@@ -199,11 +254,45 @@ impl Event {
     }
 }
 
-impl World {
-    /// The events that are published by now, the newest first.
-    pub fn events(&self) -> Vec<&Event> {
-        let mut events: Vec<&Event> = self.service_health.iter().filter(|event| event.is_published(self.now)).collect();
-        events.sort_by(|one, other| other.start.cmp(&one.start).then_with(|| one.id.cmp(&other.id)));
-        events
+/// The events that are published by now, the newest first.
+fn published(world: &World) -> Vec<&Event> {
+    let ServiceHealth(all) = &world.parts.service_health;
+    let mut events: Vec<&Event> = all.iter().filter(|event| event.is_published(world.now())).collect();
+    events.sort_by(|one, other| other.start.cmp(&one.start).then_with(|| one.id.cmp(&other.id)));
+    events
+}
+
+/// Incidents are at the location `global` (source: the comment on `ListEventsRequest.parent`); what another one says is
+/// ours.
+fn check(world: &World, call: &Call) -> Result<(), Refusal> {
+    world.check_project(call.named("project"))?;
+    let location = call.named("location");
+    if location == "global" {
+        return Ok(());
     }
+    Err(Refusal::invalid("parent", format!("Events are at the location global, not at {location}")))
+}
+
+async fn list(call: Call) -> Answered {
+    let (world, parameters) = call.read_anywhere(&["pageSize", "pageToken", "filter", "view"])?;
+    let full = match parameters.get("view") {
+        None | Some("0" | "1" | "EVENT_VIEW_UNSPECIFIED" | "EVENT_VIEW_BASIC") => false,
+        Some("2" | "EVENT_VIEW_FULL") => true,
+        Some(_) => return Err(Refusal::invalid("view", "Invalid value at 'view'").into()),
+    };
+    let filter = Filter::parse(parameters.get("filter").unwrap_or_default())?;
+    filter.only(&FIELDS)?;
+    check(&world, &call)?;
+    let found = published(&world).into_iter().filter(|event| filter.fits(&event.filtered(world.now())));
+    let found: Vec<Value> = found.map(|event| event.wire(&world, full)).collect();
+    page_by(&found, "events", &parameters, PAGING)
+}
+
+async fn show(call: Call) -> Answered {
+    let (world, _) = call.read_anywhere(&[])?;
+    check(&world, &call)?;
+    let id = call.named("event");
+    let missing = || Refusal::missing(&format!("projects/{}/locations/global/events/{id}", call.named("project")));
+    let event = published(&world).into_iter().find(|event| event.id == id).ok_or_else(missing)?;
+    Ok(Json(event.wire(&world, true)))
 }
