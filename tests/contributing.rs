@@ -39,8 +39,7 @@ fn the_files_of_the_worked_examples_are_all_that_name_them() {
         let names = Regex::new(names).unwrap();
         // The simulated cloud shares no code with the rest: the one is searched, or the other.
         let is_simulated = *page == "add-a-simulated-resource";
-        let searched =
-            sources(Path::new("src")).into_iter().filter(|file| file.starts_with("src/sim") == is_simulated);
+        let searched = sources(Path::new("src")).into_iter().filter(|file| file.starts_with("src/sim") == is_simulated);
         let naming: BTreeSet<PathBuf> =
             searched.filter(|file| names.is_match(&fs::read_to_string(file).unwrap())).collect();
         let unlisted: Vec<_> =

@@ -15,6 +15,7 @@ mod support;
 mod access;
 mod architecture;
 mod bad_input;
+mod captured;
 mod chat;
 mod check;
 mod check_command;

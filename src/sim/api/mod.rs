@@ -305,7 +305,8 @@ fn injected(fault: &fault::Status) -> Response {
 
 /// The framework refuses some requests itself (a path that is no UTF-8), in plain text.
 fn in_googles_shape(response: Response) -> Response {
-    let json = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
+    let json = response.headers().get(header::CONTENT_TYPE);
+    let json = json.is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
     if response.status().is_success() || json {
         return response;
     }

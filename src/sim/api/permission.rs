@@ -76,59 +76,44 @@ mod tests {
     };
     use super::*;
 
-    fn needed<A: Api>(method: Method, path: &str) -> Option<String> {
-        A::permission(&method, path)
+    fn needed<A: Api>(method: &Method, path: &str) -> Option<String> {
+        A::permission(method, path)
     }
 
     #[test]
     fn a_permission_is_told_from_method_and_path() {
-        let (get, post) = (Method::GET, Method::POST);
+        let (get, post) = (&Method::GET, &Method::POST);
         for (found, permission) in [
+            (needed::<VpcAccess>(get, "/v1/projects/p/locations/l/connectors/c"), Some("vpcaccess.connectors.get")),
             (
-                needed::<VpcAccess>(get.clone(), "/v1/projects/p/locations/l/connectors/c"),
-                Some("vpcaccess.connectors.get"),
-            ),
-            (
-                needed::<VpcAccess>(Method::PATCH, "/v1/projects/p/locations/l/connectors/c"),
+                needed::<VpcAccess>(&Method::PATCH, "/v1/projects/p/locations/l/connectors/c"),
                 Some("vpcaccess.connectors.update"),
             ),
-            (needed::<RunV2>(get.clone(), "/v2/projects/p/locations/l/services"), Some("run.services.list")),
+            (needed::<RunV2>(get, "/v2/projects/p/locations/l/services"), Some("run.services.list")),
+            (needed::<RunV2>(get, "/v2/projects/p/locations/l/services/s/revisions"), Some("run.revisions.list")),
+            (needed::<RunV2>(get, "/v2/projects/p/locations/l/services/s/revisions/r"), Some("run.revisions.get")),
+            (needed::<RunV2>(post, "/v2/projects/p/locations/l/services/s:testIamPermissions"), None),
             (
-                needed::<RunV2>(get.clone(), "/v2/projects/p/locations/l/services/s/revisions"),
-                Some("run.revisions.list"),
-            ),
-            (
-                needed::<RunV2>(get.clone(), "/v2/projects/p/locations/l/services/s/revisions/r"),
-                Some("run.revisions.get"),
-            ),
-            (needed::<RunV2>(post.clone(), "/v2/projects/p/locations/l/services/s:testIamPermissions"), None),
-            (
-                needed::<RunV1>(Method::PUT, "/apis/serving.knative.dev/v1/namespaces/p/services/s"),
+                needed::<RunV1>(&Method::PUT, "/apis/serving.knative.dev/v1/namespaces/p/services/s"),
                 Some("run.services.update"),
             ),
-            (needed::<ResourceManager>(get.clone(), "/v3/projects/p"), Some("resourcemanager.projects.get")),
-            (needed::<ResourceManager>(post.clone(), "/v3/projects/p:testIamPermissions"), None),
-            (needed::<Logging>(post.clone(), "/v2/entries:list"), Some("logging.logEntries.list")),
+            (needed::<ResourceManager>(get, "/v3/projects/p"), Some("resourcemanager.projects.get")),
+            (needed::<ResourceManager>(post, "/v3/projects/p:testIamPermissions"), None),
+            (needed::<Logging>(post, "/v2/entries:list"), Some("logging.logEntries.list")),
             (
-                needed::<ServiceUsage>(get.clone(), "/v1/projects/p/services/run.googleapis.com"),
+                needed::<ServiceUsage>(get, "/v1/projects/p/services/run.googleapis.com"),
                 Some("serviceusage.services.get"),
             ),
-            (needed::<Sql>(get.clone(), "/sql/v1beta4/projects/p/instances/i"), Some("cloudsql.instances.get")),
-            (needed::<Sql>(post.clone(), "/sql/v1beta4/projects/p/instances"), Some("cloudsql.instances.create")),
+            (needed::<Sql>(get, "/sql/v1beta4/projects/p/instances/i"), Some("cloudsql.instances.get")),
+            (needed::<Sql>(post, "/sql/v1beta4/projects/p/instances"), Some("cloudsql.instances.create")),
+            (needed::<Sql>(post, "/sql/v1beta4/projects/p/instances/i/restart"), Some("cloudsql.instances.restart")),
             (
-                needed::<Sql>(post.clone(), "/sql/v1beta4/projects/p/instances/i/restart"),
-                Some("cloudsql.instances.restart"),
-            ),
-            (
-                needed::<Compute>(post.clone(), "/compute/v1/projects/p/global/backendServices/b/addSignedUrlKey"),
+                needed::<Compute>(post, "/compute/v1/projects/p/global/backendServices/b/addSignedUrlKey"),
                 Some("compute.backendServices.update"),
             ),
             (needed::<Support>(get, "/v2/projects/p/cases:search"), Some("cloudsupport.techCases.list")),
-            (needed::<Support>(post.clone(), "/v2/projects/p/cases"), Some("cloudsupport.techCases.create")),
-            (
-                needed::<Support>(post.clone(), "/v2/projects/p/cases/1:escalate"),
-                Some("cloudsupport.techCases.escalate"),
-            ),
+            (needed::<Support>(post, "/v2/projects/p/cases"), Some("cloudsupport.techCases.create")),
+            (needed::<Support>(post, "/v2/projects/p/cases/1:escalate"), Some("cloudsupport.techCases.escalate")),
             (needed::<Support>(post, "/v2/projects/p/cases/1:close"), Some("cloudsupport.techCases.update")),
         ] {
             assert_eq!(found.as_deref(), permission);

@@ -5,9 +5,10 @@ use std::ops::Range;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use toml::Spanned;
 
+use super::captured::Captured;
 use super::reading::{Complaint, Complaints, Named, complain, positive};
 use crate::sim::world::connector::{self, Connector, State};
 use crate::sim::world::{SetUp, World};
@@ -37,9 +38,9 @@ pub(super) fn build(tables: Named<ConnectorTable>, world: &mut World, complaints
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ConnectorTable {
-    machine_type: String,
-    min_instances: i64,
-    max_instances: i64,
+    machine_type: Option<String>,
+    min_instances: Option<i64>,
+    max_instances: Option<i64>,
     created: Option<Timestamp>,
     #[serde(default)]
     network: String,
@@ -48,12 +49,34 @@ pub(super) struct ConnectorTable {
     /// The name of the subnet that it has in the place of a network and a range.
     subnet: Option<String>,
     update_takes: Spanned<SignedDuration>,
-    #[serde(default = "ready")]
-    state: State,
+    #[serde(default)]
+    state: StateOrBody,
 }
 
-fn ready() -> State {
-    State::Ready
+/// `state = "READY"`, or what `gcloud compute networks vpc-access connectors describe --format=json` printed.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+enum StateOrBody {
+    State(State),
+    Body(Captured),
+}
+
+impl Default for StateOrBody {
+    fn default() -> Self {
+        Self::State(State::Ready)
+    }
+}
+
+impl TryFrom<String> for StateOrBody {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text.trim_start().starts_with('{') {
+            return Captured::try_from(text).map(Self::Body);
+        }
+        let named = serde_json::from_value(text.into());
+        named.map(Self::State).map_err(|error: serde_json::Error| error.to_string())
+    }
 }
 
 impl ConnectorTable {
@@ -63,25 +86,47 @@ impl ConnectorTable {
         start: Timestamp,
         figures: &BTreeMap<String, u64>,
     ) -> Result<Connector, Complaint> {
-        if let Some(refusal) = connector::out_of_bounds(self.min_instances, self.max_instances, &self.machine_type) {
+        let (state, body) = match self.state {
+            StateOrBody::State(state) => (state, Captured(Map::new())),
+            StateOrBody::Body(body) => {
+                let named = body.0.get("state").cloned().and_then(|state| serde_json::from_value(state).ok());
+                (named.unwrap_or(State::Ready), body)
+            }
+        };
+        let text = |field: &str| body.0.get(field).and_then(Value::as_str).map(str::to_owned);
+        let number = |field: &str| body.0.get(field).and_then(Value::as_i64);
+        let Some(machine_type) = self.machine_type.or_else(|| text("machineType")) else {
+            return complain(at, "missing field `machine_type`");
+        };
+        let min_instances = self.min_instances.or_else(|| number("minInstances"));
+        let max_instances = self.max_instances.or_else(|| number("maxInstances"));
+        let (Some(min_instances), Some(max_instances)) = (min_instances, max_instances) else {
+            return complain(at, "missing field `min_instances` or `max_instances`");
+        };
+        if let Some(refusal) = connector::out_of_bounds(min_instances, max_instances, &machine_type) {
             return complain(at, refusal.message);
         }
-        if !figures.contains_key(&self.machine_type) {
-            let reason = format!("[connections_per_instance] says nothing about {}", self.machine_type);
+        if !figures.contains_key(&machine_type) {
+            let reason = format!("[connections_per_instance] says nothing about {machine_type}");
             return complain(at, reason);
         }
-        if self.subnet.is_none() && (self.network.is_empty() || self.ip_cidr_range.is_empty()) {
+        let network = if self.network.is_empty() { text("network").unwrap_or_default() } else { self.network };
+        let range = if self.ip_cidr_range.is_empty() { text("ipCidrRange") } else { Some(self.ip_cidr_range) };
+        let range = range.unwrap_or_default();
+        let subnet = self.subnet.map(|name| json!({ "name": name })).or_else(|| body.0.get("subnet").cloned());
+        if subnet.is_none() && (network.is_empty() || range.is_empty()) {
             return complain(at, "a connector has a `network` and an `ip_cidr_range`, or a `subnet`");
         }
         Ok(Connector {
-            created: self.created.unwrap_or(start),
-            subnet: self.subnet.map(|name| json!({ "name": name })),
-            network: self.network,
-            ip_cidr_range: self.ip_cidr_range,
-            state: self.state,
-            machine_type: self.machine_type,
-            min_instances: self.min_instances,
-            max_instances: self.max_instances,
+            created: self.created.unwrap_or_else(|| body.time("createTime", start)),
+            subnet,
+            network,
+            ip_cidr_range: range,
+            state,
+            kept: body.besides(&connector::FIELDS),
+            machine_type,
+            min_instances,
+            max_instances,
             update_takes: positive(self.update_takes)?,
         })
     }

@@ -7,6 +7,7 @@
 //!
 //! Each family of tables has a file of its own here; [`reading`] is what they share.
 
+mod captured;
 mod compute;
 mod connector;
 pub(super) mod reading;

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use toml::Spanned;
 
+use super::captured::{Captured, CapturedService};
 use super::reading::{Complaint, Complaints, Named, complain, positive};
 use crate::sim::world::service::{Chat, Condition, ConditionState, Figures, Login, Service};
 use crate::sim::world::traffic::{self, Target};
@@ -84,7 +85,9 @@ pub(super) struct ServiceTable {
     chat: Option<Spanned<Chat>>,
     #[serde(default)]
     traffic: Vec<Spanned<TargetTable>>,
-    revisions: Spanned<Vec<RevisionTable>>,
+    revisions: Option<Spanned<Vec<RevisionTable>>>,
+    /// What `gcloud run services describe --format=json` printed, in the place of `revisions` and `traffic`.
+    state: Option<Spanned<Captured>>,
 }
 
 fn health() -> String {
@@ -147,11 +150,20 @@ impl ServiceTable {
             chat: self.chat.map(unhurried).transpose()?,
         };
         let succeeded = |since| Condition::new(ConditionState::ConditionSucceeded, since);
-        let all = self.revisions.span();
+        if let Some(state) = self.state {
+            if self.revisions.is_some() || !self.traffic.is_empty() {
+                return complain(state.span(), "`state` says what the revisions and the traffic are already");
+            }
+            return captured(&state, short, figures, world);
+        }
+        let Some(tables) = self.revisions else {
+            return complain(at.clone(), "a service has `revisions`, or a captured `state`");
+        };
+        let all = tables.span();
         let mut revisions = BTreeMap::new();
         let mut latest: Option<(Timestamp, String, Map<String, Value>)> = None;
         let mut first = world.now;
-        for table in self.revisions.into_inner() {
+        for table in tables.into_inner() {
             let at = table.name.span();
             let name = table.name.as_ref().clone();
             if !name.starts_with(&format!("{short}-")) {
@@ -220,6 +232,57 @@ impl ServiceTable {
     }
 }
 
+fn captured(state: &Spanned<Captured>, short: &str, figures: Figures, world: &World) -> Result<Service, Complaint> {
+    match CapturedService::read(state.as_ref(), short, world) {
+        Ok(captured) => Ok(captured.build(short, figures, world)),
+        Err(refusal) => complain(state.span(), refusal.message),
+    }
+}
+
+impl CapturedService {
+    /// The service as it was captured: every revision that it names has its template, for nothing more is known of them.
+    fn build(self, short: &str, figures: Figures, world: &World) -> Service {
+        let succeeded = Condition::new(ConditionState::ConditionSucceeded, self.created);
+        let made = |name: String| {
+            let mut revision = world.make_revision(short, &name, &self.template);
+            revision.created = self.created;
+            revision.ready = succeeded.clone();
+            (name, revision)
+        };
+        let traffic = if self.traffic.is_empty() { vec![Target::latest()] } else { self.traffic };
+        let mut named = self.revisions;
+        if named.is_empty() {
+            named.push(format!("{short}-00001-sim"));
+        }
+        let newest = named.last().cloned().unwrap_or_default();
+        let or_newest = |name: String| if name.is_empty() { newest.clone() } else { name };
+        let generation = i64::try_from(named.len()).unwrap_or(i64::MAX);
+        Service {
+            uid: uuid_like(&format!("{}/{short}", world.project)),
+            generation,
+            observed_generation: generation,
+            created: self.created,
+            updated: self.created,
+            creator: "scenario@simulated.invalid".to_owned(),
+            last_modifier: "scenario@simulated.invalid".to_owned(),
+            spec: self.spec,
+            traffic_statuses: traffic.clone(),
+            traffic,
+            latest_created: or_newest(self.latest_created),
+            latest_ready: or_newest(self.latest_ready),
+            reconciling: false,
+            ready: succeeded.clone(),
+            revisions: named.into_iter().map(made).collect(),
+            template: self.template.clone(),
+            figures,
+            accepted: None,
+            unrouted: None,
+            deleted: None,
+            turns: BTreeMap::new(),
+        }
+    }
+}
+
 impl RevisionTable {
     /// The template that the revision was made from, in the API's own words.
     fn template(&self, world: &World) -> Result<Map<String, Value>, Complaint> {
@@ -237,7 +300,7 @@ impl RevisionTable {
             return complain(self.name.span(), format!("template.{taken} is written as `name` and `image` here"));
         }
         made.extend(self.template.clone());
-        match template::normalise(&mut made) {
+        match template::normalise(&mut made, &Map::new()) {
             Ok(()) => {
                 template::fill_defaults(&mut made, &world.project_number);
                 Ok(made)

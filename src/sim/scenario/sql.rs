@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use toml::Spanned;
 
+use super::captured::Captured;
 use super::reading::{Complaint, Complaints, Named, complain, positive};
 use crate::sim::world::World;
 use crate::sim::world::sql::{Engine, Figures, Instance, Phase, State, settings, update};
@@ -16,15 +18,16 @@ use crate::sim::world::sql::{Engine, Figures, Instance, Phase, State, settings, 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SqlTable {
-    database_version: String,
-    tier: String,
+    database_version: Option<String>,
+    tier: Option<String>,
     #[serde(default)]
     flags: BTreeMap<String, String>,
-    #[serde(default = "always")]
-    activation_policy: String,
+    activation_policy: Option<String>,
     created: Option<Timestamp>,
     /// The instance that it is a replica of.
     primary: Option<String>,
+    /// What `gcloud sql instances describe --format=json` printed, in the place of all that the API says of it.
+    state: Option<Captured>,
     /// Whatever else its settings say, in the API's own words.
     #[serde(default)]
     settings: Map<String, Value>,
@@ -36,10 +39,6 @@ pub(super) struct SqlTable {
     reserved_connections: u64,
     #[serde(default)]
     state_while_restarting: State,
-}
-
-fn always() -> String {
-    "ALWAYS".to_owned()
 }
 
 /// PostgreSQL's default of `superuser_reserved_connections`.
@@ -56,36 +55,58 @@ pub(super) fn build(tables: Named<SqlTable>, world: &mut World, complaints: &mut
     }
 }
 
+/// What is known of an instance and made anew here; but a key for its disk is kept.
+static KNOWN: LazyLock<Vec<&'static str>> =
+    LazyLock::new(|| update::FIELDS.into_iter().filter(|field| *field != "diskEncryptionConfiguration").collect());
+
 impl SqlTable {
     fn build(self, at: Range<usize>, start: Timestamp, region: &str) -> Result<Instance, Complaint> {
-        let Some(engine) = Engine::of(&self.database_version) else {
+        let body = self.state.unwrap_or_else(|| Captured(Map::new()));
+        let captured_version = body.0.get("databaseVersion").and_then(Value::as_str).map(str::to_owned);
+        let Some(database_version) = self.database_version.or(captured_version) else {
+            return complain(at, "missing field `database_version`");
+        };
+        let Some(engine) = Engine::of(&database_version) else {
             return complain(at, "database_version begins with POSTGRES_, MYSQL_ or SQLSERVER_");
         };
         let flags: Vec<Value> =
             self.flags.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
         let mut settings = self.settings;
-        for (field, value) in [
-            ("tier", json!(self.tier)),
-            ("activationPolicy", json!(self.activation_policy)),
-            ("databaseFlags", json!(flags)),
-        ] {
-            if settings.insert(field.to_owned(), value).is_some() {
+        let said = [
+            ("tier", self.tier.map(Value::from)),
+            ("activationPolicy", self.activation_policy.map(Value::from)),
+            ("databaseFlags", (!flags.is_empty()).then(|| json!(flags))),
+        ];
+        for (field, value) in said {
+            if settings.contains_key(field) {
                 return complain(at, format!("settings.{field} is written without `settings` here"));
             }
+            if let Some(value) = value {
+                settings.insert(field.to_owned(), value);
+            }
+        }
+        let captured = body.0.get("settings").and_then(Value::as_object).cloned().unwrap_or_default();
+        for (field, value) in captured {
+            if !["kind", "settingsVersion"].contains(&field.as_str()) {
+                settings.entry(field).or_insert(value);
+            }
+        }
+        if !settings.contains_key("tier") {
+            return complain(at, "missing field `tier`");
         }
         settings::fill_defaults(&mut settings, engine, region);
         if let Err(refusal) = update::check(&settings, engine) {
             return complain(at, refusal.message);
         }
         Ok(Instance {
-            database_version: self.database_version,
-            created: self.created.unwrap_or(start),
+            database_version,
+            created: self.created.unwrap_or_else(|| body.time("createTime", start)),
             settings,
             settings_version: 1,
             phase: Phase::Running,
             primary: self.primary,
             other_zone: false,
-            kept: Map::new(),
+            kept: body.besides(&KNOWN),
             down: false,
             goes_down: None,
             figures: Figures {

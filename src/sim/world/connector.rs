@@ -35,7 +35,7 @@ const CREATE_TAKES: SignedDuration = SignedDuration::from_mins(3);
 const THROUGHPUT_PER_INSTANCE: i64 = 100;
 
 /// Every field of the message `Connector` in `vpc_access.proto`, and the two that answers have besides (captured in 2024).
-const FIELDS: [&str; 13] = [
+pub const FIELDS: [&str; 13] = [
     "createTime",
     "lastRestartTime",
     "name",
@@ -66,6 +66,9 @@ pub struct Connector {
     pub subnet: Option<Value>,
     /// Whether it can be changed now.
     pub state: State,
+    /// Fields that were captured and that nobody here knows: they are shown.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub kept: Map<String, Value>,
     /// What its instances are.
     pub machine_type: String,
     /// Instances at least.
@@ -113,6 +116,9 @@ impl Connector {
         }
         if let Some(subnet) = &self.subnet {
             wire["subnet"] = subnet.clone();
+        }
+        if let Some(wire) = wire.as_object_mut() {
+            wire.extend(self.kept.clone());
         }
         wire
     }
@@ -269,6 +275,7 @@ impl World {
             ip_cidr_range: word("ipCidrRange")?,
             subnet: super::object(body, "subnet")?.map(|subnet| Value::Object(subnet.clone())),
             state: State::Creating,
+            kept: Map::new(),
             // One whose creation will fail is there until then, with a size that can be.
             machine_type: if MACHINE_TYPES.contains(&machine_type.as_str()) {
                 machine_type

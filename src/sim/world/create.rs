@@ -64,7 +64,7 @@ impl World {
         if self.services.contains_key(short) {
             return Err(Refusal::new(Code::AlreadyExists, format!("Resource '{name}' already exists.")));
         }
-        template::check_fields(body)?;
+        template::check_fields(body, &Map::new())?;
         let mut all = Map::new();
         template::merge(&mut all, body, None)?;
         let mut targets = traffic::parse(all.shift_remove("traffic").as_ref())?;
@@ -74,7 +74,7 @@ impl World {
         let Some(Value::Object(mut made)) = all.shift_remove("template") else {
             return Err(Refusal::invalid("template", "service.template must be set"));
         };
-        template::normalise(&mut made)?;
+        template::normalise(&mut made, &Map::new())?;
         template::fill_defaults(&mut made, &self.project_number);
         template::normalise_spec(&mut all)?;
         if template::images(&made).next().is_none() {

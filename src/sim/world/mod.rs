@@ -242,6 +242,22 @@ impl World {
     /// What the scenario says and the simulated cloud makes nothing of, for whoever starts it.
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
+        let mut unknown = |of: String, field: &str| {
+            notes.push(format!(
+                "{of}: the simulated cloud does not know the field {field}; it is shown as it was captured"
+            ));
+        };
+        for (name, connector) in &self.connectors {
+            connector.kept.keys().for_each(|field| unknown(format!("connectors.{name}"), field));
+        }
+        for (name, service) in &self.services {
+            template::unknown(&service.spec, &service.template)
+                .for_each(|field| unknown(format!("services.{name}"), field));
+        }
+        for (name, instance) in &self.sql.instances {
+            let strange = |field: &&String| !sql::update::FIELDS.contains(&field.as_str());
+            instance.kept.keys().filter(strange).for_each(|field| unknown(format!("sql.{name}"), field));
+        }
         for (name, instance) in &self.sql.instances {
             for flag in instance.flags().keys().filter(|flag| sql::flag::find(flag, instance.engine()).is_none()) {
                 notes.push(format!(

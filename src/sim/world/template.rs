@@ -100,10 +100,26 @@ const EXECUTION_ENVIRONMENT: Names =
 const KEY_REVOCATION: Names = &["ENCRYPTION_KEY_REVOCATION_ACTION_UNSPECIFIED", "PREVENT_NEW", "SHUTDOWN"];
 const MEDIUM: Names = &["MEDIUM_UNSPECIFIED", "MEMORY"];
 
-/// Refuses fields that a `Service` does not have.
-pub fn check_fields(body: &Map<String, Value>) -> Result<(), Refusal> {
-    let known =
-        |key: &str| key == "template" || key == "traffic" || SETTABLE.contains(&key) || OUTPUT_ONLY.contains(&key);
+/// Whether only the server sets a field of a `Service`.
+pub fn is_output_only(field: &str) -> bool {
+    OUTPUT_ONLY.contains(&field)
+}
+
+/// The fields of a spec and of its template that the simulated cloud does not know.
+pub fn unknown<'s>(spec: &'s Map<String, Value>, template: &'s Map<String, Value>) -> impl Iterator<Item = &'s String> {
+    let above = spec.keys().filter(|field| !SETTABLE.contains(&field.as_str()));
+    above.chain(template.keys().filter(|field| !TEMPLATE.contains(&field.as_str())))
+}
+
+/// Refuses fields that a `Service` does not have. What was captured of a real one (`spec`) may have more than is known here.
+pub fn check_fields(body: &Map<String, Value>, spec: &Map<String, Value>) -> Result<(), Refusal> {
+    let known = |key: &str| {
+        key == "template"
+            || key == "traffic"
+            || SETTABLE.contains(&key)
+            || OUTPUT_ONLY.contains(&key)
+            || spec.contains_key(key)
+    };
     match body.keys().find(|key| !known(key)) {
         Some(unknown) => Err(unknown_field(unknown, "service")),
         None => Ok(()),
@@ -195,9 +211,10 @@ pub fn normalise_spec(spec: &mut Map<String, Value>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Brings a template into its one form, or refuses it.
-pub fn normalise(template: &mut Map<String, Value>) -> Result<(), Refusal> {
-    if let Some(unknown) = template.keys().find(|key| !TEMPLATE.contains(&key.as_str())) {
+/// Brings a template into its one form, or refuses it. It may have the fields that the one `before` has.
+pub fn normalise(template: &mut Map<String, Value>, before: &Map<String, Value>) -> Result<(), Refusal> {
+    let is_known = |key: &&String| TEMPLATE.contains(&key.as_str()) || before.contains_key(*key);
+    if let Some(unknown) = template.keys().find(|key| !is_known(key)) {
         return Err(unknown_field(unknown, "service.template"));
     }
     name_enum(template, "executionEnvironment", EXECUTION_ENVIRONMENT)?;
@@ -356,8 +373,8 @@ mod tests {
             "vpcAccess": {"egress": "PRIVATE_RANGES_ONLY", "connector": "c"},
             "containers": [{"env": [{"name": "EMPTY", "value": ""}], "image": "a", "livenessProbe": {}}],
         }));
-        normalise(&mut by_number).unwrap();
-        normalise(&mut by_name).unwrap();
+        normalise(&mut by_number, &Map::new()).unwrap();
+        normalise(&mut by_name, &Map::new()).unwrap();
         assert_eq!(by_number, by_name);
         assert!(by_number["containers"][0].get("livenessProbe").is_some(), "an empty message is not a default");
     }

@@ -49,7 +49,8 @@ impl World {
             return Ok(operation);
         }
         let name = self.service_name(short);
-        template::check_fields(body)?;
+        let none = Map::new();
+        template::check_fields(body, self.services.get(short).map_or(&none, |service| &service.spec))?;
         let Some(service) = self.services.get(short) else {
             if options.allow_missing {
                 return self.create_service(short, body, false);
@@ -86,7 +87,7 @@ impl World {
                 return Err(Refusal::invalid("template", "Invalid value at 'service.template': it must be a message"));
             }
         };
-        template::normalise(&mut next.template)?;
+        template::normalise(&mut next.template, &service.template)?;
         template::fill_defaults(&mut next.template, &self.project_number);
         template::normalise_spec(&mut all)?;
         next.spec = all;

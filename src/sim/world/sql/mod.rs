@@ -316,6 +316,10 @@ impl Instance {
                 wire["diskEncryptionStatus"]["kmsKeyVersionName"] = json!(version);
             }
         }
+        let shown_already = ["diskEncryptionConfiguration", "replicaConfiguration"];
+        for (field, value) in self.kept.iter().filter(|(field, _)| !shown_already.contains(&field.as_str())) {
+            wire[field] = value.clone();
+        }
         if self.phase != Phase::Creating {
             let upgrades = settings::upgrades(&self.database_version);
             if !upgrades.is_empty() {

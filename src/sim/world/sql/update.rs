@@ -11,7 +11,7 @@ use crate::sim::world::refusal::{Code, Refusal};
 use crate::sim::world::{self, SqlBusy, World};
 
 /// Every field of the message `DatabaseInstance` (`google/cloud/sql/v1`, and gcloud's client of v1beta4).
-pub(super) const FIELDS: [&str; 57] = [
+pub const FIELDS: [&str; 57] = [
     "kind",
     "name",
     "project",
