@@ -4,11 +4,13 @@ use super::check::style;
 use super::console::Console;
 use super::exit::{Exit, Trouble};
 use crate::check::{Diagnostic, render};
+use crate::inert::inert;
 use crate::sim;
 
-/// The world that a scenario describes. Its mistakes are shown on stderr, as a runbook's are.
+/// The world that a scenario describes. Its mistakes are shown on stderr, as a runbook's are, and so is what the simulated cloud
+/// makes nothing of.
 pub(super) fn world(name: &str, text: &str, console: Console) -> Result<sim::World, Trouble> {
-    sim::scenario::parse(name, text).map_err(|error| match error {
+    let world = sim::scenario::parse(name, text).map_err(|error| match error {
         sim::ScenarioError::Wrong(mistakes) => {
             let drawn =
                 mistakes.iter().map(|mistake| Diagnostic::error("scenario", mistake.at.clone(), &mistake.reason));
@@ -16,5 +18,9 @@ pub(super) fn world(name: &str, text: &str, console: Console) -> Result<sim::Wor
             Trouble::new(Exit::Usage, format!("{name} describes no cloud that could be"))
         }
         error => Trouble::from_error(Exit::Usage, &error),
-    })
+    })?;
+    for note in world.notes() {
+        console.err(&format!("note: {}\n", inert(&note)));
+    }
+    Ok(world)
 }

@@ -41,9 +41,6 @@ pub(super) async fn simulate(arguments: &Arguments, console: Console) -> Result<
     let Arguments { scenario, listen, allow_remote, port_file, speed } = arguments;
     let text = required_text(scenario)?;
     let world = world(&scenario.display().to_string(), &text, console)?;
-    for note in world.notes() {
-        console.err(&format!("note: {note}\n"));
-    }
     let mut signals = Signals::listen().map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
     let clock = speed.clock(world.now());
     let reach = if *allow_remote { sim::Reach::Anybody } else { sim::Reach::Loopback };
