@@ -75,9 +75,34 @@ impl Observable for BackendService {
         let found = found.map_err(|error| ReadError::of(id, &error))?;
         let Wire { protocol, backends, timeout_sec, fingerprint } =
             typed(&found).map_err(|why| ReadError::Garbled { resource: id.clone(), why })?;
-        let serverless =
-            !backends.is_empty() && backends.iter().all(|backend| backend.group.contains("/networkEndpointGroups/"));
+        let serverless = are_serverless(&backends);
         let state = State { protocol, backends: backends.len(), serverless, timeout_seconds: timeout_sec };
         Ok(Seen { state, etag: fingerprint, operation: None, trouble: None })
+    }
+}
+
+/// Whether all backends are serverless network endpoint groups. Those belong to a region; the groups of a zone are of machines or
+/// of GKE's pods, and take time-outs and health checks.
+fn are_serverless(backends: &[Backend]) -> bool {
+    let of_a_region = |group: &str| group.contains("/regions/") && group.contains("/networkEndpointGroups/");
+    !backends.is_empty() && backends.iter().all(|backend| of_a_region(&backend.group))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_groups_of_a_zone_are_not_serverless() {
+        let backends = |groups: &[&str]| {
+            let each = groups
+                .iter()
+                .map(|group| Backend { group: format!("https://www.googleapis.com/compute/v1/projects/p/{group}") });
+            each.collect::<Vec<_>>()
+        };
+        assert!(are_serverless(&backends(&["regions/r/networkEndpointGroups/shop-neg"])));
+        assert!(!are_serverless(&backends(&["zones/r-a/networkEndpointGroups/k8s1-shop"])), "GKE's");
+        assert!(!are_serverless(&backends(&["regions/r/networkEndpointGroups/a", "zones/r-a/instanceGroups/b"])));
+        assert!(!are_serverless(&[]));
     }
 }
