@@ -5,7 +5,8 @@
 #   plan.sh FOLDER
 #
 # Takes, from the environment: RECTIFY (the program), MODE (online, offline, sim, or the path of a snapshot), BASE (the commit to
-# compare with), RUNBOOKS (one a line; without any, those that differ from BASE), and GITHUB_STEP_SUMMARY. Leaves in the folder,
+# compare with), RUNBOOKS (one a line; without any, those that differ from BASE), INPUTS (values of inputs, one a line, as RUNBOOK
+# NAME=VALUE), and GITHUB_STEP_SUMMARY. Leaves in the folder,
 # for the runbook N: N.mark (the comment's first line), N.name (the name as it is shown), N.body, and N.short for when the body
 # cannot be posted; `complete`, if those are all runbooks of the pull request; and `status`: 1 if one of them is refused or
 # cannot be planned. Exits with another code than 0 only if it could not find out which runbooks there are.
@@ -156,7 +157,12 @@ plan() {
         sim) flags=("--sim=$scenario" --speed max) ;;
         *) if [[ -n $snapshot ]]; then flags=("--snapshot=$snapshot"); fi ;;
     esac
+    while IFS= read -r line; do
+        if [[ $line == "$1 "*=* ]]; then flags+=(--input "${line#"$1 "}"); fi
+    done <<<"${INPUTS:-}"
     printf -- '── %s\n' "$(shown "$1")"
+    # Commands to the runner, in which the program escapes whatever stands in the file: each mistake at its line.
+    ask check --format github -- "$1" || true
     ask plan --format markdown "${flags[@]}" -- "$1" >"$work/text" 2>"$work/errors" || code=$?
     if [[ -s $work/errors ]]; then log "$work/errors"; fi
     if [[ -n ${note:-} ]]; then printf '\n> [!NOTE]\n> %s\n' "$note" >>"$work/text"; fi

@@ -22,7 +22,7 @@ fn a_runbook_with_mistakes_exits_with_2_and_shows_them_all() {
 }
 
 #[test]
-fn a_required_input_may_be_missing_for_a_check_but_not_for_a_plan() {
+fn a_required_input_may_be_missing_for_a_check_and_is_named_by_a_plan() {
     let desk = Desk::new();
     let text = fs::read_to_string(FLAGSHIP).unwrap();
     let edited: Vec<_> = text
@@ -33,7 +33,13 @@ fn a_required_input_may_be_missing_for_a_check_but_not_for_a_plan() {
         .collect();
     let runbook = desk.write("required.toml", &edited.join("\n"));
     desk.rectify(&["check", &runbook]).code(0);
-    desk.rectify(&["plan", &runbook, "--sim"]).code(2).complains("auth_image");
+    let plan = desk.rectify(&["plan", &runbook, "--offline"]).code(0);
+    plan.says("? the input `auth_image` has no value")
+        .says("1 step waits for inputs")
+        .says("max_instances  unknown → 10");
+    desk.rectify(&["run", &runbook, "--sim", "runbooks/connector-exhaustion.sim.toml", "--yes"])
+        .code(2)
+        .complains("auth_image");
 }
 
 #[test]

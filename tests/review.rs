@@ -227,7 +227,7 @@ fn links_and_names_with_control_characters_are_refused() {
     assert_eq!(comments.len(), 5, "{comments:?}");
     assert_eq!(comments.iter().filter(|body| body.contains("symbolic link")).count(), 2);
     assert_eq!(comments.iter().filter(|body| body.contains("control characters")).count(), 2);
-    assert!(comments.iter().any(|body| body.contains("fine.toml") && body.contains("nothing was looked at")));
+    assert!(comments.iter().any(|body| body.contains("fine.toml") && body.contains("which was not observed")));
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn a_fork_gets_every_plan_in_the_summary_and_in_the_log() {
     assert_eq!(code, 0, "{log}");
     for text in [&log, &action.kept("summary")] {
         assert!(text.contains("<code>one.toml</code>") && text.contains("<code>two.toml</code>"), "{text}");
-        assert_eq!(text.matches("nothing was looked at").count(), 2, "{text}");
+        assert_eq!(text.matches("which was not observed").count(), 2, "{text}");
     }
 }
 
@@ -305,7 +305,7 @@ fn an_outdated_plan_never_stands_as_if_it_were_the_plan() {
         let action = changed(&text);
         fs::write(action.desk.path(obstacle), "").unwrap();
         assert_eq!(action.review("offline", &[]).0, 1, "{obstacle}");
-        assert!(action.kept("summary").contains("nothing was looked at"));
+        assert!(action.kept("summary").contains("which was not observed"));
     }
     // A runbook that is no longer part of the pull request has no plan there.
     let action = changed(&text);
@@ -322,7 +322,7 @@ fn an_outdated_plan_never_stands_as_if_it_were_the_plan() {
     action.file("runbooks/known.toml", &text);
     action.commit();
     assert_eq!(action.review("offline", &[]).0, 0);
-    assert!(action.comments().len() == 2 && action.comments()[0].contains("nothing was looked at"));
+    assert!(action.comments().len() == 2 && action.comments()[0].contains("which was not observed"));
 }
 
 #[test]
@@ -357,7 +357,7 @@ fn a_changed_scenario_is_planned_and_a_changed_snapshot_is_not_believed() {
     fs::rename(&snapshot, action.repo("new.json")).unwrap();
     action.commit();
     assert_eq!(action.review("new.json", &[]).0, 0);
-    assert!(action.comments()[0].contains("nothing was looked at") && action.comments()[0].contains("it is not used"));
+    assert!(action.comments()[0].contains("which was not observed") && action.comments()[0].contains("it is not used"));
 }
 
 /// A list that could not be made must not look like an empty one.

@@ -110,6 +110,8 @@ pub enum ObstacleKind {
     Unseen,
     /// What it rests on was not observed, because nobody asked for that.
     Offline,
+    /// It refers to an input that was not given.
+    MissingInput,
 }
 
 impl Obstacle {

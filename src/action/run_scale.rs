@@ -62,6 +62,23 @@ impl Declared for RunScale {
     }
 }
 
+impl RunScale {
+    /// Why the bounds would change nothing, if so.
+    fn void_because(&self, revision_max: Option<i64>, manual: Option<i64>) -> Vec<String> {
+        let manual = manual.map(|count| {
+            format!("the service is scaled by hand, to {count} instances: bounds have no effect until its scaling is automatic")
+        });
+        let capped = revision_max.zip(self.max_instances).filter(|(revision, wanted)| revision < wanted);
+        let capped = capped.map(|(revision, wanted)| {
+            format!(
+                "each revision has at most {revision} instances by its template, so that {wanted} has no effect: \
+                 `gcloud run services update --max-instances` changes that, in a new revision"
+            )
+        });
+        manual.into_iter().chain(capped).collect()
+    }
+}
+
 impl StepAction for RunScale {
     fn observed_resources(&self, target: &Target) -> Vec<ResourceId> {
         vec![self.id(target)]
@@ -74,6 +91,9 @@ impl StepAction for RunScale {
     fn plan(&self, step: &StepContext<'_>, forecast: &mut Forecast<'_>) -> Result<Vec<TaskDraft>, Obstacle> {
         let id = self.id(forecast.target());
         let now: Owned = forecast.typed_state(&id)?;
+        let state = forecast.state(&id)?;
+        let observed = |field: &str| state.get(field).and_then(Value::as_i64);
+        let void = self.void_because(observed("revision_max_instances"), observed("manual_instances"));
         let added = |wanted: Option<i64>, now: Option<i64>| {
             wanted.zip(now).map_or(0, |(wanted, now)| wanted.saturating_sub(now))
         };
@@ -82,6 +102,12 @@ impl StepAction for RunScale {
         forecast.within_instances(&self.service, more.max(added(self.min_instances, now.min_instances)))?;
         let mut task = step.whole();
         forecast.change::<Scaling>(id, to_json(&self.wanted())?, &mut task)?;
+        if task.change.is_some() {
+            task.warnings.extend(void);
+            if let (Some(most), Some(0)) = (self.max_instances, now.max_instances) {
+                task.warnings.push(format!("max_instances 0 is no limit: {most} is fewer than may run now"));
+            }
+        }
         Ok(vec![task])
     }
 

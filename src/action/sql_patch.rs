@@ -9,7 +9,7 @@ use super::{ActionFormat, Declared, Forecast, Name, Obstacle, Rollback, StepActi
 use crate::peer::PeerRequest;
 use crate::resource::Observable as _;
 use crate::resource::sql::{Owned, Sql};
-use crate::run::{ResourceId, Target};
+use crate::run::{ResourceId, Reversibility, Target};
 use crate::syntax::Block;
 use crate::syntax::format::{Key, Table, ValueType};
 
@@ -66,12 +66,18 @@ impl StepAction for SqlPatch {
     fn plan(&self, step: &StepContext<'_>, forecast: &mut Forecast<'_>) -> Result<Vec<TaskDraft>, Obstacle> {
         let id = self.id(forecast.target());
         let state = forecast.state(&id)?;
+        let engine = state.get("database_version").and_then(Value::as_str).unwrap_or_default().to_owned();
         let now = |name: &str| state.get("flags").and_then(|flags| flags.get(name)).and_then(Value::as_str);
         let from = self.flags.keys().map(|name| (name.clone(), now(name).map(str::to_owned))).collect();
         let to = self.flags.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
         let (from, to) = (to_json(&Owned { flags: from })?, to_json(&Owned { flags: to })?);
         let mut task = step.whole();
         forecast.change_from::<Sql>(id, from, to, &mut task)?;
+        // Which flags are read at start only is known of PostgreSQL; the settings of other databases have the same names.
+        if !engine.starts_with("POSTGRES") && task.change.is_some() {
+            task.reversibility = Reversibility::Reversible;
+            task.warnings.push(format!("may restart the database: which flags of {engine} do is not known here"));
+        }
         Ok(vec![task])
     }
 

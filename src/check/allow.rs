@@ -50,7 +50,7 @@ fn unanswerable(code: &str, place: Range<usize>) -> Diagnostic {
 }
 
 /// Each step, and the text that is its own: up to where the next step or phase begins.
-fn extents(document: &Document, draft: &Draft) -> Vec<(Path, Range<usize>)> {
+pub(super) fn extents(document: &Document, draft: &Draft) -> Vec<(Path, Range<usize>)> {
     let phases = (0..draft.phases.len()).map(|phase| Path::root().key("phase").index(phase));
     let others = ["guard", "escalation", "closure", "probes", "inputs"].into_iter().map(|key| Path::root().key(key));
     let starts = |path: &Path| document.span(path).or_else(|| document.key_span(path)).map(|span| span.start);

@@ -4,9 +4,12 @@
 //! rest. [`Report`] tells it to programs, [`page`] explains a code. Only it can make a [`Checked`], and only a `Checked` can be planned.
 
 mod allow;
+mod annotation;
 mod diagnostic;
 mod explain;
 mod json;
+mod partial;
+mod query;
 mod rules;
 mod shell;
 
@@ -15,7 +18,9 @@ use std::fmt;
 pub use diagnostic::{Diagnostic, Label, Severity, Style, render};
 pub use explain::{codes, page};
 pub use json::Report;
+pub use partial::{Gap, GapKind, Partial};
 pub use rules::{RULES, Rule};
+pub use shell::programs;
 
 use crate::runbook::model::Runbook;
 use crate::runbook::{Draft, Mode, read};
@@ -64,6 +69,8 @@ impl Checked {
 pub struct Outcome {
     /// The runbook, if nothing is wrong with it and every input has a value.
     pub checked: Option<Checked>,
+    /// What can be planned although there is no [`Checked`]; not in [`Mode::Check`].
+    pub partial: Option<Partial>,
     /// What there is to say, in the order of the file.
     pub diagnostics: Vec<Diagnostic>,
     name: String,
@@ -74,7 +81,13 @@ impl Outcome {
     /// A file that could not be read, and why.
     pub fn unreadable(name: &str, why: &str) -> Outcome {
         let diagnostic = Diagnostic::error(UNREADABLE_FILE, 0..0, format!("{name} cannot be read: {why}"));
-        Outcome { checked: None, diagnostics: vec![diagnostic], name: name.to_owned(), text: String::new() }
+        Outcome {
+            checked: None,
+            partial: None,
+            diagnostics: vec![diagnostic],
+            name: name.to_owned(),
+            text: String::new(),
+        }
     }
 
     /// What people are told the file is called.
@@ -86,6 +99,11 @@ impl Outcome {
     /// while some of its inputs are still to be given.
     pub fn is_sound(&self) -> bool {
         !self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+
+    /// The report as annotations of a GitHub Actions job.
+    pub fn annotations(&self) -> String {
+        annotation::annotations(&self.name, &self.text, &self.diagnostics)
     }
 
     /// The report for people; empty if there is nothing to say.
@@ -104,7 +122,7 @@ impl fmt::Debug for Outcome {
 pub fn check(name: &str, bytes: &[u8], inputs: &Inputs, mode: Mode) -> Outcome {
     let outcome = |checked, text: String, mut diagnostics| {
         diagnostic::sort(&mut diagnostics);
-        Outcome { checked, diagnostics, name: name.to_owned(), text }
+        Outcome { checked, partial: None, diagnostics, name: name.to_owned(), text }
     };
     let text = match text_of(bytes) {
         Ok(text) => text,
@@ -118,9 +136,12 @@ pub fn check(name: &str, bytes: &[u8], inputs: &Inputs, mode: Mode) -> Outcome {
     let mut diagnostics: Vec<Diagnostic> = mistakes.into_iter().map(Diagnostic::from).collect();
     diagnostics.extend(findings(&document, &draft));
     let sound = !diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+    let is_whole = sound && draft.is_complete();
+    let partial =
+        (mode != Mode::Check && !is_whole).then(|| partial::partial(&document, &draft, &diagnostics)).flatten();
     let runbook = draft.into_runbook().filter(|_| sound);
     let checked = runbook.map(|runbook| Checked { document, runbook });
-    outcome(checked, text, diagnostics)
+    Outcome { partial, ..outcome(checked, text, diagnostics) }
 }
 
 /// Whether a file is meant as a runbook: whether it has a `runbook` table, however TOML spells that, and even if there are

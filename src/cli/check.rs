@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::console::Console;
 use super::exit::{Exit, Trouble};
 use super::input_file::{Limit, read};
-use super::output_format::OutputFormat;
 use crate::check::{Checked, Outcome, Report, Severity, Style, check as check_bytes, is_runbook};
 use crate::inert::inert;
 use crate::runbook::Mode;
@@ -21,7 +20,7 @@ pub(super) struct Arguments {
 
     /// How to say what is wrong
     #[arg(long, value_name = "FORMAT", default_value = "text")]
-    format: OutputFormat,
+    format: Format,
 
     /// Check nothing: print the names of those files that are runbooks, whatever else is wrong with them
     #[arg(long, conflicts_with = "format")]
@@ -32,14 +31,25 @@ pub(super) struct Arguments {
     null: bool,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// For programs; docs/check.md describes it
+    Json,
+    /// As annotations of a GitHub Actions job
+    Github,
+}
+
 pub(super) fn check(arguments: &Arguments, console: Console) -> Result<Exit, Trouble> {
     if arguments.list {
         return Ok(list(arguments, console));
     }
     let outcomes: Vec<Outcome> = arguments.files.iter().map(|file| outcome(file)).collect();
     match arguments.format {
-        OutputFormat::Text => tell(&outcomes, console),
-        OutputFormat::Json => {
+        Format::Text => tell(&outcomes, console),
+        Format::Github => outcomes.iter().for_each(|outcome| console.out(&outcome.annotations())),
+        Format::Json => {
             let json = serde_json::to_string_pretty(&Report::of(&outcomes));
             let json = json.map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
             console.out(&format!("{json}\n"));

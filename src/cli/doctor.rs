@@ -7,18 +7,21 @@ use std::collections::BTreeMap;
 use clap::Args;
 use jiff::SignedDuration;
 
-use super::cloud::{Connection, Where};
+use super::check::file;
+use super::cloud::{Connection, Purpose, Where};
 use super::console::Console;
-use super::environment::github;
+use super::environment::{can_start, github, named};
 use super::exit::{Exit, Trouble};
-use super::plan::{Made, Policy, Source, TrialFlags, make};
+use super::plan::{Given, Made, Policy, Source, TrialFlags, make};
 use crate::action::{Action, IssueRef};
+use crate::check::{Checked, check, programs as programs_of};
 use crate::inert::inert;
 use crate::journal::State;
 use crate::plan::{Plan, Selection};
 use crate::resource::{Incidents, KindSpec, Observable as _, Principal};
 use crate::run::ResourceId;
 use crate::runbook::model::Runbook;
+use crate::syntax::mistake::MISSING_INPUT;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -73,6 +76,8 @@ pub(super) async fn doctor(arguments: &Arguments, state: &State, console: Consol
     clock(&mut findings, &connection).await;
     apis(&mut findings, &connection, &plan).await;
     permissions(&mut findings, &plan);
+    inputs(&mut findings, &arguments.source)?;
+    programs(&mut findings, &checked);
     resources(&mut findings, &plan);
     incidents(&mut findings, &connection, &plan).await;
     support(&mut findings, &connection, &plan, checked.runbook().escalation.is_some()).await;
@@ -98,6 +103,42 @@ async fn principal(findings: &mut Findings, connection: &Connection) {
             findings.say(Found::Note, &format!("calls are made with {source}; whose they are Google does not say"));
         }
         Err(error) => findings.say(Found::Bad, &format!("the credentials cannot be used: {error}")),
+    }
+}
+
+/// Which inputs have no value yet; a run would ask for each of them.
+fn inputs(findings: &mut Findings, source: &Source) -> Result<(), Trouble> {
+    let given = source.inputs.given(Given::default())?;
+    let mode = source.place()?.mode(Purpose::CarryOut);
+    let outcome = check(&source.file.display().to_string(), &file(&source.file)?, &given.inputs(), mode);
+    let missing: Vec<_> = outcome.diagnostics.iter().filter(|diagnostic| diagnostic.code == MISSING_INPUT).collect();
+    if missing.is_empty() {
+        findings.say(Found::Good, "every input has a value");
+    }
+    for diagnostic in missing {
+        let help = diagnostic.help.as_ref().map(|help| format!(": {help}")).unwrap_or_default();
+        findings.say(Found::Bad, &format!("{}{help}", diagnostic.message));
+    }
+    Ok(())
+}
+
+/// Whether the programs of shell steps are there, and what of this environment they will not get.
+fn programs(findings: &mut Findings, checked: &Checked) {
+    let programs = programs_of(checked);
+    for program in &programs {
+        if can_start(program) {
+            findings.say(Found::Good, &format!("{program} can be started"));
+        } else {
+            findings.say(Found::Bad, &format!("{program} is not there: a shell step runs it"));
+        }
+    }
+    let kept_back = ["CLOUDSDK_CONFIG", "CLOUDSDK_CORE_PROJECT", "GOOGLE_APPLICATION_CREDENTIALS", "KUBECONFIG"];
+    let kept_back: Vec<&str> = kept_back.into_iter().filter(|name| named(name).is_some()).collect();
+    if !programs.is_empty() && !kept_back.is_empty() {
+        let names = kept_back.join(", ");
+        let what =
+            format!("shell steps do not get {names} of this environment; a step that needs it names it in `env`");
+        findings.say(Found::Note, &what);
     }
 }
 
@@ -147,7 +188,10 @@ fn permissions(findings: &mut Findings, plan: &Plan) {
     let access = &plan.access;
     match (&access.missing, &access.unknown) {
         (Some(missing), _) if missing.is_empty() => {
-            findings.say(Found::Good, &format!("all {} permissions that the plan needs are there", access.needs.len()));
+            findings.say(
+                Found::Good,
+                &format!("all {} permissions that the typed steps need are there", access.needs.len()),
+            );
         }
         (Some(missing), _) => {
             for permission in missing {
@@ -161,6 +205,12 @@ fn permissions(findings: &mut Findings, plan: &Plan) {
         }
         (None, Some(why)) => findings.say(Found::Note, &format!("permissions cannot be tested: {why}")),
         (None, None) => {}
+    }
+    let programs = plan.tasks.iter().filter(|task| task.program.is_some()).count();
+    if programs > 0 {
+        let what =
+            format!("{programs} shell steps were not examined: which permissions their programs need is not known");
+        findings.say(Found::Note, &what);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Variables of the environment that several commands go by, and what of it a runbook may see.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use clap::Args;
 use secrecy::SecretString;
@@ -40,6 +41,20 @@ pub(super) fn visible(named: &BTreeSet<String>, exposure: Exposure) -> Environme
 #[expect(clippy::disallowed_methods, reason = "the environment is read here")]
 pub(super) fn named(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Whether a program can be started: by its path, or by its name in one of the folders of `PATH`.
+#[expect(clippy::disallowed_methods, reason = "the environment is read here")]
+pub(super) fn can_start(program: &str) -> bool {
+    let is_program = |path: &Path| {
+        path.metadata().is_ok_and(|about| about.is_file())
+            && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
+    };
+    if program.contains('/') {
+        return is_program(Path::new(program));
+    }
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&folders).any(|folder| is_program(&folder.join(program)))
 }
 
 /// How GitHub is reached: the names are those of its own tools.

@@ -10,7 +10,7 @@ use super::console::Console;
 use super::exit::{Exit, Trouble};
 use crate::runbook::format;
 
-/// The runbook to begin with; `NAME` stands for its name.
+/// The runbook to begin with; `"NAME"` stands for its name.
 const STARTER: &str = include_str!("starter.toml");
 /// What the starter's first line names.
 const SCHEMA: &str = "runbook.schema.json";
@@ -27,7 +27,8 @@ pub(super) struct Arguments {
 pub(super) fn new(arguments: &Arguments, console: Console) -> Result<Exit, Trouble> {
     let file = &arguments.file;
     let name = name_of(file);
-    let text = STARTER.replace("NAME", &name);
+    // Only the value: the comments speak of names as well.
+    let text = STARTER.replace("\"NAME\"", &format!("\"{name}\""));
     write(file, &text).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => Trouble::new(Exit::Usage, format!("{} is there already", file.display()))
             .help("name a file that is not, or remove it yourself"),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::check::{file, runbook};
+use super::check::{file, runbook, style};
 use super::cloud::{CloudFlags, Connection, Purpose, Where};
 use super::console::Console;
 use super::environment::{EnvFlags, visible};
@@ -14,7 +14,7 @@ use super::escalation::reject_future;
 use super::exit::{Exit, Trouble};
 use super::input_file::{Limit, required};
 use super::output_file;
-use crate::check::Checked;
+use crate::check::{Checked, GapKind, Partial, check as check_bytes};
 use crate::clock::{Clock as _, SystemClock};
 use crate::inert::inert;
 use crate::plan::{
@@ -224,6 +224,55 @@ impl Source {
     }
 }
 
+/// A runbook as far as it can be planned.
+enum Readable {
+    /// All of it, and it may be carried out.
+    Whole(Box<Checked>),
+    /// A part, which may be looked at.
+    Partial(Box<Partial>),
+}
+
+impl Readable {
+    fn runbook(&self) -> &Runbook {
+        match self {
+            Readable::Whole(checked) => checked.runbook(),
+            Readable::Partial(partial) => &partial.runbook,
+        }
+    }
+
+    /// How many mistakes keep it from being used; inputs without values are none.
+    fn mistakes(&self) -> usize {
+        match self {
+            Readable::Whole(_) => 0,
+            Readable::Partial(partial) => partial.gaps.iter().filter(|gap| gap.kind == GapKind::Mistake).count(),
+        }
+    }
+
+    /// Names in the plan what it lacks.
+    fn name_gaps(&self, plan: &mut Plan) {
+        if let Readable::Partial(partial) = self {
+            plan.add_gaps(partial);
+        }
+    }
+}
+
+/// Reads a runbook to show a plan of it, whatever is wrong with it; its mistakes are shown on stderr.
+fn readable(source: &Source, mode: Mode, console: Console) -> Result<(Readable, Given), Trouble> {
+    let given = source.inputs.given(Given::default())?;
+    let name = source.file.display().to_string();
+    let outcome = check_bytes(&name, &file(&source.file)?, &given.inputs(), mode);
+    let lacks_only_inputs = outcome.partial.as_ref().is_some_and(Partial::lacks_only_inputs);
+    if !lacks_only_inputs {
+        console.err(&outcome.render(style(console)));
+    }
+    let readable = match (outcome.checked, outcome.partial) {
+        (Some(checked), _) => Readable::Whole(Box::new(checked)),
+        (None, Some(partial)) => Readable::Partial(Box::new(partial)),
+        (None, None) => return Err(Trouble::new(Exit::Usage, format!("nothing of {name} can be planned"))),
+    };
+    Ok((readable, given))
+}
+
 fn checked(source: &Source, mode: Mode, console: Console) -> Result<(Checked, Given), Trouble> {
     let given = source.inputs.given(Given::default())?;
     let name = source.file.display().to_string();
@@ -285,12 +334,22 @@ pub(super) async fn make(
     let (checked, given) = checked(source, place.mode(policy.purpose), console)?;
     let mut meant = checked.runbook().clone();
     selection.of(&mut meant).map_err(|error| Trouble::from_error(Exit::Usage, &error))?;
-    let connection = Connection::open(place, console).await?;
-    let since = meant.escalation.as_ref().and_then(|escalation| escalation.since);
-    reject_future(since, connection.clock.now())?;
-    let mut plan = planned(&meant, &connection, policy).await?;
+    let (connection, mut plan) = made(&meant, place, policy, console).await?;
     given.kept_in(&mut plan, &meant);
     Ok(Made { checked, connection, plan })
+}
+
+async fn made(
+    runbook: &Runbook,
+    place: Where,
+    policy: Policy,
+    console: Console,
+) -> Result<(Connection, Plan), Trouble> {
+    let connection = Connection::open(place, console).await?;
+    let since = runbook.escalation.as_ref().and_then(|escalation| escalation.since);
+    reject_future(since, connection.clock.now())?;
+    let plan = planned(runbook, &connection, policy).await?;
+    Ok((connection, plan))
 }
 
 async fn planned(runbook: &Runbook, connection: &Connection, policy: Policy) -> Result<Plan, Trouble> {
@@ -309,14 +368,22 @@ async fn planned(runbook: &Runbook, connection: &Connection, policy: Policy) -> 
 
 pub(super) async fn plan(arguments: &Arguments, console: Console) -> Result<Exit, Trouble> {
     let mut kept = None;
-    let plan = if arguments.offline || arguments.snapshot.is_some() {
-        unconnected(arguments, console)?
-    } else {
-        let Made { checked, connection, plan } =
-            make(&arguments.source, &Selection::default(), Policy::to_show(&arguments.trials), console).await?;
+    let policy = Policy::to_show(&arguments.trials);
+    let is_connected = !arguments.offline && arguments.snapshot.is_none();
+    let place = if is_connected { Some(arguments.source.place()?) } else { None };
+    let mode = place.as_ref().map_or(Mode::Plan, |place| place.mode(policy.purpose));
+    let (readable, given) = readable(&arguments.source, mode, console)?;
+    let mistakes = readable.mistakes();
+    // What `check` rejects reaches nobody: neither a host that it names nor Google.
+    let plan = if let Some(place) = place.filter(|_| mistakes == 0) {
+        let (connection, mut plan) = made(readable.runbook(), place, policy, console).await?;
+        given.kept_in(&mut plan, readable.runbook());
+        readable.name_gaps(&mut plan);
         let place = connection.place.clone();
         connection.close().await?;
-        if let Some(out) = arguments.out.as_ref().filter(|_| plan.is_complete()) {
+        if let (Some(out), Readable::Whole(checked)) =
+            (arguments.out.as_ref().filter(|_| plan.is_complete()), &readable)
+        {
             let file = arguments.source.file.display().to_string();
             let place = serde_json::to_value(place).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
             let text = checked.document().text().to_owned();
@@ -325,6 +392,8 @@ pub(super) async fn plan(arguments: &Arguments, console: Console) -> Result<Exit
             kept = Some(saved.digest);
         }
         plan
+    } else {
+        unconnected(arguments, &readable, &given)?
     };
     arguments.show(&plan, console)?;
     if let (Some(digest), Some(out)) = (kept, &arguments.out) {
@@ -335,9 +404,18 @@ pub(super) async fn plan(arguments: &Arguments, console: Console) -> Result<Exit
         // Whoever reads JSON or Markdown from stdout reads nothing else there.
         if arguments.format == Format::Text { console.out(&text) } else { console.err(&text) }
     }
+    if mistakes > 0 {
+        let count = if mistakes == 1 { "a mistake".to_owned() } else { format!("{mistakes} mistakes") };
+        let name = arguments.source.file.display();
+        return Err(Trouble::new(Exit::Usage, format!("{name} has {count}; the plan shows the rest of it")));
+    }
     if plan.is_wrong() {
         let trouble = Trouble::new(Exit::Failed, "not everything could be planned; what is missing stands in the plan");
         return Err(if arguments.out.is_some() { trouble.help("no plan was kept") } else { trouble });
+    }
+    if arguments.out.is_some() && !plan.is_complete() {
+        let trouble = Trouble::new(Exit::Usage, "the plan is incomplete, and no plan was kept");
+        return Err(trouble.help("give the inputs that it waits for with --input NAME=VALUE"));
     }
     Ok(if arguments.detailed_exitcode && plan.changes() > 0 { Exit::Changes } else { Exit::Done })
 }
@@ -358,15 +436,15 @@ impl Arguments {
 }
 
 /// A plan without a cloud.
-fn unconnected(arguments: &Arguments, console: Console) -> Result<Plan, Trouble> {
-    let (checked, given) = checked(&arguments.source, Mode::Plan, console)?;
+fn unconnected(arguments: &Arguments, readable: &Readable, given: &Given) -> Result<Plan, Trouble> {
     let made = |observed: &Observed, cloud: &str| {
-        let mut plan = make_plan(checked.runbook(), observed, cloud, None);
-        given.clone().kept_in(&mut plan, checked.runbook());
+        let mut plan = make_plan(readable.runbook(), observed, cloud, None);
+        given.clone().kept_in(&mut plan, readable.runbook());
+        readable.name_gaps(&mut plan);
         plan
     };
     let Some(path) = &arguments.snapshot else {
-        return Ok(made(&Observed::nothing(), "a cloud that was not looked at"));
+        return Ok(made(&Observed::nothing(), "a cloud that was not observed"));
     };
     let trouble = |why: String| Trouble::new(Exit::Usage, format!("{} is no snapshot: {why}", path.display()));
     let snapshot: Snapshot =

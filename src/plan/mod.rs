@@ -37,8 +37,9 @@ pub use saved::{BadPlan, Moved, Saved};
 pub use selection::{Selection, Unknown};
 
 use crate::action::{Manual, ObstacleKind, Shell};
+use crate::check::{GapKind, Partial};
 use crate::gate::Observation;
-use crate::run::{Change, Guard, ResourceId, Task, TaskId, Work};
+use crate::run::{Change, Evidence, Guard, ResourceId, Task, TaskId, Work};
 use crate::runbook::model::Allowed;
 
 /// Version of the plan's written form.
@@ -207,7 +208,16 @@ pub struct Problem {
     /// What the step is about, and what it wants of it, if that much is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wanted: Option<Box<Wanted>>,
+    /// What must be so before the step may begin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub require: Option<Evidence>,
+    /// Why it cannot be undone, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub irreversible: Option<String>,
 }
+
+/// What stands in the place of a step where a problem is the whole runbook's.
+pub const WHOLE: &str = "(runbook)";
 
 /// What a step that cannot be planned is about.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -248,14 +258,44 @@ impl Plan {
         self.problems.is_empty()
     }
 
-    /// Whether something is wrong with it: more than that nobody looked.
+    /// Whether something is wrong with it: more than that nobody observed the cloud or gave an input.
     pub fn is_wrong(&self) -> bool {
-        self.problems.iter().any(|problem| problem.sort != ObstacleKind::Offline)
+        self.problems.iter().any(|problem| match problem.sort {
+            ObstacleKind::Impossible | ObstacleKind::Unseen => true,
+            ObstacleKind::Offline | ObstacleKind::MissingInput => false,
+        })
+    }
+
+    /// Names what could not be planned because the runbook has mistakes or inputs without values.
+    pub fn add_gaps(&mut self, partial: &Partial) {
+        for (phase, steps) in self.phases.iter_mut().zip(&partial.steps) {
+            phase.steps.clone_from(steps);
+        }
+        self.problems.extend(partial.gaps.iter().map(|gap| Problem {
+            step: gap.step.clone().unwrap_or_else(|| WHOLE.to_owned()),
+            sort: match gap.kind {
+                GapKind::Mistake => ObstacleKind::Impossible,
+                GapKind::MissingInput => ObstacleKind::MissingInput,
+            },
+            why: gap.why.clone(),
+            help: gap.help.clone(),
+            wanted: None,
+            require: None,
+            irreversible: None,
+        }));
     }
 
     /// Tasks that change something.
     pub fn changes(&self) -> usize {
         self.tasks.iter().filter(|task| task.change.is_some()).count()
+    }
+
+    /// Tasks whose change can be undone only in part.
+    pub fn partly_undone(&self) -> usize {
+        let is_partial = |task: &&Task| {
+            task.change.is_some() && matches!(task.reversibility, crate::run::Reversibility::WithLoss { .. })
+        };
+        self.tasks.iter().filter(is_partial).count()
     }
 
     /// Tasks that change something for good.

@@ -8,11 +8,11 @@ use serde_json::Value;
 use super::debt::debts;
 use super::outbound::outbound;
 use super::{Access, Basis, FORMAT, Known, Plan, Problem, Review, Wanted, access, is_outside_the_cloud};
-use crate::action::{Action, Forecast, Obstacle, StepContext, TaskDraft};
+use crate::action::{Action, Forecast, Obstacle, Rollback, StepContext, TaskDraft};
 use crate::gate::Rule;
 use crate::resource::{Observed, Seen};
 use crate::run::{Evidence, Guard, OnFailure, Scope, Subject, Task, TaskId, Trip};
-use crate::runbook::model::{self, Phase, Runbook, Step, Turn};
+use crate::runbook::model::{self, Phase, Require, Runbook, Step, Turn};
 
 /// Works out the plan, as far as that goes.
 ///
@@ -79,6 +79,16 @@ pub fn plan(runbook: &Runbook, observed: &Observed, cloud: &str, on_failure: Opt
     plan
 }
 
+/// What a step requires, as a run of it does.
+fn evidence(require: &Require) -> Evidence {
+    Evidence {
+        healthy: require.healthy.clone(),
+        unhealthy: require.unhealthy.clone(),
+        condition: require.condition.as_ref().map(ToString::to_string),
+        max_age: require.max_age,
+    }
+}
+
 impl Basis {
     /// Of what was seen.
     pub(super) fn of(seen: &Seen<Value>) -> Basis {
@@ -143,7 +153,16 @@ impl Planner<'_> {
                 Err(Obstacle { kind, why, help }) => {
                     let desired = action.desired_state(&self.runbook.target);
                     let wanted = desired.map(|(resource, to)| Box::new(Wanted { resource, to }));
-                    self.problems.push(Problem { step: step.name.clone(), sort: kind, why, help, wanted });
+                    let is_first = !self.problems.iter().any(|problem| problem.step == step.name)
+                        && !self.tasks.iter().any(|task| task.id.step() == step.name);
+                    let require = step.require.as_ref().filter(|_| is_first).map(evidence);
+                    let irreversible = match action.rollback() {
+                        Rollback::Impossible(why) => Some(why.to_owned()),
+                        Rollback::NotDeclared => Some("nothing says how to undo it".to_owned()),
+                        Rollback::Possible => None,
+                    };
+                    let step = step.name.clone();
+                    self.problems.push(Problem { step, sort: kind, why, help, wanted, require, irreversible });
                 }
             }
         }
@@ -166,12 +185,7 @@ impl Planner<'_> {
         let at_once = step.fan_out.as_ref().map(|fan_out| fan_out.max_parallel).filter(|most| *most > 1);
         for (place, draft) in drafts.into_iter().enumerate() {
             let is_first = place == first && !idle;
-            let require = step.require.as_ref().filter(|_| is_first && !is_begun).map(|require| Evidence {
-                healthy: require.healthy.clone(),
-                unhealthy: require.unhealthy.clone(),
-                condition: require.condition.as_ref().map(ToString::to_string),
-                max_age: require.max_age,
-            });
+            let require = step.require.as_ref().filter(|_| is_first && !is_begun).map(evidence);
             let confirm = step.confirm.clone().filter(|_| is_first && !is_begun).or(draft.confirm);
             self.tasks.push(Task {
                 change: draft.change,
@@ -206,11 +220,26 @@ impl Planner<'_> {
     /// The patient is shown to be sick before the first change, and well after the last.
     fn symptom(&mut self) {
         let (symptom, last) = (&self.runbook.symptom, self.runbook.phases.last());
-        let first = self.tasks.iter_mut().find(|task| task.change.is_some());
-        let (false, Some(first), Some(last)) = (symptom.unhealthy.is_empty(), first, last) else { return };
-        let require = first.require.get_or_insert_default();
-        require.unhealthy.extend(symptom.unhealthy.iter().cloned());
-        require.max_age = symptom.max_age.map_or(require.max_age, |age| age.min(require.max_age));
+        let first = self.tasks.iter().position(|task| task.change.is_some());
+        let (false, Some(last)) = (symptom.unhealthy.is_empty(), last) else { return };
+        // A step that cannot be planned yet may well be the first that changes something.
+        let order = self.runbook.phases.iter().flat_map(|phase| &phase.steps).map(|step| step.name.as_str());
+        let order: Vec<&str> = order.collect();
+        let place = |name: &str| order.iter().position(|step| *step == name);
+        let planned = first.and_then(|task| place(self.tasks.get(task)?.id.step()));
+        let unplanned = self.problems.iter().position(|problem| {
+            place(&problem.step).is_some_and(|place| planned.is_none_or(|planned| place < planned))
+        });
+        let is_unplanned = unplanned.is_some();
+        if let Some(problem) = unplanned.and_then(|problem| self.problems.get_mut(problem)) {
+            problem.require.get_or_insert_default().unhealthy.extend(symptom.unhealthy.iter().cloned());
+        }
+        let Some(first) = first.and_then(|first| self.tasks.get_mut(first)) else { return };
+        if !is_unplanned {
+            let require = first.require.get_or_insert_default();
+            require.unhealthy.extend(symptom.unhealthy.iter().cloned());
+            require.max_age = symptom.max_age.map_or(require.max_age, |age| age.min(require.max_age));
+        }
         let on_failure = first.on_failure;
         self.tasks.push(Task {
             gate: Some(Rule::of(symptom.unhealthy.clone(), Duration::ZERO, Duration::from_secs(5), CURED_WITHIN)),

@@ -234,8 +234,14 @@ fn take(plan: &mut Plan, task: &TaskId, answer: Result<Validity, ReadError>) {
                 why: format!("the API would refuse {task}: {why}"),
                 help: None,
                 wanted: None,
+                require: None,
+                irreversible: None,
             });
             return;
+        }
+        // It was a write that would not have been made, and nothing that was to be read.
+        Err(ReadError::Refused { why, .. }) => {
+            Known::Computed { why: format!("the API refused to validate it: {why}") }
         }
         Err(error) => Known::Computed { why: format!("the API could not be asked: {error}") },
     };

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use google_cloud_run_v2::model::service_scaling::ScalingMode;
 use google_cloud_run_v2::model::{Service, ServiceScaling};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -29,6 +30,12 @@ pub struct State {
     pub min_instances: i64,
     /// Most instances; 0: as many as the templates allow.
     pub max_instances: i64,
+    /// The most instances that the template allows of each revision, if it says so. Bounds of the service do not raise it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision_max_instances: Option<i64>,
+    /// How many instances there are, whatever the bounds say, if the service is scaled by hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manual_instances: Option<i64>,
 }
 
 /// The fields a change may own.
@@ -161,5 +168,9 @@ fn state(service: &Service) -> Result<State, String> {
     if min < 0 || max < 0 {
         return Err(format!("its bounds are {min} and {max} instances"));
     }
-    Ok(State { min_instances: min, max_instances: max })
+    let of_template = service.template.as_ref().and_then(|template| template.scaling.as_ref());
+    let revision_max = of_template.map(|scaling| i64::from(scaling.max_instance_count)).filter(|most| *most > 0);
+    let is_manual = scaling.is_some_and(|all| all.scaling_mode == ScalingMode::Manual);
+    let manual = scaling.filter(|_| is_manual).map(|all| i64::from(all.manual_instance_count.unwrap_or_default()));
+    Ok(State { min_instances: min, max_instances: max, revision_max_instances: revision_max, manual_instances: manual })
 }

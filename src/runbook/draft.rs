@@ -145,10 +145,61 @@ impl Draft {
         })
     }
 
+    /// Whether everything could be read, and every input that is used has a value.
+    pub fn is_complete(&self) -> bool {
+        self.whole && self.unresolved.is_subset(&self.later)
+    }
+
+    /// Whether every text below `path` is what it will be, or will be known once a step has been carried out.
+    pub fn is_known(&self, path: &Path) -> bool {
+        !self.unresolved.iter().any(|text| text.is_within(path) && !self.later.contains(text))
+    }
+
+    /// What can be used of the runbook: without the steps of which `is_left_out` says so, without what could not be read, and
+    /// without what refers to inputs that have no value. `None` if not even its target is known.
+    pub fn usable(&self, is_left_out: impl Fn(&Path) -> bool) -> Option<Runbook> {
+        let root = Path::root();
+        let target = self.target.read().filter(|_| self.is_known(&root.key("target")))?.clone();
+        let is_usable =
+            |(name, probe): &(&String, &Part<Probe>)| probe.read().is_some() && self.is_known(&Path::probe(name));
+        let probes = self.probes.iter().filter(is_usable);
+        let probes: BTreeMap<String, Probe> =
+            probes.filter_map(|(name, probe)| Some((name.clone(), probe.read()?.clone()))).collect();
+        let mut symptom = self.symptom.read().cloned().unwrap_or_default();
+        symptom.unhealthy.retain(|name| probes.contains_key(name));
+        let phase = |(index, draft): (usize, &PhaseDraft)| {
+            let is_kept = |(step, _): &(usize, &StepDraft)| {
+                let path = Path::step(index, *step);
+                self.is_known(&path) && !is_left_out(&path)
+            };
+            let steps = draft.steps.iter().enumerate().filter(is_kept);
+            Some(Phase {
+                name: draft.name.clone()?,
+                title: draft.title.clone(),
+                budget: draft.budget,
+                on_failure: draft.on_failure,
+                steps: steps.filter_map(|(_, step)| step.clone().into_step()).collect(),
+            })
+        };
+        let guards = self.guards.iter().filter_map(|guard| guard.read().cloned());
+        Some(Runbook {
+            about: self.about.read()?.clone(),
+            target,
+            plain_env: self.plain_env.clone(),
+            symptom,
+            limits: self.limits.read().cloned().unwrap_or_default(),
+            phases: self.phases.iter().enumerate().filter_map(phase).collect(),
+            guards: guards.filter(|guard| probes.contains_key(&guard.probe)).collect(),
+            escalation: self.escalation.read().filter(|_| self.is_known(&root.key("escalation"))).cloned(),
+            closure: self.closure.read().filter(|_| self.is_known(&root.key("closure"))).cloned().unwrap_or_default(),
+            probes,
+        })
+    }
+
     /// The runbook, if everything could be read and every input that is used has a value.
     pub fn into_runbook(self) -> Option<Runbook> {
         // From here on, what could not be read is not there.
-        if !self.whole || !self.unresolved.is_subset(&self.later) {
+        if !self.is_complete() {
             return None;
         }
         let probes = self.probes.into_iter().map(|(name, probe)| Some((name, probe.into_read()?)));

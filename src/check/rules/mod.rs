@@ -5,6 +5,7 @@
 
 mod ambient_target;
 mod bad_name;
+mod bad_query;
 mod bad_url;
 mod beyond_limits;
 mod candidate_unseen;
@@ -23,6 +24,7 @@ mod failure_hidden;
 mod gate_too_short;
 mod list_replaced;
 mod metric_gate_too_short;
+mod no_data_while_healthy;
 mod not_yet;
 mod one_way_unsaid;
 mod other_target;
@@ -92,6 +94,7 @@ impl fmt::Debug for Rule {
 pub const RULES: &[Rule] = &[
     ambient_target::RULE,
     bad_name::RULE,
+    bad_query::RULE,
     bad_url::RULE,
     beyond_limits::RULE,
     candidate_unseen::RULE,
@@ -110,6 +113,7 @@ pub const RULES: &[Rule] = &[
     gate_too_short::RULE,
     list_replaced::RULE,
     metric_gate_too_short::RULE,
+    no_data_while_healthy::RULE,
     not_yet::RULE,
     one_way_unsaid::RULE,
     other_target::RULE,

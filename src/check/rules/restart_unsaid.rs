@@ -37,7 +37,7 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
             continue;
         }
         let message = format!(
-            "changing {} restarts the database: every connection breaks",
+            "changing {} restarts a PostgreSQL database: every connection breaks; of another database it may be dynamic",
             list(restarting.iter().copied(), "and")
         );
         let place = subject.place(&flag_place(&step, &restarting));

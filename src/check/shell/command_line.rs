@@ -106,6 +106,11 @@ impl Tool {
     }
 }
 
+/// Whether a word is the name of a program whose commands are understood.
+pub(super) fn is_tool(word: &str) -> bool {
+    Tool::named(word).is_some()
+}
+
 /// A flag of a command.
 #[derive(Clone, Debug)]
 pub(crate) struct Flag {

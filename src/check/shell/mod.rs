@@ -9,7 +9,7 @@ mod effect;
 mod parse;
 mod unwrap;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 pub(crate) use command_line::{CommandLine, Flag, Tool};
@@ -125,6 +125,29 @@ pub(crate) fn commands(document: &Document, draft: &Draft) -> ShellFindings {
         }
     }
     search.found
+}
+
+/// The programs that these steps need on the machine: those that are called by name, `bash` for scripts, and of the programs in
+/// scripts those whose commands are understood.
+pub fn programs(checked: &super::Checked) -> BTreeSet<String> {
+    let mut programs = BTreeSet::new();
+    let steps = checked.runbook().phases.iter().flat_map(|phase| &phase.steps);
+    for action in steps.flat_map(|step| &step.turns).map(|turn| &turn.action) {
+        let Action::Shell(Shell { run, check, undo, .. }) = action else { continue };
+        for command in std::iter::once(run).chain(check).chain(undo) {
+            match command {
+                Command::Program(words) => programs.extend(words.first().cloned()),
+                Command::Bash(script) => {
+                    programs.insert("bash".to_owned());
+                    let parsed = parse::parse(script, &BTreeMap::new(), &mut TimeLeft::default()).unwrap_or_default();
+                    let words =
+                        parsed.commands.iter().flat_map(|command| &command.words).map(|word| word.text.as_str());
+                    programs.extend(words.filter(|word| command_line::is_tool(word)).map(str::to_owned));
+                }
+            }
+        }
+    }
+    programs
 }
 
 struct Search<'d> {

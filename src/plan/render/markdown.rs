@@ -8,7 +8,7 @@ use super::words::{
 };
 use crate::action::ObstacleKind;
 use crate::clock;
-use crate::plan::{Known, Plan, Trial};
+use crate::plan::{Known, Plan, Problem, Trial};
 use crate::present::markdown::{Bullet, Inline, Item, Level, Page, code, join, line, strong, text, words};
 use crate::run::{Change, Reversibility, Task};
 
@@ -41,6 +41,11 @@ fn one_way(page: &mut Page, plan: &Plan) {
         }
         _ => None,
     });
+    let unplanned = plan.problems.iter().filter_map(|problem| {
+        let name = problem.wanted.as_ref().map_or("", |wanted| wanted.resource.name.as_str());
+        Some(vec![code(&problem.step), code(name), text(problem.irreversible.as_deref()?)])
+    });
+    let doors = doors.chain(unplanned);
     page.table("⛔ One-way doors", &["step", "resource", "why there is no way back"], doors);
 }
 
@@ -73,17 +78,27 @@ fn fields(change: &Change) -> Inline {
     join(fields, "<br>")
 }
 
+/// What a step that is not planned wants, a field a line, and what it needs for that.
+fn wanted(problem: &Problem) -> Inline {
+    let fields = problem.wanted.iter().flat_map(|wanted| wanted.to.as_object().into_iter().flatten());
+    let fields =
+        fields.map(|(field, value)| line([code(field), words(": unknown → "), code(&crate::run::words(value))]));
+    let require = problem.require.iter().map(|require| line([words("only if: "), text(&evidence(require))]));
+    join(fields.chain(require), "<br>")
+}
+
 fn problems(page: &mut Page, plan: &Plan) {
     let rows = plan.problems.iter().map(|problem| {
         let mark = match problem.sort {
             ObstacleKind::Impossible => "cannot work",
             ObstacleKind::Unseen => "could not be looked at",
             ObstacleKind::Offline => "unknown",
+            ObstacleKind::MissingInput => "waits for an input",
         };
         let help = problem.help.as_deref().map(text).unwrap_or_default();
-        vec![code(&problem.step), words(mark), text(&problem.why), help]
+        vec![code(&problem.step), words(mark), wanted(problem), text(&problem.why), help]
     });
-    page.table("Not planned", &["step", "", "why", "what to do"], rows);
+    page.table("Not planned", &["step", "", "what it wants", "why", "what to do"], rows);
 }
 
 fn answers(page: &mut Page, plan: &Plan) {

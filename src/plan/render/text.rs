@@ -8,7 +8,7 @@ use super::words::{
 use crate::action::ObstacleKind;
 use crate::clock::words;
 use crate::inert::inert;
-use crate::plan::{Known, Plan, Problem, Trial};
+use crate::plan::{Known, Plan, Problem, Trial, WHOLE};
 use crate::run::Task;
 
 /// How a text may look.
@@ -49,6 +49,8 @@ pub fn text(plan: &Plan, looks: Looks) -> String {
             page.problems(plan, step, &problems);
         }
     }
+    let whole: Vec<&Problem> = plan.problems.iter().filter(|problem| problem.step == WHOLE).collect();
+    page.problems(plan, WHOLE, &whole);
     if !plan.guards.is_empty() {
         page.gap();
         page.line(Tone::Head, 0, "watched meanwhile, from the first time that it is healthy");
@@ -173,6 +175,12 @@ impl Page {
         let about = first.wanted.as_ref().map(|wanted| &wanted.resource);
         let about = about.map(|id| format!("   {} {}", inert(&id.kind), inert(&id.name)));
         self.line(Tone::Plain, 2, &format!("{}{}", inert(step), about.unwrap_or_default()));
+        if let Some(wanted) = &first.require {
+            self.line(Tone::Plain, 6, &format!("only if: {}", evidence(wanted)));
+        }
+        if let Some(why) = &first.irreversible {
+            self.line(Tone::Bad, 6, &format!("! this cannot be undone: {}", inert(why)));
+        }
         if let Some(wanted) = &first.wanted {
             let seen = plan.observed.get(&wanted.resource);
             for (field, value) in wanted.to.as_object().into_iter().flatten() {
@@ -183,7 +191,10 @@ impl Page {
             }
         }
         for problem in problems {
-            let (tone, mark) = if problem.sort == ObstacleKind::Offline { (Tone::Dim, "?") } else { (Tone::Bad, "×") };
+            let (tone, mark) = match problem.sort {
+                ObstacleKind::Offline | ObstacleKind::MissingInput => (Tone::Dim, "?"),
+                ObstacleKind::Impossible | ObstacleKind::Unseen => (Tone::Bad, "×"),
+            };
             self.line(tone, 6, &format!("{mark} {}", inert(&problem.why)));
             if let Some(help) = &problem.help {
                 self.line(Tone::Plain, 8, &format!("help: {}", inert(help)));

@@ -1,5 +1,6 @@
 //! The words that every way of showing a plan shares. What comes from outside is inert in them.
 
+use crate::action::ObstacleKind;
 use crate::clock;
 use crate::gate::{Demand, Rule, rate_in_words};
 use crate::inert::inert;
@@ -186,24 +187,47 @@ pub(super) fn proof(rule: &Rule) -> String {
     }
 }
 
-/// The plan in one line.
+/// The plan in one line. Of an incomplete plan it says what is missing, and never what the whole would come to.
 pub(super) fn summary(plan: &Plan) -> String {
-    let (changes, one_way) = (plan.changes(), plan.one_way());
-    let changes = match (changes, one_way) {
-        // Of what could not be planned nobody knows how it is.
-        (0, _) if !plan.problems.is_empty() => "none changes anything".to_owned(),
-        (0, _) => "nothing to change: the cloud already is as this runbook wants it".to_owned(),
-        (1, 0) => "1 change, which can be undone".to_owned(),
-        (1, _) => "1 change, which cannot be undone".to_owned(),
-        (_, 0) => format!("{changes} changes, all of which can be undone"),
-        (_, _) => format!("{changes} changes, {one_way} of which cannot be undone"),
+    if plan.is_complete() && plan.changes() == 0 {
+        return "nothing to change: the cloud already is as this runbook wants it".to_owned();
+    }
+    if plan.is_complete() {
+        return changes(plan);
+    }
+    let steps = |is_meant: &dyn Fn(ObstacleKind) -> bool| {
+        let meant = plan.problems.iter().filter(|problem| is_meant(problem.sort)).map(|problem| problem.step.as_str());
+        meant.collect::<std::collections::BTreeSet<_>>().len()
     };
-    let steps: std::collections::BTreeSet<&str> = plan.problems.iter().map(|problem| problem.step.as_str()).collect();
-    match (steps.len(), plan.is_wrong()) {
-        (0, _) => changes,
-        (_, false) => format!("what it would change is not known: nothing was looked at ({} steps)", steps.len()),
-        (1, true) => format!("not a whole plan: 1 step cannot be planned; of the others, {changes}"),
-        (count, true) => format!("not a whole plan: {count} steps cannot be planned; of the others, {changes}"),
+    let count = |number: usize| if number == 1 { "1 step".to_owned() } else { format!("{number} steps") };
+    let wrong = steps(&|sort| matches!(sort, ObstacleKind::Impossible | ObstacleKind::Unseen));
+    let (inputs, offline) =
+        (steps(&|sort| sort == ObstacleKind::MissingInput), steps(&|sort| sort == ObstacleKind::Offline));
+    let mut missing = Vec::new();
+    if wrong > 0 {
+        missing.push(format!("{} cannot be planned", count(wrong)));
+    }
+    if inputs > 0 {
+        missing.push(format!("{} {} for inputs", count(inputs), if inputs == 1 { "waits" } else { "wait" }));
+    }
+    if offline > 0 {
+        missing.push(format!("what {} would change depends on the cloud, which was not observed", count(offline)));
+    }
+    let rest = if plan.changes() == 0 { String::new() } else { format!("; besides, {}", changes(plan)) };
+    format!("incomplete plan: {}{rest}", missing.join(", "))
+}
+
+/// How many changes there are, and how many of them can be undone.
+fn changes(plan: &Plan) -> String {
+    let (all, one_way, partly) = (plan.changes(), plan.one_way(), plan.partly_undone());
+    match (all, one_way, partly) {
+        (1, 0, 0) => "1 change, which can be undone".to_owned(),
+        (1, 0, _) => "1 change, which can be undone only in part".to_owned(),
+        (1, ..) => "1 change, which cannot be undone".to_owned(),
+        (_, 0, 0) => format!("{all} changes, all of which can be undone"),
+        (_, 0, _) => format!("{all} changes, {partly} of which can be undone only in part"),
+        (_, _, 0) => format!("{all} changes, {one_way} of which cannot be undone"),
+        (..) => format!("{all} changes, {one_way} of which cannot be undone, and {partly} only in part"),
     }
 }
 
