@@ -135,7 +135,7 @@ pub fn second(at: Timestamp) -> String {
 }
 
 /// A duration as people write it: `850ms`, `12s`, `4m 10s`, `30d`.
-pub fn words(duration: Duration) -> String {
+pub fn format_duration(duration: Duration) -> String {
     const DAY: Duration = Duration::from_hours(24);
     if duration > DAY && duration.as_nanos().is_multiple_of(DAY.as_nanos()) {
         return format!("{}d", duration.as_nanos() / DAY.as_nanos());

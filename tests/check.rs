@@ -125,7 +125,7 @@ fn the_exhibit_is_rejected_for_everything_that_is_wrong_with_it() {
     assert!(!outcome.is_sound());
     for code in [
         "connector-max-instances",
-        "one-way-unsaid",
+        "irreversible-unsaid",
         "traffic-pinned",
         "tag-not-digest",
         "serverless-timeout",
@@ -205,9 +205,9 @@ on_failure = "rollback"
     assert_eq!(runbook.about.title.as_deref(), Some("sample of netra-staging in us-central1: ${not.this}"));
     assert_eq!(runbook.probes["auth"].expect.to_string(), "status == 200 && body != \"netra-staging\"");
     let step = &runbook.phases[0].steps[0];
-    let action = format!("{:?}", step.turns[0].action);
+    let action = format!("{:?}", step.iterations[0].action);
     assert!(action.find("LATEST") < action.find("backend-00001-abc"), "in the order of the file: {action}");
-    let gate = step.turns[0].gate.as_ref().expect("it has a gate");
+    let gate = step.iterations[0].gate.as_ref().expect("it has a gate");
     let seconds = [gate.hold, gate.every, gate.timeout].map(|duration| duration.as_secs());
     assert_eq!(seconds, [0, 10, 1200]);
     let path = rectify::syntax::Path::step(0, 0).key("gate");
@@ -246,7 +246,7 @@ fn an_input_is_given_or_comes_from_the_environment() {
     let plain = |variable: &str, value: &str| named(&[(variable, value)], Exposure::Plain);
     let outcome = |inputs: &Inputs| check("runbook.toml", undecided().as_bytes(), inputs, Mode::Rehearse);
     let used = |inputs: &Inputs| {
-        format!("{:?}", outcome(inputs).checked.unwrap().runbook().phases[1].steps[0].turns[0].action)
+        format!("{:?}", outcome(inputs).checked.unwrap().runbook().phases[1].steps[0].iterations[0].action)
     };
     let environment = plain("AUTH_IMAGE", &image("a"));
     assert!(used(&given(&[]).environment(environment.clone())).contains(&image("a")));
@@ -367,8 +367,8 @@ fn a_step_for_each_item_is_a_turn_for_each() {
     let outcome = check("runbook.toml", text.as_bytes(), &Inputs::none(), Mode::Rehearse);
     let runbook = outcome.checked.expect("it checks").runbook().clone();
     let step = &runbook.phases[1].steps[0];
-    assert_eq!((step.turns.len(), step.fan_out.as_ref().map(|fan_out| fan_out.items.len())), (1, Some(1)));
-    assert_eq!(step.turns[0].action.service(), Some("a"));
+    assert_eq!((step.iterations.len(), step.fan_out.as_ref().map(|fan_out| fan_out.items.len())), (1, Some(1)));
+    assert_eq!(step.iterations[0].action.service(), Some("a"));
 }
 
 /// A probe that does not say what is healthy has a condition all the same, and it is the one that is documented.

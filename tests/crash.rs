@@ -1,8 +1,9 @@
 //! Killed at the worst moment, a run applies nothing twice and forgets nothing.
 
 use std::fs;
+use std::path::Path;
 
-use crate::support::{Desk, SCENARIO, Served, until};
+use crate::support::{AUTH_NEVER_WELL, Desk, SCENARIO, Served, until};
 
 #[test]
 fn killed_in_the_middle_of_the_connectors_operation_nothing_is_applied_twice() {
@@ -11,7 +12,7 @@ fn killed_in_the_middle_of_the_connectors_operation_nothing_is_applied_twice() {
     let runbook = desk.flagship_before("services");
     let flags = ["--sim", cloud.url.as_str(), "--yes", "--acknowledge", "scale-connector"];
     let mut run = desk.spawn(&[&["run", &runbook], &flags[..]].concat());
-    until("the connector's operation", || desk.journal_has("begun"));
+    until("the connector's operation", || desk.journal_has("operation_started"));
     run.kill();
     assert_eq!(cloud.get("/_sim/state")["connectors"]["staging-connector"]["state"], "UPDATING");
     cloud.hurry();
@@ -32,7 +33,7 @@ fn a_killed_rehearsal_goes_on_with_its_own_cloud() {
     let approved = ["--yes", "--acknowledge", "scale-connector"];
     let sim = ["run", runbook.as_str(), "--sim", SCENARIO, "--speed", "1"];
     let mut run = desk.spawn(&[&sim[..], &approved[..]].concat());
-    until("the connector's operation", || desk.journal_has("begun"));
+    until("the connector's operation", || desk.journal_has("operation_started"));
     run.kill();
     desk.rectify(&[&["resume", "--speed", "max"], &approved[..]].concat()).code(0).says("✓ done");
     let intents = desk.journal().iter().filter(|entry| entry["event"]["is"] == "intended").count();
@@ -80,7 +81,7 @@ fn a_plan_that_was_changed_after_the_run_began_is_not_gone_on_with() {
     let runbook = desk.flagship_before("services");
     let sim = ["--sim", SCENARIO, "--speed", "1", "--yes", "--acknowledge", "scale-connector"];
     let mut run = desk.spawn(&[&["run", &runbook], &sim[..]].concat());
-    until("the connector's operation", || desk.journal_has("begun"));
+    until("the connector's operation", || desk.journal_has("operation_started"));
     run.kill();
     let plan = desk.run_directory().join("plan.json");
     let text = fs::read_to_string(&plan).unwrap();
@@ -96,7 +97,7 @@ fn a_run_is_worked_by_one_process_at_a_time() {
     let runbook = desk.flagship_before("services");
     let sim = ["--sim", SCENARIO, "--speed", "1", "--yes", "--acknowledge", "scale-connector"];
     let run = desk.spawn(&[&["run", &runbook], &sim[..]].concat());
-    until("the connector's operation", || desk.journal_has("begun"));
+    until("the connector's operation", || desk.journal_has("operation_started"));
     desk.rectify(&["resume", "--yes"]).code(7).complains("is being worked right now by ops@");
     desk.rectify(&["runs"]).code(0).says("running");
     drop(run);
@@ -117,7 +118,7 @@ fn a_signal_parks_the_run_and_leaves_the_operation_to_be_attached_to() {
             run.end().code(130).says("goes on from here");
         } else {
             let run = desk.spawn(&[&["run", &runbook], &flags[..]].concat());
-            until("the connector's operation", || desk.journal_has("begun"));
+            until("the connector's operation", || desk.journal_has("operation_started"));
             run.signal(signal);
             run.end().code(130).says("in flight: scale-connector/apply; it goes on in the cloud meanwhile");
         }
@@ -134,7 +135,7 @@ fn a_run_is_followed_from_another_terminal() {
     let cloud = Served::start(&desk, SCENARIO, "1");
     let runbook = desk.flagship_before("services");
     let run = desk.spawn(&["run", &runbook, "--sim", &cloud.url, "--yes", "--acknowledge", "scale-connector"]);
-    until("the connector's operation", || desk.journal_has("begun"));
+    until("the connector's operation", || desk.journal_has("operation_started"));
     desk.rectify(&["show"]).code(0).says("The run is being worked right now.");
     let leaver = desk.spawn(&["show", "--watch"]);
     leaver.signal("INT");
@@ -162,7 +163,7 @@ fn a_second_signal_does_not_wait_for_a_write() {
     run.signal("INT");
     // The first one waits for the answer to the write. That it has been heard cannot be seen from outside.
     std::thread::sleep(std::time::Duration::from_millis(500));
-    assert!(!desk.journal_has("stop_asked"));
+    assert!(!desk.journal_has("stop_requested"));
     run.signal("INT");
     run.end().code(130);
     cloud.hurry();
@@ -173,9 +174,34 @@ fn a_second_signal_does_not_wait_for_a_write() {
     assert_eq!(cloud.get("/_sim/state")["connectors"]["staging-connector"]["maxInstances"], 10);
 }
 
-/// Runs of every version that was released are told by today's program as they were told then.
+/// Keeps the runs of this version anew: one that recovers, and one that is rolled back.
+fn keep_runs(version: &Path) {
+    let _ = fs::remove_dir_all(version);
+    fs::create_dir_all(version).unwrap();
+    for edits in [&[][..], &[AUTH_NEVER_WELL]] {
+        let desk = Desk::new();
+        let runbook = desk.flagship(edits);
+        let flags = ["--sim", SCENARIO, "--speed", "max", "--yes", "--acknowledge", "scale-connector"];
+        desk.rectify(&[&["run", &runbook], &flags[..]].concat()).code(i32::from(!edits.is_empty()));
+        let run = desk.run_directory();
+        let id = run.file_name().unwrap().to_string_lossy().into_owned();
+        fs::create_dir(version.join(&id)).unwrap();
+        for name in
+            ["journal.end", "journal.jsonl", "plan.json", "remaining.sh", "runbook.toml", "undo.sh", "where.json"]
+        {
+            fs::copy(run.join(name), version.join(&id).join(name)).unwrap();
+        }
+        fs::write(version.join(format!("{id}.txt")), desk.rectify(&["show", &id]).code(0).stdout).unwrap();
+    }
+}
+
+/// Runs of every version that was released are shown by today's program as they were shown then. The versions before the
+/// first release are kept anew with `UPDATE_JOURNALS=1`.
 #[test]
 fn runs_of_released_versions_are_told() {
+    if std::env::var_os("UPDATE_JOURNALS").is_some() {
+        keep_runs(Path::new("tests/journals/0.1.0"));
+    }
     for version in fs::read_dir("tests/journals").unwrap() {
         let (version, desk) = (version.unwrap().path(), Desk::new());
         for run in fs::read_dir(&version).unwrap().map(|run| run.unwrap().path()).filter(|run| run.is_dir()) {

@@ -14,7 +14,7 @@ fn before_the_time_what_is_not_well_is_undecided_and_past_it_escalates() {
     let done = escalation(&desk, &[&SIM[..], &["--since", "2025-09-16T02:30:00Z"]].concat()).code(4);
     let done = done.says("undecided: the incident is 30m").says("✗ auth is up (continue): does not hold");
     // There was no run, so there is nothing to compare with.
-    done.says("? the connector is less busy than it was (continue): cannot be told");
+    done.says("? the connector is less busy than it was (continue): unknown");
     let done = escalation(&desk, &[&SIM[..], &["--since", "2025-09-16T00:30:00Z"]].concat()).code(5);
     done.says("ESCALATE: the incident is older than 2h, and this does not hold: auth is up");
     escalation(&desk, &SIM).code(4).says("the age of the incident is not known");

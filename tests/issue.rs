@@ -124,7 +124,7 @@ with = {{ issue = "${{runbook.incident}}", add_labels = ["being worked"], commen
 name = "grow"
 uses = "gcp.connector.scale"
 with = {{ connector = "staging-connector", min_instances = 3, max_instances = 10 }}
-one_way = true
+irreversible = true
 gate = {{ healthy = ["connector"], for = "10s" }}
 
 [[phase.step]]
@@ -152,7 +152,7 @@ fn an_issue_gets_its_labels_and_one_comment_and_is_closed_when_everything_holds(
     let file = runbook(&desk, "10");
     let done = run(&desk, &file, &github.url, "open-sesame").code(0);
     let done =
-        done.says("example/netra#12: add being worked, say \u{201c}Growing the connector\u{201d}").says("✓ told");
+        done.says("example/netra#12: add being worked, say \u{201c}Growing the connector\u{201d}").says("✓ notified");
     assert!(!done.stdout.contains("nobody was told"), "{}", done.stdout);
     let issue = issue.lock().unwrap();
     assert_eq!(issue.labels, ["mitigated"]);
@@ -185,8 +185,8 @@ fn a_tracker_that_fails_never_fails_a_remediation() {
     let github = github(Arc::default());
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for (url, token, said) in [
-        (github.url.as_str(), "wrong", "nobody was told: cannot label example/netra#12: GitHub answers 401"),
-        (&format!("http://{closed}"), "open-sesame", "nobody was told: cannot label example/netra#12: "),
+        (github.url.as_str(), "wrong", "notification failed: cannot label example/netra#12: GitHub answers 401"),
+        (&format!("http://{closed}"), "open-sesame", "notification failed: cannot label example/netra#12: "),
         (github.url.as_str(), "", "neither GITHUB_TOKEN nor GH_TOKEN is set"),
         ("", "open-sesame", "this is a rehearsal"),
     ] {

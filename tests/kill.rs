@@ -40,7 +40,7 @@ name = "capacity"
 [[phase.step]]
 name = "scale-connector"
 uses = "gcp.connector.scale"
-one_way = true
+irreversible = true
 with = { connector = "staging-connector", min_instances = 3, max_instances = 10, machine_type = "e2-standard-4" }
 
 [[phase.step]]

@@ -29,7 +29,7 @@ fn a_healthy_patient_is_not_operated_on() {
     let desk = Desk::new();
     let file = desk.flagship(&[("[symptom]                                # proven before the first change, and gone after the last\nunhealthy = [\"backend\"]", "[symptom]\nunhealthy = [\"connector\"]")]);
     let done = run(&desk, &file, &["--yes", "--acknowledge", "scale-connector"]).code(7);
-    done.says("what it rests on is not so: connector must be unhealthy, and it is healthy").says("nothing was changed");
+    done.says("precondition failed: connector must be unhealthy, but it is healthy").says("nothing was changed");
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn the_symptom_must_be_gone_at_the_end() {
     let done = desk
         .rectify(&["run", FLAGSHIP, "--sim", "--speed", "max", "--yes", "--acknowledge", "scale-connector"])
         .code(0);
-    done.says("✓ what it rests on is so").says("  symptom\n").says("✓ done");
+    done.says("✓ preconditions met").says("  symptom\n").says("✓ done");
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn a_guard_trips_on_a_turn_for_the_worse() {
             &format!(
                 "[[phase.step]]\nname = \"pin\"\nuses = \"gcp.run.traffic\"\n\
              with = {{ service = \"netra-backend-staging\", to = {{ netra-backend-staging-00750-69k = 100 }} }}\n\
-             [[phase.step]]\nname = \"grow\"\nuses = \"gcp.connector.scale\"\none_way = true\n\
+             [[phase.step]]\nname = \"grow\"\nuses = \"gcp.connector.scale\"\nirreversible = true\n\
              with = {{ connector = \"staging-connector\", min_instances = 2, max_instances = 10 }}\n\
              [[guard]]\nprobe = \"connector\"\nevery = \"5s\"\nfailures = 3\nthen = \"{then}\"\n\
              [[phase]]\nname = \"after\"\n[[phase.step]]\nname = \"wait\"\nuses = \"wait\"\nwith = {{ for = \"10m\" }}\n"
@@ -90,7 +90,7 @@ fn a_pause_passes_and_a_phase_over_its_budget_is_put_to_somebody() {
     let text = std::fs::read_to_string(runbook(&desk, &format!("{wait}{}", wait.replace("breathe", "again")))).unwrap();
     let file = desk.write("short.toml", &text.replace("budget = \"4h\"", "budget = \"5m\""));
     run(&desk, &file, &[]).code(1).says("phase all has taken longer than its 5m");
-    run(&desk, &file, &["--on-failure", "continue"]).code(0).says("go on without it").says("✓ done");
+    run(&desk, &file, &["--on-failure", "continue"]).code(0).says("continue chosen").says("✓ done");
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn one_run_at_a_time_works_on_the_same_resources() {
     let file = desk.flagship_before("services");
     let flags = ["--sim", &cloud.url, "--yes", "--acknowledge", "scale-connector"];
     let first = desk.spawn(&[&["run", file.as_str()], &flags[..]].concat());
-    crate::support::until("the first run's write", || desk.journal_has("begun"));
+    crate::support::until("the first run's write", || desk.journal_has("operation_started"));
     let second = desk.rectify(&[&["run", file.as_str()], &flags[..]].concat()).code(7);
     let id = desk.run_directory().file_name().unwrap().to_string_lossy().into_owned();
     let second = second.complains("gcp.connector/netra-staging/us-central1/staging-connector is held by run");
@@ -184,7 +184,7 @@ fn a_change_by_somebody_else_while_waiting_pauses_the_run() {
     cloud.call(reqwest::Method::PATCH, path, Some(traffic));
     cloud.hurry();
     let done = process.end().code(7);
-    done.says("! somebody changed gcp.run.traffic netra-backend-staging").says("applied: pin");
+    done.says("! drift: gcp.run.traffic netra-backend-staging was changed by another principal").says("applied: pin");
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn a_message_is_sent_in_earnest_only_and_its_failure_stops_nothing() {
         "[[phase.step]]\nname = \"tell\"\nuses = \"notify\"\nwith = {{ webhook = \"{url}\", text = \"done\" }}\n"
     );
     let file = runbook(&desk, &step);
-    run(&desk, &file, &[]).code(0).says("! nobody was told: this is a rehearsal").says("✓ done");
+    run(&desk, &file, &[]).code(0).says("! notification failed: this is a rehearsal").says("✓ done");
     let checked = check(&file, &std::fs::read(&file).unwrap(), &Inputs::none(), Mode::Run).checked.unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let status = Status { marker: String::new(), text: String::new(), is_closed: false };
@@ -295,7 +295,7 @@ fn evidence_of_another_cause_stops_the_run_before_the_one_way_change() {
     let desk = Desk::new();
     let flags = ["--sim", CRASHING, "--speed", "max", "--yes", "--acknowledge", "scale-connector"];
     let done = desk.rectify(&[&["run", FLAGSHIP], &flags[..]].concat()).code(7);
-    done.says("saturation must be unhealthy, and it is healthy").says("nothing was changed");
+    done.says("saturation must be unhealthy, but it is healthy").says("nothing was changed");
 }
 
 /// The third incident: fewer instances, then a restart, each with its evidence.
@@ -323,7 +323,7 @@ fn the_commands_to_finish_or_undo_by_hand_lie_ready() {
     let cloud = Served::start(&desk, SCENARIO, "1");
     let file = desk.flagship_before("services");
     let process = desk.spawn(&["run", &file, "--sim", &cloud.url, "--yes", "--acknowledge", "scale-connector"]);
-    crate::support::until("the write", || desk.journal_has("begun"));
+    crate::support::until("the write", || desk.journal_has("operation_started"));
     // Beside the journal, and within a second of it.
     let kept = |name: &str| std::fs::read_to_string(desk.run_directory().join(name)).unwrap_or_default();
     crate::support::until("the commands", || kept("remaining.sh").contains("an operation is running"));
@@ -347,17 +347,16 @@ fn the_commands_to_finish_or_undo_by_hand_lie_ready() {
 #[test]
 fn what_runs_leave_behind_is_owed_until_it_is_paid() {
     let desk = Desk::new();
-    desk.rectify(&["debts"]).code(0).says("no run has left anything behind");
+    desk.rectify(&["debts"]).code(0).says("no run has open follow-ups");
     let file = desk.flagship_before("services");
     run(&desk, &file, &["--yes", "--acknowledge", "scale-connector"]).code(0);
     let done = desk.rectify(&["debts"]).code(0);
-    let done =
-        done.says("stands  gcp.connector staging-connector").says("stands  gcp.run.traffic netra-backend-staging");
-    done.says("due 2025-09-17").says("2 stand, none is overdue");
+    let done = done.says("open  gcp.connector staging-connector").says("open  gcp.run.traffic netra-backend-staging");
+    done.says("due 2025-09-17").says("2 open, none overdue");
     desk.rectify(&["rollback", "--yes"]).code(0);
     // The pin is undone; the connector never shrinks.
     let done = desk.rectify(&["debts"]).code(0).stdout;
-    assert!(done.contains("stands  gcp.connector") && !done.contains("gcp.run.traffic"), "{done}");
+    assert!(done.contains("open  gcp.connector") && !done.contains("gcp.run.traffic"), "{done}");
 }
 
 /// Bounds for both services, with a gate; so many at once.
@@ -376,7 +375,7 @@ fn happened(desk: &Desk) -> Vec<String> {
     let told = journal.iter().filter_map(|entry| {
         let (is, event) = (entry["event"]["is"].as_str()?, &entry["event"]);
         let task = event["op"].as_str().or(event["task"].as_str())?.trim_end_matches("/apply");
-        let is_one = ["intended", "settled", "gate_opened", "gate_closed"].contains(&is);
+        let is_one = ["intended", "state_observed", "gate_opened", "gate_closed"].contains(&is);
         is_one.then(|| format!("{is} {}", task.trim_start_matches("bounds/netra-").trim_end_matches("-staging")))
     });
     told.collect()
@@ -391,15 +390,17 @@ fn turns_that_may_go_on_at_once_do_and_others_wait_for_each_other() {
     assert_eq!(told[..2], ["intended auth", "intended backend"], "{told:?}");
     let place = |what: &str| told.iter().position(|told| told == what).unwrap_or_else(|| panic!("{what}: {told:?}"));
     assert!(
-        place("settled auth") < place("gate_closed auth") && place("gate_opened backend") < place("gate_closed auth")
+        place("state_observed auth") < place("gate_closed auth")
+            && place("gate_opened backend") < place("gate_closed auth")
     );
     // Whoever reads along knows which of them a line is about.
     done.says("bounds/netra-auth-staging: accepted, operation").says("bounds/netra-auth-staging: ✓ applied in");
 
     let desk = Desk::new();
     run(&desk, &runbook(&desk, &bounds(1, "connector")), &["--yes"]).code(0);
-    let one_by_one = ["auth", "backend"]
-        .map(|service| ["intended", "settled", "gate_opened", "gate_closed"].map(|is| format!("{is} {service}")));
+    let one_by_one = ["auth", "backend"].map(|service| {
+        ["intended", "state_observed", "gate_opened", "gate_closed"].map(|is| format!("{is} {service}"))
+    });
     assert_eq!(happened(&desk), one_by_one.concat());
 }
 
@@ -423,8 +424,8 @@ fn killed_with_two_writes_in_flight_both_are_looked_at() {
     let cloud = Served::start(&desk, SCENARIO, "1");
     let file = runbook(&desk, &bounds(2, "connector"));
     let mut process = desk.spawn(&["run", &file, "--sim", &cloud.url, "--yes"]);
-    let begun = || desk.journal().iter().filter(|entry| entry["event"]["is"] == "begun").count();
-    crate::support::until("both operations", || desk.journal_has("begun") && begun() == 2);
+    let begun = || desk.journal().iter().filter(|entry| entry["event"]["is"] == "operation_started").count();
+    crate::support::until("both operations", || desk.journal_has("operation_started") && begun() == 2);
     process.kill();
     cloud.hurry();
     let resumed = desk.rectify(&["resume", "--yes"]).code(0);
@@ -492,7 +493,7 @@ fn a_program_that_outlives_its_run_is_waited_for() {
     crate::support::until("the program", || std::path::Path::new(&begun).exists());
     process.kill();
     let resumed = desk.spawn(&["resume", "--yes"]);
-    crate::support::until("somebody who asks for it", || desk.journal_has("begun"));
+    crate::support::until("somebody who asks for it", || desk.journal_has("operation_started"));
     std::fs::write(&go, "").unwrap();
     let resumed = resumed.end().code(0);
     resumed.says("accepted, operation process ").says("✓ done");
@@ -508,7 +509,7 @@ fn time_that_nobody_watched_proves_nothing() {
         gate = { healthy = [\"connector\"], for = \"20m\", timeout = \"3h\", every = \"5s\" }\n";
     let file = runbook(&desk, step);
     let process = desk.spawn(&["run", &file, "--sim", &cloud.url, "--yes"]);
-    crate::support::until("some samples", || desk.journal_has("observed"));
+    crate::support::until("some samples", || desk.journal_has("sampled"));
     let (status, _) = cloud.call(reqwest::Method::POST, "/_sim/clock", Some(serde_json::json!({ "advance": "1h" })));
     assert_eq!(status, 200);
     let before: jiff::Timestamp = cloud.get("/_sim/clock")["now"].as_str().unwrap().parse().unwrap();

@@ -30,12 +30,12 @@ fn the_plan_of_the_flagship_in_a_pull_request() {
 
 #[test]
 fn a_plan_in_a_narrow_terminal_is_wrapped_and_its_words_are_whole() {
-    use rectify::plan::{Looks, Plan, text};
+    use rectify::plan::{Plan, TextStyle, text};
     let desk = Desk::new();
     let done = desk.rectify(&["plan", FLAGSHIP, "--sim", "--speed", "max", "--format", "json"]).code(0);
     let plan: Plan = serde_json::from_str(&done.stdout).unwrap();
     let (narrow, coloured) =
-        (text(&plan, Looks { colour: false, width: 60 }), text(&plan, Looks { colour: true, width: 60 }));
+        (text(&plan, TextStyle { colour: false, width: 60 }), text(&plan, TextStyle { colour: true, width: 60 }));
     assert_eq!(console::strip_ansi_codes(&coloured), narrow, "colours say nothing that the words do not");
     assert!(coloured.contains("\u{1b}[") && !narrow.contains('\u{1b}'));
     let too_long = narrow.lines().filter(|line| line.chars().count() > 60 && line.trim().contains(' '));
@@ -43,7 +43,7 @@ fn a_plan_in_a_narrow_terminal_is_wrapped_and_its_words_are_whole() {
         too_long.filter(|line| !line.contains("sha256") && !line.contains("netra-")).collect::<Vec<_>>(),
         [""; 0]
     );
-    let wide = text(&plan, Looks { colour: false, width: 4000 });
+    let wide = text(&plan, TextStyle { colour: false, width: 4000 });
     let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(words(&narrow), words(&wide));
 }
@@ -104,7 +104,7 @@ fn a_snapshot_is_planned_against_without_a_cloud_and_says_the_same() {
     desk.rectify(&["plan", FLAGSHIP, "--snapshot", &kept]).code(2).complains("is no snapshot");
 }
 
-/// A part that cannot be looked at is missing by name, and the rest is there.
+/// A part that cannot be observed is missing by name, and the rest is there.
 #[test]
 fn what_cannot_be_looked_at_is_said_and_not_guessed() {
     let desk = Desk::new();
@@ -241,7 +241,7 @@ fn a_saved_plan_is_refused_when_somebody_else_was_there() {
     cloud.call(reqwest::Method::PATCH, path, Some(traffic));
     let before = cloud.writes().len();
     let done = desk.rectify(&["run", &kept, "--yes", "--acknowledge", "scale-connector"]).code(7);
-    let done = done.complains("the cloud is not any more as this plan saw it; nothing was changed");
+    let done = done.complains("the plan is stale: the cloud has changed since it was made; nothing was changed");
     let done = done.says("then    netra-backend-staging-00749-6tr 50 %, netra-backend-staging-00750-69k 50 %");
     done.says("now     netra-backend-staging-00749-6tr 100 %").says("wanted  netra-backend-staging-00003-nkl 100 %");
     assert_eq!(cloud.writes().len(), before);
@@ -301,7 +301,7 @@ fn planning_runs_no_code_of_the_runbook() {
     let desk = Desk::new();
     let touched = desk.path("touched");
     let step = format!(
-        "\n[[phase.step]]\nname = \"code\"\nuses = \"shell\"\none_way = true\n\
+        "\n[[phase.step]]\nname = \"code\"\nuses = \"shell\"\nirreversible = true\n\
          with = {{ run = [\"touch\", \"{0}\"], check = [\"touch\", \"{0}\"] }}\n\n[[phase.step]]\nname = \"deploy-backend\"",
         touched.display()
     );

@@ -139,7 +139,7 @@ fn every_form_of_a_plan_lists_what_a_run_sends() {
     let mut text = std::fs::read_to_string(&file).unwrap();
     text.push_str(
         "[[phase.step]]\nname = \"tell\"\nuses = \"notify\"\nwith = { webhook = \"https://hooks.example/${inputs.key}\", text = \"x\" }\n\
-         [[phase.step]]\nname = \"program\"\nuses = \"shell\"\none_way = true\nwith = { run = [\"true\"], check = [\"true\"], env = { KEY = \"${inputs.key}\" } }\n",
+         [[phase.step]]\nname = \"program\"\nuses = \"shell\"\nirreversible = true\nwith = { run = [\"true\"], check = [\"true\"], env = { KEY = \"${inputs.key}\" } }\n",
     );
     let file = desk.write("look.toml", &text);
     let plan = |flags: &[&str]| desk.rectify(&[&["plan", &file], &SIM[..], flags].concat()).code(0).stdout;

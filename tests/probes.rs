@@ -58,7 +58,11 @@ fn a_metric_is_one_number_and_no_data_is_no_number() {
     let desk = Desk::new();
     once(&desk, &metric(several, "value > 0.0")).code(1).says("series; sum them, or choose one");
     let desk = Desk::new();
-    once(&desk, &metric("sum(", "value > 0.0")).code(1).says("the metric cannot be read");
+    // What is no query at all is found before anybody is asked; what cannot be answered is said when it is.
+    once(&desk, &metric("sum(", "value > 0.0")).code(2).complains("bad-query");
+    let desk = Desk::new();
+    let unanswerable = "quantile_over_time(0.5, run_googleapis_com:container_instance_count[5m])";
+    once(&desk, &metric(unanswerable, "value > 0.0")).code(1).says("the metric cannot be read");
 }
 
 const EVENTS: &str =

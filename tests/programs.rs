@@ -99,7 +99,7 @@ fn undo_partial_undoes_what_failed_in_the_middle() {
 #[test]
 fn undo_partial_wants_an_undo() {
     let desk = Desk::new();
-    let step = format!("{MARK}one_way = true\nwith = {{ run = [\"true\"], undo_partial = true }}\n");
+    let step = format!("{MARK}irreversible = true\nwith = {{ run = [\"true\"], undo_partial = true }}\n");
     desk.rectify(&["check", &runbook(&desk, &step)]).code(2).says("there is no `undo` to run after a failure");
 }
 
@@ -112,7 +112,7 @@ fn what_a_program_leaves_in_the_background_does_not_hold_its_step() {
          echo $! > {pid}; echo started; echo $((6 * 7)) >&2"
     );
     let (step, _) = counted(&desk, &script, "timeout = \"20s\"");
-    let file = runbook(&desk, &step.replacen("[phase.step.with]", "one_way = true\n[phase.step.with]", 1));
+    let file = runbook(&desk, &step.replacen("[phase.step.with]", "irreversible = true\n[phase.step.with]", 1));
     let done = desk.rectify(&[
         "run",
         &file,
@@ -140,7 +140,7 @@ fn windows_line_ends_do_not_reach_bash() {
     let desk = Desk::new();
     let mark = desk.path("mark").display().to_string();
     let step = format!(
-        "{MARK}one_way = true\n[phase.step.with]\nshell = \"bash\"\nenv = {{ WORD = \"yes\" }}\n\
+        "{MARK}irreversible = true\n[phase.step.with]\nshell = \"bash\"\nenv = {{ WORD = \"yes\" }}\n\
          run = \"\"\"\ntest \"$WORD\" = \"yes\"\nif true; then\n  touch {mark}\nfi\n\"\"\"\n\
          check = '''\ntest -e {mark}\n'''\n"
     );
@@ -218,7 +218,7 @@ fn exported_commands_name_their_secrets() {
 fn in_a_rehearsal_gcloud_is_pointed_at_the_simulated_cloud() {
     let desk = Desk::new();
     let seen = desk.path("seen").display().to_string();
-    let step = format!("{MARK}one_way = true\n[phase.step.with]\nshell = \"bash\"\nrun = 'env | sort > {seen}'\n");
+    let step = format!("{MARK}irreversible = true\n[phase.step.with]\nshell = \"bash\"\nrun = 'env | sort > {seen}'\n");
     let file = runbook(&desk, &step);
     run(&desk, &file, &["--acknowledge", "mark"]).code(0);
     let seen = std::fs::read_to_string(&seen).unwrap();
@@ -266,7 +266,7 @@ fn gcloud_changes_the_simulated_cloud_in_a_rehearsal_that_runs_programs() {
 #[test]
 fn a_program_that_fails_says_why_and_keeps_its_secrets() {
     let desk = Desk::new();
-    let with = "with = { run = ''' echo \"the key is $KEY\" >&2; exit 3 ''', shell = \"bash\", env = { KEY = \"${inputs.key}\" } }\none_way = true\n";
+    let with = "with = { run = ''' echo \"the key is $KEY\" >&2; exit 3 ''', shell = \"bash\", env = { KEY = \"${inputs.key}\" } }\nirreversible = true\n";
     let file = runbook(
         &desk,
         &format!(
@@ -286,7 +286,7 @@ fn a_program_that_takes_too_long_is_killed_with_all_that_it_began() {
     let desk = Desk::new();
     let pid = desk.path("pid").display().to_string();
     let with = format!(
-        "with = {{ run = '''sleep 600 & echo $! > {pid}; wait''', shell = \"bash\", timeout = \"1s\", check = \"false\" }}\none_way = true\n"
+        "with = {{ run = '''sleep 600 & echo $! > {pid}; wait''', shell = \"bash\", timeout = \"1s\", check = \"false\" }}\nirreversible = true\n"
     );
     let file = runbook(&desk, &format!("{MARK}{with}"));
     let done = desk

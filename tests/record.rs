@@ -15,7 +15,7 @@ fn run_on(desk: &Desk, file: &str, cloud: &str) -> Done {
 fn interrupted(desk: &Desk, cloud: &Served) -> String {
     let file = desk.flagship_before("services");
     let mut run = desk.spawn(&[&["run", file.as_str(), "--sim", &cloud.url], &APPROVED[..]].concat());
-    until("the connector's operation", || desk.journal_has("begun"));
+    until("the connector's operation", || desk.journal_has("operation_started"));
     run.kill();
     file
 }
@@ -77,7 +77,7 @@ fn the_cloud_of_a_run_is_part_of_its_record() {
     let desk = Desk::new();
     let file = desk.flagship_before("services");
     let mut run = desk.spawn(&[&["run", file.as_str(), "--sim", SCENARIO, "--speed", "1"], &APPROVED[..]].concat());
-    until("the connector's operation", || desk.journal_has("begun"));
+    until("the connector's operation", || desk.journal_has("operation_started"));
     run.kill();
     let place = desk.run_directory().join("where.json");
     let whole = fs::read_to_string(&place).unwrap();
@@ -97,7 +97,7 @@ fn a_rehearsal_blocks_nobody() {
     let file = desk.flagship_before("services");
     let rehearse = [&["run", file.as_str(), "--sim", SCENARIO], &APPROVED[..]].concat();
     let mut run = desk.spawn(&[&rehearse[..], &["--speed", "1"]].concat());
-    until("the connector's operation", || desk.journal_has("begun"));
+    until("the connector's operation", || desk.journal_has("operation_started"));
     run.kill();
     assert!(locks(&desk).is_empty());
     desk.rectify(&[&rehearse[..], &["--speed", "max"]].concat()).code(0);

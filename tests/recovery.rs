@@ -31,7 +31,7 @@ fn without_the_connector_step_it_does_not_recover() {
         r#"[[phase.step]]
 name = "scale-connector"
 uses = "gcp.connector.scale"
-one_way = true                           # a connector grows and never shrinks: this step cannot be undone
+irreversible = true                           # a connector grows and never shrinks: this step cannot be undone
 with = { connector = "staging-connector", min_instances = 3, max_instances = 10, machine_type = "e2-standard-4" }
 require = { unhealthy = ["saturation"] }
 gate = { healthy = ["connector"], for = "1m", every = "5s", timeout = "20m" }

@@ -100,7 +100,7 @@ fn what_a_program_says_of_a_secret_is_not_shown_however_it_encodes_it() {
         printf %s \"$KEY\" | od -An -tx1 | tr -d ' \\n'; printf '%s' \"$KEY\" | tr a-z A-Z; printf %s \"$KEY\" | head -c 11 >&2; \
         printf %s \"$KEY\" | tail -c +12 >&2; exit 3";
     let text = format!(
-        "{HEAD}[[phase]]\nname = \"all\"\n[[phase.step]]\nname = \"say\"\nuses = \"shell\"\none_way = true\n\
+        "{HEAD}[[phase]]\nname = \"all\"\n[[phase.step]]\nname = \"say\"\nuses = \"shell\"\nirreversible = true\n\
          with = {{ shell = \"bash\", run = ''' {} ''', env = {{ KEY = \"${{inputs.key}}\" }} }}\n",
         script.replace('\n', " ")
     );

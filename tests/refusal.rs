@@ -19,9 +19,7 @@ fn yes_does_not_cover_what_cannot_be_undone() {
     let desk = Desk::new();
     let sim = ["--sim", SCENARIO, "--yes"];
     let refused = desk.rectify(&[&["run", FLAGSHIP], &sim[..]].concat()).code(7);
-    refused
-        .complains("nobody acknowledged what cannot be undone or wants a word: scale-connector")
-        .complains("--acknowledge scale-connector");
+    refused.complains("these steps need --acknowledge: scale-connector").complains("--acknowledge scale-connector");
 }
 
 #[test]

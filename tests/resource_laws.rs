@@ -10,7 +10,7 @@ use rectify::gate::FactType;
 use rectify::resource::KINDS;
 use rectify::resource::connector::Connector;
 use rectify::resource::{
-    AnyKind, Certainty, Cloud, Endpoint, Kind as _, Kinds, Progress, Validity, WriteError, Writer, Written,
+    AnyKind, Certainty, Cloud, Endpoint, Kind as _, Kinds, OperationProgress, Validity, WriteError, Writer, Written,
 };
 use rectify::run::{Change, ResourceId, covers};
 use rectify::sim::{Busy, Clock, Simulator, scenario};
@@ -51,12 +51,12 @@ impl Laboratory {
 
     async fn begin(&self, change: &Change) -> String {
         match self.kind(&change.resource).write(&self.writer, change).await.unwrap() {
-            Written::Sent(Progress::Running { operation }) => operation,
+            Written::Sent(OperationProgress::Running { operation }) => operation,
             other => panic!("{other:?}"),
         }
     }
 
-    async fn finish(&self, change: &Change, operation: &str) -> Progress<Value> {
+    async fn finish(&self, change: &Change, operation: &str) -> OperationProgress<Value> {
         self.clock.advance(SignedDuration::from_mins(10));
         self.kind(&change.resource).poll(&change.resource, operation, std::time::Duration::ZERO).await.unwrap()
     }
@@ -114,8 +114,10 @@ async fn a_write_takes_effect_once_and_is_seen_while_it_runs() {
             other => panic!("{id}: {other:?}"),
         }
         let running = laboratory.kind(id).poll(id, &operation, std::time::Duration::ZERO).await.unwrap();
-        assert!(matches!(running, Progress::Running { .. }), "{id}: {running:?}");
-        let Progress::Done(state) = laboratory.finish(&change, &operation).await else { panic!("{id}: not done") };
+        assert!(matches!(running, OperationProgress::Running { .. }), "{id}: {running:?}");
+        let OperationProgress::Done(state) = laboratory.finish(&change, &operation).await else {
+            panic!("{id}: not done")
+        };
         assert!(covers(&state, &change.to), "{id}: {state}");
         assert!(covers(&laboratory.seen(id).await, &change.to), "{id}");
         assert_eq!(laboratory.kind(id).observe(id).await.unwrap().operation, None, "{id}");
@@ -143,11 +145,11 @@ async fn the_swapped_change_leads_back_or_is_known_not_to() {
     for change in changes(&laboratory).await {
         let id = &change.resource;
         let operation = laboratory.begin(&change).await;
-        assert!(matches!(laboratory.finish(&change, &operation).await, Progress::Done(_)), "{id}");
+        assert!(matches!(laboratory.finish(&change, &operation).await, OperationProgress::Done(_)), "{id}");
         let undo = change.undo();
         if id.kind == "gcp.connector" {
             let sizes = |value: &Value| serde_json::from_value(value.clone()).unwrap();
-            assert!(Connector::allowed(&sizes(&change.from), &sizes(&change.to)).unwrap().is_one_way());
+            assert!(Connector::allowed(&sizes(&change.from), &sizes(&change.to)).unwrap().is_irreversible());
             assert!(Connector::allowed(&sizes(&undo.from), &sizes(&undo.to)).is_err(), "{id}: known to be refused");
             let refused = laboratory.kind(id).write(&laboratory.writer, &undo).await.unwrap_err();
             assert!(matches!(refused, WriteError::Refused { .. }), "{id}: {refused:?}");
@@ -165,7 +167,8 @@ async fn a_deploy_that_does_not_start_fails_and_says_so_also_to_who_only_looks()
     // The connector is starved: nothing that needs the database starts.
     let change = changes(&laboratory).await.remove(2);
     let operation = laboratory.begin(&change).await;
-    let Progress::Failed { why, certainty: Certainty::Certain } = laboratory.finish(&change, &operation).await else {
+    let OperationProgress::Failed { why, certainty: Certainty::Certain } = laboratory.finish(&change, &operation).await
+    else {
         panic!("it started")
     };
     assert!(!why.is_empty());

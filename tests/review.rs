@@ -136,7 +136,7 @@ fn the_action_posts_a_plan_and_updates_it_later() {
     let first = action.comments();
     let [body] = first.as_slice() else { panic!("{first:?}") };
     assert!(body.starts_with("<!-- rectify-plan ") && body.contains("<code>runbooks/known.toml</code>"), "{body}");
-    assert!(body.contains("8 changes, 1 of which cannot be undone") && body.contains("One-way doors"), "{body}");
+    assert!(body.contains("8 changes, 1 of which cannot be undone") && body.contains("⛔ Irreversible"), "{body}");
     assert!(action.kept("calls").contains("--method POST repos/example/netra/issues/7/comments"));
     assert!(action.kept("summary").contains(body.as_str()) && log.contains(body.as_str()));
     assert_eq!(action.review("sim", &[]).0, 0);
@@ -405,5 +405,5 @@ fn the_example_policy_judges_real_plans() {
     let mut unproven = whole;
     unproven["tasks"][2].as_object_mut().unwrap().remove("gate");
     assert!(verdict(&unproven).0.iter().any(|denied| denied.contains("no gate proves that it worked")));
-    assert_eq!(verdict(&plan(&["--offline"], 0)).0.len(), 4, "what was not looked at is not approved");
+    assert_eq!(verdict(&plan(&["--offline"], 0)).0.len(), 4, "what was not observed is not approved");
 }

@@ -80,7 +80,7 @@ fn with_nobody_to_ask_a_failure_stops_and_can_be_rolled_back() {
     let desk = Desk::new();
     let runbook = desk.flagship(&[AUTH_NEVER_WELL]);
     let done = desk.rectify(&[&["run", &runbook, "--sim", &sound_past(&desk)], &FLAGS[..]].concat()).code(1);
-    done.says("stop here, says on_failure = \"ask\", with nobody to ask")
+    done.says("stop chosen by on_failure = \"ask\", with nobody to ask")
         .says("applied: scale-connector (irreversible), one-revision, deploy-auth");
     desk.rectify(&ROLLBACK).code(0).says("✓ undone");
     desk.rectify(&["runs"]).code(0).says("rolled back");
@@ -213,7 +213,7 @@ with = {{ service = "checkout", image = "{image}", shift = [50, 100] }}
     let (status, answer) = cloud.call(reqwest::Method::PATCH, &format!("{service}?updateMask=template"), Some(body));
     assert_eq!(status, 200, "{answer}");
     cloud.hurry();
-    let done = run.end().code(7).says("is no longer what the plan saw; somebody else changed it");
+    let done = run.end().code(7).says("is no longer what the plan saw: another principal changed it");
     done.says("checkout-00041-kez").says("checkout/hold-traffic");
     let ours = cloud.writes().into_iter().filter(|write| write.contains("/services/checkout")).count();
     assert_eq!(ours, 1, "the only write to it is the other's: {:?}", cloud.writes());
@@ -230,7 +230,7 @@ fn a_phase_that_fails_is_undone_and_what_came_before_it_stays() {
     let phase = "name   = \"services\"\n";
     let runbook = desk.flagship(&[(phase, &format!("{phase}on_failure = \"rollback\"\n"))]);
     let done = desk.rectify(&[&["run", &runbook, "--sim", &cloud.url], &FLAGS[2..]].concat()).code(1);
-    let done = done.says("roll back, says on_failure = \"rollback\" of the phase").says("✗ failed and rolled back");
+    let done = done.says("rollback chosen by on_failure = \"rollback\" of the phase").says("✗ failed and rolled back");
     let done = done.says("undo deploy-backend/revision").says("undo deploy-auth   gcp.run.service");
     let done = done.says("applied: scale-connector (irreversible), one-revision");
     assert!(!done.stdout.contains("undo one-revision"), "{}", done.stdout);

@@ -51,7 +51,7 @@ fn a_run_is_a_trace_a_step_a_span_and_writes_and_gates_lie_below() {
         let at: jiff::Timestamp = entry["at"].as_str().unwrap().parse().unwrap();
         u64::try_from(at.as_nanosecond()).unwrap()
     };
-    assert_eq!((write.start_time_unix_nano, write.end_time_unix_nano), (at("intended"), at("settled")));
+    assert_eq!((write.start_time_unix_nano, write.end_time_unix_nano), (at("intended"), at("state_observed")));
     assert_eq!((root.start_time_unix_nano, root.end_time_unix_nano), (at("started"), at("ended")));
     let operation = write.attributes.iter().find(|attribute| attribute.key == "rectify.operation");
     assert!(format!("{operation:?}").contains("/operations/"), "{write:?}");

@@ -85,7 +85,7 @@ fn ctrl_c_in_a_gate_parks_the_run_and_it_can_be_resumed_and_rolled_back() {
     let runbook = desk.flagship_before("services");
     let cloud = Served::start(&desk, SCENARIO, "1");
     let mut at = type_at(&desk, &["run", &runbook, "--sim", &cloud.url, "--yes", "--acknowledge", "scale-connector"]);
-    until("the connector's operation", || desk.journal_has("begun"));
+    until("the connector's operation", || desk.journal_has("operation_started"));
     cloud.call(reqwest::Method::POST, "/_sim/clock", Some(serde_json::json!({ "advance": "10m" })));
     at.exp_string("proving: connector healthy for 1m").unwrap();
     at.send_control('c').unwrap();
@@ -349,8 +349,8 @@ fn a_step_can_be_looked_into_left_out_and_the_rest_of_a_phase_approved() {
     at.exp_string("deploy-auth").unwrap();
     at.exp_string("Apply this change?").unwrap();
     at.send_line("a").unwrap();
-    at.exp_string("yes, and to all of this phase, says ops").unwrap();
-    at.exp_string("yes, says ops, for all of services").unwrap();
+    at.exp_string("approved, with the rest of this phase, by ops").unwrap();
+    at.exp_string("approved by ops, for all of services").unwrap();
     at.exp_string("done in").unwrap();
     at.exp_eof().unwrap();
     assert_eq!(code(&at), 0);
@@ -369,7 +369,7 @@ fn a_step_can_be_looked_into_left_out_and_the_rest_of_a_phase_approved() {
     at.send_line("s").unwrap();
     at.exp_string("Why is it skipped?").unwrap();
     at.send_line("traffic is fine").unwrap();
-    at.exp_string("leave it out, says ops: traffic is fine").unwrap();
+    at.exp_string("skip chosen by ops: traffic is fine").unwrap();
     at.exp_string("left out by the operator: one-revision").unwrap();
     at.exp_eof().unwrap();
     assert_eq!(code(&at), 0);

@@ -14,7 +14,7 @@ deny contains message if {
 deny contains message if {
 	some task in input.tasks
 	task.change
-	task.reversibility.is == "one_way"
+	task.reversibility.is == "irreversible"
 	not acknowledged(task.id)
 	message := sprintf("%s cannot be undone, and is not on the list of what may: %s", [task.id, task.reversibility.why])
 }
@@ -37,7 +37,7 @@ warn contains message if {
 	message := sprintf("%s (to be paid within %s)", [debt.what, debt.within])
 }
 
-# The one-way doors that somebody has agreed to: a list of this repository's.
+# The irreversible changes that somebody has agreed to: a list of this repository's.
 acknowledged(id) if id in {"scale-connector"}
 
 # A change is proven by its own gate, or by that of a later task of the same step.

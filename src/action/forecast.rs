@@ -11,9 +11,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::gate::Rule;
+use crate::gate::GateRule;
 use crate::resource::{Kind, Observed, ReadError};
-use crate::run::{Aside, Change, Program, ResourceId, Reversibility, Target, TaskId, covers, set_fields};
+use crate::run::{CandidateTarget, Change, Program, ResourceId, Reversibility, Target, TaskId, covers, set_fields};
 use crate::syntax::value::Percent;
 
 /// The step that is planned.
@@ -24,7 +24,7 @@ pub struct StepContext<'a> {
     /// The name of its task: the step's, or for one of several items `STEP/ITEM`.
     pub task: &'a str,
     /// What proves that it worked.
-    pub gate: Option<&'a Rule>,
+    pub gate: Option<&'a GateRule>,
     /// The hosts that the probes of the gate ask, in lower case.
     pub gate_hosts: BTreeSet<String>,
 }
@@ -51,7 +51,7 @@ pub struct TaskDraft {
     /// Whether that can be undone.
     pub reversibility: Reversibility,
     /// What proves that it worked.
-    pub gate: Option<Rule>,
+    pub gate: Option<GateRule>,
     /// What the operator should know before approving it.
     pub warnings: Vec<String>,
     /// What the operator is asked before it.
@@ -61,9 +61,9 @@ pub struct TaskDraft {
     /// What it says to others.
     pub message: Option<String>,
     /// What is changed first when it is undone, because it is quicker.
-    pub detour: Option<Change>,
+    pub traffic_first: Option<Change>,
     /// The candidate that its gate asks.
-    pub aside: Option<Aside>,
+    pub candidate: Option<CandidateTarget>,
     /// How long its operation is awaited at most, unless the runbook says otherwise.
     pub operation_timeout: Option<Duration>,
     /// The program that it runs.
@@ -81,8 +81,8 @@ impl TaskDraft {
             confirm: None,
             pause: None,
             message: None,
-            detour: None,
-            aside: None,
+            traffic_first: None,
+            candidate: None,
             operation_timeout: None,
             program: None,
         }
@@ -205,7 +205,7 @@ impl<'a> Forecast<'a> {
     /// A resource that the plan needs and that was not observed.
     pub(super) fn not_observed(&self, id: &ResourceId) -> Obstacle {
         let kind = if self.observed.at.is_none() { ObstacleKind::Offline } else { ObstacleKind::Unseen };
-        Obstacle { kind, ..Obstacle::impossible(format!("{id} was not looked at")) }
+        Obstacle { kind, ..Obstacle::impossible(format!("{id} was not observed")) }
     }
 
     /// Makes a step's output known to later steps.

@@ -62,7 +62,7 @@ impl Declared for GithubIssue {
                 Key::new(
                     "comment",
                     ValueType::Text,
-                    "What the run's one status comment begins with; below it stands how the run does.",
+                    "What the run's one status comment begins with; the run's status follows.",
                 )
                 .example("\"The connector has grown\"")
                 .default("there is no comment"),

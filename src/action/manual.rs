@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{ActionFormat, Declared, Doing, Forecast, Name, Obstacle, Rollback, StepAction, StepContext, TaskDraft};
-use crate::gate::Rule;
+use crate::gate::GateRule;
 use crate::peer::PeerRequest;
 use crate::run::{ResourceId, Reversibility, Target};
 use crate::syntax::Block;
@@ -65,7 +65,8 @@ impl StepAction for Manual {
             None => Reversibility::WithLoss { why: "a person did it, and nothing says how to undo it".to_owned() },
         };
         let (every, timeout) = (Duration::from_secs(10), Duration::from_mins(20));
-        let verified = self.verify.as_ref().map(|probe| Rule::of(vec![probe.clone()], Duration::ZERO, every, timeout));
+        let verified =
+            self.verify.as_ref().map(|probe| GateRule::of(vec![probe.clone()], Duration::ZERO, every, timeout));
         let resource = forecast.target().resource(Manual::KIND, step.task);
         let whole = step.whole();
         Ok(vec![TaskDraft {

@@ -7,13 +7,13 @@ use crate::peer::{Effect, PeerRequest, host_of_url};
 use crate::run::{ResourceId, Target};
 use crate::syntax::Block;
 use crate::syntax::format::{Key, Table, ValueType};
-use crate::syntax::value::Private;
+use crate::syntax::value::SecretText;
 
 /// `notify`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notify {
     /// The URL.
-    pub webhook: Private,
+    pub webhook: SecretText,
     /// What to say.
     pub text: String,
 }
@@ -25,7 +25,7 @@ impl Declared for Notify {
         with: Table {
             about: "Posts a message to a webhook. That it fails never fails a run.",
             keys: &[
-                Key::new("webhook", ValueType::Private, "The URL; may have secrets.")
+                Key::new("webhook", ValueType::SecretText, "The URL; may have secrets.")
                     .required()
                     .example("\"${inputs.webhook}\""),
                 Key::new("text", ValueType::Text, "What to say.").required().example("\"${runbook.name} has begun\""),
@@ -34,7 +34,7 @@ impl Declared for Notify {
     };
 
     fn read(with: &Block<'_, '_>) -> Option<Notify> {
-        let (webhook, text) = (with.private("webhook"), with.text("text"));
+        let (webhook, text) = (with.secret_text("webhook"), with.text("text"));
         Some(Notify { webhook: webhook?, text: text? })
     }
 }

@@ -9,12 +9,12 @@ use super::forecast::to_json;
 use super::{
     ActionFormat, Declared, Forecast, Name, Obstacle, Rollback, SERVICE_ARGUMENT, StepAction, StepContext, TaskDraft,
 };
-use crate::gate::Rule;
+use crate::gate::GateRule;
 use crate::peer::PeerRequest;
 use crate::resource::Observable as _;
 use crate::resource::service::{self, Service};
 use crate::resource::traffic::{self, LATEST, Split, Traffic};
-use crate::run::{Aside, Change, NameOwner, NameShape, ResourceId, Target};
+use crate::run::{CandidateTarget, Change, NameOwner, NameShape, ResourceId, Target};
 use crate::syntax::Block;
 use crate::syntax::format::{Key, Table, ValueType};
 use crate::syntax::mistake::{BAD_VALUE, Mistake};
@@ -63,7 +63,7 @@ pub struct Candidate {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CandidateUnseen {
     /// No probe of the gate asks the service.
-    #[error("no probe of the gate asks {} by HTTP or a WebSocket: nothing would look at the candidate", .0.join(" or "))]
+    #[error("no probe of the gate asks {} by HTTP or a WebSocket: nothing would observe the candidate", .0.join(" or "))]
     NotAsked(Vec<String>),
     /// Which host is the service's is not clear.
     #[error("the gate's probes ask {}: which of them lead to this service?", .0.join(" and "))]
@@ -186,7 +186,7 @@ impl StepAction for RunDeploy {
             match fixed {
                 Some(fixed) => {
                     let (from, to) = (to_json(&before)?, to_json(&fixed)?);
-                    deployed.detour = Some(Change { resource: forecast.traffic(service), from, to });
+                    deployed.traffic_first = Some(Change { resource: forecast.traffic(service), from, to });
                 }
                 None if before.share(LATEST) == 0 => {
                     let warning = "traffic is pinned to named revisions: the new revision will serve nobody";
@@ -222,7 +222,7 @@ impl StepAction for RunDeploy {
             task.gate = if shift.is_empty() { step.gate.cloned() } else { before_the_last(step.gate, hold) };
             task.warnings
                 .push(format!("its gate asks the revision at its tag {tag}, in place of {}", hosts.join(" and ")));
-            task.aside = Some(Aside { service: id, tag: tag.clone(), hosts });
+            task.candidate = Some(CandidateTarget { service: id, tag: tag.clone(), hosts });
             tasks.push(task);
         }
 
@@ -257,8 +257,8 @@ impl StepAction for RunDeploy {
 }
 
 /// The gate at a share that is not the last: it holds for as long as is said for those, and proves no rate.
-fn before_the_last(gate: Option<&Rule>, hold: Duration) -> Option<Rule> {
-    gate.map(|gate| Rule { hold, max_failure_rate: None, ..gate.clone() })
+fn before_the_last(gate: Option<&GateRule>, hold: Duration) -> Option<GateRule> {
+    gate.map(|gate| GateRule { hold, max_failure_rate: None, ..gate.clone() })
 }
 
 /// The split that gives the new revision its share and leaves the rest to the others, in proportion.

@@ -13,7 +13,7 @@ use crate::peer::{Effect, PeerRequest};
 use crate::run::{Command, Program, ResourceId, Reversibility, Target};
 use crate::syntax::Block;
 use crate::syntax::format::{Key, Table, ValueType, words};
-use crate::syntax::value::Private;
+use crate::syntax::value::SecretText;
 
 /// The words behind `shell`.
 const SHELLS: [(&str, ()); 1] = [("bash", ())];
@@ -31,7 +31,7 @@ pub struct Shell {
     /// Undoes it.
     pub undo: Option<Command>,
     /// Its environment.
-    pub env: BTreeMap<String, Private>,
+    pub env: BTreeMap<String, SecretText>,
     /// Whether `undo` is also run after `run` has failed.
     pub undo_partial: bool,
     /// How long it may take.
@@ -67,7 +67,7 @@ impl Declared for Shell {
                     "Runs `undo` also after `run` has failed, whatever of it took effect; `undo` must cope with every part of it.",
                 )
                 .default("after a failure `check` decides whether there is anything to undo; without it, the operator"),
-                Key::new("env", ValueType::PrivateValues, "Its environment, beside PATH and HOME; values may have secrets.")
+                Key::new("env", ValueType::SecretTexts, "Its environment, beside PATH and HOME; values may have secrets.")
                     .example("{ TOKEN = \"${inputs.token}\" }"),
                 Key::new("timeout", ValueType::Duration, "How long it may take.").example("\"5m\"").default("10m"),
             ],
@@ -81,7 +81,7 @@ impl Declared for Shell {
             None => program(with, key),
         };
         let (run, check, undo) = (command("run"), command("check"), command("undo"));
-        let env = with.private_values("env").unwrap_or_default();
+        let env = with.secret_texts("env").unwrap_or_default();
         let undo_partial = with.flag("undo_partial").unwrap_or_default();
         if undo_partial && !with.has("undo") {
             let help = "say how it is undone: undo = [\"./cool-down\"], or take `undo_partial` out";
@@ -114,11 +114,13 @@ impl StepAction for Shell {
         let mut warnings = vec![format!("runs {run}")];
         warnings.extend(check.as_ref().map(|check| format!("whether it is done already tells {check}")));
         if check.is_none() {
-            warnings.push("nothing can look whether it is done: if its end is not seen, you are asked".to_owned());
+            warnings.push(
+                "no `check` can tell whether it is done: if its end is not seen, the operator is asked".to_owned(),
+            );
         }
         let reversibility = match undo {
             Some(undo) => Reversibility::WithLoss { why: format!("only what {undo} takes back is taken back") },
-            None => Reversibility::OneWay { why: "nothing says how to undo it".to_owned() },
+            None => Reversibility::Irreversible { why: "nothing says how to undo it".to_owned() },
         };
         let resource = forecast.target().resource(Shell::KIND, step.task);
         let program = Program {

@@ -10,7 +10,7 @@ use super::Which;
 use super::check::runbook;
 use super::cloud::Connection;
 use super::console::Console;
-use super::exit::{Exit, Trouble};
+use super::exit::{CliError, Exit};
 use super::log;
 use super::output_format::OutputFormat;
 use super::plan::Given;
@@ -35,7 +35,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     which: Which,
 
-    /// What to make of it
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: OutputFormat,
 
@@ -56,9 +56,9 @@ pub(super) struct Arguments {
     classification: String,
 }
 
-pub(super) async fn case(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
+pub(super) async fn case(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, CliError> {
     let kept = Kept::find(state, arguments.which.meant(), console)?;
-    let failed = |error: &dyn std::error::Error| Trouble::from_error(Exit::Failed, error);
+    let failed = |error: &dyn std::error::Error| CliError::from_error(Exit::Failed, error);
     let (read, damage) = kept.directory.salvage().map_err(|error| failed(&error))?;
     if let Some(damage) = damage {
         console.err(&format!("The journal cannot be trusted to its end ({damage}); the draft ends before that.\n"));
@@ -139,11 +139,11 @@ async fn around(kept: &Kept, entries: &[Entry]) -> Around {
     clippy::disallowed_types,
     reason = "the editor's words come from the environment, and the draft's path from us"
 )]
-fn edited(draft: &std::path::Path) -> Result<String, Trouble> {
+fn edited(draft: &std::path::Path) -> Result<String, CliError> {
     let named = std::env::var("VISUAL").or_else(|_| std::env::var("EDITOR")).unwrap_or_else(|_| "vi".to_owned());
     let words = shlex::split(&named).filter(|words| !words.is_empty());
     let unusable = |why: &dyn std::fmt::Display| {
-        Trouble::new(Exit::Usage, format!("the editor {} cannot be used: {why}", inert(&named)))
+        CliError::new(Exit::Usage, format!("the editor {} cannot be used: {why}", inert(&named)))
             .help("set EDITOR to a program; the draft lies beside the run's journal")
     };
     let words = words.ok_or_else(|| unusable(&"its quotes do not match"))?;
@@ -163,11 +163,11 @@ async fn send(
     case: &Case,
     description: String,
     console: Console,
-) -> Result<Exit, Trouble> {
-    let failed = |error: &dyn std::error::Error| Trouble::from_error(Exit::Failed, error);
+) -> Result<Exit, CliError> {
+    let failed = |error: &dyn std::error::Error| CliError::from_error(Exit::Failed, error);
     kept.directory.replace(DRAFT, description.as_bytes()).map_err(|error| failed(&error))?;
     let draft = kept.directory.file(DRAFT);
-    let left = |trouble: Trouble| {
+    let left = |trouble: CliError| {
         trouble.help(format!("the draft is in {}; it can be pasted into a case by hand", draft.display()))
     };
     let (_held, read) = kept.reopen()?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::console::Console;
-use super::exit::{Exit, Trouble};
+use super::exit::{CliError, Exit};
 use super::input_file::{Limit, read};
 use crate::check::{Checked, Outcome, Report, Severity, Style, check as check_bytes, is_runbook};
 use crate::inert::inert;
@@ -41,7 +41,7 @@ enum Format {
     Github,
 }
 
-pub(super) fn check(arguments: &Arguments, console: Console) -> Result<Exit, Trouble> {
+pub(super) fn check(arguments: &Arguments, console: Console) -> Result<Exit, CliError> {
     if arguments.list {
         return Ok(list(arguments, console));
     }
@@ -51,7 +51,7 @@ pub(super) fn check(arguments: &Arguments, console: Console) -> Result<Exit, Tro
         Format::Github => outcomes.iter().for_each(|outcome| console.out(&outcome.annotations())),
         Format::Json => {
             let json = serde_json::to_string_pretty(&Report::of(&outcomes));
-            let json = json.map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+            let json = json.map_err(|error| CliError::from_error(Exit::Failed, &error))?;
             console.out(&format!("{json}\n"));
         }
     }
@@ -97,9 +97,9 @@ fn tell(outcomes: &[Outcome], console: Console) {
 }
 
 /// A runbook that is to be used.
-pub(super) fn file(file: &Path) -> Result<Vec<u8>, Trouble> {
+pub(super) fn file(file: &Path) -> Result<Vec<u8>, CliError> {
     read(file, Limit::Text)
-        .map_err(|why| Trouble::new(Exit::Usage, format!("{} cannot be read: {why}", file.display())))
+        .map_err(|why| CliError::new(Exit::Usage, format!("{} cannot be read: {why}", file.display())))
 }
 
 /// A runbook that is to be used. Its mistakes are shown on stderr.
@@ -109,13 +109,13 @@ pub(super) fn runbook(
     inputs: &Inputs,
     mode: Mode,
     console: Console,
-) -> Result<Checked, Trouble> {
+) -> Result<Checked, CliError> {
     let outcome = check_bytes(name, bytes, inputs, mode);
     console.err(&outcome.render(style(console)));
     let errors = outcome.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
     outcome.checked.ok_or_else(|| {
         let count = if errors == 1 { "a mistake".to_owned() } else { format!("{errors} mistakes") };
-        Trouble::new(Exit::Usage, format!("{name} has {count}; nothing was done"))
+        CliError::new(Exit::Usage, format!("{name} has {count}; nothing was done"))
     })
 }
 

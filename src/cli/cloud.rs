@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::console::Console;
-use super::exit::{Exit, Trouble};
+use super::exit::{CliError, Exit};
 use super::input_file::required_text;
 use super::log;
 use super::scenario::world;
@@ -117,7 +117,7 @@ impl Speed {
 /// Where the calls of a run go; kept with the run, so that it is resumed on the same cloud.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "at", rename_all = "snake_case")]
-pub(super) enum Where {
+pub(super) enum CloudTarget {
     /// Google.
     Google {
         /// The service account to act as.
@@ -182,27 +182,27 @@ pub(super) enum Realm {
 impl Realm {
     /// The realm of a run. One whose place cannot be read may be on Google.
     pub(super) fn of(directory: &Directory) -> Realm {
-        Where::of(directory).map_or(Realm::Google, |place| place.realm())
+        CloudTarget::of(directory).map_or(Realm::Google, |place| place.realm())
     }
 }
 
-impl fmt::Display for Where {
+impl fmt::Display for CloudTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Where::Google { .. } => f.write_str("google"),
-            Where::Served { address: Loopback(address), .. } => write!(f, "sim {address}"),
-            Where::Embedded { .. } => f.write_str("sim"),
+            CloudTarget::Google { .. } => f.write_str("google"),
+            CloudTarget::Served { address: Loopback(address), .. } => write!(f, "sim {address}"),
+            CloudTarget::Embedded { .. } => f.write_str("sim"),
         }
     }
 }
 
-impl Where {
+impl CloudTarget {
     /// Whose cloud it is.
     pub(super) fn realm(&self) -> Realm {
         match self {
-            Where::Google { .. } => Realm::Google,
-            Where::Served { .. } => Realm::Served,
-            Where::Embedded { .. } => Realm::Rehearsal,
+            CloudTarget::Google { .. } => Realm::Google,
+            CloudTarget::Served { .. } => Realm::Served,
+            CloudTarget::Embedded { .. } => Realm::Rehearsal,
         }
     }
 
@@ -212,8 +212,8 @@ impl Where {
     }
 
     /// The place of a run.
-    pub(super) fn of(directory: &Directory) -> Result<Where, Trouble> {
-        let trouble = |error: &dyn std::error::Error| Trouble::from_error(Exit::Failed, error);
+    pub(super) fn of(directory: &Directory) -> Result<CloudTarget, CliError> {
+        let trouble = |error: &dyn std::error::Error| CliError::from_error(Exit::Failed, error);
         let kept = directory.kept(WHERE).map_err(|error| trouble(&error))?;
         serde_json::from_slice(&kept).map_err(|error| trouble(&error))
     }
@@ -221,23 +221,23 @@ impl Where {
     /// What a runbook is read for that is carried out there, or only planned.
     pub(super) fn mode(&self, purpose: Purpose) -> Mode {
         match (self, purpose) {
-            (Where::Google { .. }, Purpose::CarryOut) => Mode::Run,
-            (Where::Google { .. }, Purpose::Plan) => Mode::Plan,
-            (Where::Served { .. } | Where::Embedded { .. }, _) => Mode::Rehearse,
+            (CloudTarget::Google { .. }, Purpose::CarryOut) => Mode::Run,
+            (CloudTarget::Google { .. }, Purpose::Plan) => Mode::Plan,
+            (CloudTarget::Served { .. } | CloudTarget::Embedded { .. }, _) => Mode::Rehearse,
         }
     }
 
     /// As [`WHERE`] has it.
-    pub(super) fn written(&self) -> Result<Vec<u8>, Trouble> {
-        serde_json::to_vec(self).map_err(|error| Trouble::from_error(Exit::Failed, &error))
+    pub(super) fn written(&self) -> Result<Vec<u8>, CliError> {
+        serde_json::to_vec(self).map_err(|error| CliError::from_error(Exit::Failed, &error))
     }
 
     /// Lets the cloud inside a run go at another speed.
-    pub(super) fn set_speed(directory: &Directory, wanted: Speed) -> Result<(), Trouble> {
-        if !matches!(Where::of(directory)?, Where::Embedded { .. }) {
-            return Err(Trouble::new(Exit::Usage, "--speed is for a run with a simulated cloud of its own"));
+    pub(super) fn set_speed(directory: &Directory, wanted: Speed) -> Result<(), CliError> {
+        if !matches!(CloudTarget::of(directory)?, CloudTarget::Embedded { .. }) {
+            return Err(CliError::new(Exit::Usage, "--speed is for a run with a simulated cloud of its own"));
         }
-        let failed = |error: &dyn std::error::Error| Trouble::from_error(Exit::Failed, error);
+        let failed = |error: &dyn std::error::Error| CliError::from_error(Exit::Failed, error);
         let wanted = serde_json::to_vec(&wanted).map_err(|error| failed(&error))?;
         directory.replace(PACE, &wanted).map_err(|error| failed(&error))
     }
@@ -250,8 +250,8 @@ impl Where {
     /// Whether the programs of `shell` steps are run: a rehearsal runs none unless it is told to.
     fn runs_programs(&self) -> bool {
         match self {
-            Where::Google { .. } => true,
-            Where::Served { programs, .. } | Where::Embedded { programs, .. } => *programs,
+            CloudTarget::Google { .. } => true,
+            CloudTarget::Served { programs, .. } | CloudTarget::Embedded { programs, .. } => *programs,
         }
     }
 }
@@ -268,16 +268,16 @@ impl CloudFlags {
     }
 
     /// What the flags say, for this runbook.
-    pub(super) fn place(&self, runbook: &Path) -> Result<Where, Trouble> {
+    pub(super) fn place(&self, runbook: &Path) -> Result<CloudTarget, CliError> {
         let Some(sim) = &self.sim else {
             if self.speed.is_some() {
-                return Err(Trouble::new(
+                return Err(CliError::new(
                     Exit::Usage,
                     "--speed is for a simulated cloud; Google's time cannot be hurried",
                 )
                 .help("add --sim"));
             }
-            return Ok(Where::Google { impersonate: self.impersonate.clone() });
+            return Ok(CloudTarget::Google { impersonate: self.impersonate.clone() });
         };
         if let Some(rest) = sim.strip_prefix("http://") {
             let address = rest
@@ -286,24 +286,24 @@ impl CloudFlags {
                 .ok()
                 .and_then(|address| Loopback::try_from(address).ok());
             let address = address.ok_or_else(|| {
-                Trouble::new(Exit::Usage, format!("{sim} is not the address of a simulated cloud"))
+                CliError::new(Exit::Usage, format!("{sim} is not the address of a simulated cloud"))
                     .help("it looks like http://127.0.0.1:8080, as `rectify simulate` prints it")
             })?;
             if self.speed.is_some() {
-                return Err(Trouble::new(Exit::Usage, "a cloud that is served already has its own speed")
+                return Err(CliError::new(Exit::Usage, "a cloud that is served already has its own speed")
                     .help("give --speed to `rectify simulate` instead"));
             }
-            return Ok(Where::Served { address, programs: self.run_programs });
+            return Ok(CloudTarget::Served { address, programs: self.run_programs });
         }
         let scenario = if sim.is_empty() { runbook.with_extension("sim.toml") } else { PathBuf::from(sim) };
         let speed = self.speed.unwrap_or(Speed::Times(SPEED));
-        Ok(Where::Embedded { scenario, speed, programs: self.run_programs })
+        Ok(CloudTarget::Embedded { scenario, speed, programs: self.run_programs })
     }
 }
 
 /// A cloud that can be talked to.
 pub(super) struct Connection {
-    pub(super) place: Where,
+    pub(super) place: CloudTarget,
     endpoint: Endpoint,
     pub(super) cloud: Arc<Cloud>,
     pub(super) kinds: Arc<Kinds>,
@@ -318,26 +318,26 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Connects for the first time.
-    pub(super) async fn open(place: Where, console: Console) -> Result<Connection, Trouble> {
+    pub(super) async fn open(place: CloudTarget, console: Console) -> Result<Connection, CliError> {
         match &place {
-            Where::Embedded { scenario, speed, .. } => {
+            CloudTarget::Embedded { scenario, speed, .. } => {
                 let text = required_text(scenario).map_err(|trouble| {
-                    Trouble::new(trouble.exit, format!("the scenario {}", trouble.message))
+                    CliError::new(trouble.exit, format!("the scenario {}", trouble.message))
                         .help("name one with --sim SCENARIO, or put NAME.sim.toml beside NAME.toml")
                 })?;
                 let world = world(&scenario.display().to_string(), &text, console)?;
                 let clock = speed.embedded(world.now());
                 Connection::embedded(place, world, clock, None).await
             }
-            Where::Google { .. } | Where::Served { .. } => Connection::outside(place).await,
+            CloudTarget::Google { .. } | CloudTarget::Served { .. } => Connection::outside(place).await,
         }
     }
 
     /// Connects again to the cloud of a run. An embedded cloud goes on from where it was left.
-    pub(super) async fn reopen(directory: &Directory, not_before: Timestamp) -> Result<Connection, Trouble> {
-        let trouble = |error: &dyn std::error::Error| Trouble::from_error(Exit::Failed, error);
-        let place = Where::of(directory)?;
-        let Where::Embedded { speed, .. } = &place else { return Connection::outside(place).await };
+    pub(super) async fn reopen(directory: &Directory, not_before: Timestamp) -> Result<Connection, CliError> {
+        let trouble = |error: &dyn std::error::Error| CliError::from_error(Exit::Failed, error);
+        let place = CloudTarget::of(directory)?;
+        let CloudTarget::Embedded { speed, .. } = &place else { return Connection::outside(place).await };
         let changed = directory.kept(PACE).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let speed: Speed = changed.unwrap_or(*speed);
         let saved = directory.file(SAVED);
@@ -347,22 +347,22 @@ impl Connection {
     }
 
     /// Connects to the cloud of a run that is over, only to look.
-    pub(super) async fn look_back(directory: &Directory, since: Timestamp) -> Result<Connection, Trouble> {
+    pub(super) async fn look_back(directory: &Directory, since: Timestamp) -> Result<Connection, CliError> {
         let mut connection = Connection::reopen(directory, since).await?;
         connection.only_looks = true;
         Ok(connection)
     }
 
     async fn embedded(
-        place: Where,
+        place: CloudTarget,
         world: sim::World,
         clock: sim::Clock,
         saved: Option<PathBuf>,
-    ) -> Result<Connection, Trouble> {
+    ) -> Result<Connection, CliError> {
         let hosts = world.hosts();
         let here = SocketAddr::from(([127, 0, 0, 1], 0));
         let simulator = sim::Simulator::start(world, clock.clone(), here, saved);
-        let simulator = simulator.map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+        let simulator = simulator.map_err(|error| CliError::from_error(Exit::Failed, &error))?;
         let address = simulator.addr();
         let clock = Arc::new(Embedded::of(clock));
         let route = Route::Simulated { address, hosts, authority: simulator.authority().to_owned() };
@@ -370,9 +370,9 @@ impl Connection {
         Connection::to(place, Endpoint::Simulated(address), clock, route, words, Some(simulator)).await
     }
 
-    async fn outside(place: Where) -> Result<Connection, Trouble> {
-        let Where::Served { address: Loopback(address), .. } = place else {
-            let impersonate = if let Where::Google { impersonate } = &place { impersonate.clone() } else { None };
+    async fn outside(place: CloudTarget) -> Result<Connection, CliError> {
+        let CloudTarget::Served { address: Loopback(address), .. } = place else {
+            let impersonate = if let CloudTarget::Google { impersonate } = &place { impersonate.clone() } else { None };
             let words = match &impersonate {
                 Some(account) => format!("Google Cloud as {account}"),
                 None => "Google Cloud".to_owned(),
@@ -381,7 +381,7 @@ impl Connection {
             return Connection::to(place, endpoint, Arc::new(SystemClock), Route::Direct, words, None).await;
         };
         let silent = |error: &dyn std::fmt::Display| {
-            Trouble::new(Exit::Failed, format!("no simulated cloud answers at http://{address}: {error}"))
+            CliError::new(Exit::Failed, format!("no simulated cloud answers at http://{address}: {error}"))
                 .help("start one with `rectify simulate SCENARIO`")
         };
         let (Control { hosts }, authority) = ask(address).await.map_err(|error| silent(&error.without_url()))?;
@@ -392,13 +392,13 @@ impl Connection {
     }
 
     async fn to(
-        place: Where,
+        place: CloudTarget,
         endpoint: Endpoint,
         clock: Arc<dyn Clock>,
         route: Route,
         words: String,
         simulator: Option<sim::Simulator>,
-    ) -> Result<Connection, Trouble> {
+    ) -> Result<Connection, CliError> {
         let cloud = Cloud::at(&endpoint).await.map_err(|error| no_client(&error))?;
         let cloud = Arc::new(cloud);
         let kinds = Arc::new(Kinds::on(&cloud));
@@ -429,12 +429,12 @@ impl Connection {
     }
 
     /// What it takes to change something. Only who carries out a run asks for it.
-    pub(super) async fn writer(&self) -> Result<Writer, Trouble> {
+    pub(super) async fn writer(&self) -> Result<Writer, CliError> {
         Writer::at(&self.endpoint).await.map_err(|error| no_client(&error))
     }
 
     /// The way to Google's support. Only who sends a case asks for it.
-    pub(super) async fn support_desk(&self) -> Result<SupportDesk, Trouble> {
+    pub(super) async fn support_desk(&self) -> Result<SupportDesk, CliError> {
         SupportDesk::at(&self.endpoint).await.map_err(|error| no_client(&error))
     }
 
@@ -456,11 +456,11 @@ impl Connection {
     }
 
     /// Leaves the embedded cloud, if there is one, as it is now.
-    pub(super) async fn close(self) -> Result<(), Trouble> {
+    pub(super) async fn close(self) -> Result<(), CliError> {
         let Some(simulator) = self.simulator else { return Ok(()) };
         let saved = if self.only_looks { Ok(()) } else { simulator.save() };
         simulator.stop().await;
-        saved.map_err(|error| Trouble::from_error(Exit::Failed, &error))
+        saved.map_err(|error| CliError::from_error(Exit::Failed, &error))
     }
 }
 
@@ -495,8 +495,8 @@ fn gcloud(address: SocketAddr, folder: &Path) -> BTreeMap<String, OsString> {
     env
 }
 
-fn no_client(error: &BuildError) -> Trouble {
-    let trouble = Trouble::from_error(Exit::Failed, error);
+fn no_client(error: &BuildError) -> CliError {
+    let trouble = CliError::from_error(Exit::Failed, error);
     trouble.help("log in with `gcloud auth application-default login`, or try the runbook with --sim")
 }
 

@@ -10,7 +10,8 @@ use clap_mangen::Man;
 
 use super::Cli;
 use super::console::Console;
-use super::exit::{Exit, Trouble};
+use super::exit::{CliError, Exit};
+use super::output_file;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -33,25 +34,26 @@ pub(super) struct ManArguments {
     out: Option<PathBuf>,
 }
 
-pub(super) fn man(arguments: &ManArguments, console: Console) -> Result<Exit, Trouble> {
+pub(super) fn man(arguments: &ManArguments, console: Console) -> Result<Exit, CliError> {
     let mut command = Cli::command();
     command.build();
     let Some(directory) = &arguments.out else {
-        let page = page(&command).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+        let page = page(&command).map_err(|error| CliError::from_error(Exit::Failed, &error))?;
         console.out(&String::from_utf8_lossy(&page));
         return Ok(Exit::Done);
     };
-    let written = fs::create_dir_all(directory).and_then(|()| write(&command, directory));
-    written.map_err(|error| {
-        Trouble::new(Exit::Failed, format!("the pages cannot be written to {}: {error}", directory.display()))
+    fs::create_dir_all(directory).map_err(|error| {
+        CliError::new(Exit::Failed, format!("the pages cannot be written to {}: {error}", directory.display()))
     })?;
+    write(&command, directory)?;
     Ok(Exit::Done)
 }
 
 /// Writes the pages of a command and of its own commands.
-fn write(command: &Command, directory: &Path) -> io::Result<()> {
+fn write(command: &Command, directory: &Path) -> Result<(), CliError> {
     let name = command.get_display_name().unwrap_or_else(|| command.get_name());
-    fs::write(directory.join(format!("{name}.1")), page(command)?)?;
+    let page = page(command).map_err(|error| CliError::from_error(Exit::Failed, &error))?;
+    output_file::write(&directory.join(format!("{name}.1")), &page)?;
     let commands = command.get_subcommands().filter(|command| command.get_name() != "help");
     commands.into_iter().try_for_each(|command| write(command, directory))
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use console::Term;
 
-use super::exit::Trouble;
+use super::exit::CliError;
 use crate::inert::inert;
 use crate::redact::{self, Lines};
 use crate::report::{Live, Plain, Quiet, Reporter, Sheet};
@@ -79,7 +79,7 @@ impl Console {
     }
 
     /// Writes a document to the file that was asked for and says so, or to stdout if none was.
-    pub(super) fn deliver(&self, text: &str, out: Option<&Path>, what: &str) -> Result<(), Trouble> {
+    pub(super) fn deliver(&self, text: &str, out: Option<&Path>, what: &str) -> Result<(), CliError> {
         let Some(path) = out else {
             self.out(text);
             return Ok(());
@@ -96,7 +96,7 @@ impl Console {
     }
 
     /// Tells why a command could not do its work.
-    pub(super) fn trouble(&self, trouble: &Trouble) {
+    pub(super) fn trouble(&self, trouble: &CliError) {
         let colour = self.colour && io::stderr().is_terminal();
         let style = |text: &str, style: console::Style| style.force_styling(colour).apply_to(text).to_string();
         self.err(&format!("{} {}\n", style("×", console::Style::new().red()), inert_lines(&trouble.message)));

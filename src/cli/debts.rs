@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::cloud::{Connection, Realm};
 use super::console::Console;
-use super::exit::{Exit, Trouble};
-use crate::clock::words;
+use super::exit::{CliError, Exit};
+use crate::clock::format_duration;
 use crate::inert::inert;
 use crate::journal::{Directory, OpenError, State};
 use crate::plan::{Debt, Plan};
@@ -43,7 +43,7 @@ struct Count {
     unreadable: u32,
 }
 
-pub(super) async fn debts(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
+pub(super) async fn debts(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, CliError> {
     let (rehearsals, runs): (Vec<Directory>, Vec<Directory>) =
         state.list().into_iter().partition(|run| Realm::of(run) == Realm::Rehearsal);
     let counted = if arguments.sim { &rehearsals } else { &runs };
@@ -67,14 +67,14 @@ fn summary(count: Count) -> String {
         several => format!(", and {several} runs' records cannot be read"),
     };
     match (count.standing, count.expired) {
-        (0, _) => format!("no run has left anything behind that still stands{unreadable}\n"),
-        (standing, 0) => format!("{standing} stand, none is overdue{unreadable}\n"),
-        (standing, expired) => format!("{standing} stand, {expired} are overdue{unreadable}\n"),
+        (0, _) => format!("no run has open follow-ups{unreadable}\n"),
+        (standing, 0) => format!("{standing} open, none overdue{unreadable}\n"),
+        (standing, expired) => format!("{standing} open, {expired} overdue{unreadable}\n"),
     }
 }
 
 /// What these runs left behind, in words and counted.
-async fn survey(runs: &[Directory], arguments: &Arguments) -> Result<(String, Count), Trouble> {
+async fn survey(runs: &[Directory], arguments: &Arguments) -> Result<(String, Count), CliError> {
     let (mut text, mut count) = (String::new(), Count::default());
     for directory in runs {
         let owed = match owed(directory) {
@@ -108,10 +108,10 @@ async fn survey(runs: &[Directory], arguments: &Arguments) -> Result<(String, Co
             let due = due.unwrap_or(Timestamp::MAX);
             let is_expired = now.is_some_and(|now| now > due);
             let word = match &stands {
-                Ok(false) => "paid",
-                Ok(true) if now.is_none() => "not looked at",
-                Ok(true) if is_expired => "EXPIRED",
-                Ok(true) => "stands",
+                Ok(false) => "done",
+                Ok(true) if now.is_none() => "not checked",
+                Ok(true) if is_expired => "OVERDUE",
+                Ok(true) => "open",
                 Err(_) => "unknown",
             };
             if !matches!(stands, Ok(false)) {
@@ -129,7 +129,7 @@ async fn survey(runs: &[Directory], arguments: &Arguments) -> Result<(String, Co
 
 fn told(owed: &Owed, word: &str, due: Timestamp, unknown: Option<&str>) -> String {
     let Owed { run, debt, .. } = owed;
-    let unknown = unknown.map(|why| format!("\n      it cannot be looked at: {}", inert(why))).unwrap_or_default();
+    let unknown = unknown.map(|why| format!("\n      it cannot be observed: {}", inert(why))).unwrap_or_default();
     format!(
         "{word}  {} {}: {}\n      run {run}, {}, due {} (within {}){unknown}\n      how: {}\n",
         inert(&debt.resource.kind),
@@ -137,7 +137,7 @@ fn told(owed: &Owed, word: &str, due: Timestamp, unknown: Option<&str>) -> Strin
         inert(&debt.what),
         debt.by(),
         due.strftime("%Y-%m-%d %H:%M UTC"),
-        words(debt.within),
+        format_duration(debt.within),
         inert(&debt.payment)
     )
 }

@@ -8,11 +8,11 @@ use clap::Args;
 use jiff::SignedDuration;
 
 use super::check::file;
-use super::cloud::{Connection, Purpose, Where};
+use super::cloud::{CloudTarget, Connection, Purpose};
 use super::console::Console;
 use super::environment::{can_start, github, named};
-use super::exit::{Exit, Trouble};
-use super::plan::{Given, Made, Policy, Source, TrialFlags, make};
+use super::exit::{CliError, Exit};
+use super::plan::{Given, Policy, PreparedPlan, Source, TrialFlags, make};
 use crate::action::{Action, IssueRef};
 use crate::check::{Checked, check, programs as programs_of};
 use crate::inert::inert;
@@ -66,10 +66,10 @@ impl Findings {
 /// More than this between the machine's clock and the API's is worth knowing: times in the journal would mislead.
 const SKEW: SignedDuration = SignedDuration::from_secs(30);
 
-pub(super) async fn doctor(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
+pub(super) async fn doctor(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, CliError> {
     let mut findings = Findings { console, worst: Found::Good };
     // Checking is the first look: a runbook with a mistake ends here.
-    let Made { checked, connection, plan } =
+    let PreparedPlan { checked, connection, plan } =
         make(&arguments.source, &Selection::default(), Policy::to_show(&arguments.trials), console).await?;
     findings.say(Found::Good, &format!("the runbook {} has no mistakes", plan.runbook));
     principal(&mut findings, &connection).await;
@@ -91,7 +91,7 @@ pub(super) async fn doctor(arguments: &Arguments, state: &State, console: Consol
 }
 
 async fn principal(findings: &mut Findings, connection: &Connection) {
-    if !matches!(connection.place, Where::Google { .. }) {
+    if !matches!(connection.place, CloudTarget::Google { .. }) {
         findings.say(Found::Good, &format!("calls go to {}, which asks for no credentials", connection.words));
         return;
     }
@@ -107,7 +107,7 @@ async fn principal(findings: &mut Findings, connection: &Connection) {
 }
 
 /// Which inputs have no value yet; a run would ask for each of them.
-fn inputs(findings: &mut Findings, source: &Source) -> Result<(), Trouble> {
+fn inputs(findings: &mut Findings, source: &Source) -> Result<(), CliError> {
     let given = source.inputs.given(Given::default())?;
     let mode = source.place()?.mode(Purpose::CarryOut);
     let outcome = check(&source.file.display().to_string(), &file(&source.file)?, &given.inputs(), mode);
@@ -143,7 +143,7 @@ fn programs(findings: &mut Findings, checked: &Checked) {
 }
 
 async fn clock(findings: &mut Findings, connection: &Connection) {
-    if !matches!(connection.place, Where::Google { .. }) {
+    if !matches!(connection.place, CloudTarget::Google { .. }) {
         return;
     }
     match connection.cloud.date().await {
@@ -172,12 +172,12 @@ async fn apis(findings: &mut Findings, connection: &Connection, plan: &Plan) {
                 Found::Bad,
                 &format!("{api} is not enabled: `gcloud services enable {api} --project {}`", plan.project),
             ),
-            Err(error) => findings.say(Found::Note, &format!("whether {api} is enabled cannot be told: {error}")),
+            Err(error) => findings.say(Found::Note, &format!("whether {api} is enabled is unknown: {error}")),
         }
     }
 }
 
-/// What the plan is about, also where it could not be looked at.
+/// What the plan is about, also where it could not be observed.
 fn touched(plan: &Plan) -> Vec<ResourceId> {
     let wanted =
         plan.problems.iter().filter_map(|problem| problem.wanted.as_ref()).map(|wanted| wanted.resource.clone());
@@ -217,7 +217,7 @@ fn permissions(findings: &mut Findings, plan: &Plan) {
 fn resources(findings: &mut Findings, plan: &Plan) {
     if plan.is_complete() {
         let count = plan.observed.len();
-        findings.say(Found::Good, &format!("everything could be planned; {count} resources were looked at"));
+        findings.say(Found::Good, &format!("everything could be planned; {count} resources were observed"));
     }
     for problem in &plan.problems {
         findings.say(Found::Bad, &format!("{}: {}", problem.step, problem.why));
@@ -241,7 +241,7 @@ async fn incidents(findings: &mut Findings, connection: &Connection, plan: &Plan
                 _ => findings.say(Found::Good, &format!("Google reports no incident of {product} in {}", plan.region)),
             },
             Err(error) => {
-                findings.say(Found::Note, &format!("whether {product} has an incident cannot be told: {error}"));
+                findings.say(Found::Note, &format!("whether {product} has an incident is unknown: {error}"));
                 break;
             }
         }
@@ -250,9 +250,9 @@ async fn incidents(findings: &mut Findings, connection: &Connection, plan: &Plan
 
 /// Whether the issues that steps bring up to date can be reached. Nobody is asked: that they cannot be would fail nothing.
 fn issues(findings: &mut Findings, runbook: &Runbook) {
-    let turns = runbook.phases.iter().flat_map(|phase| &phase.steps).flat_map(|step| &step.turns);
-    let issues: BTreeMap<String, &IssueRef> = turns
-        .filter_map(|turn| match &turn.action {
+    let iterations = runbook.phases.iter().flat_map(|phase| &phase.steps).flat_map(|step| &step.iterations);
+    let issues: BTreeMap<String, &IssueRef> = iterations
+        .filter_map(|iteration| match &iteration.action {
             Action::GithubIssue(update) => update.issue.as_ref().map(|issue| (issue.to_string(), issue)),
             _ => None,
         })
@@ -276,7 +276,7 @@ async fn support(findings: &mut Findings, connection: &Connection, plan: &Plan, 
             );
         }
         Err(error) => {
-            findings.say(Found::Note, &format!("whether a support case can be opened cannot be told: {error}"));
+            findings.say(Found::Note, &format!("whether a support case can be opened is unknown: {error}"));
         }
     }
 }

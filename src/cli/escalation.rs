@@ -12,13 +12,13 @@ use jiff::Timestamp;
 
 use super::Meant;
 use super::check::{file, runbook};
-use super::cloud::{Connection, Purpose, Where};
+use super::cloud::{CloudTarget, Connection, Purpose};
 use super::console::Console;
-use super::exit::{Exit, Trouble};
+use super::exit::{CliError, Exit};
 use super::output_format::OutputFormat;
 use super::plan::{Given, Source};
 use super::session::Kept;
-use crate::clock::{Clock, between, later, second, words};
+use crate::clock::{Clock, between, format_duration, later, second};
 use crate::driver::Advisor;
 use crate::escalation::{Situation, decide, facts, judge, judge_closing, probes_of, probes_of_closing};
 use crate::gate::Observation;
@@ -26,7 +26,7 @@ use crate::inert::inert;
 use crate::journal::State;
 use crate::probe::Observer;
 use crate::resource::Cloud;
-use crate::run::{Decision, Judged, Verdict, View};
+use crate::run::{CriterionResult, Decision, EscalationVerdict, View};
 use crate::runbook::model::Runbook;
 use crate::syntax::condition::Fact;
 
@@ -55,7 +55,7 @@ pub(super) struct Arguments {
     watch: bool,
 }
 
-pub(super) async fn escalation(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
+pub(super) async fn escalation(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, CliError> {
     let source = &arguments.source;
     let name = source.file.display().to_string();
     let meant = |run: &String| {
@@ -72,18 +72,18 @@ pub(super) async fn escalation(arguments: &Arguments, state: &State, console: Co
     let given = source.inputs.given(given)?;
     // A run on a cloud inside this program is asked where it was left; anything else is asked where the flags say.
     let left = kept.as_ref().filter(|_| !source.cloud.are_given());
-    let place = left.map_or_else(|| source.place(), |kept| Where::of(&kept.directory))?;
+    let place = left.map_or_else(|| source.place(), |kept| CloudTarget::of(&kept.directory))?;
     let mode = place.mode(Purpose::CarryOut);
     let checked = runbook(&name, &file(&source.file)?, &given.inputs(), mode, console)?;
     if checked.runbook().escalation.is_none() {
-        return Err(Trouble::new(Exit::Usage, format!("{name} has no [escalation]: there is nothing to decide by"))
+        return Err(CliError::new(Exit::Usage, format!("{name} has no [escalation]: there is nothing to decide by"))
             .help("`rectify explain` has examples; docs/escalation.md tells how the decision is made"));
     }
     let connection = match left {
         Some(kept) => Connection::look_back(&kept.directory, Timestamp::MIN).await?,
         None => Connection::open(place, console).await?,
     };
-    let grounds = Grounds {
+    let grounds = EscalationAdvisor {
         runbook: checked.runbook().clone(),
         probes: Arc::new(connection.probes(checked.runbook())),
         cloud: connection.cloud.clone(),
@@ -95,15 +95,15 @@ pub(super) async fn escalation(arguments: &Arguments, state: &State, console: Co
     let exit = loop {
         let view = kept.as_ref().map(|kept| {
             let read = kept.read()?;
-            Ok::<_, Trouble>(View::of(&kept.plan.work(), &read.entries))
+            Ok::<_, CliError>(View::of(&kept.plan.work(), &read.entries))
         });
         let verdict = grounds.verdict(view.transpose()?.as_ref()).await;
-        let verdict = verdict.ok_or_else(|| Trouble::new(Exit::Usage, "there is nothing to decide by"))?;
+        let verdict = verdict.ok_or_else(|| CliError::new(Exit::Usage, "there is nothing to decide by"))?;
         match arguments.format {
             OutputFormat::Text => console.out(&told(&verdict)),
             OutputFormat::Json => {
                 let json = serde_json::to_string_pretty(&verdict);
-                let json = json.map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+                let json = json.map_err(|error| CliError::from_error(Exit::Failed, &error))?;
                 console.out(&format!("{json}\n"));
             }
         }
@@ -119,7 +119,7 @@ pub(super) async fn escalation(arguments: &Arguments, state: &State, console: Co
 }
 
 /// What decisions rest on: the runbook's criteria, and where to look.
-pub(super) struct Grounds {
+pub(super) struct EscalationAdvisor {
     pub(super) runbook: Runbook,
     pub(super) probes: Arc<Observer>,
     pub(super) cloud: Arc<Cloud>,
@@ -134,15 +134,15 @@ pub(super) struct Grounds {
 const CLOCKS_DIFFER: Duration = Duration::from_mins(5);
 
 /// Refuses an incident that begins in the future: its age would be taken for 0, and nothing would escalate.
-pub(super) fn reject_future(since: Option<Timestamp>, now: Timestamp) -> Result<(), Trouble> {
+pub(super) fn reject_future(since: Option<Timestamp>, now: Timestamp) -> Result<(), CliError> {
     let Some(since) = since.filter(|since| between(now, *since) > CLOCKS_DIFFER) else { return Ok(()) };
-    let (ahead, since, now) = (words(between(now, since)), second(since), second(now));
+    let (ahead, since, now) = (format_duration(between(now, since)), second(since), second(now));
     let message = format!("the incident cannot have begun at {since}: that is {ahead} in the future, it is {now}");
     let help = "say when it began, with the offset from UTC: 2025-09-16T04:53:00+02:00 or 2025-09-16T02:53:00Z";
-    Err(Trouble::new(Exit::Usage, message).help(help))
+    Err(CliError::new(Exit::Usage, message).help(help))
 }
 
-impl Grounds {
+impl EscalationAdvisor {
     /// When the incident began, if somebody said so.
     fn since_given(&self) -> Option<Timestamp> {
         self.since.or_else(|| self.runbook.escalation.as_ref()?.since)
@@ -165,14 +165,14 @@ impl Grounds {
         (facts(&self.runbook, &situation), since_incident)
     }
 
-    async fn verdict(&self, view: Option<&View>) -> Option<Verdict> {
+    async fn verdict(&self, view: Option<&View>) -> Option<EscalationVerdict> {
         let escalation = self.runbook.escalation.as_ref()?;
         let (facts, age) = self.facts(view, probes_of(escalation)).await;
         let criteria = escalation.criteria.iter().map(|criterion| judge(criterion, &facts)).collect();
         Some(decide(escalation, criteria, age))
     }
 
-    async fn closing(&self, view: &View) -> Vec<Judged> {
+    async fn closing(&self, view: &View) -> Vec<CriterionResult> {
         let closing = &self.runbook.closure;
         if closing.is_empty() {
             return Vec::new();
@@ -182,17 +182,17 @@ impl Grounds {
     }
 }
 
-impl Advisor for Grounds {
-    fn decide<'a>(&'a self, view: &'a View) -> LocalBoxFuture<'a, Option<Verdict>> {
+impl Advisor for EscalationAdvisor {
+    fn decide<'a>(&'a self, view: &'a View) -> LocalBoxFuture<'a, Option<EscalationVerdict>> {
         self.verdict(Some(view)).boxed_local()
     }
 
-    fn close<'a>(&'a self, view: &'a View) -> LocalBoxFuture<'a, Vec<Judged>> {
+    fn close<'a>(&'a self, view: &'a View) -> LocalBoxFuture<'a, Vec<CriterionResult>> {
         self.closing(view).boxed_local()
     }
 }
 
-fn told(verdict: &Verdict) -> String {
+fn told(verdict: &EscalationVerdict) -> String {
     let head = match verdict.decision {
         Decision::Continue => "continue",
         Decision::Undecided => "undecided",

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::driver::{Came, CannotTell};
+use crate::driver::{DriveOutcome, DriverError};
 use crate::run::{Ending, Failure, Refusal};
 
 /// How a command ends. The codes are a promise.
@@ -51,11 +51,11 @@ impl Exit {
     }
 
     /// How a run that came here ends the command.
-    pub(super) fn of(came: &Result<Came, CannotTell>) -> Exit {
+    pub(super) fn of(came: &Result<DriveOutcome, DriverError>) -> Exit {
         match came {
-            Ok(Came::Paused(_)) => Exit::Paused,
-            Ok(Came::Parked) | Err(CannotTell::StoppedAtOnce(_)) => Exit::Interrupted,
-            Ok(Came::Ended(ending)) => match ending {
+            Ok(DriveOutcome::Paused(_)) => Exit::Paused,
+            Ok(DriveOutcome::Parked) | Err(DriverError::StoppedAtOnce(_)) => Exit::Interrupted,
+            Ok(DriveOutcome::Ended(ending)) => match ending {
                 Ending::Done { failed, .. } if failed.is_empty() => Exit::Done,
                 Ending::RolledBack { why: None, not_restored, follow_ups, .. }
                     if not_restored.is_empty() && follow_ups.is_empty() =>
@@ -65,8 +65,8 @@ impl Exit {
                 Ending::Stopped {
                     why:
                         Failure::Refused { refusal: Refusal::Drifted { .. }, .. }
-                        | Failure::Interfered { .. }
-                        | Failure::Require { .. },
+                        | Failure::ConcurrentChange { .. }
+                        | Failure::PreconditionsUnmet { .. },
                     ..
                 } => Exit::Refused,
                 Ending::Stuck { .. } | Ending::Stopped { why: Failure::Unknown { .. }, .. } => Exit::Stuck,
@@ -87,7 +87,7 @@ impl From<Exit> for ExitCode {
 /// Why a command could not do its work at all: told on stderr, with what to do next.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("{message}")]
-pub(super) struct Trouble {
+pub(super) struct CliError {
     /// How the command ends.
     pub(super) exit: Exit,
     /// What is wrong, on what.
@@ -97,21 +97,21 @@ pub(super) struct Trouble {
     pub(super) help: Option<String>,
 }
 
-impl Trouble {
+impl CliError {
     /// Trouble without advice.
-    pub(super) fn new(exit: Exit, message: impl Into<String>) -> Trouble {
-        Trouble { exit, message: message.into(), help: None }
+    pub(super) fn new(exit: Exit, message: impl Into<String>) -> CliError {
+        CliError { exit, message: message.into(), help: None }
     }
 
     /// The same with advice.
     #[must_use]
-    pub(super) fn help(mut self, help: impl Into<String>) -> Trouble {
+    pub(super) fn help(mut self, help: impl Into<String>) -> CliError {
         self.help = Some(help.into());
         self
     }
 
     /// Trouble from an error and everything behind it.
-    pub(super) fn from_error(exit: Exit, error: &dyn std::error::Error) -> Trouble {
+    pub(super) fn from_error(exit: Exit, error: &dyn std::error::Error) -> CliError {
         let mut message = error.to_string();
         let mut source = error.source();
         while let Some(deeper) = source {
@@ -121,7 +121,7 @@ impl Trouble {
             }
             source = deeper.source();
         }
-        Trouble::new(exit, message)
+        CliError::new(exit, message)
     }
 }
 

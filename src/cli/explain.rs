@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::console::Console;
-use super::exit::{Exit, Trouble};
+use super::exit::{CliError, Exit};
 use crate::check::{codes, page};
 use crate::inert::inert;
 use crate::syntax::spelling::did_you_mean;
@@ -15,7 +15,7 @@ pub(super) struct Arguments {
     code: Option<String>,
 }
 
-pub(super) fn explain(arguments: &Arguments, console: Console) -> Result<Exit, Trouble> {
+pub(super) fn explain(arguments: &Arguments, console: Console) -> Result<Exit, CliError> {
     let Some(code) = &arguments.code else {
         for (code, about) in codes() {
             console.out(&format!("{code:<28}{about}\n"));
@@ -23,7 +23,7 @@ pub(super) fn explain(arguments: &Arguments, console: Console) -> Result<Exit, T
         return Ok(Exit::Done);
     };
     let Some(page) = page(code) else {
-        let trouble = Trouble::new(Exit::Usage, format!("there is no code `{}`", inert(code)));
+        let trouble = CliError::new(Exit::Usage, format!("there is no code `{}`", inert(code)));
         let known: Vec<_> = codes().into_iter().map(|(code, _)| code).collect();
         let help = did_you_mean(code, known.iter().copied());
         return Err(trouble.help(help.unwrap_or_default()));

@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 
 use super::Which;
 use super::console::Console;
-use super::exit::{Exit, Trouble};
+use super::exit::{CliError, Exit};
 use super::session::Kept;
 use crate::journal::State;
 use crate::report::{Export, export as script};
@@ -34,7 +34,7 @@ enum Tool {
     Gcloud,
 }
 
-pub(super) fn export(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
+pub(super) fn export(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, CliError> {
     let Tool::Gcloud = arguments.tool;
     let kept = Kept::find(state, arguments.which.meant(), console)?;
     let read = kept.read()?;

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::exit::{Exit, Trouble};
+use super::exit::{CliError, Exit};
 use crate::check::LARGEST;
 
 /// The most bytes of a file of each kind.
@@ -41,8 +41,8 @@ pub(super) fn read(path: &Path, limit: Limit) -> Result<Vec<u8>, String> {
 }
 
 /// A file that a command cannot do without.
-pub(super) fn required(path: &Path, limit: Limit) -> Result<Vec<u8>, Trouble> {
-    let trouble = |why: String| Trouble::new(Exit::Usage, format!("{} cannot be read: {why}", path.display()));
+pub(super) fn required(path: &Path, limit: Limit) -> Result<Vec<u8>, CliError> {
+    let trouble = |why: String| CliError::new(Exit::Usage, format!("{} cannot be read: {why}", path.display()));
     let bytes = read(path, limit).map_err(trouble)?;
     if bytes.len() > limit.bytes() {
         return Err(trouble(format!("it has more than {} bytes", limit.bytes())));
@@ -51,9 +51,9 @@ pub(super) fn required(path: &Path, limit: Limit) -> Result<Vec<u8>, Trouble> {
 }
 
 /// A text file that a command cannot do without.
-pub(super) fn required_text(path: &Path) -> Result<String, Trouble> {
+pub(super) fn required_text(path: &Path) -> Result<String, CliError> {
     String::from_utf8(required(path, Limit::Text)?)
-        .map_err(|_| Trouble::new(Exit::Usage, format!("{} cannot be read: it is not text in UTF-8", path.display())))
+        .map_err(|_| CliError::new(Exit::Usage, format!("{} cannot be read: it is not text in UTF-8", path.display())))
 }
 
 fn bytes(from: impl Read, limit: Limit) -> io::Result<Vec<u8>> {

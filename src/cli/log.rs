@@ -6,9 +6,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -24,6 +23,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer, fmt as lines};
 
+use super::output_file;
 use crate::clock::{Clock, SystemClock, between};
 use crate::journal::Directory;
 use crate::redact::Lines;
@@ -83,8 +83,7 @@ pub(super) fn tell_time_by(clock: Arc<dyn Clock>) {
 /// From now on lines go into this run's directory, those that waited first. The log stops nothing: one that cannot be
 /// written is lost.
 pub(super) fn keep_in(directory: &Directory) {
-    let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(directory.file(FILE));
-    let Ok(mut file) = opened else { return };
+    let Ok(mut file) = output_file::append(&directory.file(FILE)) else { return };
     let mut sink = held(&SINK);
     if let Sink::Waiting(waiting) = &*sink {
         let _ = file.write_all(waiting);
@@ -164,12 +163,12 @@ struct OfTheSdk;
 const TOLD: [&str; 4] = ["http.request.method", "url.full", "http.response.status_code", "error.type"];
 
 /// A call of the SDK's, from its beginning.
-struct Begun {
+struct OperationStarted {
     at: Timestamp,
     fields: BTreeMap<&'static str, String>,
 }
 
-impl Visit for Begun {
+impl Visit for OperationStarted {
     fn record_str(&mut self, field: &Field, value: &str) {
         if TOLD.contains(&field.name()) {
             self.fields.insert(field.name(), value.to_owned());
@@ -186,21 +185,21 @@ impl Visit for Begun {
 impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for OfTheSdk {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let Some(span) = context.span(id).filter(|span| span.name() == SDK.1) else { return };
-        let mut begun = Begun { at: SystemClock.now(), fields: BTreeMap::new() };
+        let mut begun = OperationStarted { at: SystemClock.now(), fields: BTreeMap::new() };
         attributes.record(&mut begun);
         span.extensions_mut().insert(begun);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
-        if let Some(begun) = span.extensions_mut().get_mut::<Begun>() {
+        if let Some(begun) = span.extensions_mut().get_mut::<OperationStarted>() {
             values.record(begun);
         }
     }
 
     fn on_close(&self, id: Id, context: Context<'_, S>) {
-        let begun = context.span(&id).and_then(|span| span.extensions_mut().remove::<Begun>());
-        let Some(Begun { at, mut fields }) = begun else { return };
+        let begun = context.span(&id).and_then(|span| span.extensions_mut().remove::<OperationStarted>());
+        let Some(OperationStarted { at, mut fields }) = begun else { return };
         let [method, url, status, error] = TOLD.map(|name| fields.remove(name).unwrap_or_default());
         let answer = status.parse().map_err(|_| error);
         Call { method, url, answer, took: between(at, SystemClock.now()) }.tell();

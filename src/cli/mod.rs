@@ -44,15 +44,15 @@ use std::process::ExitCode;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use self::console::Console;
-use self::exit::{Exit, Trouble};
-use crate::driver::{Came, CannotTell};
+use self::exit::{CliError, Exit};
+use crate::driver::{DriveOutcome, DriverError};
 use crate::inert::inert;
 use crate::journal::{Owners, State};
 
 /// Carries out infrastructure remediation runbooks against Google Cloud.
 ///
-/// A runbook is planned against the live cloud, shown, confirmed, applied, proven healthy, and can be
-/// undone. With --sim nothing real is touched.
+/// A runbook is planned against the live cloud, shown, confirmed, applied, and watched until it is healthy, and can be
+/// rolled back. With --sim nothing real is touched.
 #[derive(Parser)]
 #[command(name = "rectify", version, max_term_width = 100)]
 struct Cli {
@@ -68,7 +68,7 @@ struct Cli {
     #[arg(long, global = true)]
     trust_state: bool,
 
-    /// Tell on stderr of every call to Google; twice: of everything
+    /// Log calls to Google's APIs on stderr; twice: everything
     #[arg(short, long, global = true, action = ArgAction::Count)]
     verbose: u8,
 }
@@ -77,41 +77,41 @@ struct Cli {
 enum Command {
     /// Find every mistake that can be known without a network
     Check(check::Arguments),
-    /// Tell what a code of `check` means, and how to put it right
+    /// Explain what a code of `check` means, and how to fix it
     Explain(explain::Arguments),
     /// Show what a run would change; write nothing
     Plan(plan::Arguments),
-    /// Keep what the cloud looks like to a runbook, so that others can plan without credentials
+    /// Save what a runbook observes of the cloud, so that others can plan without credentials
     Snapshot(plan::SnapshotArguments),
-    /// Look whether everything is there that a runbook needs: credentials, APIs, permissions, a way to call Google
+    /// Check that a runbook has what it needs: credentials, APIs, permissions, a way to open a support case
     Doctor(doctor::Arguments),
-    /// Plan, ask, apply, and wait until health is proven
+    /// Plan, ask, apply, and wait until the health gates pass
     Run(run::Arguments),
-    /// Go on with a run that was interrupted, stopped or killed
+    /// Continue a run that was interrupted, stopped or killed
     Resume(resume::Arguments),
     /// Undo what a run applied, newest first
     Rollback(rollback::Arguments),
     /// List runs
     Runs,
-    /// Tell a run again from its journal
+    /// Print a run's timeline from its journal
     Show(show::Arguments),
-    /// Make a document of a run: a page with pictures, Markdown, or JSON
+    /// Write a report of a run: a page with charts, Markdown, or JSON
     Report(report::Arguments),
     /// Check that a run's journal, plan and runbook are as they were written
     Verify(verify::Arguments),
-    /// Look through a runbook's probes: once, again and again, or at the past
+    /// Observe through a runbook's probes: once, repeatedly, or over the past
     Probe(probe::Arguments),
-    /// Decide whether to go on, wait, or call Google: exits with 0, 4 or 5
+    /// Decide whether to continue, wait, or escalate to Google: exits with 0, 4 or 5
     Escalation(escalation::Arguments),
     /// Draft a support case from a run, ready to be pasted; sends nothing
     Case(case::Arguments),
-    /// Print the commands by which a person can finish or undo a run without this program
+    /// Print the commands that finish or undo a run by hand, without this program
     Export(export::Arguments),
-    /// List what runs left behind; exits with 1 while any of it is overdue
+    /// List open follow-ups of runs; exits with 1 while any of them is overdue
     Debts(debts::Arguments),
-    /// Take from a run that is gone for good what it still holds
+    /// Release the locks of an abandoned run
     Unlock(unlock::Arguments),
-    /// Write a runbook to begin with
+    /// Write a first runbook
     New(new::Arguments),
     /// Print the JSON Schema of runbooks, for editors
     Schema,
@@ -204,7 +204,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn dispatch(cli: Cli, console: Console) -> Result<Exit, Trouble> {
+fn dispatch(cli: Cli, console: Console) -> Result<Exit, CliError> {
     let owners = if cli.trust_state { Owners::Anybody } else { Owners::Own };
     let state = || state(cli.state.clone(), owners, console);
     match cli.command {
@@ -235,9 +235,9 @@ fn dispatch(cli: Cli, console: Console) -> Result<Exit, Trouble> {
 }
 
 /// Only commands that wait for something pay for a runtime.
-fn alone(work: impl Future<Output = Result<Exit, Trouble>>) -> Result<Exit, Trouble> {
+fn alone(work: impl Future<Output = Result<Exit, CliError>>) -> Result<Exit, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+    let runtime = runtime.map_err(|error| CliError::from_error(Exit::Failed, &error))?;
     let exit = runtime.block_on(work);
     // A prompt that nobody will answer any more must not keep the program alive.
     runtime.shutdown_background();
@@ -245,17 +245,17 @@ fn alone(work: impl Future<Output = Result<Exit, Trouble>>) -> Result<Exit, Trou
 }
 
 #[expect(clippy::disallowed_methods, reason = "the environment is read here")]
-fn state(given: Option<PathBuf>, owners: Owners, console: Console) -> Result<State, Trouble> {
+fn state(given: Option<PathBuf>, owners: Owners, console: Console) -> Result<State, CliError> {
     let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let home = || absolute("HOME").map(|home| home.join(".local/state"));
     let root = given.or_else(|| Some(absolute("XDG_STATE_HOME").or_else(home)?.join("rectify")));
     let root = root.ok_or_else(|| {
-        Trouble::new(Exit::Usage, "there is no home directory to keep runs in")
+        CliError::new(Exit::Usage, "there is no home directory to keep runs in")
             .help("name a directory with --state DIR")
     })?;
     let (state, open) = State::of(root, owners).map_err(|foreign| {
-        let why = Trouble::from_error(Exit::Refused, &foreign).message;
-        Trouble::new(Exit::Refused, format!("the state directory is not used: {why}; nothing was done")).help(
+        let why = CliError::from_error(Exit::Refused, &foreign).message;
+        CliError::new(Exit::Refused, format!("the state directory is not used: {why}; nothing was done")).help(
             "whoever can write it decides what resume and rollback do. Take it over with `chown` and `chmod go-w`, \
              name another directory with --state DIR, or give --trust-state if you trust everybody who can write it",
         )
@@ -271,6 +271,6 @@ fn state(given: Option<PathBuf>, owners: Owners, console: Console) -> Result<Sta
 }
 
 /// The exit code of a command whose run came here: a promise to scripts.
-pub fn exit_code(came: &Result<Came, CannotTell>) -> u8 {
+pub fn exit_code(came: &Result<DriveOutcome, DriverError>) -> u8 {
     Exit::of(came).code()
 }

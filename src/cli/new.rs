@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::console::Console;
-use super::exit::{Exit, Trouble};
+use super::exit::{CliError, Exit};
 use crate::runbook::format;
 
 /// The runbook to begin with; `"NAME"` stands for its name.
@@ -24,25 +24,25 @@ pub(super) struct Arguments {
     file: PathBuf,
 }
 
-pub(super) fn new(arguments: &Arguments, console: Console) -> Result<Exit, Trouble> {
+pub(super) fn new(arguments: &Arguments, console: Console) -> Result<Exit, CliError> {
     let file = &arguments.file;
     let name = name_of(file);
     // Only the value: the comments speak of names as well.
     let text = STARTER.replace("\"NAME\"", &format!("\"{name}\""));
     write(file, &text).map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => Trouble::new(Exit::Usage, format!("{} is there already", file.display()))
+        io::ErrorKind::AlreadyExists => CliError::new(Exit::Usage, format!("{} is there already", file.display()))
             .help("name a file that is not, or remove it yourself"),
-        _ => Trouble::new(Exit::Failed, format!("{} cannot be written: {error}", file.display())),
+        _ => CliError::new(Exit::Failed, format!("{} cannot be written: {error}", file.display())),
     })?;
     let schema = file.with_file_name(SCHEMA);
     let json = serde_json::to_string_pretty(&format::schema());
-    let json = json.map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+    let json = json.map_err(|error| CliError::from_error(Exit::Failed, &error))?;
     let with_schema = match write(&schema, &format!("{json}\n")) {
         Ok(()) => format!(", and {} for your editor", schema.display()),
         // One that is there serves as well, and may be somebody's own.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => String::new(),
         Err(error) => {
-            return Err(Trouble::new(Exit::Failed, format!("{} cannot be written: {error}", schema.display())));
+            return Err(CliError::new(Exit::Failed, format!("{} cannot be written: {error}", schema.display())));
         }
     };
     console.out(&format!("wrote {}{with_schema}\n\n", file.display()));

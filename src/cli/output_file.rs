@@ -10,13 +10,13 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use super::exit::{Exit, Trouble};
+use super::exit::{CliError, Exit};
 
 /// Readable and writable by its owner only.
 const PRIVATE: u32 = 0o600;
 
 /// Writes a file whole or not at all. A file that is there already is replaced.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Trouble> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || {
         is_replaceable(path)?;
@@ -29,7 +29,7 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Trouble> {
 }
 
 /// Opens a file that grows. What is there already stays in it, and from now on nobody else reads it.
-pub(super) fn append(path: &Path) -> Result<File, Trouble> {
+pub(super) fn append(path: &Path) -> Result<File, CliError> {
     let open = || {
         is_replaceable(path)?;
         let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
@@ -57,8 +57,8 @@ fn not_a_file() -> io::Error {
     io::Error::other("it is a link, a device or a directory, and not a regular file")
 }
 
-fn cannot_be_written(path: &Path, error: &io::Error) -> Trouble {
-    Trouble::new(Exit::Usage, format!("{} cannot be written: {error}", path.display()))
+fn cannot_be_written(path: &Path, error: &io::Error) -> CliError {
+    CliError::new(Exit::Usage, format!("{} cannot be written: {error}", path.display()))
         .help("name a regular file, or one that is not there yet")
 }
 

@@ -7,18 +7,18 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::check::{file, runbook, style};
-use super::cloud::{CloudFlags, Connection, Purpose, Where};
+use super::cloud::{CloudFlags, CloudTarget, Connection, Purpose};
 use super::console::Console;
 use super::environment::{EnvFlags, visible};
 use super::escalation::reject_future;
-use super::exit::{Exit, Trouble};
+use super::exit::{CliError, Exit};
 use super::input_file::{Limit, required};
 use super::output_file;
 use crate::check::{Checked, GapKind, Partial, check as check_bytes};
 use crate::clock::{Clock as _, SystemClock};
 use crate::inert::inert;
 use crate::plan::{
-    Looks, Plan, Saved, Selection, Snapshot, Trials, Trying, access, judging, markdown, observe, plan as make_plan,
+    Plan, Saved, Selection, Snapshot, TextStyle, Trials, Trying, access, judging, markdown, observe, plan as make_plan,
     prove, text, trials,
 };
 use crate::resource::Observed;
@@ -67,7 +67,7 @@ impl InputFlags {
     }
 
     /// What is given, over these values.
-    pub(super) fn given(&self, earlier: Given) -> Result<Given, Trouble> {
+    pub(super) fn given(&self, earlier: Given) -> Result<Given, CliError> {
         let Given { mut values, env, .. } = earlier;
         values.extend(self.inputs.as_deref().map(values_in).transpose()?.unwrap_or_default());
         values.extend(self.input.iter().cloned());
@@ -116,8 +116,8 @@ fn input(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-fn values_in(path: &Path) -> Result<BTreeMap<String, String>, Trouble> {
-    let trouble = |why: String| Trouble::new(Exit::Usage, format!("{} cannot be used: {why}", path.display()));
+fn values_in(path: &Path) -> Result<BTreeMap<String, String>, CliError> {
+    let trouble = |why: String| CliError::new(Exit::Usage, format!("{} cannot be used: {why}", path.display()));
     let text = String::from_utf8(file(path)?).map_err(|error| trouble(error.to_string()))?;
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| trouble(error.message().to_owned()))?;
     let value = |(name, value): (String, toml::Value)| match value {
@@ -211,7 +211,7 @@ impl Policy {
 }
 
 /// A plan, and what it was made from.
-pub(super) struct Made {
+pub(super) struct PreparedPlan {
     pub(super) checked: Checked,
     pub(super) connection: Connection,
     pub(super) plan: Plan,
@@ -219,7 +219,7 @@ pub(super) struct Made {
 
 impl Source {
     /// Where its calls go.
-    pub(super) fn place(&self) -> Result<Where, Trouble> {
+    pub(super) fn place(&self) -> Result<CloudTarget, CliError> {
         self.cloud.place(&self.file)
     }
 }
@@ -257,7 +257,7 @@ impl Readable {
 }
 
 /// Reads a runbook to show a plan of it, whatever is wrong with it; its mistakes are shown on stderr.
-fn readable(source: &Source, mode: Mode, console: Console) -> Result<(Readable, Given), Trouble> {
+fn readable(source: &Source, mode: Mode, console: Console) -> Result<(Readable, Given), CliError> {
     let given = source.inputs.given(Given::default())?;
     let name = source.file.display().to_string();
     let outcome = check_bytes(&name, &file(&source.file)?, &given.inputs(), mode);
@@ -268,12 +268,12 @@ fn readable(source: &Source, mode: Mode, console: Console) -> Result<(Readable, 
     let readable = match (outcome.checked, outcome.partial) {
         (Some(checked), _) => Readable::Whole(Box::new(checked)),
         (None, Some(partial)) => Readable::Partial(Box::new(partial)),
-        (None, None) => return Err(Trouble::new(Exit::Usage, format!("nothing of {name} can be planned"))),
+        (None, None) => return Err(CliError::new(Exit::Usage, format!("nothing of {name} can be planned"))),
     };
     Ok((readable, given))
 }
 
-fn checked(source: &Source, mode: Mode, console: Console) -> Result<(Checked, Given), Trouble> {
+fn checked(source: &Source, mode: Mode, console: Console) -> Result<(Checked, Given), CliError> {
     let given = source.inputs.given(Given::default())?;
     let name = source.file.display().to_string();
     let checked = runbook(&name, &file(&source.file)?, &given.inputs(), mode, console)?;
@@ -282,7 +282,7 @@ fn checked(source: &Source, mode: Mode, console: Console) -> Result<(Checked, Gi
 
 /// A runbook's text from a saved plan, checked with the inputs of then. Variables of the environment are for whoever carries it
 /// out to name, and not for the file.
-pub(super) fn recheck(saved: &mut Saved, env: &EnvFlags, mode: Mode, console: Console) -> Result<Checked, Trouble> {
+pub(super) fn recheck(saved: &mut Saved, env: &EnvFlags, mode: Mode, console: Console) -> Result<Checked, CliError> {
     saved.plan.env = env.and(&BTreeSet::new());
     let inputs = Given::to_run_of(&saved.plan).inputs();
     runbook(&saved.file, saved.text.as_bytes(), &inputs, mode, console)
@@ -294,7 +294,7 @@ async fn look<T>(
     connection: &Connection,
     trying: Trying,
     then: impl AsyncFnOnce(Observed) -> T,
-) -> Result<(T, Trials), Trouble> {
+) -> Result<(T, Trials), CliError> {
     let probes = connection.probes(runbook);
     let beside = connection.clock.beside();
     let looked = async {
@@ -329,22 +329,22 @@ pub(super) async fn make(
     selection: &Selection,
     policy: Policy,
     console: Console,
-) -> Result<Made, Trouble> {
+) -> Result<PreparedPlan, CliError> {
     let place = source.place()?;
     let (checked, given) = checked(source, place.mode(policy.purpose), console)?;
     let mut meant = checked.runbook().clone();
-    selection.of(&mut meant).map_err(|error| Trouble::from_error(Exit::Usage, &error))?;
+    selection.of(&mut meant).map_err(|error| CliError::from_error(Exit::Usage, &error))?;
     let (connection, mut plan) = made(&meant, place, policy, console).await?;
     given.kept_in(&mut plan, &meant);
-    Ok(Made { checked, connection, plan })
+    Ok(PreparedPlan { checked, connection, plan })
 }
 
 async fn made(
     runbook: &Runbook,
-    place: Where,
+    place: CloudTarget,
     policy: Policy,
     console: Console,
-) -> Result<(Connection, Plan), Trouble> {
+) -> Result<(Connection, Plan), CliError> {
     let connection = Connection::open(place, console).await?;
     let since = runbook.escalation.as_ref().and_then(|escalation| escalation.since);
     reject_future(since, connection.clock.now())?;
@@ -352,7 +352,7 @@ async fn made(
     Ok((connection, plan))
 }
 
-async fn planned(runbook: &Runbook, connection: &Connection, policy: Policy) -> Result<Plan, Trouble> {
+async fn planned(runbook: &Runbook, connection: &Connection, policy: Policy) -> Result<Plan, CliError> {
     let work = async |observed: Observed| {
         let mut plan = make_plan(runbook, &observed, &connection.words, policy.on_failure);
         plan.set_program_steps(connection.place.program_steps());
@@ -366,7 +366,7 @@ async fn planned(runbook: &Runbook, connection: &Connection, policy: Policy) -> 
     Ok(plan)
 }
 
-pub(super) async fn plan(arguments: &Arguments, console: Console) -> Result<Exit, Trouble> {
+pub(super) async fn plan(arguments: &Arguments, console: Console) -> Result<Exit, CliError> {
     let mut kept = None;
     let policy = Policy::to_show(&arguments.trials);
     let is_connected = !arguments.offline && arguments.snapshot.is_none();
@@ -385,7 +385,7 @@ pub(super) async fn plan(arguments: &Arguments, console: Console) -> Result<Exit
             (arguments.out.as_ref().filter(|_| plan.is_complete()), &readable)
         {
             let file = arguments.source.file.display().to_string();
-            let place = serde_json::to_value(place).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+            let place = serde_json::to_value(place).map_err(|error| CliError::from_error(Exit::Failed, &error))?;
             let text = checked.document().text().to_owned();
             let saved = Saved::new(file, text, place, SystemClock.now(), plan.clone());
             keep(out, &saved)?;
@@ -407,27 +407,27 @@ pub(super) async fn plan(arguments: &Arguments, console: Console) -> Result<Exit
     if mistakes > 0 {
         let count = if mistakes == 1 { "a mistake".to_owned() } else { format!("{mistakes} mistakes") };
         let name = arguments.source.file.display();
-        return Err(Trouble::new(Exit::Usage, format!("{name} has {count}; the plan shows the rest of it")));
+        return Err(CliError::new(Exit::Usage, format!("{name} has {count}; the plan shows the rest of it")));
     }
     if plan.is_wrong() {
-        let trouble = Trouble::new(Exit::Failed, "not everything could be planned; what is missing stands in the plan");
+        let trouble = CliError::new(Exit::Failed, "not everything could be planned; the plan says what is missing");
         return Err(if arguments.out.is_some() { trouble.help("no plan was kept") } else { trouble });
     }
     if arguments.out.is_some() && !plan.is_complete() {
-        let trouble = Trouble::new(Exit::Usage, "the plan is incomplete, and no plan was kept");
+        let trouble = CliError::new(Exit::Usage, "the plan is incomplete, and no plan was kept");
         return Err(trouble.help("give the inputs that it waits for with --input NAME=VALUE"));
     }
     Ok(if arguments.detailed_exitcode && plan.changes() > 0 { Exit::Changes } else { Exit::Done })
 }
 
 impl Arguments {
-    fn show(&self, plan: &Plan, console: Console) -> Result<(), Trouble> {
+    fn show(&self, plan: &Plan, console: Console) -> Result<(), CliError> {
         match self.format {
             Format::Text => console.out(&text(plan, looks(console))),
             Format::Markdown => console.out(&markdown(plan)),
             Format::Json => {
                 let json = serde_json::to_string_pretty(plan);
-                let json = json.map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+                let json = json.map_err(|error| CliError::from_error(Exit::Failed, &error))?;
                 console.out(&format!("{json}\n"));
             }
         }
@@ -436,7 +436,7 @@ impl Arguments {
 }
 
 /// A plan without a cloud.
-fn unconnected(arguments: &Arguments, readable: &Readable, given: &Given) -> Result<Plan, Trouble> {
+fn unconnected(arguments: &Arguments, readable: &Readable, given: &Given) -> Result<Plan, CliError> {
     let made = |observed: &Observed, cloud: &str| {
         let mut plan = make_plan(readable.runbook(), observed, cloud, None);
         given.clone().kept_in(&mut plan, readable.runbook());
@@ -446,7 +446,7 @@ fn unconnected(arguments: &Arguments, readable: &Readable, given: &Given) -> Res
     let Some(path) = &arguments.snapshot else {
         return Ok(made(&Observed::nothing(), "a cloud that was not observed"));
     };
-    let trouble = |why: String| Trouble::new(Exit::Usage, format!("{} is no snapshot: {why}", path.display()));
+    let trouble = |why: String| CliError::new(Exit::Usage, format!("{} is no snapshot: {why}", path.display()));
     let snapshot: Snapshot =
         serde_json::from_slice(&required(path, Limit::Plan)?).map_err(|error| trouble(error.to_string()))?;
     if snapshot.format != Snapshot::FORMAT {
@@ -459,7 +459,7 @@ fn unconnected(arguments: &Arguments, readable: &Readable, given: &Given) -> Res
     Ok(plan)
 }
 
-pub(super) async fn snapshot(arguments: &SnapshotArguments, console: Console) -> Result<Exit, Trouble> {
+pub(super) async fn snapshot(arguments: &SnapshotArguments, console: Console) -> Result<Exit, CliError> {
     let place = arguments.source.place()?;
     let (checked, _) = checked(&arguments.source, place.mode(Purpose::Plan), console)?;
     let connection = Connection::open(place, console).await?;
@@ -469,17 +469,20 @@ pub(super) async fn snapshot(arguments: &SnapshotArguments, console: Console) ->
     connection.close().await?;
     keep(&arguments.out, &snapshot)?;
     let (seen, unseen) = (snapshot.resources.len(), snapshot.unseen.len());
-    let unseen = if unseen == 0 { String::new() } else { format!(", {unseen} could not be looked at") };
+    let unseen = if unseen == 0 { String::new() } else { format!(", {unseen} could not be observed") };
     console.out(&format!("{}: {seen} resources{unseen}\n", arguments.out.display()));
     Ok(Exit::Done)
 }
 
-fn keep(path: &Path, what: &impl serde::Serialize) -> Result<(), Trouble> {
-    let json = serde_json::to_vec_pretty(what).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+fn keep(path: &Path, what: &impl serde::Serialize) -> Result<(), CliError> {
+    let json = serde_json::to_vec_pretty(what).map_err(|error| CliError::from_error(Exit::Failed, &error))?;
     output_file::write(path, &json)
 }
 
 /// How a plan looks here: on a terminal lines are wrapped, in a log they are not.
-pub(super) fn looks(console: Console) -> Looks {
-    Looks { colour: console.colour, width: if console.is_terminal() { console.width } else { usize::from(u16::MAX) } }
+pub(super) fn looks(console: Console) -> TextStyle {
+    TextStyle {
+        colour: console.colour,
+        width: if console.is_terminal() { console.width } else { usize::from(u16::MAX) },
+    }
 }

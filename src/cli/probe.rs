@@ -12,13 +12,13 @@ use serde_json::json;
 use super::check::{file, runbook};
 use super::cloud::{Connection, Purpose};
 use super::console::Console;
-use super::exit::{Exit, Trouble};
+use super::exit::{CliError, Exit};
 use super::output_format::OutputFormat;
 use super::plan::{Given, Source};
 use crate::check::Checked;
-use crate::clock::{earlier, later, second, words};
+use crate::clock::{earlier, format_duration, later, second};
 use crate::driver::Signals;
-use crate::gate::{Backtest, Health, History, Observation, Rule, backtest};
+use crate::gate::{Backtest, GateRule, Health, History, Observation, backtest};
 use crate::inert::inert;
 use crate::syntax::spelling::did_you_mean;
 use crate::syntax::value::duration;
@@ -63,14 +63,14 @@ pub(super) struct Arguments {
     format: OutputFormat,
 }
 
-pub(super) async fn probe(arguments: &Arguments, console: Console) -> Result<Exit, Trouble> {
+pub(super) async fn probe(arguments: &Arguments, console: Console) -> Result<Exit, CliError> {
     let source = &arguments.source;
     let (given, name) = (source.inputs.given(Given::default())?, source.file.display().to_string());
     let place = source.place()?;
     let mode = place.mode(Purpose::CarryOut);
     let checked = runbook(&name, &file(&source.file)?, &given.inputs(), mode, console)?;
     let names = names(arguments, &checked)?;
-    let mut signals = Signals::listen().map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+    let mut signals = Signals::listen().map_err(|error| CliError::from_error(Exit::Failed, &error))?;
     let connection = Connection::open(place, console).await?;
     let exit = {
         let work = async {
@@ -89,11 +89,11 @@ pub(super) async fn probe(arguments: &Arguments, console: Console) -> Result<Exi
     Ok(exit)
 }
 
-fn names(arguments: &Arguments, checked: &Checked) -> Result<Vec<String>, Trouble> {
+fn names(arguments: &Arguments, checked: &Checked) -> Result<Vec<String>, CliError> {
     let known = &checked.runbook().probes;
     for name in &arguments.names {
         if !known.contains_key(name) {
-            let trouble = Trouble::new(Exit::Usage, format!("{} has no probe `{name}`", checked.runbook().about.name));
+            let trouble = CliError::new(Exit::Usage, format!("{} has no probe `{name}`", checked.runbook().about.name));
             let meant = did_you_mean(name, known.keys().map(String::as_str));
             return Err(match meant {
                 Some(meant) => trouble.help(meant),
@@ -111,7 +111,7 @@ async fn look(
     connection: &Connection,
     names: Vec<String>,
     console: Console,
-) -> Result<Exit, Trouble> {
+) -> Result<Exit, CliError> {
     let probes = connection.probes(checked.runbook());
     let every = arguments.every.unwrap_or(Duration::from_secs(5));
     let mut table = Table::new(&names);
@@ -235,7 +235,7 @@ impl Row {
 
 /// A duration in few characters.
 fn short(duration: Duration) -> String {
-    if duration < Duration::from_secs(10) { format!("{}ms", duration.as_millis()) } else { words(duration) }
+    if duration < Duration::from_secs(10) { format!("{}ms", duration.as_millis()) } else { format_duration(duration) }
 }
 
 /// The number that a look is drawn by: how long it took, or else what it counted or measured.
@@ -251,16 +251,16 @@ async fn look_back(
     connection: &Connection,
     past: Duration,
     console: Console,
-) -> Result<Exit, Trouble> {
+) -> Result<Exit, CliError> {
     let probes = connection.probes(checked.runbook());
     let to = connection.clock.now();
     let from = earlier(to, past);
     let every = arguments.every.unwrap_or(Duration::from_mins(1));
     let mut histories: BTreeMap<String, Result<History, String>> = BTreeMap::new();
-    let mut out = format!("gates over the last {}, opened every {}\n", words(past), words(every));
+    let mut out = format!("gates over the last {}, opened every {}\n", format_duration(past), format_duration(every));
     let steps = checked.runbook().phases.iter().flat_map(|phase| &phase.steps);
-    let gates: Vec<(&str, &Rule)> =
-        steps.filter_map(|step| Some((step.name.as_str(), step.turns.first()?.gate.as_ref()?))).collect();
+    let gates: Vec<(&str, &GateRule)> =
+        steps.filter_map(|step| Some((step.name.as_str(), step.iterations.first()?.gate.as_ref()?))).collect();
     for (step, rule) in gates {
         let meant = |name: &&String| arguments.names.is_empty() || arguments.names.contains(name);
         for name in rule.healthy.iter().filter(meant) {
@@ -277,7 +277,7 @@ async fn look_back(
         // What is kept is as dense as it was asked for, be the gate denser.
         let traits = |name: &String| Some((name.clone(), checked.runbook().probes.get(name)?.spec.traits()));
         let probes = kept.iter().filter_map(traits).collect();
-        let rule = Rule { healthy: kept, every: rule.every.max(every), probes, ..rule.clone() };
+        let rule = GateRule { healthy: kept, every: rule.every.max(every), probes, ..rule.clone() };
         let tried = backtest(&rule, &seen, from, to, every);
         match arguments.format {
             OutputFormat::Json => {
@@ -304,13 +304,13 @@ async fn look_back(
     Ok(Exit::Done)
 }
 
-fn told(step: &str, rule: &Rule, tried: &Backtest, seen: &BTreeMap<String, History>) -> String {
+fn told(step: &str, rule: &GateRule, tried: &Backtest, seen: &BTreeMap<String, History>) -> String {
     let probes: Vec<String> = rule.healthy.iter().map(|name| inert(name)).collect();
     let mut out = format!(
         "\n{}: {} for {}\n  would have passed in {} of {} windows, {:.0} %\n",
         inert(step),
         probes.join(", "),
-        words(rule.hold),
+        format_duration(rule.hold),
         tried.passed,
         tried.windows,
         tried.share() * 100.0
@@ -327,7 +327,7 @@ fn told(step: &str, rule: &Rule, tried: &Backtest, seen: &BTreeMap<String, Histo
         out.push('\n');
     }
     if tried.windows == 0 {
-        let _ = writeln!(out, "  ! the gate asks for longer than was looked back");
+        let _ = writeln!(out, "  ! the gate's time is longer than the past that was read");
     } else if tried.passed == tried.windows {
         let _ = writeln!(out, "  ! it would always have passed: if there was an incident, it proves nothing");
     } else if tried.passed == 0 {

@@ -88,7 +88,7 @@ impl Console {
         let mut first = None;
         loop {
             let line = match terminal.settle().await? {
-                Settled::Quiet(typed) => {
+                StateObserved::Quiet(typed) => {
                     if typed == TypedAhead::Something {
                         self.say("What was typed before this question is discarded.");
                     }
@@ -100,7 +100,7 @@ impl Console {
                     open.is_ended = matches!(line, Line::Typed(_));
                     line
                 }
-                Settled::Broken(line) => line,
+                StateObserved::Broken(line) => line,
             };
             match line {
                 Line::Typed(text) => match judge(&text) {
@@ -203,7 +203,7 @@ enum TypedAhead {
     Something,
 }
 
-enum Settled {
+enum StateObserved {
     /// Nothing was typed for [`PAUSE`].
     Quiet(TypedAhead),
     /// It did not come to that.
@@ -234,7 +234,7 @@ impl Terminal {
     }
 
     /// Discards what is typed until there is a pause. Nothing of it is echoed.
-    async fn settle(&self) -> io::Result<Settled> {
+    async fn settle(&self) -> io::Result<StateObserved> {
         let mut modes = self.modes.clone();
         modes.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ISIG);
         modes.special_codes[SpecialCodeIndex::VMIN] = 1;
@@ -246,12 +246,12 @@ impl Terminal {
             let pause = SystemClock.timer(later(SystemClock.now(), PAUSE));
             let keys = tokio::select! {
                 keys = self.read() => keys?,
-                () = pause => return Ok(Settled::Quiet(typed)),
+                () = pause => return Ok(StateObserved::Quiet(typed)),
             };
             match keys.as_slice() {
-                [] => return Ok(Settled::Broken(Line::Ended)),
-                keys if keys.contains(&CTRL_C) => return Ok(Settled::Broken(Line::Interrupted)),
-                keys if keys.contains(&CTRL_Z) => return Ok(Settled::Broken(Line::Suspended)),
+                [] => return Ok(StateObserved::Broken(Line::Ended)),
+                keys if keys.contains(&CTRL_C) => return Ok(StateObserved::Broken(Line::Interrupted)),
+                keys if keys.contains(&CTRL_Z) => return Ok(StateObserved::Broken(Line::Suspended)),
                 _ => typed = TypedAhead::Something,
             }
         }

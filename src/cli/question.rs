@@ -52,7 +52,7 @@ enum Put {
 async fn put(console: Console, asking: Asking<'_>) -> Result<Put, AskError> {
     match asking.question {
         Question::Apply { .. } | Question::Confirm { .. } => ask_about_change(console, asking).await,
-        Question::OneWay { task, .. } => {
+        Question::Irreversible { task, .. } => {
             let name = task.as_str();
             let prompt = format!("Type {} to apply what cannot be undone, or press Enter to stop", inert(name));
             Ok(yes_or_no(console.ask_for_name(&prompt, name).await?))
@@ -210,7 +210,7 @@ fn continuing(question: &Question) -> &'static str {
         return "go on";
     };
     match &**failure {
-        Failure::Require { .. } => "leave this step out, and go on with the next",
+        Failure::PreconditionsUnmet { .. } => "leave this step out, and go on with the next",
         Failure::Gate { .. } => "go on, although its gate has not passed; the change stays",
         Failure::Operation { took_effect: true, .. } => "go on with the next step; what took effect stays",
         Failure::Refused { .. }
@@ -218,9 +218,9 @@ fn continuing(question: &Question) -> &'static str {
         | Failure::Lost { .. }
         | Failure::Blocked { .. }
         | Failure::Missing { .. } => "go on with the next step, without this change",
-        Failure::Overdue { .. } => "go on with the next step; its operation may still end either way",
+        Failure::OperationTimedOut { .. } => "go on with the next step; its operation may still end either way",
         Failure::Unknown { .. } => "go on with the next step; whether this one changed something is not known",
-        Failure::Interfered { .. } => "go on with the next step, and leave what is there",
+        Failure::ConcurrentChange { .. } => "go on with the next step, and leave what is there",
         Failure::Guard { .. } => "go on, and watch this guard no longer",
         Failure::Budget { .. } => "go on; the phase may take longer",
     }
@@ -251,7 +251,9 @@ enum ChangeLine {
 /// The question about a change, with what can be answered.
 fn change_prompt(question: &Question, offers: &[Choice]) -> String {
     let name = match question {
-        Question::Apply { task } | Question::Confirm { task, .. } | Question::OneWay { task, .. } => task.as_str(),
+        Question::Apply { task } | Question::Confirm { task, .. } | Question::Irreversible { task, .. } => {
+            task.as_str()
+        }
         Question::Failed { .. }
         | Question::Interrupted { .. }
         | Question::Restore { .. }
@@ -315,7 +317,8 @@ fn reason(line: &str) -> Reply<Option<String>> {
 
 /// Everything that is known of a change before it is made.
 fn details(view: &View, question: &Question) -> String {
-    let (Question::Apply { task } | Question::Confirm { task, .. } | Question::OneWay { task, .. }) = question else {
+    let (Question::Apply { task } | Question::Confirm { task, .. } | Question::Irreversible { task, .. }) = question
+    else {
         return String::new();
     };
     let Some(task) = view.task(task).map(|view| &view.task) else { return String::new() };
@@ -324,12 +327,12 @@ fn details(view: &View, question: &Question) -> String {
     let mut lines = vec![format!("resource    {}", change.resource)];
     lines.push(format!("from        {}", json(&change.from)));
     lines.push(format!("to          {}", json(&change.to)));
-    lines.push("it is sent only if the resource still is `from`, and looked at again afterwards".to_owned());
+    lines.push("it is sent only if the resource still is `from`, and observed again afterwards".to_owned());
     lines.extend(task.gate.as_ref().map(|rule| format!("then        {}", crate::plan::gate(rule))));
     let policy = serde_json::to_value(task.on_failure).ok();
     lines.extend(policy.and_then(|policy| Some(format!("on failure  {}", policy.as_str()?))));
-    let since = view.started.map(|started| crate::clock::words(crate::clock::between(started, view.now)));
-    lines.extend(since.map(|since| format!("the plan looked at the cloud when this run began, {since} ago")));
+    let since = view.started.map(|started| crate::clock::format_duration(crate::clock::between(started, view.now)));
+    lines.extend(since.map(|since| format!("the plan observed the cloud when this run began, {since} ago")));
     for done in view.tasks.iter().filter_map(|task| Some((&task.task.id, task.seen.as_ref()?))) {
         lines.push(format!("before it   {}: {}", done.0, crate::run::words(done.1)));
     }

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::Which;
 use super::console::Console;
-use super::exit::{Exit, Trouble};
+use super::exit::{CliError, Exit};
 use super::session::{Kept, PLAN, RUNBOOK};
 use crate::journal::State;
 use crate::report::{ReportFormat, record};
@@ -18,7 +18,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     which: Which,
 
-    /// What to make of it
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "markdown")]
     format: ReportFormat,
 
@@ -27,9 +27,9 @@ pub(super) struct Arguments {
     out: Option<PathBuf>,
 }
 
-pub(super) fn report(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
+pub(super) fn report(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, CliError> {
     let kept = Kept::find(state, arguments.which.meant(), console)?;
-    let failed = |error: &dyn std::error::Error| Trouble::from_error(Exit::Failed, error);
+    let failed = |error: &dyn std::error::Error| CliError::from_error(Exit::Failed, error);
     let (read, damage) = kept.directory.salvage().map_err(|error| failed(&error))?;
     let mut digests = BTreeMap::from([("journal".to_owned(), read.hash.clone())]);
     for (name, file) in [("plan", PLAN), ("runbook", RUNBOOK)] {

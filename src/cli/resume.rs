@@ -5,7 +5,7 @@ use clap::Args;
 use super::cloud::Speed;
 use super::console::Console;
 use super::environment::EnvFlags;
-use super::exit::{Exit, Trouble};
+use super::exit::{CliError, Exit};
 use super::session::{Taken, operator};
 use super::{Approvals, Which};
 use crate::journal::State;
@@ -27,13 +27,13 @@ pub(super) struct Arguments {
     speed: Option<Speed>,
 }
 
-pub(super) async fn resume(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
+pub(super) async fn resume(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, CliError> {
     let console = console.quietly(arguments.approvals.quiet);
     let taken = Taken::find(state, arguments.which.meant(), console)?;
     if let Some(ending @ (Ending::Done { .. } | Ending::RolledBack { .. })) = taken.run.ending() {
         let how = if matches!(ending, Ending::Done { .. }) { "done" } else { "rolled back" };
         let id = taken.id();
-        return Err(Trouble::new(Exit::Usage, format!("run {id} is {how}; there is nothing to go on with"))
+        return Err(CliError::new(Exit::Usage, format!("run {id} is {how}; there is nothing to go on with"))
             .help(format!("`rectify show {id}` tells it again")));
     }
     if let Some(speed) = arguments.speed {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::console::Console;
 use super::environment::EnvFlags;
-use super::exit::{Exit, Trouble};
+use super::exit::{CliError, Exit};
 use super::session::{Kept, Taken, operator};
 use super::{Approvals, Which};
 use crate::engine::Run;
@@ -46,7 +46,7 @@ pub(super) struct Arguments {
     quiet: bool,
 }
 
-pub(super) async fn rollback(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
+pub(super) async fn rollback(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, CliError> {
     if arguments.dry_run {
         return Box::pin(dry_run(arguments, state, console)).await;
     }
@@ -62,20 +62,20 @@ pub(super) async fn rollback(arguments: &Arguments, state: &State, console: Cons
     // Where nothing is to be undone nobody is asked; but the request is written down and driven to an ending.
     if run.has_to_undo() && !arguments.yes {
         if !console.interactive {
-            return Err(Trouble::new(
+            return Err(CliError::new(
                 Exit::Refused,
                 "this is not a terminal, so nobody can be asked; nothing was undone",
             )
             .help("approve the rollback with --yes"));
         }
         let asked = console.confirm("Undo this?").await;
-        let asked = asked.map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+        let asked = asked.map_err(|error| CliError::from_error(Exit::Failed, &error))?;
         if asked.answer() != Some(true) {
             console.out("Nothing was undone.\n");
             return Ok(Exit::Declined);
         }
     }
-    // Who says --yes says it to what is listed above, with what that restores.
+    // Who approved by --yes says it to what is listed above, with what that restores.
     let listed = run.restoring().into_iter().flat_map(|(_, steps)| steps).map(str::to_owned);
     let acknowledge = arguments.acknowledge.iter().cloned().chain(listed.filter(|_| arguments.yes)).collect();
     let approvals = Approvals { yes: true, acknowledge, quiet: arguments.quiet };
@@ -83,7 +83,7 @@ pub(super) async fn rollback(arguments: &Arguments, state: &State, console: Cons
 }
 
 /// Says what a rollback would do, and observes whether it could. It takes nothing up and writes nothing.
-async fn dry_run(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
+async fn dry_run(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, CliError> {
     let kept = Kept::find(state, arguments.which.meant(), console)?;
     let id = kept.directory.id();
     let read = kept.read()?;
@@ -100,17 +100,17 @@ fn turned(
     run: &Run,
     plan: &Plan,
     (id, newest): (&str, Timestamp),
-) -> Result<(Run, Event), Trouble> {
+) -> Result<(Run, Event), CliError> {
     if let Some(step) = &arguments.to
         && !plan.tasks.iter().any(|task| task.id.goes_by(step))
     {
-        return Err(Trouble::new(Exit::Usage, format!("run {id} has no step {step}")));
+        return Err(CliError::new(Exit::Usage, format!("run {id} has no step {step}")));
     }
     let mut run = run.clone();
-    let asked = Event::RollbackAsked { operator: operator(), to: arguments.to.clone() };
+    let asked = Event::RollbackRequested { operator: operator(), to: arguments.to.clone() };
     let undone = matches!(run.ending(), Some(Ending::RolledBack { .. }));
     if run.apply(&Entry { at: newest, event: asked.clone() }).is_err() && undone {
-        return Err(Trouble::new(Exit::Usage, format!("run {id} is rolled back already")));
+        return Err(CliError::new(Exit::Usage, format!("run {id} is rolled back already")));
     }
     Ok((run, asked))
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::cloud::Connection;
 use super::console::Console;
-use super::exit::{Exit, Trouble};
+use super::exit::{CliError, Exit};
 use super::session::Kept;
 use crate::engine::Run;
 use crate::inert::inert;
@@ -44,7 +44,7 @@ pub(super) async fn observe(
     entries: &[Entry],
     (run, view): (&Run, &View),
     console: Console,
-) -> Result<Exit, Trouble> {
+) -> Result<Exit, CliError> {
     if !run.has_to_undo() {
         return Ok(Exit::Done);
     }
@@ -84,7 +84,7 @@ fn to_undo(run: &Run, view: &View) -> Vec<(String, Change)> {
         let id = &task.task.id;
         let change = known.get(id).cloned().or_else(|| {
             let is_open = unclear.contains(id) || in_flight.contains(id);
-            task.undo().filter(|_| is_open && !task.task.reversibility.is_one_way())
+            task.undo().filter(|_| is_open && !task.task.reversibility.is_irreversible())
         });
         Some((id.to_string(), change?))
     });

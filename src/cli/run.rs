@@ -9,20 +9,20 @@ use clap::Args;
 use jiff::SignedDuration;
 
 use super::Approvals;
-use super::cloud::{Connection, Purpose, WHERE, Where};
+use super::cloud::{CloudTarget, Connection, Purpose, WHERE};
 use super::console::Console;
-use super::exit::{Exit, Trouble};
+use super::exit::{CliError, Exit};
 use super::input_file::{Limit, required};
 use super::output_file;
-use super::plan::{Made, Policy, Source, TrialFlags, look_again, looks, make, recheck, sample_the_rest};
+use super::plan::{Policy, PreparedPlan, Source, TrialFlags, look_again, looks, make, recheck, sample_the_rest};
 use super::session::{Equipment, PLAN, RUNBOOK, Session, claim, operator, refused};
 use crate::check::Checked;
-use crate::clock::{Clock as _, SystemClock, between, second, words};
+use crate::clock::{Clock as _, SystemClock, between, format_duration, second};
 use crate::engine::{MACHINE, Run};
 use crate::inert::inert;
 use crate::journal::{Start, StartError, State, examine_file};
 use crate::plan::{Moved, Outbound, Plan, Saved, Selection, Trial, Trials, outbound, text};
-use crate::run::{Entry, Event, Hash, OnFailure, RunId, Scope, Task, View, digest};
+use crate::run::{Entry, Event, Hash, OnFailure, RollbackScope, RunId, Task, View, digest};
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -100,45 +100,46 @@ const CLOCKS_DIFFER: Duration = Duration::from_mins(5);
 
 impl SavedFlags {
     /// Refuses flags that a runbook has no use for.
-    fn none_given(&self) -> Result<(), Trouble> {
+    fn none_given(&self) -> Result<(), CliError> {
         if self.digest.is_none() && self.max_age.is_none() {
             return Ok(());
         }
-        Err(Trouble::new(Exit::Usage, "--digest and --max-age are for a saved plan, and this is a runbook")
+        Err(CliError::new(Exit::Usage, "--digest and --max-age are for a saved plan, and this is a runbook")
             .help("make a plan with `rectify plan FILE --out PLAN`, and run that"))
     }
 
     /// Whether this file is the plan that was approved, and young enough.
-    fn admit(&self, saved: &Saved, path: &Path, console: Console) -> Result<(), Trouble> {
+    fn admit(&self, saved: &Saved, path: &Path, console: Console) -> Result<(), CliError> {
         let anew = "make the plan anew with `rectify plan FILE --out PLAN`";
         let name = path.display();
         match &self.digest {
             Some(digest) if *digest != saved.digest => {
                 let message = format!("{name} is another plan: its digest is {}", saved.digest);
-                return Err(Trouble::new(Exit::Refused, message)
+                return Err(CliError::new(Exit::Refused, message)
                     .help("nothing was done; give the digest of the plan that was approved"));
             }
             Some(_) => {}
             // Whoever can write the file decides what is done.
             None => examine_file(path).map_err(|foreign| {
-                Trouble::from_error(Exit::Refused, &foreign)
+                CliError::from_error(Exit::Refused, &foreign)
                     .help("give --digest with the digest of the plan that was approved, or make the plan anew yourself")
             })?,
         }
         let now = SystemClock.now();
         if between(now, saved.made_at) > CLOCKS_DIFFER {
             let message = format!("{name} was made at {}, which is in the future", second(saved.made_at));
-            return Err(Trouble::new(Exit::Refused, message).help(format!("set this machine's clock, or {anew}")));
+            return Err(CliError::new(Exit::Refused, message).help(format!("set this machine's clock, or {anew}")));
         }
         let age = Duration::from_mins(between(saved.made_at, now).as_secs() / 60);
         if let Some(most) = self.max_age.filter(|most| age > *most) {
-            let message = format!("{name} is {} old, and --max-age allows {}", words(age), words(most));
-            return Err(Trouble::new(Exit::Refused, message).help(anew));
+            let message =
+                format!("{name} is {} old, and --max-age allows {}", format_duration(age), format_duration(most));
+            return Err(CliError::new(Exit::Refused, message).help(anew));
         }
         if age > OLD {
             console.err(&format!(
                 "warning: {name} is {} old; {anew} if the cloud may have changed in ways it does not show\n",
-                words(age)
+                format_duration(age)
             ));
         }
         Ok(())
@@ -152,7 +153,7 @@ fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "a length of time, such as 90m or 48h".to_owned())
 }
 
-fn events(path: Option<&Path>) -> Result<Option<Box<dyn Write>>, Trouble> {
+fn events(path: Option<&Path>) -> Result<Option<Box<dyn Write>>, CliError> {
     let Some(path) = path else { return Ok(None) };
     if path == Path::new("-") {
         return Ok(Some(Box::new(std::io::stdout())));
@@ -164,14 +165,14 @@ fn policy(text: &str) -> Result<OnFailure, String> {
     serde_json::from_value(text.into()).map_err(|_| "one of ask, rollback, stop, continue".to_owned())
 }
 
-pub(super) async fn run(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
+pub(super) async fn run(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, CliError> {
     let aside = arguments.events.as_deref() == Some(Path::new("-"));
     let console = if aside { console.beside_events() } else { console };
     let console = console.quietly(arguments.approvals.quiet);
     let events = events(arguments.events.as_deref())?;
     let selection = arguments.selection.selection();
     let bytes = required(&arguments.source.file, Limit::Plan)?;
-    let (Made { checked, connection, mut plan }, saved) = if Saved::is_meant_by(&bytes) {
+    let (PreparedPlan { checked, connection, mut plan }, saved) = if Saved::is_meant_by(&bytes) {
         let (made, digest) = promised(arguments, &bytes, state, console).await?;
         (made, Some(digest))
     } else {
@@ -185,8 +186,8 @@ pub(super) async fn run(arguments: &Arguments, state: &State, console: Console) 
         console.out(&text(&plan, looks(console)));
     }
     if !plan.is_complete() {
-        let trouble = Trouble::new(Exit::Failed, "not everything could be planned, so nothing is done");
-        return Err(trouble.help("what is missing stands in the plan"));
+        let trouble = CliError::new(Exit::Failed, "not everything could be planned, so nothing is done");
+        return Err(trouble.help("the plan says what is missing"));
     }
     if arguments.dry_run {
         connection.close().await?;
@@ -207,7 +208,7 @@ pub(super) async fn run(arguments: &Arguments, state: &State, console: Console) 
         console.out(&seen_before(&sampled, &plan));
     }
 
-    let failed = |error: &dyn std::error::Error| Trouble::from_error(Exit::Failed, error);
+    let failed = |error: &dyn std::error::Error| CliError::from_error(Exit::Failed, error);
     let id = RunId::from_bits(random());
     let equipment = Equipment::of(&connection).await?;
     let written = serde_json::to_vec_pretty(&plan).map_err(|error| failed(&error))?;
@@ -235,7 +236,7 @@ pub(super) async fn run(arguments: &Arguments, state: &State, console: Console) 
         state.start(&start, |directory| connection.keep(directory)).map_err(|error| match &error {
             StartError::Record(_) => {
                 let message = format!("the run's record cannot be written: {}", failed(&error).message);
-                Trouble::new(Exit::Failed, message).help("nothing was changed")
+                CliError::new(Exit::Failed, message).help("nothing was changed")
             }
             StartError::Lock(error) => refused(state, error),
         })?;
@@ -262,7 +263,7 @@ pub(super) async fn run(arguments: &Arguments, state: &State, console: Console) 
 
 /// Whether the run's probes may send what planning did not: secrets, and what does more than ask. Nobody has said yes so far,
 /// and a run can probe before its first change. What only the simulated cloud hears needs no word.
-async fn may_send(plan: &Plan, checked: &Checked, connection: &Connection, console: Console) -> Result<bool, Trouble> {
+async fn may_send(plan: &Plan, checked: &Checked, connection: &Connection, console: Console) -> Result<bool, CliError> {
     let probes = connection.probes(checked.runbook());
     let is_served = |request: &&Outbound| request.host.as_deref().is_some_and(|host| probes.serves(host));
     let unapproved = plan.requests.iter().filter(|request| request.wants_approval());
@@ -273,7 +274,7 @@ async fn may_send(plan: &Plan, checked: &Checked, connection: &Connection, conso
     if !console.interactive {
         let message =
             "this is not a terminal, so nobody can be asked whether probes may send what was not tried while planning";
-        return Err(Trouble::new(Exit::Refused, message)
+        return Err(CliError::new(Exit::Refused, message)
             .help(format!("approve it with --yes: {}; nothing was sent", unapproved.join("; "))));
     }
     console.out("\nThe run's probes send what was not tried while planning:\n");
@@ -281,7 +282,7 @@ async fn may_send(plan: &Plan, checked: &Checked, connection: &Connection, conso
         console.out(&format!("  {request}\n"));
     }
     let asked = console.confirm("May they?").await;
-    Ok(asked.map_err(|error| Trouble::from_error(Exit::Failed, &error))?.answer() == Some(true))
+    Ok(asked.map_err(|error| CliError::from_error(Exit::Failed, &error))?.answer() == Some(true))
 }
 
 /// What the probes that were not tried while planning see before the first change, and which gates that leaves without a proof.
@@ -311,34 +312,34 @@ async fn promised(
     bytes: &[u8],
     state: &State,
     console: Console,
-) -> Result<(Made, Hash), Trouble> {
+) -> Result<(PreparedPlan, Hash), CliError> {
     let name = arguments.source.file.display();
     let mut saved = Saved::read(bytes).map_err(|error| {
-        Trouble::new(Exit::Usage, format!("{name}: {error}"))
+        CliError::new(Exit::Usage, format!("{name}: {error}"))
             .help("make the plan anew with `rectify plan FILE --out PLAN`")
     })?;
     if !arguments.selection.selection().is_everything() {
-        return Err(Trouble::new(Exit::Usage, "a saved plan is carried out whole").help("plan the part that is meant"));
+        return Err(CliError::new(Exit::Usage, "a saved plan is carried out whole").help("plan the part that is meant"));
     }
     if !arguments.source.inputs.are_empty() || arguments.source.cloud.are_given() {
         let message = "a saved plan has its inputs and its cloud already";
-        return Err(Trouble::new(Exit::Usage, message).help("give them to `rectify plan --out`, where they are shown"));
+        return Err(CliError::new(Exit::Usage, message).help("give them to `rectify plan --out`, where they are shown"));
     }
     arguments.saved.admit(&saved, &arguments.source.file, console)?;
-    let before = state.run_of_plan(&saved.digest).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+    let before = state.run_of_plan(&saved.digest).map_err(|error| CliError::from_error(Exit::Failed, &error))?;
     if let Some(run) = before {
         let message = format!("this plan was carried out already, by run {run}; nothing was done");
-        return Err(Trouble::new(Exit::Refused, message)
+        return Err(CliError::new(Exit::Refused, message)
             .help(format!("go on with `rectify resume {run}` if it has not ended, or make the plan anew")));
     }
-    let place: Where = serde_json::from_value(saved.place.clone())
-        .map_err(|error| Trouble::new(Exit::Usage, format!("{name} does not say where its calls go: {error}")))?;
+    let place: CloudTarget = serde_json::from_value(saved.place.clone())
+        .map_err(|error| CliError::new(Exit::Usage, format!("{name} does not say where its calls go: {error}")))?;
     let purpose = if arguments.dry_run { Purpose::Plan } else { Purpose::CarryOut };
     let env = &arguments.source.inputs.environment;
     let digest = saved.digest.clone();
     let checked = recheck(&mut saved, env, place.mode(purpose), console)?;
     let forged = |why: String| {
-        Trouble::new(Exit::Refused, format!("{name} is not what rectify planned: {why}; nothing was done"))
+        CliError::new(Exit::Refused, format!("{name} is not what rectify planned: {why}; nothing was done"))
             .help("make the plan anew with `rectify plan FILE --out PLAN`")
     };
     saved.plan.rederive(checked.runbook(), place.program_steps()).map_err(|error| forged(error.to_string()))?;
@@ -349,16 +350,16 @@ async fn promised(
     let moved = saved.plan.moved(&look_again(&checked, &connection).await);
     if !moved.is_empty() {
         console.out(&told(&moved, &saved.plan));
-        let message = "the cloud is not any more as this plan saw it; nothing was changed";
-        return Err(Trouble::new(Exit::Refused, message).help("make the plan anew, and have it looked at again"));
+        let message = "the plan is stale: the cloud has changed since it was made; nothing was changed";
+        return Err(CliError::new(Exit::Refused, message).help("make a new plan and have it reviewed again"));
     }
     let mut plan = saved.plan;
     if let Some(policy) = arguments.on_failure {
         for task in &mut plan.tasks {
-            (task.on_failure, task.undoes) = (policy, Scope::Run);
+            (task.on_failure, task.rollback_scope) = (policy, RollbackScope::Run);
         }
     }
-    Ok((Made { checked, connection, plan }, digest))
+    Ok((PreparedPlan { checked, connection, plan }, digest))
 }
 
 /// What has moved: then, now, and what the plan wants.
@@ -370,7 +371,7 @@ fn told(moved: &[Moved], plan: &Plan) -> String {
             let _ = writeln!(out, "  now     {}", inert(why));
         }
         if one.only_etag {
-            out.push_str("  its etag moved: somebody changed a part of it that this plan does not show\n");
+            out.push_str("  its etag changed: another principal changed a part of it that this plan does not show\n");
         }
         let mut wanted = plan.tasks.iter().filter_map(|task| task.change.as_ref());
         let wanted = wanted.rfind(|change| change.resource == one.resource).map(|change| &change.to);
@@ -386,24 +387,25 @@ fn told(moved: &[Moved], plan: &Plan) -> String {
 
 /// With nobody to ask, everything must have been approved beforehand. It is better to say so now than in
 /// the middle.
-fn approved(plan: &Plan, approvals: &Approvals, console: Console) -> Result<(), Trouble> {
+fn approved(plan: &Plan, approvals: &Approvals, console: Console) -> Result<(), CliError> {
     let tasks: Vec<_> = plan.tasks.iter().filter(|task| task.change.is_some() && !task.is_not_run()).collect();
-    let wants_word = |task: &&&Task| task.reversibility.is_one_way() || task.confirm.is_some();
+    let wants_word = |task: &&&Task| task.reversibility.is_irreversible() || task.confirm.is_some();
     let steps = || tasks.iter().map(|task| task.id.as_str());
     let is_unknown = |name: &&String| !plan.tasks.iter().any(|task| task.id.goes_by(name));
     let unknown = approvals.acknowledge.iter().find(is_unknown);
     if let Some(name) = unknown {
-        return Err(Trouble::new(Exit::Usage, format!("--acknowledge {name}: there is no such step"))
+        return Err(CliError::new(Exit::Usage, format!("--acknowledge {name}: there is no such step"))
             .help(format!("steps that change something: {}", steps().collect::<Vec<_>>().join(", "))));
     }
     if console.interactive {
         return Ok(());
     }
     if !tasks.is_empty() && !approvals.yes {
-        return Err(Trouble::new(Exit::Refused, "this is not a terminal, so nobody can be asked; nothing was changed")
-            .help(
-                "approve ordinary changes with --yes, and each change that cannot be undone with --acknowledge STEP",
-            ));
+        return Err(CliError::new(
+            Exit::Refused,
+            "this is not a terminal, so nobody can be asked; nothing was changed",
+        )
+        .help("approve ordinary changes with --yes, and each change that cannot be undone with --acknowledge STEP"));
     }
     let missing: Vec<_> = tasks
         .iter()
@@ -413,12 +415,9 @@ fn approved(plan: &Plan, approvals: &Approvals, console: Console) -> Result<(), 
         .collect();
     if !missing.is_empty() {
         let flags: Vec<_> = missing.iter().map(|id| format!("--acknowledge {id}")).collect();
-        return Err(Trouble::new(
+        return Err(CliError::new(
             Exit::Refused,
-            format!(
-                "nobody acknowledged what cannot be undone or wants a word: {}; nothing was changed",
-                missing.join(", ")
-            ),
+            format!("these steps need --acknowledge: {}; nothing was changed", missing.join(", ")),
         )
         .help(format!("--yes does not cover it; add {}", flags.join(" "))));
     }
@@ -426,14 +425,17 @@ fn approved(plan: &Plan, approvals: &Approvals, console: Console) -> Result<(), 
 }
 
 /// A protected target wants its project's name typed; no flag answers that.
-async fn typed(plan: &Plan, console: Console) -> Result<bool, Trouble> {
+async fn typed(plan: &Plan, console: Console) -> Result<bool, CliError> {
     if !console.interactive {
-        return Err(Trouble::new(Exit::Refused, format!("{} is protected: somebody must type its name", plan.project))
-            .help("run this in a terminal; --yes does not answer it"));
+        return Err(CliError::new(
+            Exit::Refused,
+            format!("{} is protected: an operator must type its name", plan.project),
+        )
+        .help("run this in a terminal; --yes does not answer it"));
     }
     let question = format!("{} is protected. Type its name to go on, or press Enter to stop", inert(&plan.project));
     let asked = console.ask_for_name(&question, &plan.project).await;
-    Ok(asked.map_err(|error| Trouble::from_error(Exit::Failed, &error))?.answer() == Some(true))
+    Ok(asked.map_err(|error| CliError::from_error(Exit::Failed, &error))?.answer() == Some(true))
 }
 
 /// Random bits from the operating system, by way of the standard library's hash keys.

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::cloud::{Realm, Where};
+use super::cloud::{CloudTarget, Realm};
 use super::console::Console;
 use super::exit::Exit;
 use super::session::Kept;
-use crate::clock::{between, words};
+use crate::clock::{between, format_duration};
 use crate::engine::Run;
 use crate::inert::inert;
 use crate::journal::{Directory, OpenError, State};
@@ -112,7 +112,7 @@ impl Row {
             Some(Event::Started { runbook, wall_clock, .. }) => (inert(&runbook), wall_clock),
             _ => (UNKNOWN.to_owned(), None),
         };
-        let place = Where::of(run).ok();
+        let place = CloudTarget::of(run).ok();
         // Runs of 0.1.0 noted their own time only, which is simulated on a simulated cloud.
         let is_real = place.as_ref().is_some_and(|place| place.realm() == Realm::Google);
         let started = wall_clock.or_else(|| at.filter(|_| is_real));
@@ -160,9 +160,9 @@ fn status(kept: &Kept) -> String {
     };
     let how = ending.unwrap_or_else(|| {
         let stopped = read.entries.iter().rev().find_map(|entry| match entry.event {
-            Event::StopAsked { .. } => Some("stopped"),
+            Event::StopRequested { .. } => Some("stopped"),
             Event::Paused { .. } => Some("paused"),
-            Event::Resumed { .. } | Event::RollbackAsked { .. } | Event::Started { .. } => Some("interrupted"),
+            Event::Resumed { .. } | Event::RollbackRequested { .. } | Event::Started { .. } => Some("interrupted"),
             _ => None,
         });
         stopped.unwrap_or("interrupted").to_owned()
@@ -184,8 +184,9 @@ fn can_be_resumed(run: &Run, entries: &[Entry]) -> bool {
 
 /// How long it took, by its own clock, and without the time between an interruption and its resumption.
 fn took(entries: &[Entry]) -> Duration {
-    let pairs =
-        entries.windows(2).filter(|pair| !matches!(pair[1].event, Event::Resumed { .. } | Event::RollbackAsked { .. }));
+    let pairs = entries
+        .windows(2)
+        .filter(|pair| !matches!(pair[1].event, Event::Resumed { .. } | Event::RollbackRequested { .. }));
     pairs.map(|pair| between(pair[0].at, pair[1].at)).sum()
 }
 
@@ -197,7 +198,7 @@ fn reason(error: &OpenError) -> String {
 }
 
 fn ended(ending: &Ending, took: Duration) -> String {
-    let took = words(took);
+    let took = format_duration(took);
     match ending {
         Ending::Done { failed, .. } if failed.is_empty() => format!("done in {took}"),
         Ending::Done { .. } => format!("done in {took}, with failures"),

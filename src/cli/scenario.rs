@@ -2,22 +2,22 @@
 
 use super::check::style;
 use super::console::Console;
-use super::exit::{Exit, Trouble};
+use super::exit::{CliError, Exit};
 use crate::check::{Diagnostic, render};
 use crate::inert::inert;
 use crate::sim;
 
 /// The world that a scenario describes. Its mistakes are shown on stderr, as a runbook's are, and so is what the simulated cloud
 /// makes nothing of.
-pub(super) fn world(name: &str, text: &str, console: Console) -> Result<sim::World, Trouble> {
+pub(super) fn world(name: &str, text: &str, console: Console) -> Result<sim::World, CliError> {
     let world = sim::scenario::parse(name, text).map_err(|error| match error {
         sim::ScenarioError::Wrong(mistakes) => {
             let drawn =
                 mistakes.iter().map(|mistake| Diagnostic::error("scenario", mistake.at.clone(), &mistake.reason));
             console.err(&render(name, text, &drawn.collect::<Vec<_>>(), style(console)));
-            Trouble::new(Exit::Usage, format!("{name} describes no cloud that could be"))
+            CliError::new(Exit::Usage, format!("{name} describes no cloud that could be"))
         }
-        error => Trouble::from_error(Exit::Usage, &error),
+        error => CliError::from_error(Exit::Usage, &error),
     })?;
     for note in world.notes() {
         console.err(&format!("note: {}\n", inert(&note)));

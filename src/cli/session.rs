@@ -7,11 +7,11 @@ use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 
 use super::check::runbook;
-use super::cloud::{Connection, Purpose, Realm, Speed, WHERE, Where};
+use super::cloud::{CloudTarget, Connection, Purpose, Realm, Speed, WHERE};
 use super::console::Console;
 use super::environment::{EnvFlags, github};
-use super::escalation::Grounds;
-use super::exit::{Exit, Trouble};
+use super::escalation::EscalationAdvisor;
+use super::exit::{CliError, Exit};
 use super::plan::Given;
 use super::question::Person;
 use super::{Approvals, Meant};
@@ -20,7 +20,9 @@ use jiff::Timestamp;
 
 use crate::check::Checked;
 use crate::clock::{Clock as _, SystemClock};
-use crate::driver::{Advised, Came, CannotTell, Departure, Flush, Local, Looks, Rules, Signals, drive, leave};
+use crate::driver::{
+    Advised, Departure, DriveOutcome, DriverError, Flush, Local, ProbesInFlight, Rules, Signals, drive, leave,
+};
 use crate::engine::{MACHINE, Run};
 use crate::external::Messages;
 use crate::gate::Observation;
@@ -43,35 +45,35 @@ pub(super) struct Kept {
 
 impl Kept {
     /// The run that is meant.
-    pub(super) fn find(state: &State, meant: Meant<'_>, console: Console) -> Result<Kept, Trouble> {
+    pub(super) fn find(state: &State, meant: Meant<'_>, console: Console) -> Result<Kept, CliError> {
         let directory = match meant {
             Meant::Id(beginning) => begins_with(state, beginning)?,
             Meant::Newest => newest(state, console)?,
             Meant::NewestSimulated => {
                 let simulated = |run: &Directory| Realm::of(run) < Realm::Google;
                 let newest = state.list().into_iter().rfind(simulated);
-                newest.ok_or_else(|| Trouble::new(Exit::Usage, "there are no runs on a simulated cloud"))?
+                newest.ok_or_else(|| CliError::new(Exit::Usage, "there are no runs on a simulated cloud"))?
             }
         };
         Kept::open(directory)
     }
 
     /// The run of a directory.
-    pub(super) fn open(directory: Directory) -> Result<Kept, Trouble> {
-        let plan = directory.kept(PLAN).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+    pub(super) fn open(directory: Directory) -> Result<Kept, CliError> {
+        let plan = directory.kept(PLAN).map_err(|error| CliError::from_error(Exit::Failed, &error))?;
         let plan = serde_json::from_slice(&plan).map_err(|error| {
-            Trouble::new(Exit::Failed, format!("the plan of run {} cannot be read: {error}", directory.id()))
+            CliError::new(Exit::Failed, format!("the plan of run {} cannot be read: {error}", directory.id()))
         })?;
         Ok(Kept { directory, plan })
     }
 
     /// Takes the journal up, so that nobody else can.
-    pub(super) fn reopen(&self) -> Result<(Journal, Read), Trouble> {
+    pub(super) fn reopen(&self) -> Result<(Journal, Read), CliError> {
         self.directory.reopen().map_err(|error| match error {
             OpenError::Held => {
                 let holder = self.directory.read().ok().and_then(|read| holder(&read.entries));
                 let by = holder.map(|holder| format!(" by {holder}")).unwrap_or_default();
-                Trouble::new(Exit::Refused, format!("run {} is being worked right now{by}", self.directory.id()))
+                CliError::new(Exit::Refused, format!("run {} is being worked right now{by}", self.directory.id()))
                     .help(format!("follow it with `rectify show {}`", self.directory.id()))
             }
             error => self.unusable(&error),
@@ -79,15 +81,15 @@ impl Kept {
     }
 
     /// The entries of the journal, if all of it can be trusted.
-    pub(super) fn read(&self) -> Result<Read, Trouble> {
+    pub(super) fn read(&self) -> Result<Read, CliError> {
         self.directory.read().map_err(|error| self.unusable(&error))
     }
 
-    fn unusable(&self, error: &OpenError) -> Trouble {
-        let trouble = Trouble::from_error(Exit::Failed, error);
+    fn unusable(&self, error: &OpenError) -> CliError {
+        let trouble = CliError::from_error(Exit::Failed, error);
         match error {
             OpenError::Broken { .. } => trouble.help(format!(
-                "do not go on from this record, and look at the cloud itself; `rectify report {0}` shows what is left of it, and \
+                "do not go on from this record; check the cloud itself; `rectify report {0}` shows what is left of it, and \
                  `rectify unlock {0}` gives up what the run holds",
                 self.directory.id()
             )),
@@ -96,35 +98,35 @@ impl Kept {
     }
 
     /// Refuses a record that is not as it was when the run began, or that this version would read differently.
-    pub(super) fn must_be_unchanged(&self, entries: &[Entry]) -> Result<(), Trouble> {
+    pub(super) fn must_be_unchanged(&self, entries: &[Entry]) -> Result<(), CliError> {
         let id = self.directory.id();
-        let advice = "do not go on from this record; look at the cloud itself";
+        let advice = "do not go on from this record; check the cloud itself";
         let Some(Event::Started { plan, text, place, machine, .. }) = entries.first().map(|entry| &entry.event) else {
-            return Err(Trouble::new(Exit::Failed, format!("the journal of run {id} has no beginning")));
+            return Err(CliError::new(Exit::Failed, format!("the journal of run {id} has no beginning")));
         };
         if *machine != MACHINE {
             let message =
                 format!("run {id} was made by another version of rectify (machine {machine}, this is {MACHINE})");
-            return Err(Trouble::new(Exit::Failed, message).help("use that version to go on with it"));
+            return Err(CliError::new(Exit::Failed, message).help("use that version to go on with it"));
         }
         let kept = [(PLAN, Some(plan)), (RUNBOOK, Some(text)), (WHERE, place.as_ref())];
         for (file, expected) in kept.into_iter().filter_map(|(file, expected)| Some((file, expected?))) {
-            let bytes = self.directory.kept(file).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+            let bytes = self.directory.kept(file).map_err(|error| CliError::from_error(Exit::Failed, &error))?;
             if digest(&bytes) != *expected {
                 let path = self.directory.file(file);
                 let message = format!("{} was changed after the run began", path.display());
-                return Err(Trouble::new(Exit::Failed, message).help(advice));
+                return Err(CliError::new(Exit::Failed, message).help(advice));
             }
         }
         Ok(())
     }
 
     /// The run, and the view of it, as the entries leave them.
-    pub(super) fn fold(&self, entries: &[Entry]) -> Result<(Run, View), Trouble> {
+    pub(super) fn fold(&self, entries: &[Entry]) -> Result<(Run, View), CliError> {
         self.must_be_unchanged(entries)?;
         let (mut run, mut view) = (Run::new(self.plan.work()), View::new(&self.plan.work()));
         for entry in entries {
-            run.apply(entry).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+            run.apply(entry).map_err(|error| CliError::from_error(Exit::Failed, &error))?;
             view.apply(entry);
         }
         Ok((run, view))
@@ -132,11 +134,11 @@ impl Kept {
 }
 
 /// The run whose id begins so.
-pub(super) fn begins_with(state: &State, beginning: &str) -> Result<Directory, Trouble> {
-    let trouble = |message: String, help: String| Trouble::new(Exit::Usage, message).help(help);
+pub(super) fn begins_with(state: &State, beginning: &str) -> Result<Directory, CliError> {
+    let trouble = |message: String, help: String| CliError::new(Exit::Usage, message).help(help);
     match state.find(beginning) {
         Found::One(directory) => Ok(directory),
-        Found::None(ids) if ids.is_empty() => Err(Trouble::new(Exit::Usage, "there are no runs yet")),
+        Found::None(ids) if ids.is_empty() => Err(CliError::new(Exit::Usage, "there are no runs yet")),
         Found::None(ids) => {
             let message = match beginning {
                 "" => "the id of the run is empty".to_owned(),
@@ -144,22 +146,23 @@ pub(super) fn begins_with(state: &State, beginning: &str) -> Result<Directory, T
             };
             Err(trouble(message, format!("there are {}", ids.join(", "))))
         }
-        Found::Several(ids) => {
-            Err(trouble("several runs' ids begin so".to_owned(), format!("which of {}?", ids.join(", "))))
-        }
+        Found::Several(ids) => Err(trouble(
+            "ambiguous run id: several begin like this".to_owned(),
+            format!("which of {}?", ids.join(", ")),
+        )),
     }
 }
 
 /// The newest run on Google; without one, on a cloud that is served; without one, the newest rehearsal. A rehearsal never
 /// stands in for another run without a word.
-pub(super) fn newest(state: &State, console: Console) -> Result<Directory, Trouble> {
+pub(super) fn newest(state: &State, console: Console) -> Result<Directory, CliError> {
     let mut runs: Vec<(Realm, Directory)> = state.list().into_iter().map(|run| (Realm::of(&run), run)).collect();
     let Some(greatest) = runs.iter().map(|(realm, _)| *realm).max() else {
-        return Err(Trouble::new(Exit::Usage, "there are no runs yet"));
+        return Err(CliError::new(Exit::Usage, "there are no runs yet"));
     };
     let newer = runs.last().filter(|(realm, _)| *realm < greatest).map(|(_, run)| run.id());
     runs.retain(|(realm, _)| *realm == greatest);
-    let Some((_, run)) = runs.pop() else { return Err(Trouble::new(Exit::Usage, "there are no runs yet")) };
+    let Some((_, run)) = runs.pop() else { return Err(CliError::new(Exit::Usage, "there are no runs yet")) };
     let id = run.id();
     match greatest {
         Realm::Google => {}
@@ -183,7 +186,7 @@ pub(super) struct Taken {
 
 impl Taken {
     /// Takes up the run that is meant, as its journal leaves it.
-    pub(super) fn find(state: &State, meant: Meant<'_>, console: Console) -> Result<Taken, Trouble> {
+    pub(super) fn find(state: &State, meant: Meant<'_>, console: Console) -> Result<Taken, CliError> {
         let kept = Kept::find(state, meant, console)?;
         let (journal, read) = kept.reopen()?;
         let (run, view) = kept.fold(&read.entries)?;
@@ -203,8 +206,8 @@ impl Taken {
     }
 
     /// Lets the simulated cloud inside this run go at another speed.
-    pub(super) fn set_speed(&self, speed: Speed) -> Result<(), Trouble> {
-        Where::set_speed(&self.kept.directory, speed)
+    pub(super) fn set_speed(&self, speed: Speed) -> Result<(), CliError> {
+        CloudTarget::set_speed(&self.kept.directory, speed)
     }
 
     /// The run's id.
@@ -220,24 +223,24 @@ impl Taken {
         env: &EnvFlags,
         console: Console,
         first: Event,
-    ) -> Result<Exit, Trouble> {
+    ) -> Result<Exit, CliError> {
         let Taken { kept: Kept { directory, plan }, mut journal, newest, mut run, view } = self;
-        let text = directory.kept(RUNBOOK).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+        let text = directory.kept(RUNBOOK).map_err(|error| CliError::from_error(Exit::Failed, &error))?;
         let name = directory.file(RUNBOOK).display().to_string();
-        let claim = claim(&Where::of(&directory)?, &directory.id(), &plan);
-        let mode = Where::of(&directory)?.mode(Purpose::CarryOut);
+        let claim = claim(&CloudTarget::of(&directory)?, &directory.id(), &plan);
+        let mode = CloudTarget::of(&directory)?.mode(Purpose::CarryOut);
         let checked = runbook(&name, &text, &Given::to_run_of(&plan).with(env).inputs(), mode, console)?;
         let connection = Connection::reopen(&directory, newest).await?;
         let equipment = Equipment::of(&connection).await?;
         // Judged before it is written: an entry that the engine rejects is never in a journal.
         let first = Entry { at: connection.clock.now(), event: first };
-        run.apply(&first).map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+        run.apply(&first).map_err(|error| CliError::from_error(Exit::Failed, &error))?;
         let held = claim.map_or_else(|| Ok(Held::default()), |claim| state.hold(&claim));
         let held = held.map_err(|error| refused(state, &error))?;
         if let Err(error) = journal.append(&first) {
             // What cannot be given back now, `unlock` takes; the first error is the one to tell.
             let _ = state.give_back(held);
-            return Err(Trouble::from_error(Exit::Failed, &CannotTell::from(error)));
+            return Err(CliError::from_error(Exit::Failed, &DriverError::from(error)));
         }
         let (checked, directory) = (&checked, &directory);
         let baseline = plan.baseline;
@@ -248,7 +251,7 @@ impl Taken {
 }
 
 /// What a run must hold, so that no other run changes it; `None` if no other run can be on its cloud.
-pub(super) fn claim(place: &Where, run: &str, plan: &Plan) -> Option<Claim> {
+pub(super) fn claim(place: &CloudTarget, run: &str, plan: &Plan) -> Option<Claim> {
     let changes = plan.tasks.iter().filter_map(|task| task.change.as_ref());
     let resources = changes.map(|change| change.resource.clone()).collect();
     let (run, operator, since) = (run.to_owned(), operator(), SystemClock.now());
@@ -256,8 +259,8 @@ pub(super) fn claim(place: &Where, run: &str, plan: &Plan) -> Option<Claim> {
 }
 
 /// Why a run may not work on its resources, and what to do about it.
-pub(super) fn refused(state: &State, error: &LockError) -> Trouble {
-    let trouble = |exit| Trouble::from_error(exit, error);
+pub(super) fn refused(state: &State, error: &LockError) -> CliError {
+    let trouble = |exit| CliError::from_error(exit, error);
     match error {
         LockError::Held(holder) => {
             let run = &holder.run;
@@ -280,7 +283,7 @@ pub(super) fn refused(state: &State, error: &LockError) -> Trouble {
             })
         }
         LockError::Unreadable { path, .. } => trouble(Exit::Refused).help(format!(
-            "look with `rectify runs` whether a run works on it; if none does, `rectify unlock {}`",
+            "see with `rectify runs` whether a run works on it; if none does, `rectify unlock {}`",
             path.display()
         )),
         LockError::Io { .. } => trouble(Exit::Failed).help("nothing was changed"),
@@ -295,8 +298,8 @@ pub(super) struct Equipment {
 
 impl Equipment {
     /// For a cloud.
-    pub(super) async fn of(connection: &Connection) -> Result<Equipment, Trouble> {
-        let signals = Signals::listen().map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+    pub(super) async fn of(connection: &Connection) -> Result<Equipment, CliError> {
+        let signals = Signals::listen().map_err(|error| CliError::from_error(Exit::Failed, &error))?;
         Ok(Equipment { writer: connection.writer().await?, signals })
     }
 }
@@ -314,7 +317,7 @@ pub(super) fn torn(read: &Read, console: Console) {
 /// Who worked the run last.
 pub(super) fn holder(entries: &[Entry]) -> Option<Operator> {
     entries.iter().rev().find_map(|entry| match &entry.event {
-        Event::Started { operator, .. } | Event::Resumed { operator } | Event::RollbackAsked { operator, .. } => {
+        Event::Started { operator, .. } | Event::Resumed { operator } | Event::RollbackRequested { operator, .. } => {
             Some(operator.clone())
         }
         _ => None,
@@ -349,7 +352,7 @@ pub(super) struct Session<'a> {
 
 impl Session<'_> {
     /// Works the run and says how to go on. `first` is how this process comes to the run; it is written down and applied.
-    pub(super) async fn work(self, state: &State, equipment: Equipment, first: Entry) -> Result<Exit, Trouble> {
+    pub(super) async fn work(self, state: &State, equipment: Equipment, first: Entry) -> Result<Exit, CliError> {
         let Session { checked, connection, directory, journal, mut run, view, baseline, approvals, console, events } =
             self;
         log::keep_in(directory);
@@ -362,14 +365,14 @@ impl Session<'_> {
             kinds: connection.kinds_of(checked.runbook(), directory),
             writer: equipment.writer,
             probes: probes.clone(),
-            looks: Looks::default(),
+            looks: ProbesInFlight::default(),
             clock: connection.clock.clone(),
             rules: Rules {
                 yes: approvals.yes,
                 acknowledged: approvals.acknowledge.iter().cloned().collect::<BTreeSet<_>>(),
                 interactive: console.interactive,
             },
-            advisor: Box::new(Grounds {
+            advisor: Box::new(EscalationAdvisor {
                 runbook: checked.runbook().clone(),
                 probes: probes.clone(),
                 cloud: connection.cloud.clone(),
@@ -392,7 +395,7 @@ impl Session<'_> {
         let view = local.view.clone();
         let Departure { untold, anchored, released } = leave(local, state, &came).await;
         for problem in untold {
-            console.err(&format!("What has come of this run was not told elsewhere: {}\n", inert(&problem)));
+            console.err(&format!("The run's outcome could not be posted: {}\n", inert(&problem)));
         }
         if let Err(error) = anchored {
             console.err(&format!("The end of the journal could not be noted: {error}\n"));
@@ -401,13 +404,13 @@ impl Session<'_> {
         let exit = Exit::of(&came);
         let id = directory.id();
         telemetry::export(state, &id, console).await;
-        released.map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+        released.map_err(|error| CliError::from_error(Exit::Failed, &error))?;
         match came {
-            Ok(Came::Ended(_)) => console.out(&next(exit, &id, &run)),
-            Ok(Came::Parked | Came::Paused(_)) => console.out(&parked(&id, &run, &view)),
+            Ok(DriveOutcome::Ended(_)) => console.out(&next(exit, &id, &run)),
+            Ok(DriveOutcome::Parked | DriveOutcome::Paused(_)) => console.out(&parked(&id, &run, &view)),
             Err(error) => {
-                let trouble = Trouble::from_error(exit, &error);
-                return Err(trouble.help(format!("`rectify resume {id}` looks at the cloud and goes on from here")));
+                let trouble = CliError::from_error(exit, &error);
+                return Err(trouble.help(format!("`rectify resume {id}` observes the cloud and goes on from here")));
             }
         }
         Ok(exit)

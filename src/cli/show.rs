@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::Which;
 use super::console::Console;
-use super::exit::{Exit, Trouble};
+use super::exit::{CliError, Exit};
 use super::session::{Kept, torn};
 use crate::driver::Signals;
 use crate::journal::State;
@@ -28,9 +28,9 @@ pub(super) struct Arguments {
     watch: bool,
 }
 
-pub(super) async fn show(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
+pub(super) async fn show(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, CliError> {
     let kept = Kept::find(state, arguments.which.meant(), console)?;
-    let mut signals = Signals::listen().map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+    let mut signals = Signals::listen().map_err(|error| CliError::from_error(Exit::Failed, &error))?;
     let mut view = View::new(&kept.plan.work());
     let mut reporter = Plain::new(Sheet::new(
         Lines::new(io::stdout()),

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::cloud::Speed;
 use super::console::Console;
-use super::exit::{Exit, Trouble};
+use super::exit::{CliError, Exit};
 use super::input_file::required_text;
 use super::output_file;
 use super::scenario::world;
@@ -37,17 +37,17 @@ pub(super) struct Arguments {
     speed: Speed,
 }
 
-pub(super) async fn simulate(arguments: &Arguments, console: Console) -> Result<Exit, Trouble> {
+pub(super) async fn simulate(arguments: &Arguments, console: Console) -> Result<Exit, CliError> {
     let Arguments { scenario, listen, allow_remote, port_file, speed } = arguments;
     let text = required_text(scenario)?;
     let world = world(&scenario.display().to_string(), &text, console)?;
-    let mut signals = Signals::listen().map_err(|error| Trouble::from_error(Exit::Failed, &error))?;
+    let mut signals = Signals::listen().map_err(|error| CliError::from_error(Exit::Failed, &error))?;
     let clock = speed.clock(world.now());
     let reach = if *allow_remote { sim::Reach::Anybody } else { sim::Reach::Loopback };
     let simulator = sim::Simulator::start_within(reach, world, clock, *listen, None).map_err(|error| match error {
-        sim::StartError::NotLoopback(_) => Trouble::from_error(Exit::Usage, &error)
+        sim::StartError::NotLoopback(_) => CliError::from_error(Exit::Usage, &error)
             .help("give --allow-remote if others shall reach it; it asks nobody who they are"),
-        error => Trouble::from_error(Exit::Failed, &error),
+        error => CliError::from_error(Exit::Failed, &error),
     })?;
     if let Some(file) = port_file {
         // Written whole: a reader never sees half a number.

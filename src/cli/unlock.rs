@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::Args;
 
 use super::console::Console;
-use super::exit::{Exit, Trouble};
+use super::exit::{CliError, Exit};
 use super::session::{begins_with, holder, newest};
 use crate::clock::second;
 use crate::inert::inert;
@@ -22,7 +22,7 @@ pub(super) struct Arguments {
     what: Option<String>,
 }
 
-pub(super) fn unlock(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
+pub(super) fn unlock(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, CliError> {
     let locks = state.locks().map_err(|error| failed(&error))?;
     let Some(what) = &arguments.what else {
         let directory = newest(state, console).map_err(|trouble| match &locks[..] {
@@ -40,7 +40,7 @@ pub(super) fn unlock(arguments: &Arguments, state: &State, console: Console) -> 
         return match locks.iter().filter(is_it).collect::<Vec<_>>()[..] {
             [lock] => unlock_one(lock, state, console),
             [] => Err(none(&locks, format!("no run holds {resource}"))),
-            _ => Err(Trouble::new(Exit::Usage, format!("{resource} is held in several clouds")).help(listed(&locks))),
+            _ => Err(CliError::new(Exit::Usage, format!("{resource} is held in several clouds")).help(listed(&locks))),
         };
     }
     if what.contains('/') {
@@ -56,13 +56,13 @@ pub(super) fn unlock(arguments: &Arguments, state: &State, console: Console) -> 
     };
     match &ids.iter().collect::<Vec<_>>()[..] {
         [id] => unlock_run(id, &locks, state, console),
-        several => Err(Trouble::new(Exit::Usage, "several runs' ids begin so")
+        several => Err(CliError::new(Exit::Usage, "ambiguous run id: several begin like this")
             .help(format!("which of {}?", several.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(", ")))),
     }
 }
 
 /// Takes everything from a run.
-fn unlock_run(id: &str, locks: &[Lock], state: &State, console: Console) -> Result<Exit, Trouble> {
+fn unlock_run(id: &str, locks: &[Lock], state: &State, console: Console) -> Result<Exit, CliError> {
     must_not_be_worked(id, state)?;
     let released = state.release(id).map_err(|error| failed(&error))?;
     console.out(&match released {
@@ -81,7 +81,7 @@ fn unlock_run(id: &str, locks: &[Lock], state: &State, console: Console) -> Resu
 }
 
 /// Takes one lock away.
-fn unlock_one(lock: &Lock, state: &State, console: Console) -> Result<Exit, Trouble> {
+fn unlock_one(lock: &Lock, state: &State, console: Console) -> Result<Exit, CliError> {
     if let Ok(holder) = &lock.holder {
         must_not_be_worked(&holder.run, state)?;
     }
@@ -96,11 +96,11 @@ fn unlock_one(lock: &Lock, state: &State, console: Console) -> Result<Exit, Trou
     Ok(Exit::Done)
 }
 
-fn must_not_be_worked(id: &str, state: &State) -> Result<(), Trouble> {
+fn must_not_be_worked(id: &str, state: &State) -> Result<(), CliError> {
     let Some(directory) = state.run(id).filter(crate::journal::Directory::is_held) else { return Ok(()) };
     let holder = directory.read().ok().and_then(|read| holder(&read.entries));
     let by = holder.map(|holder| format!(" by {holder}")).unwrap_or_default();
-    Err(Trouble::new(Exit::Refused, format!("run {id} is being worked right now{by}"))
+    Err(CliError::new(Exit::Refused, format!("run {id} is being worked right now{by}"))
         .help("stop it first, or let it end"))
 }
 
@@ -111,8 +111,8 @@ fn is_file(lock: &Lock, what: &str) -> bool {
     lock.path.file_name() == Some(path.as_os_str()) || same().unwrap_or(false)
 }
 
-fn none(locks: &[Lock], message: String) -> Trouble {
-    let trouble = Trouble::new(Exit::Usage, message);
+fn none(locks: &[Lock], message: String) -> CliError {
+    let trouble = CliError::new(Exit::Usage, message);
     if locks.is_empty() { trouble.help("nothing is held") } else { trouble.help(listed(locks)) }
 }
 
@@ -135,6 +135,6 @@ fn listed(locks: &[Lock]) -> String {
     })
 }
 
-fn failed(error: &LockError) -> Trouble {
-    Trouble::from_error(Exit::Failed, error)
+fn failed(error: &LockError) -> CliError {
+    CliError::from_error(Exit::Failed, error)
 }

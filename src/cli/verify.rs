@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::Which;
 use super::console::Console;
-use super::exit::{Exit, Trouble};
+use super::exit::{CliError, Exit};
 use super::session::{Kept, torn};
 use crate::journal::{Read, State};
 
@@ -14,7 +14,7 @@ pub(super) struct Arguments {
     which: Which,
 }
 
-pub(super) fn verify(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, Trouble> {
+pub(super) fn verify(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, CliError> {
     let kept = Kept::find(state, arguments.which.meant(), console)?;
     let id = kept.directory.id();
     let read = kept.read()?;

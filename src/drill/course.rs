@@ -12,7 +12,8 @@ use jiff::Timestamp;
 use crate::action::{Manual, Shell};
 use crate::clock::{Clock, later};
 use crate::driver::{
-    Advised, Advisor, Answer, Asker, Asking, CannotTell, Durable, Flush, Local, Looks, Rules, Signals, drive, leave,
+    Advised, Advisor, Answer, Asker, Asking, DriverError, Durable, Flush, Local, ProbesInFlight, Rules, Signals, drive,
+    leave,
 };
 use crate::engine::{Effect, MACHINE, Run};
 use crate::external::{ByHand, Conduct, Github, Messages, Programs};
@@ -20,7 +21,8 @@ use crate::journal::{Claim, Directory, Journal, Locks as _, Start, State};
 use crate::report::Reporter;
 use crate::resource::Kinds;
 use crate::run::{
-    Choice, Ending, Entry, Event, Judged, OpId, Operator, Question, ResourceId, RunId, Verdict, View, digest,
+    Choice, CriterionResult, Ending, Entry, EscalationVerdict, Event, OpId, Operator, Question, ResourceId, RunId,
+    View, digest,
 };
 use crate::sim::World;
 
@@ -42,9 +44,9 @@ const CLOUD: &str = "drill";
 /// What a process came to.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "made once in the life of a process")]
-pub enum Came {
+pub enum PathOutcome {
     /// The driver's own word.
-    Driven(crate::driver::Came),
+    Driven(crate::driver::DriveOutcome),
     /// It died.
     Killed,
     /// It does not come to an end, or cannot go on with the run: a defect.
@@ -55,7 +57,7 @@ pub enum Came {
 #[derive(Clone, Debug)]
 pub struct Rest {
     /// What that came to.
-    pub came: Came,
+    pub came: PathOutcome,
     /// The exit code; `None` if it died.
     pub exit: Option<u8>,
 }
@@ -73,9 +75,9 @@ pub struct Outcome {
 
 impl fmt::Display for Rest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use crate::driver::Came as Driven;
+        use crate::driver::DriveOutcome as Driven;
         f.write_str(match &self.came {
-            Came::Driven(Driven::Ended(ending)) => match ending {
+            PathOutcome::Driven(Driven::Ended(ending)) => match ending {
                 Ending::Done { failed, .. } if failed.is_empty() => "done",
                 Ending::Done { .. } => "done with failures",
                 Ending::RolledBack { not_restored, follow_ups, .. }
@@ -88,10 +90,10 @@ impl fmt::Display for Rest {
                 Ending::Declined { .. } => "declined",
                 Ending::Stuck { .. } => "stuck",
             },
-            Came::Driven(Driven::Parked) => "interrupted",
-            Came::Driven(Driven::Paused(_)) => "paused",
-            Came::Killed => "killed",
-            Came::Lost(_) => "LOST",
+            PathOutcome::Driven(Driven::Parked) => "interrupted",
+            PathOutcome::Driven(Driven::Paused(_)) => "paused",
+            PathOutcome::Killed => "killed",
+            PathOutcome::Lost(_) => "LOST",
         })
     }
 }
@@ -106,13 +108,13 @@ pub(super) async fn without_trouble(
     scene.recording = Some(Recording::default());
     let forwards = scene.work(Comes::Begins, Operators::Present).await;
     let forwards_end = scene.recording.take().unwrap_or_default();
-    if !matches!(forwards.came, Came::Driven(crate::driver::Came::Ended(Ending::Done { .. }))) {
+    if !matches!(forwards.came, PathOutcome::Driven(crate::driver::DriveOutcome::Ended(Ending::Done { .. }))) {
         return Err(DrillError::Trouble(format!("{:?}", forwards.came)));
     }
     scene.recording = Some(Recording { entries: forwards_end.entries.clone(), worlds: forwards_end.worlds.clone() });
     let back = scene.work(Comes::Asks(Request::Rollback), Operators::Present).await;
     let back_end = scene.recording.take().unwrap_or_default();
-    if !matches!(back.came, Came::Driven(crate::driver::Came::Ended(_))) {
+    if !matches!(back.came, PathOutcome::Driven(crate::driver::DriveOutcome::Ended(_))) {
         return Err(DrillError::Trouble(format!("{:?}", back.came)));
     }
     Ok((forwards_end, back_end))
@@ -151,7 +153,7 @@ impl Prepared {
             Some(first) => outcome.rests.push(scene.work(first, operators).await),
             None => {
                 scene.journal = None;
-                outcome.rests.push(Rest { came: Came::Killed, exit: None });
+                outcome.rests.push(Rest { came: PathOutcome::Killed, exit: None });
             }
         }
         // A fault lasts as long as the process that met it.
@@ -262,16 +264,15 @@ impl Strike {
 
     fn see(&mut self, event: &Event) {
         self.is_due |= match (self.moment, event) {
-            (Some(Moment::During), Event::Begun { op, .. }) | (Some(Moment::After), Event::Settled { op, .. }) => {
-                *op == self.op
-            }
+            (Some(Moment::During), Event::OperationStarted { op, .. })
+            | (Some(Moment::After), Event::StateObserved { op, .. }) => *op == self.op,
             _ => false,
         };
     }
 
-    fn looks_at(&mut self, wave: &[Effect]) {
+    fn looks_at(&mut self, batch: &[Effect]) {
         let writes = |effect: &Effect| matches!(effect, Effect::Write { op, .. } if *op == self.op);
-        self.is_due |= self.moment == Some(Moment::Before) && wave.iter().any(writes);
+        self.is_due |= self.moment == Some(Moment::Before) && batch.iter().any(writes);
     }
 }
 
@@ -354,13 +355,13 @@ impl<'a> Scene<'a> {
     async fn work(&mut self, comes: Comes, operators: Operators) -> Rest {
         let came = match Box::pin(self.process(comes, operators)).await {
             Ok(result) => result,
-            Err(why) => return Rest { came: Came::Lost(why), exit: None },
+            Err(why) => return Rest { came: PathOutcome::Lost(why), exit: None },
         };
         let exit = (self.of.exit)(&came);
         match came {
-            Ok(came) => Rest { came: Came::Driven(came), exit: Some(exit) },
-            Err(CannotTell::StoppedAtOnce(_)) => Rest { came: Came::Killed, exit: None },
-            Err(error) => Rest { came: Came::Lost(chain(&error)), exit: Some(exit) },
+            Ok(came) => Rest { came: PathOutcome::Driven(came), exit: Some(exit) },
+            Err(DriverError::StoppedAtOnce(_)) => Rest { came: PathOutcome::Killed, exit: None },
+            Err(error) => Rest { came: PathOutcome::Lost(chain(&error)), exit: Some(exit) },
         }
     }
 
@@ -368,7 +369,7 @@ impl<'a> Scene<'a> {
         &mut self,
         comes: Comes,
         operators: Operators,
-    ) -> Result<Result<crate::driver::Came, CannotTell>, String> {
+    ) -> Result<Result<crate::driver::DriveOutcome, DriverError>, String> {
         let mut first = self.entries()?.into_iter().next().filter(|_| matches!(comes, Comes::Begins));
         let journal = match (comes, self.journal.take()) {
             (Comes::Begins | Comes::GoesOn, Some(journal)) => journal,
@@ -415,7 +416,7 @@ impl<'a> Scene<'a> {
         if is_endless {
             return Err(format!("it has written {MOST_ENTRIES} entries and goes on"));
         }
-        if matches!(came, Err(CannotTell::StoppedAtOnce(_))) {
+        if matches!(came, Err(DriverError::StoppedAtOnce(_))) {
             // It is dead, and leaves nothing in order.
             drop(local);
         } else {
@@ -437,7 +438,7 @@ impl<'a> Scene<'a> {
             kinds: Arc::new(kinds.with(Manual::KIND, Arc::new(ByHand))),
             writer: bench.writer.clone(),
             probes: bench.probes.clone(),
-            looks: Looks::default(),
+            looks: ProbesInFlight::default(),
             clock: bench.clock.clone(),
             rules: match operators {
                 Operators::Absent => Rules { yes: true, acknowledged: self.of.steps(), interactive: false },
@@ -540,7 +541,7 @@ impl Prepared {
 fn event(request: Request) -> Event {
     match request {
         Request::Resume => Event::Resumed { operator: operator() },
-        Request::Rollback => Event::RollbackAsked { operator: operator(), to: None },
+        Request::Rollback => Event::RollbackRequested { operator: operator(), to: None },
     }
 }
 
@@ -615,22 +616,22 @@ impl Durable for Process<'_> {
         self.local.suspended()
     }
 
-    async fn perform(&mut self, run: &Run, wave: Vec<Effect>) -> Result<Vec<Event>, CannotTell> {
+    async fn perform(&mut self, run: &Run, batch: Vec<Effect>) -> Result<Vec<Event>, DriverError> {
         if let Some(strike) = self.strike.as_mut() {
-            strike.looks_at(&wave);
+            strike.looks_at(&batch);
         }
         self.strike().await;
-        self.local.perform(run, wave).await
+        self.local.perform(run, batch).await
     }
 
-    fn append(&mut self, entry: &Entry) -> Result<(), CannotTell> {
+    fn append(&mut self, entry: &Entry) -> Result<(), DriverError> {
         if self.dies {
-            return Err(CannotTell::StoppedAtOnce("a drill".to_owned()));
+            return Err(DriverError::StoppedAtOnce("a drill".to_owned()));
         }
         self.entries += 1;
         if self.entries > MOST_ENTRIES {
             self.is_endless = true;
-            return Err(CannotTell::StoppedAtOnce("a drill: it goes on and on".to_owned()));
+            return Err(DriverError::StoppedAtOnce("a drill: it goes on and on".to_owned()));
         }
         self.local.append(entry)?;
         self.record(entry);
@@ -651,11 +652,11 @@ impl Reporter for Nobody {
 }
 
 impl Advisor for Nobody {
-    fn decide<'a>(&'a self, _: &'a View) -> LocalBoxFuture<'a, Option<Verdict>> {
+    fn decide<'a>(&'a self, _: &'a View) -> LocalBoxFuture<'a, Option<EscalationVerdict>> {
         std::future::ready(None).boxed_local()
     }
 
-    fn close<'a>(&'a self, _: &'a View) -> LocalBoxFuture<'a, Vec<Judged>> {
+    fn close<'a>(&'a self, _: &'a View) -> LocalBoxFuture<'a, Vec<CriterionResult>> {
         std::future::ready(Vec::new()).boxed_local()
     }
 }
@@ -670,9 +671,10 @@ struct Yes {
 impl Asker for Yes {
     fn ask<'a>(&'a mut self, asking: Asking<'a>) -> BoxFuture<'a, Result<Answer, String>> {
         let choice = match asking.question {
-            Question::Apply { .. } | Question::OneWay { .. } | Question::Confirm { .. } | Question::Restore { .. } => {
-                Choice::Yes
-            }
+            Question::Apply { .. }
+            | Question::Irreversible { .. }
+            | Question::Confirm { .. }
+            | Question::Restore { .. } => Choice::Yes,
             Question::Failed { .. } | Question::Interrupted { .. } => Choice::Stop,
             Question::Doubt { .. } => Choice::No,
             Question::TookEffect { .. } => Choice::Unknown,

@@ -7,7 +7,7 @@ use crate::resource::connector::Connector;
 use crate::resource::scaling::Scaling;
 use crate::resource::service::Service;
 use crate::resource::sql::Sql;
-use crate::resource::traffic::Traffic;
+use crate::resource::traffic::{LATEST, Traffic};
 use crate::run::ResourceId;
 
 use super::bench::Stage;
@@ -88,9 +88,14 @@ fn split(now: &Value) -> Option<(Value, Value)> {
         let kind = "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION";
         (json!({ "type": kind, "revision": name, "percent": percent }), json!({ "revision": name, "percent": percent }))
     };
+    let latest = |percent: i64| {
+        let kind = "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST";
+        (json!({ "type": kind, "percent": percent }), json!({ "revision": LATEST, "percent": percent }))
+    };
     let shares = match revisions.as_slice() {
         [] => return None,
-        [only] => vec![share(only, 100)],
+        // The rest to whatever comes next: all of it to the only revision may be just what the run sets.
+        [only] => vec![share(only, 70), latest(30)],
         [first, second, ..] => vec![share(first, 70), share(second, 30)],
     };
     let (wire, targets): (Vec<Value>, Vec<Value>) = shares.into_iter().unzip();

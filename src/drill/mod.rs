@@ -18,7 +18,7 @@ mod prepared;
 mod tally;
 
 pub use bench::Bench;
-pub use course::{Came, Outcome, Rest};
+pub use course::{Outcome, PathOutcome, Rest};
 pub use fault::{Fault, Path, Place, Then};
 pub use prepared::{DrillError, ExitCode, Prepared, Setting};
 pub use tally::Tally;

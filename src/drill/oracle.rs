@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::course::{Came, Rest};
+use super::course::{PathOutcome, Rest};
 use super::fault::Fault;
 use crate::engine::Run;
-use crate::run::{Ending, Entry, Event, OpId, ResourceId, Standing, Task, TaskId, View, Way, covers, set_fields};
+use crate::run::{Ending, Entry, Event, OpId, ResourceId, Task, TaskId, TaskStatus, View, Way, covers, set_fields};
 use crate::sim::Seen;
 
 /// What another principal made of a resource.
@@ -105,8 +105,8 @@ pub fn judge(facts: &Facts<'_>) -> Vec<String> {
 /// A process that could not go on although nothing of this machine's was in its way.
 fn lost(facts: &Facts<'_>) -> Option<String> {
     match &facts.rest.came {
-        Came::Lost(why) => Some(format!("the run cannot be worked: {why}")),
-        Came::Driven(_) | Came::Killed => None,
+        PathOutcome::Lost(why) => Some(format!("the run cannot be worked: {why}")),
+        PathOutcome::Driven(_) | PathOutcome::Killed => None,
     }
 }
 
@@ -237,7 +237,7 @@ fn view(facts: &Facts<'_>, claims: &Claims) -> Vec<String> {
     let mut wrong = Vec::new();
     for view in facts.view.tasks.iter().filter(|view| view.task.change.is_some() && view.task.back_for.is_none()) {
         let id = &view.task.id;
-        if view.standing == Standing::Undone && claims.applied.contains(id) && !claims.unsure.contains(id) {
+        if view.status == TaskStatus::Undone && claims.applied.contains(id) && !claims.unsure.contains(id) {
             wrong.push(format!("{id} is shown as undone, and listed as applied"));
         }
     }
@@ -284,11 +284,11 @@ fn sent_blindly(facts: &Facts<'_>) -> Vec<String> {
             Event::Intended { op } if !announced.insert(op) => {
                 wrong.push(format!("{op} is announced again, and nothing is known of it since"));
             }
-            Event::Settled { op, .. }
+            Event::StateObserved { op, .. }
             | Event::Refused { op, .. }
             | Event::Failed { op, .. }
             | Event::Missing { op }
-            | Event::Overdue { op, .. } => {
+            | Event::OperationTimedOut { op, .. } => {
                 announced.remove(op);
             }
             _ => {}
@@ -326,10 +326,12 @@ fn locks(facts: &Facts<'_>) -> Option<String> {
         .filter_map(|task| Some(task.subject()?.to_string()))
         .collect();
     let wanted = match facts.rest.came {
-        Came::Driven(crate::driver::Came::Ended(_)) => 0,
-        Came::Driven(_) | Came::Killed | Came::Lost(_) if facts.ending().is_none() => subjects.len(),
+        PathOutcome::Driven(crate::driver::DriveOutcome::Ended(_)) => 0,
+        PathOutcome::Driven(_) | PathOutcome::Killed | PathOutcome::Lost(_) if facts.ending().is_none() => {
+            subjects.len()
+        }
         // It died between its ending and the release: `unlock` is for that.
-        Came::Driven(_) | Came::Killed | Came::Lost(_) => return None,
+        PathOutcome::Driven(_) | PathOutcome::Killed | PathOutcome::Lost(_) => return None,
     };
     (facts.locks != wanted).then(|| format!("{} locks are held, not {wanted}", facts.locks))
 }
@@ -415,13 +417,13 @@ mod tests {
             let events = [
                 answered,
                 Event::Intended { op: op(Way::Apply) },
-                Event::Settled { op: op(Way::Apply), seen: seen.clone() },
+                Event::StateObserved { op: op(Way::Apply), seen: seen.clone() },
                 Event::Ended { ending: ending.clone() },
             ];
             Told {
                 work: Work::from(vec![task]),
                 entries: events.into_iter().map(entry).collect(),
-                rest: Rest { came: Came::Driven(crate::driver::Came::Ended(ending)), exit: Some(0) },
+                rest: Rest { came: PathOutcome::Driven(crate::driver::DriveOutcome::Ended(ending)), exit: Some(0) },
                 seen,
                 requests: vec![request("GET", "/c"), request("PATCH", "/c?updateMask=size")],
                 foreign: None,
@@ -470,12 +472,12 @@ mod tests {
         let mut told = Told::done();
         let ending = Ending::RolledBack { kept: vec![], not_restored: vec![], follow_ups: vec![], why: None };
         told.entries.truncate(0);
-        told.entries.push(entry(Event::RollbackAsked {
+        told.entries.push(entry(Event::RollbackRequested {
             operator: crate::run::Operator { user: "ops".to_owned(), host: "here".to_owned(), pid: 7 },
             to: None,
         }));
         told.entries.push(entry(Event::Ended { ending: ending.clone() }));
-        told.rest.came = Came::Driven(crate::driver::Came::Ended(ending));
+        told.rest.came = PathOutcome::Driven(crate::driver::DriveOutcome::Ended(ending));
         assert!(told.wrong().contains("by the claims"), "{}", told.wrong());
     }
 

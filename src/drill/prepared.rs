@@ -5,8 +5,8 @@ use std::path::{Path as FilePath, PathBuf};
 use std::time::Duration;
 
 use crate::check::{Checked, check};
-use crate::driver::CannotTell;
-use crate::gate::{Percentiles, Rule};
+use crate::driver::DriverError;
+use crate::gate::{GateRule, Percentiles};
 use crate::journal::OpenError;
 use crate::plan::{Plan, ProgramSteps, Trying, observe, plan as make_plan, prove, trials};
 use crate::resource::BuildError;
@@ -75,7 +75,7 @@ pub enum DrillError {
 }
 
 /// How a command ends that came here.
-pub type ExitCode = fn(&Result<crate::driver::Came, CannotTell>) -> u8;
+pub type ExitCode = fn(&Result<crate::driver::DriveOutcome, DriverError>) -> u8;
 
 /// What was written down, and what the cloud was like after each entry.
 #[derive(Debug, Default)]
@@ -228,7 +228,7 @@ async fn planned(
 }
 
 /// The same gate with few samples: a drill is about what becomes of writes, and spends its time on that.
-fn sparse(rule: &mut Rule) {
+fn sparse(rule: &mut GateRule) {
     rule.hold = rule.hold.min(LONGEST_GATE);
     rule.every = rule.every.max(rule.hold / SAMPLES);
     rule.max_failure_rate = None;

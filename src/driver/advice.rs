@@ -9,7 +9,7 @@ use futures::future::LocalBoxFuture;
 use jiff::Timestamp;
 
 use crate::engine::Effect;
-use crate::run::{Decision, Ending, Judged, Question, Verdict, View};
+use crate::run::{CriterionResult, Decision, Ending, EscalationVerdict, Question, View};
 
 /// How often advice is taken while the run waits.
 const EVERY: Duration = Duration::from_mins(5);
@@ -17,10 +17,10 @@ const EVERY: Duration = Duration::from_mins(5);
 /// Gives advice.
 pub trait Advisor {
     /// Whether to go on; `None`: the runbook has no criteria.
-    fn decide<'a>(&'a self, view: &'a View) -> LocalBoxFuture<'a, Option<Verdict>>;
+    fn decide<'a>(&'a self, view: &'a View) -> LocalBoxFuture<'a, Option<EscalationVerdict>>;
 
     /// How what must hold for the end of the incident stands; empty: the runbook says nothing of it.
-    fn close<'a>(&'a self, view: &'a View) -> LocalBoxFuture<'a, Vec<Judged>>;
+    fn close<'a>(&'a self, view: &'a View) -> LocalBoxFuture<'a, Vec<CriterionResult>>;
 }
 
 /// What was advised so far.
@@ -46,9 +46,10 @@ pub(super) enum Due {
 
 impl Advised {
     /// What is due before these effects, if anything is.
-    pub(super) fn due(&mut self, wave: &[Effect], now: Timestamp) -> Option<Due> {
-        let waits = |effect: &Effect| matches!(effect, Effect::Wait { .. } | Effect::Rest { .. } | Effect::Poll { .. });
-        match wave {
+    pub(super) fn due(&mut self, batch: &[Effect], now: Timestamp) -> Option<Due> {
+        let waits =
+            |effect: &Effect| matches!(effect, Effect::Wait { .. } | Effect::Sleep { .. } | Effect::Poll { .. });
+        match batch {
             [Effect::End(Ending::Done { .. })] if !self.closed => {
                 self.closed = true;
                 Some(Due::Closure)
@@ -59,7 +60,7 @@ impl Advised {
                 self.asked = Some(question.clone());
                 Some(Due::Decision { in_any_case: true })
             }
-            wave if wave.iter().any(waits) => {
+            batch if batch.iter().any(waits) => {
                 let due = self.next.is_some_and(|next| next <= now);
                 if due || self.next.is_none() {
                     self.next = now.checked_add(EVERY).ok();
@@ -71,7 +72,7 @@ impl Advised {
     }
 
     /// Whether a decision is worth telling: it is asked for, or it is another one than before.
-    pub(super) fn is_news(&mut self, verdict: &Verdict, in_any_case: bool) -> bool {
+    pub(super) fn is_news(&mut self, verdict: &EscalationVerdict, in_any_case: bool) -> bool {
         let before = self.last.replace(verdict.decision);
         in_any_case || before != Some(verdict.decision)
     }

@@ -7,14 +7,14 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 
 use crate::engine::Run;
-use crate::run::{Choice, OnFailure, Question, Scope, View};
+use crate::run::{Choice, OnFailure, Question, RollbackScope, View};
 
 /// What was agreed before the run began.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     /// `--yes`: ordinary changes are approved.
     pub yes: bool,
-    /// `--acknowledge STEP`: these one-way changes are approved, by step or task.
+    /// `--acknowledge STEP`: these irreversible changes are approved, by step or task.
     pub acknowledged: BTreeSet<String>,
     /// Whether somebody can be asked.
     pub interactive: bool,
@@ -66,7 +66,7 @@ impl Rules {
                 let phase = &view.task(task)?.task.phase;
                 view.approved_phases.get(phase).map(|by| (Choice::Yes, format!("{by}, for all of {phase}")))
             }
-            Question::OneWay { task, .. } | Question::Confirm { task, .. } => {
+            Question::Irreversible { task, .. } | Question::Confirm { task, .. } => {
                 let acknowledged = self.acknowledged.iter().find(|name| task.goes_by(name));
                 acknowledged.map(|name| (Choice::Yes, format!("--acknowledge {name}")))
             }
@@ -98,40 +98,40 @@ impl Rules {
 /// Which part of the runbook says what happens after a failure, if that matters: it is what is undone.
 fn of(view: &View, question: &Question) -> &'static str {
     let Question::Failed { task, .. } = question else { return "" };
-    match view.task(task).map(|view| view.task.undoes) {
-        Some(Scope::Step) => " of the step",
-        Some(Scope::Phase) => " of the phase",
-        Some(Scope::Run) | None => "",
+    match view.task(task).map(|view| view.task.rollback_scope) {
+        Some(RollbackScope::Step) => " of the step",
+        Some(RollbackScope::Phase) => " of the phase",
+        Some(RollbackScope::Run) | None => "",
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gate::Fault;
+    use crate::gate::GateFault;
     use crate::run::{Failure, TaskId, Work};
 
     fn nobody() -> View {
         View::new(&Work::default())
     }
 
-    fn one_way(task: TaskId) -> Question {
-        Question::OneWay { task, why: "it only grows".to_owned() }
+    fn irreversible(task: TaskId) -> Question {
+        Question::Irreversible { task, why: "it only grows".to_owned() }
     }
 
     #[test]
     fn yes_is_no_acknowledgement() {
         let rules = Rules { yes: true, ..Rules::default() };
-        assert_eq!(rules.answer(&nobody(), &one_way(TaskId::of_step("grow"))), None);
+        assert_eq!(rules.answer(&nobody(), &irreversible(TaskId::of_step("grow"))), None);
         assert!(rules.answer(&nobody(), &Question::Apply { task: TaskId::of_step("grow") }).is_some());
     }
 
     #[test]
     fn an_acknowledgement_is_for_its_step_only() {
         let rules = Rules { acknowledged: BTreeSet::from(["grow".to_owned()]), ..Rules::default() };
-        assert!(rules.answer(&nobody(), &one_way(TaskId::of_step("grow"))).is_some());
-        assert!(rules.answer(&nobody(), &one_way(TaskId::part("grow", "more"))).is_some());
-        assert_eq!(rules.answer(&nobody(), &one_way(TaskId::of_step("grow-other"))), None);
+        assert!(rules.answer(&nobody(), &irreversible(TaskId::of_step("grow"))).is_some());
+        assert!(rules.answer(&nobody(), &irreversible(TaskId::part("grow", "more"))).is_some());
+        assert_eq!(rules.answer(&nobody(), &irreversible(TaskId::of_step("grow-other"))), None);
         assert_eq!(rules.answer(&nobody(), &Question::Apply { task: TaskId::of_step("grow") }), None);
     }
 
@@ -159,7 +159,7 @@ mod tests {
     fn with_nobody_to_ask_a_failure_stops_and_leaves_everything() {
         let question = Question::Failed {
             task: TaskId::of_step("t"),
-            failure: Box::new(Failure::Gate { why: "503".to_owned(), fault: Fault::Unhealthy }),
+            failure: Box::new(Failure::Gate { why: "503".to_owned(), fault: GateFault::Unhealthy }),
             policy: OnFailure::Ask,
             retry: true,
         };

@@ -1,13 +1,13 @@
 //! The loop.
 
-use super::durable::{CannotTell, Durable};
+use super::durable::{DriverError, Durable};
 use crate::engine::{Effect, Run};
 use crate::run::{Ending, Entry, Event, PauseReason};
 
 /// Where a drive came to.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "made once in the life of a process")]
-pub enum Came {
+pub enum DriveOutcome {
     /// The run ended.
     Ended(Ending),
     /// Somebody asked the run to stop. It can be resumed.
@@ -22,17 +22,17 @@ pub enum Came {
 /// make the run unusable.
 ///
 /// # Errors
-/// See [`CannotTell`]; the run can be resumed after each of them.
-pub async fn drive(run: &mut Run, on: &mut impl Durable) -> Result<Came, CannotTell> {
+/// See [`DriverError`]; the run can be resumed after each of them.
+pub async fn drive(run: &mut Run, on: &mut impl Durable) -> Result<DriveOutcome, DriverError> {
     loop {
-        let wave = run.next(on.now());
-        if wave.contains(&Effect::Park) {
-            return Ok(run.paused().cloned().map_or(Came::Parked, Came::Paused));
+        let batch = run.next(on.now());
+        if batch.contains(&Effect::Park) {
+            return Ok(run.paused().cloned().map_or(DriveOutcome::Parked, DriveOutcome::Paused));
         }
-        if wave.is_empty() {
-            return run.ending().cloned().map(Came::Ended).ok_or(CannotTell::NothingToDo);
+        if batch.is_empty() {
+            return run.ending().cloned().map(DriveOutcome::Ended).ok_or(DriverError::NothingToDo);
         }
-        for event in on.perform(run, wave).await? {
+        for event in on.perform(run, batch).await? {
             record(run, on, event)?;
         }
     }
@@ -42,7 +42,7 @@ pub async fn drive(run: &mut Run, on: &mut impl Durable) -> Result<Came, CannotT
 ///
 /// # Errors
 /// If the engine rejects it, or it cannot be written.
-pub fn record(run: &mut Run, on: &mut impl Durable, event: Event) -> Result<(), CannotTell> {
+pub fn record(run: &mut Run, on: &mut impl Durable, event: Event) -> Result<(), DriverError> {
     let gap = on.suspended().filter(|_| run.ending().is_none());
     for event in gap.map(|gap| Event::Suspended { gap }).into_iter().chain([event]) {
         let entry = Entry { at: on.now(), event: event.redacted() };

@@ -19,23 +19,23 @@ pub trait Durable {
     /// For how long this worker was suspended since it was last asked, if it was.
     fn suspended(&mut self) -> Option<Duration>;
 
-    /// Carries out a wave of this run: all begun before any is awaited. A request to stop that comes meanwhile is among the events.
+    /// Carries out a batch of this run: all begun before any is awaited. A request to stop that comes meanwhile is among the events.
     ///
     /// # Errors
     /// Only what this worker cannot tell: everything that happened to the run is an event.
-    fn perform(&mut self, run: &Run, wave: Vec<Effect>) -> impl Future<Output = Result<Vec<Event>, CannotTell>>;
+    fn perform(&mut self, run: &Run, batch: Vec<Effect>) -> impl Future<Output = Result<Vec<Event>, DriverError>>;
 
     /// Writes an entry down that the engine has accepted. When this returns, it is as durable as its event must be.
     ///
     /// # Errors
     /// If it cannot be written. Then nothing may rely on it.
-    fn append(&mut self, entry: &Entry) -> Result<(), CannotTell>;
+    fn append(&mut self, entry: &Entry) -> Result<(), DriverError>;
 }
 
 /// This worker cannot tell how the run goes on. The run itself is as its journal says; another worker, or
 /// this one later, can take it up.
 #[derive(Debug, thiserror::Error)]
-pub enum CannotTell {
+pub enum DriverError {
     /// The journal cannot be written, so nothing more may be done.
     #[error("the journal cannot be written; nothing more was changed")]
     Journal(#[from] OpenError),

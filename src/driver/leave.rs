@@ -1,7 +1,7 @@
 //! How a process leaves a run.
 
-use super::drive::Came;
-use super::durable::CannotTell;
+use super::drive::DriveOutcome;
+use super::durable::DriverError;
 use super::local::Local;
 use crate::journal::{LockError, Locks, OpenError};
 
@@ -19,8 +19,8 @@ pub struct Departure {
 
 /// Leaves a run that was driven as far as it goes now. One that has ended holds nothing any more; one that is parked or
 /// paused, or that this process cannot go on with, holds what it held.
-pub async fn leave(mut local: Local, locks: &impl Locks, came: &Result<Came, CannotTell>) -> Departure {
-    let has_ended = matches!(came, Ok(Came::Ended(_)));
+pub async fn leave(mut local: Local, locks: &impl Locks, came: &Result<DriveOutcome, DriverError>) -> Departure {
+    let has_ended = matches!(came, Ok(DriveOutcome::Ended(_)));
     let untold = if has_ended { local.conclude().await } else { Vec::new() };
     // Whatever came of it, what is written is covered from here on.
     let anchored = local.flush_all();

@@ -15,8 +15,8 @@ use serde_json::Value;
 
 use super::advice::{Advised, Advisor, Due};
 use super::ask::{Answer, Asker, Asking, Rules};
-use super::durable::{CannotTell, Durable};
-use super::looks::{Ended, For, Looks};
+use super::durable::{DriverError, Durable};
+use super::in_flight::{Ended, ProbesInFlight, Watcher};
 use super::signal::Signals;
 use super::survey::survey;
 use crate::clock::{Clock, SystemClock, between, later, together};
@@ -25,10 +25,10 @@ use crate::external::{Messages, Status};
 use crate::journal::{Directory, Journal, OpenError};
 use crate::probe::Observer;
 use crate::report::{Export, Reporter, export, marker, status_comment};
-use crate::resource::{Certainty, Kinds, Progress, ReadError, WriteError, Writer, Written};
+use crate::resource::{Certainty, Kinds, OperationProgress, ReadError, WriteError, Writer, Written};
 use crate::run::{
-    Change, Entry, Event, Evidence, Judged, OpId, PauseReason, Question, Refusal, Requirement, ResourceId, Standing,
-    Stands, TaskId, View, covers,
+    Change, CriterionResult, CriterionStatus, Entry, Event, OpId, PauseReason, PreconditionResult, Preconditions,
+    Question, Refusal, ResourceId, TaskId, TaskStatus, View, covers,
 };
 
 /// Of how many steps a script for people is kept current.
@@ -61,7 +61,7 @@ pub struct Local {
     /// The probes.
     pub probes: Arc<Observer>,
     /// What is being looked at.
-    pub looks: Looks,
+    pub looks: ProbesInFlight,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// What was agreed beforehand.
@@ -91,27 +91,27 @@ impl Durable for Local {
         self.clock.suspended()
     }
 
-    async fn perform(&mut self, run: &Run, wave: Vec<Effect>) -> Result<Vec<Event>, CannotTell> {
+    async fn perform(&mut self, run: &Run, batch: Vec<Effect>) -> Result<Vec<Event>, DriverError> {
         // What was asked before an effect began stops it; an ending is written down all the same.
-        if !matches!(wave.as_slice(), [Effect::End(_)])
+        if !matches!(batch.as_slice(), [Effect::End(_)])
             && let Some(by) = self.signals.next().now_or_never()
         {
-            return Ok(vec![Event::StopAsked { by }]);
+            return Ok(vec![Event::StopRequested { by }]);
         }
-        if let [Effect::End(_)] = wave.as_slice()
+        if let [Effect::End(_)] = batch.as_slice()
             && !std::mem::replace(&mut self.surveyed, true)
         {
             let (services, ended) = self.looks.beside(survey(&self.view, &self.kinds, &self.probes)).await;
-            let surveyed = (!services.is_empty()).then_some(Event::Surveyed { services });
+            let surveyed = (!services.is_empty()).then_some(Event::ServicesObserved { services });
             let events: Vec<Event> = ended.into_iter().map(seen).chain(surveyed).collect();
             if !events.is_empty() {
                 return Ok(events);
             }
         }
-        if let Some(events) = self.advice(&wave).await {
+        if let Some(events) = self.advice(&batch).await {
             return Ok(events);
         }
-        if wave.iter().any(|effect| is_external(effect, &self.rules, &self.view)) {
+        if batch.iter().any(|effect| is_external(effect, &self.rules, &self.view)) {
             self.journal.anchor()?;
         }
         let Local {
@@ -132,9 +132,9 @@ impl Durable for Local {
             advisor,
             ..
         } = self;
-        let wanted: Vec<(For, String)> = wave.iter().filter_map(look).collect();
+        let wanted: Vec<(Watcher, String)> = batch.iter().filter_map(look).collect();
         looks.want(wanted, view, probes, clock);
-        let mut hands = Hands {
+        let mut hands = EffectExecutor {
             run,
             view,
             kinds,
@@ -149,8 +149,8 @@ impl Durable for Local {
         };
         let mut stop: Option<String> = None;
         let events = {
-            let must_end = wave.iter().any(|effect| matches!(effect, Effect::Write { .. }));
-            let work = hands.perform(wave, looks);
+            let must_end = batch.iter().any(|effect| matches!(effect, Effect::Write { .. }));
+            let work = hands.perform(batch, looks);
             pin_mut!(work);
             loop {
                 let (signal, due) = (signals.next(), flush.due());
@@ -164,18 +164,18 @@ impl Durable for Local {
                         break Vec::new();
                     }
                     Either::Right((Either::Left((by, _)), _)) if stop.is_some() => {
-                        return Err(CannotTell::StoppedAtOnce(by));
+                        return Err(DriverError::StoppedAtOnce(by));
                     }
                     Either::Right((Either::Left((by, _)), _)) => stop = Some(by),
                 }
             }
         };
-        let noted = matches!(events.as_slice(), [Event::StopAsked { .. }]);
-        let stop = stop.filter(|_| !noted).map(|by| Event::StopAsked { by });
+        let noted = matches!(events.as_slice(), [Event::StopRequested { .. }]);
+        let stop = stop.filter(|_| !noted).map(|by| Event::StopRequested { by });
         Ok(events.into_iter().chain(stop).collect())
     }
 
-    fn append(&mut self, entry: &Entry) -> Result<(), CannotTell> {
+    fn append(&mut self, entry: &Entry) -> Result<(), DriverError> {
         self.journal.append(entry)?;
         self.report(entry);
         if self.flush.is_due() {
@@ -204,17 +204,20 @@ impl Local {
 
 impl Local {
     /// Takes advice, if it is due before these effects and there is something to tell. Looks go on meanwhile.
-    async fn advice(&mut self, wave: &[Effect]) -> Option<Vec<Event>> {
-        let due = self.advised.due(wave, self.clock.now())?;
+    async fn advice(&mut self, batch: &[Effect]) -> Option<Vec<Event>> {
+        let due = self.advised.due(batch, self.clock.now())?;
         let (advised, ended) = match due {
             Due::Closure => {
                 let (criteria, ended) = self.looks.beside(self.advisor.close(&self.view)).await;
-                (Some(criteria).filter(|all| !all.is_empty()).map(|criteria| Event::Closed { criteria }), ended)
+                (
+                    Some(criteria).filter(|all| !all.is_empty()).map(|criteria| Event::ClosureEvaluated { criteria }),
+                    ended,
+                )
             }
             Due::Decision { in_any_case } => {
                 let (verdict, ended) = self.looks.beside(self.advisor.decide(&self.view)).await;
                 let news = verdict.filter(|verdict| self.advised.is_news(verdict, in_any_case));
-                (news.map(|verdict| Event::Decided { verdict }), ended)
+                (news.map(|verdict| Event::EscalationDecided { verdict }), ended)
             }
         };
         let events: Vec<Event> = ended.into_iter().map(seen).chain(advised).collect();
@@ -223,7 +226,7 @@ impl Local {
 
     /// Tells those who were told of the run what has come of it. Why that could not be done, for each that it could not.
     pub async fn conclude(&self) -> Vec<String> {
-        let told = self.view.tasks.iter().filter(|task| matches!(task.standing, Standing::Done { .. }));
+        let told = self.view.tasks.iter().filter(|task| matches!(task.status, TaskStatus::Done { .. }));
         let told = told.map(|task| task.task.id.as_str());
         self.messages.conclude(told, &status(&self.view, &self.view.closure)).await
     }
@@ -286,19 +289,19 @@ impl Default for Flush {
 }
 
 /// How a run stands, for those who are told of it elsewhere.
-fn status(view: &View, criteria: &[Judged]) -> Status {
+fn status(view: &View, criteria: &[CriterionResult]) -> Status {
     Status {
         marker: view.run.as_ref().map(|run| marker(run.as_str())).unwrap_or_default(),
         text: status_comment(view, criteria),
-        is_closed: !criteria.is_empty() && criteria.iter().all(|judged| judged.stands == Stands::Holds),
+        is_closed: !criteria.is_empty() && criteria.iter().all(|judged| judged.stands == CriterionStatus::Holds),
     }
 }
 
 /// What a look saw.
 fn seen(Ended { watcher, probe, observation, .. }: Ended) -> Event {
     match watcher {
-        For::Gate(task) => Event::Observed { task, probe, observation },
-        For::Guard => Event::Watched { probe, observation },
+        Watcher::Gate(task) => Event::Sampled { task, probe, observation },
+        Watcher::Guard => Event::GuardSampled { probe, observation },
     }
 }
 
@@ -306,20 +309,20 @@ fn seen(Ended { watcher, probe, observation, .. }: Ended) -> Event {
 fn is_external(effect: &Effect, rules: &Rules, view: &View) -> bool {
     match effect {
         // A look may end in a question.
-        Effect::Write { .. } | Effect::Notify { .. } | Effect::Look { .. } => true,
+        Effect::Write { .. } | Effect::Notify { .. } | Effect::ObserveState { .. } => true,
         Effect::Ask(question) => rules.answer(view, question).is_none(),
-        Effect::Pass { .. }
-        | Effect::Announce { .. }
+        Effect::RecordUnchanged { .. }
+        | Effect::RecordIntent { .. }
         | Effect::Poll { .. }
-        | Effect::GiveUpWaiting { .. }
+        | Effect::AbandonOperation { .. }
         | Effect::OpenGate { .. }
-        | Effect::Probe { .. }
+        | Effect::TakeSample { .. }
         | Effect::CloseGate { .. }
-        | Effect::Require { .. }
-        | Effect::Assess { .. }
-        | Effect::Rest { .. }
-        | Effect::Watch { .. }
-        | Effect::Compare { .. }
+        | Effect::CheckPreconditions { .. }
+        | Effect::AssessHealth { .. }
+        | Effect::Sleep { .. }
+        | Effect::SampleGuard { .. }
+        | Effect::CheckDrift { .. }
         | Effect::Wait { .. }
         | Effect::End(_)
         | Effect::Pause { .. }
@@ -328,16 +331,16 @@ fn is_external(effect: &Effect, rules: &Rules, view: &View) -> bool {
 }
 
 /// The look that an effect asks for.
-fn look(effect: &Effect) -> Option<(For, String)> {
+fn look(effect: &Effect) -> Option<(Watcher, String)> {
     match effect {
-        Effect::Probe { task, probe } => Some((For::Gate(task.clone()), probe.clone())),
-        Effect::Watch { probe } => Some((For::Guard, probe.clone())),
+        Effect::TakeSample { task, probe } => Some((Watcher::Gate(task.clone()), probe.clone())),
+        Effect::SampleGuard { probe } => Some((Watcher::Guard, probe.clone())),
         _ => None,
     }
 }
 
 /// What effects are carried out with.
-struct Hands<'a> {
+struct EffectExecutor<'a> {
     run: &'a Run,
     view: &'a View,
     kinds: &'a Kinds,
@@ -351,12 +354,12 @@ struct Hands<'a> {
     reporter: &'a mut dyn Reporter,
 }
 
-impl Hands<'_> {
-    /// Carries out a wave. No events: nothing happened but time.
-    async fn perform(&mut self, wave: Vec<Effect>, looks: &mut Looks) -> Vec<Event> {
+impl EffectExecutor<'_> {
+    /// Carries out a batch. No events: nothing happened but time.
+    async fn perform(&mut self, batch: Vec<Effect>, looks: &mut ProbesInFlight) -> Vec<Event> {
         let until =
-            wave.iter().find_map(|effect| if let Effect::Wait { until } = effect { Some(*until) } else { None });
-        let (mut events, mut ended) = looks.beside(self.act(wave)).await;
+            batch.iter().find_map(|effect| if let Effect::Wait { until } = effect { Some(*until) } else { None });
+        let (mut events, mut ended) = looks.beside(self.act(batch)).await;
         if events.is_empty() && ended.is_empty() {
             match until {
                 Some(until) if looks.is_empty() => self.clock.sleep_until(until).await,
@@ -378,11 +381,11 @@ impl Hands<'_> {
     }
 
     /// Carries out what is not waiting and looking: all of it at the same time, then what wants a person.
-    async fn act(&mut self, wave: Vec<Effect>) -> Vec<Event> {
+    async fn act(&mut self, batch: Vec<Effect>) -> Vec<Event> {
         // Nothing else is to be done meanwhile: so an answer may be waited for.
-        let patience = if wave.len() == 1 { HOLD } else { Duration::ZERO };
+        let patience = if batch.len() == 1 { HOLD } else { Duration::ZERO };
         let hands = &*self;
-        let done = together(hands.clock, wave.into_iter().map(|effect| hands.act_alone(effect, patience))).await;
+        let done = together(hands.clock, batch.into_iter().map(|effect| hands.act_alone(effect, patience))).await;
         let mut events = Vec::new();
         for done in done {
             match done {
@@ -398,36 +401,38 @@ impl Hands<'_> {
     /// Carries out one effect, as far as that needs no person.
     async fn act_alone(&self, effect: Effect, patience: Duration) -> Acted {
         Acted::Happened(vec![match effect {
-            Effect::Pass { task } => Event::Unchanged { task },
-            Effect::Announce { op } => Event::Intended { op },
+            Effect::RecordUnchanged { task } => Event::Unchanged { task },
+            Effect::RecordIntent { op } => Event::Intended { op },
             Effect::Write { op, change } => self.write(op, &change).await,
             Effect::Poll { op, operation, resource } => self.poll(op, &operation, &resource, patience).await,
-            Effect::GiveUpWaiting { op, operation, limit } => Event::Overdue { op, operation, limit },
-            Effect::Look { op, resource } => return self.look(op, &resource).await,
+            Effect::AbandonOperation { op, operation, limit } => Event::OperationTimedOut { op, operation, limit },
+            Effect::ObserveState { op, resource } => return self.look(op, &resource).await,
             Effect::OpenGate { task, breaks } => Event::GateOpened { task, breaks },
             Effect::CloseGate { task, outcome } => Event::GateClosed { task, outcome },
-            Effect::Require { task, evidence } => Event::Required { task, found: self.found(&evidence).await },
-            Effect::Assess { task, evidence } => Event::Assessed { task, found: self.found(&evidence).await },
+            Effect::CheckPreconditions { task, evidence } => {
+                Event::PreconditionsChecked { task, found: self.found(&evidence).await }
+            }
+            Effect::AssessHealth { task, evidence } => Event::Assessed { task, found: self.found(&evidence).await },
             Effect::Pause { why } => Event::Paused { why },
-            Effect::Rest { task, until } => {
+            Effect::Sleep { task, until } => {
                 self.clock.sleep_until(until).await;
                 Event::Waited { task }
             }
             Effect::Notify { task } => self.notify(task).await,
-            Effect::Compare { applied } => self.compare(applied).await,
+            Effect::CheckDrift { applied } => self.compare(applied).await,
             Effect::End(ending) => Event::Ended { ending },
             Effect::Ask(question) => return Acted::Ask(question),
-            Effect::Park | Effect::Wait { .. } | Effect::Probe { .. } | Effect::Watch { .. } => {
+            Effect::Park | Effect::Wait { .. } | Effect::TakeSample { .. } | Effect::SampleGuard { .. } => {
                 return Acted::Happened(Vec::new());
             }
         }])
     }
 
     /// Looks whether what a task rests on is so: every probe that it names is looked at once.
-    async fn found(&self, wanted: &Evidence) -> Requirement {
+    async fn found(&self, wanted: &Preconditions) -> PreconditionResult {
         match self.probes.evidence(wanted).await {
-            (evidence, Ok(())) => Requirement::Met { evidence },
-            (evidence, Err(why)) => Requirement::Unmet { why, evidence },
+            (evidence, Ok(())) => PreconditionResult::Met { evidence },
+            (evidence, Err(why)) => PreconditionResult::Unmet { why, evidence },
         }
     }
 
@@ -440,13 +445,13 @@ impl Hands<'_> {
         Event::Notified { task, problem }
     }
 
-    /// Looks at what was applied. What cannot be looked at now says nothing.
+    /// Looks at what was applied. What cannot be observed now says nothing.
     async fn compare(&self, applied: BTreeMap<ResourceId, Value>) -> Event {
         let looks = applied.into_iter().map(async |(id, wanted)| {
             let seen = self.kinds.observe(&id).await.ok()?;
             (!covers(&seen.state, &wanted)).then_some((id, seen.state))
         });
-        Event::Compared { moved: join_all(looks).await.into_iter().flatten().collect() }
+        Event::DriftChecked { moved: join_all(looks).await.into_iter().flatten().collect() }
     }
 
     async fn ask(&mut self, question: Question) -> Event {
@@ -460,7 +465,7 @@ impl Hands<'_> {
             Ok(Answer::Given { choice, by, reason, visible }) => {
                 Event::Answered { question, choice, by, reason, visible: Some(visible) }
             }
-            Ok(Answer::Interrupted(by)) => Event::StopAsked { by },
+            Ok(Answer::Interrupted(by)) => Event::StopRequested { by },
         }
     }
 
@@ -470,10 +475,12 @@ impl Hands<'_> {
             Err(error) => Err(WriteError::Refused { resource: change.resource.clone(), why: error.to_string() }),
         };
         match written {
-            Ok(Written::Sent(Progress::Running { operation })) => Event::Begun { op, operation },
-            Ok(Written::Sent(Progress::Done(seen))) => Event::Settled { op, seen },
-            Ok(Written::Sent(Progress::Failed { why, certainty: Certainty::Certain })) => Event::Failed { op, why },
-            Ok(Written::Sent(Progress::Failed { why, certainty: Certainty::Uncertain }))
+            Ok(Written::Sent(OperationProgress::Running { operation })) => Event::OperationStarted { op, operation },
+            Ok(Written::Sent(OperationProgress::Done(seen))) => Event::StateObserved { op, seen },
+            Ok(Written::Sent(OperationProgress::Failed { why, certainty: Certainty::Certain })) => {
+                Event::Failed { op, why }
+            }
+            Ok(Written::Sent(OperationProgress::Failed { why, certainty: Certainty::Uncertain }))
             | Err(WriteError::InDoubt { why, .. }) => Event::InDoubt { op, why },
             Ok(Written::Drifted { now }) => Event::Refused { op, refusal: Refusal::Drifted { now } },
             Err(WriteError::Refused { why, .. }) => Event::Refused { op, refusal: Refusal::Api { why } },
@@ -501,11 +508,11 @@ impl Hands<'_> {
             // One that was not held is not asked for again and again.
             let held = between(began, self.clock.now()) >= HELD;
             return match polled {
-                Ok(Progress::Running { .. }) => Event::Polled { op, held },
-                Ok(Progress::Done(seen)) => Event::Settled { op, seen },
-                Ok(Progress::Failed { why, certainty: Certainty::Certain }) => Event::Failed { op, why },
+                Ok(OperationProgress::Running { .. }) => Event::Polled { op, held },
+                Ok(OperationProgress::Done(seen)) => Event::StateObserved { op, seen },
+                Ok(OperationProgress::Failed { why, certainty: Certainty::Certain }) => Event::Failed { op, why },
                 // What is there decides.
-                Ok(Progress::Failed { why, certainty: Certainty::Uncertain }) => Event::InDoubt { op, why },
+                Ok(OperationProgress::Failed { why, certainty: Certainty::Uncertain }) => Event::InDoubt { op, why },
                 // The operation goes on whether it can be asked for or not: only an answer counts as a poll.
                 Err(error) if may_pass(&error) && self.clock.now() < until => {
                     let wait = error.retry_after().unwrap_or_default().max(BETWEEN_LOOKS);
@@ -523,10 +530,10 @@ impl Hands<'_> {
             match self.kinds.observe(resource).await {
                 Ok(seen) => {
                     return Acted::Happened(match (seen.operation, seen.trouble) {
-                        (Some(operation), _) => vec![Event::Begun { op, operation }],
+                        (Some(operation), _) => vec![Event::OperationStarted { op, operation }],
                         (None, trouble) => {
                             let failed = trouble.map(|why| Event::Failed { op: op.clone(), why });
-                            failed.into_iter().chain([Event::Settled { op, seen: seen.state }]).collect()
+                            failed.into_iter().chain([Event::StateObserved { op, seen: seen.state }]).collect()
                         }
                     });
                 }

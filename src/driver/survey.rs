@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::probe::Observer;
 use crate::resource::traffic::{LATEST, Traffic};
 use crate::resource::{ApiObject, KindSpec, Kinds, Observable as _};
-use crate::run::{Findings, ResourceId, ServiceStatus, TaskView, View};
+use crate::run::{Observations, ResourceId, ServiceStatus, TaskView, View};
 
 /// Observes each Cloud Run service that the run has written to: its traffic, and the probes of the gates of its steps.
 pub(super) async fn survey(view: &View, kinds: &Kinds, probes: &Observer) -> BTreeMap<String, ServiceStatus> {
@@ -18,7 +18,7 @@ pub(super) async fn survey(view: &View, kinds: &Kinds, probes: &Observer) -> BTr
     for id in touched {
         let gates = view.tasks.iter().filter(|task| service(task).as_ref() == Some(&id));
         let names = gates.filter_map(|task| task.task.gate.as_ref()).flat_map(|gate| gate.healthy.iter().cloned());
-        let mut seen = Findings::new();
+        let mut seen = Observations::new();
         for name in names.collect::<BTreeSet<String>>() {
             let observation = probes.observe(&name).await;
             seen.insert(name, observation);

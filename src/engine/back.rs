@@ -7,11 +7,11 @@
 use std::collections::BTreeMap;
 
 use super::effect::Effect;
-use super::lane::{At, Lane};
-use super::machine::{Applied, Direction, Known, Run, Stands, TurnBack};
+use super::lane::{Lane, LaneState};
+use super::machine::{Applied, Direction, Known, Run, TaskProgress, TurnBack};
 use crate::run::{
-    Change, Choice, Ending, Evidence, Failure, Left, OnFailure, Question, Refusal, Requirement, Scope, Task, TaskId,
-    covers,
+    Change, Choice, Ending, Failure, NotRolledBack, OnFailure, PreconditionResult, Preconditions, Question, Refusal,
+    RollbackScope, Task, TaskId, covers,
 };
 
 /// How far it is known whether an undo that restores an unhealthy state is to be made.
@@ -53,7 +53,8 @@ impl Run {
     /// there.
     pub fn restoring(&self) -> Vec<(&BTreeMap<String, String>, Vec<&str>)> {
         let applied = self.applied.iter().rev().filter_map(|applied| self.tasks.get(applied.task));
-        let restoring = applied.filter(|task| !task.unhealthy_before.is_empty() && !task.reversibility.is_one_way());
+        let restoring =
+            applied.filter(|task| !task.unhealthy_before.is_empty() && !task.reversibility.is_irreversible());
         let mut states: Vec<(&BTreeMap<String, String>, Vec<&str>)> = Vec::new();
         for task in restoring {
             match states.iter_mut().find(|(before, _)| **before == task.unhealthy_before) {
@@ -68,8 +69,8 @@ impl Run {
     /// Tasks whose change is in force and cannot be taken back.
     pub fn kept(&self) -> Vec<TaskId> {
         let known = self.applied.iter().filter(|applied| matches!(applied.known, Known::Applied));
-        let one_way = known.filter_map(|applied| self.tasks.get(applied.task));
-        one_way.filter(|task| task.reversibility.is_one_way()).map(|task| task.id.clone()).collect()
+        let irreversible = known.filter_map(|applied| self.tasks.get(applied.task));
+        irreversible.filter(|task| task.reversibility.is_irreversible()).map(|task| task.id.clone()).collect()
     }
 
     pub(super) fn end_of_rollback(&self) -> Ending {
@@ -86,7 +87,7 @@ impl Run {
                 continue;
             }
             let Some(by) = self.blocked_by(applied) else { continue };
-            let item = Left { task: task.id.clone(), why: Failure::Blocked { by: by.id.clone() } };
+            let item = NotRolledBack { task: task.id.clone(), why: Failure::Blocked { by: by.id.clone() } };
             let because = self.left.iter().find(|left| left.task == by.id);
             match because {
                 None => not_restored.push(item.task),
@@ -118,13 +119,13 @@ impl Run {
     }
 
     /// Whether what could not be undone serves nobody: the traffic is back where it was before.
-    fn is_follow_up(&self, left: &Left) -> bool {
+    fn is_follow_up(&self, left: &NotRolledBack) -> bool {
         let failed = match &left.why {
             Failure::Operation { .. } | Failure::Lost { .. } => true,
             Failure::Refused { refusal, .. } => matches!(refusal, Refusal::Api { .. } | Refusal::Busy { .. }),
             _ => false,
         };
-        let place = self.tasks.iter().position(|task| task.id == left.task && task.detour.is_some());
+        let place = self.tasks.iter().position(|task| task.id == left.task && task.traffic_first.is_some());
         let is_back = |place: usize| !self.applied.iter().any(|applied| applied.task == place + 1);
         failed && place.is_some_and(is_back)
     }
@@ -144,8 +145,8 @@ impl Run {
         match self.restores.get(self.representative(task)) {
             None => {
                 let healthy = before.keys().cloned().collect();
-                let evidence = Evidence { healthy, ..Evidence::default() };
-                Some(Effect::Assess { task: task.id.clone(), evidence })
+                let evidence = Preconditions { healthy, ..Preconditions::default() };
+                Some(Effect::AssessHealth { task: task.id.clone(), evidence })
             }
             Some(Restore::Healthy) => {
                 Some(Effect::Ask(Question::Restore { task: group(task).clone(), before: before.clone() }))
@@ -161,14 +162,14 @@ impl Run {
     }
 
     /// Whether the service is healthy now was observed.
-    pub(super) fn assessed(&mut self, task: &TaskId, found: &Requirement) -> bool {
+    pub(super) fn assessed(&mut self, task: &TaskId, found: &PreconditionResult) -> bool {
         let Some(place) = self.tasks.iter().position(|known| known.id == *task) else { return false };
         let waits = matches!(self.direction, Direction::Back(_))
-            && self.lanes.iter().any(|lane| lane.cursor == place && matches!(lane.at, At::Ready));
+            && self.lanes.iter().any(|lane| lane.cursor == place && matches!(lane.at, LaneState::Ready));
         if waits {
             let restore = match found {
-                Requirement::Met { .. } => Restore::Healthy,
-                Requirement::Unmet { .. } => Restore::Undo,
+                PreconditionResult::Met { .. } => Restore::Healthy,
+                PreconditionResult::Unmet { .. } => Restore::Undo,
             };
             let representative = self.representative(&self.tasks[place]).clone();
             self.restores.insert(representative, restore);
@@ -207,7 +208,7 @@ impl Run {
         self.applied.retain(|applied| applied.task != place);
         if self.gate_rule(lane).is_some() {
             self.unproven.push(place);
-            self.lanes[lane].at = At::Ready;
+            self.lanes[lane].at = LaneState::Ready;
         } else {
             self.turn_to_next_undo();
         }
@@ -221,17 +222,17 @@ impl Run {
     }
 
     pub(super) fn undo_failed(&mut self, task: Option<TaskId>, why: Failure) {
-        self.left.extend(task.map(|task| Left { task, why }));
+        self.left.extend(task.map(|task| NotRolledBack { task, why }));
         self.turn_to_next_undo();
     }
 
     /// The last task that an automatic rollback leaves as it is: what said that it should be undone is.
     pub(super) fn scope(&self, lane: usize) -> Option<usize> {
         let task = self.task(&self.lanes[lane]).filter(|task| task.on_failure == OnFailure::Rollback)?;
-        let first = self.tasks.iter().position(|other| match task.undoes {
-            Scope::Step => other.id.step() == task.id.step(),
-            Scope::Phase => other.phase == task.phase,
-            Scope::Run => true,
+        let first = self.tasks.iter().position(|other| match task.rollback_scope {
+            RollbackScope::Step => other.id.step() == task.id.step(),
+            RollbackScope::Phase => other.phase == task.phase,
+            RollbackScope::Run => true,
         });
         first?.checked_sub(1)
     }
@@ -248,9 +249,9 @@ impl Run {
         let is_left = |task: usize| self.tasks.get(task).is_some_and(|task| self.is_left(task));
         let unproven = || self.unproven.iter().rev().copied().find(|task| !is_left(*task)).map(|task| (task, false));
         let (place, observe) = next.or_else(unproven).unwrap_or((self.tasks.len(), false));
-        let at = if observe { At::Observing { after: None, trouble: None } } else { At::Ready };
+        let at = if observe { LaneState::Observing { after: None, trouble: None } } else { LaneState::Ready };
         self.lanes = vec![Lane { at, ..Lane::over(place, place + 1) }];
-        self.stands = Stands::Working;
+        self.stands = TaskProgress::Working;
     }
 
     /// Whether the task was undone, and it is still to be shown that nothing is worse for it.
@@ -263,7 +264,7 @@ impl Run {
     }
 
     fn is_reversible(&self, applied: &Applied) -> bool {
-        self.tasks.get(applied.task).is_some_and(|task| !task.reversibility.is_one_way())
+        self.tasks.get(applied.task).is_some_and(|task| !task.reversibility.is_irreversible())
     }
 
     /// Whether it is unclear and to be observed: also if it could not be undone, for then it may not be applied at all.
@@ -293,7 +294,7 @@ impl Run {
         self.tasks.iter().skip(applied.task + 1).find(|task| {
             let left = self.left.iter().find(|left| left.task == task.id).map(|left| &left.why);
             match left {
-                Some(Failure::Overdue { .. }) => true,
+                Some(Failure::OperationTimedOut { .. }) => true,
                 Some(Failure::Gate { .. }) => false,
                 Some(_) => task.subject() == Some(subject),
                 None => {

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use super::{Effect, Run};
 use crate::clock::later;
-use crate::gate::{Breaks, Health, Observation, Rule};
+use crate::gate::{Breaks, GateRule, Health, Observation};
 use crate::run::{
-    Change, Choice, Ending, Entry, Event, Evidence, Failure, Findings, GateOutcome, OnFailure, OpId, Operator,
-    PauseReason, Question, Refusal, Requirement, Task, TaskId, Way, Work,
+    Change, Choice, Ending, Entry, Event, Failure, GateOutcome, Observations, OnFailure, OpId, Operator, PauseReason,
+    PreconditionResult, Preconditions, Question, Refusal, Task, TaskId, Way, Work,
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -93,12 +93,12 @@ impl Told {
     }
 
     fn announces(&mut self, name: &str, way: Way) -> &mut Told {
-        assert_eq!(self.wants(), Effect::Announce { op: op(name, way) });
+        assert_eq!(self.wants(), Effect::RecordIntent { op: op(name, way) });
         self.then(Event::Intended { op: op(name, way) })
     }
 
     fn settles(&mut self, name: &str, way: Way, size: u32) -> &mut Told {
-        self.then(Event::Settled { op: op(name, way), seen: json!({ "size": size }) })
+        self.then(Event::StateObserved { op: op(name, way), seen: json!({ "size": size }) })
     }
 
     fn applies(&mut self, name: &str) -> &mut Told {
@@ -108,10 +108,10 @@ impl Told {
     /// Sends the next change and lets its operation run for longer than it may.
     fn hangs(&mut self, name: &str, way: Way) -> &mut Told {
         let operation = format!("operations/{name}");
-        self.announces(name, way).then(Event::Begun { op: op(name, way), operation });
+        self.announces(name, way).then(Event::OperationStarted { op: op(name, way), operation });
         self.after(11 * MINUTE).then(Event::Polled { op: op(name, way), held: false });
-        let Effect::GiveUpWaiting { op, operation, limit } = self.wants() else { panic!("{:?}", self.wants()) };
-        self.then(Event::Overdue { op, operation, limit })
+        let Effect::AbandonOperation { op, operation, limit } = self.wants() else { panic!("{:?}", self.wants()) };
+        self.then(Event::OperationTimedOut { op, operation, limit })
     }
 
     fn ends(&mut self) -> Ending {
@@ -122,7 +122,7 @@ impl Told {
     }
 
     fn asks_rollback(&mut self) -> &mut Told {
-        self.then(Event::RollbackAsked { operator: operator(), to: None })
+        self.then(Event::RollbackRequested { operator: operator(), to: None })
     }
 }
 
@@ -149,14 +149,14 @@ fn an_answer_that_comes_after_the_budget_is_taken() {
 #[test]
 fn a_night_between_two_processes_is_not_in_the_budget() {
     let mut told = Told::of(vec![task("a", OnFailure::Rollback), task("b", OnFailure::Rollback)]);
-    told.applies("a").then(Event::StopAsked { by: "Ctrl-C".to_owned() });
+    told.applies("a").then(Event::StopRequested { by: "Ctrl-C".to_owned() });
     assert_eq!(told.wants(), Effect::Park);
     told.after(Duration::from_hours(10)).then(Event::Resumed { operator: operator() });
     assert!(matches!(told.wants(), Effect::Ask(Question::Apply { .. })), "{:?}", told.wants());
     // Time in which it is worked on does count.
     let at = op("b", Way::Apply);
     told.answers(Choice::Yes).after(31 * MINUTE).then(Event::Intended { op: at.clone() });
-    told.then(Event::Begun { op: at.clone(), operation: "o".to_owned() });
+    told.then(Event::OperationStarted { op: at.clone(), operation: "o".to_owned() });
     told.after(MINUTE).then(Event::Polled { op: at, held: false });
     let wanted = told.wants();
     let is_budget = matches!(
@@ -168,19 +168,19 @@ fn a_night_between_two_processes_is_not_in_the_budget() {
 
 #[test]
 fn a_machine_that_sleeps_does_not_work() {
-    let rule = Rule::of(vec!["page".to_owned()], 5 * MINUTE, MINUTE, 20 * MINUTE);
+    let rule = GateRule::of(vec!["page".to_owned()], 5 * MINUTE, MINUTE, 20 * MINUTE);
     let mut told = Told::of(vec![Task { gate: Some(rule), ..task("a", OnFailure::Rollback) }]);
     let healthy = || observed(Health::Healthy);
     told.applies("a").opens_gate("a").after(MINUTE).then(healthy());
     told.after(Duration::from_hours(8)).then(Event::Suspended { gap: Duration::from_hours(8) }).then(healthy());
     let wanted = told.run.next(told.now);
     let is_open =
-        |effect: &Effect| matches!(effect, Effect::Wait { .. } | Effect::Probe { .. } | Effect::Compare { .. });
+        |effect: &Effect| matches!(effect, Effect::Wait { .. } | Effect::TakeSample { .. } | Effect::CheckDrift { .. });
     assert!(wanted.iter().all(is_open), "neither passed, nor timed out, nor over its budget: {wanted:?}");
 }
 
 fn observed(health: Health) -> Event {
-    Event::Observed { task: TaskId::of_step("a"), probe: "page".to_owned(), observation: Observation::of(health) }
+    Event::Sampled { task: TaskId::of_step("a"), probe: "page".to_owned(), observation: Observation::of(health) }
 }
 
 /// What a gate claims it claims of all its openings: a resume and a retry go on with the counts that were used up, in the
@@ -188,8 +188,8 @@ fn observed(health: Health) -> Event {
 #[test]
 fn a_gate_that_is_opened_again_goes_on_with_its_claim_until_the_change_is_made_anew() {
     const SHORT: Duration = Duration::from_secs(10);
-    let rule = Rule::of(vec!["page".to_owned()], Duration::ZERO, SHORT, 25 * SHORT);
-    let rule = Rule { max_failure_rate: Some(0.2), ..rule };
+    let rule = GateRule::of(vec!["page".to_owned()], Duration::ZERO, SHORT, 25 * SHORT);
+    let rule = GateRule { max_failure_rate: Some(0.2), ..rule };
     let mut told = Told::of(vec![Task { gate: Some(rule), ..task("a", OnFailure::Ask) }]);
     let sick = || observed(Health::Unhealthy { why: "503".to_owned() });
     let mut breaks = Vec::new();
@@ -223,12 +223,12 @@ fn a_gate_that_is_opened_again_goes_on_with_its_claim_until_the_change_is_made_a
 /// What is approved rests on what was shown when it was asked about. What is older than it may be is observed again.
 #[test]
 fn evidence_from_before_a_long_prompt_is_observed_again() {
-    let evidence = Evidence { unhealthy: vec!["page".to_owned()], ..Evidence::default() };
-    let required = |found: Requirement| Event::Required { task: TaskId::of_step("a"), found };
-    let seen = |health: Health| Findings::from([("page".to_owned(), Observation::of(health))]);
+    let evidence = Preconditions { unhealthy: vec!["page".to_owned()], ..Preconditions::default() };
+    let required = |found: PreconditionResult| Event::PreconditionsChecked { task: TaskId::of_step("a"), found };
+    let seen = |health: Health| Observations::from([("page".to_owned(), Observation::of(health))]);
     let unhealthy = || Health::Unhealthy { why: "503".to_owned() };
-    let met = |health: Health| required(Requirement::Met { evidence: seen(health) });
-    let asks_again = Effect::Require { task: TaskId::of_step("a"), evidence: evidence.clone() };
+    let met = |health: Health| required(PreconditionResult::Met { evidence: seen(health) });
+    let asks_again = Effect::CheckPreconditions { task: TaskId::of_step("a"), evidence: evidence.clone() };
     let asked = || {
         let mut told = Told::of(vec![Task { require: Some(evidence.clone()), ..task("a", OnFailure::Ask) }]);
         assert_eq!(told.wants(), asks_again);
@@ -245,9 +245,10 @@ fn evidence_from_before_a_long_prompt_is_observed_again() {
     // It healed meanwhile: nothing is changed.
     let mut healed = asked();
     healed.after(20 * MINUTE).answers(Choice::Yes);
-    healed.then(required(Requirement::Unmet { why: "it is healthy".to_owned(), evidence: seen(Health::Healthy) }));
+    healed
+        .then(required(PreconditionResult::Unmet { why: "it is healthy".to_owned(), evidence: seen(Health::Healthy) }));
     let Effect::Ask(Question::Failed { failure, .. }) = healed.wants() else { panic!("{:?}", healed.wants()) };
-    assert!(matches!(*failure, Failure::Require { .. }), "{failure:?}");
+    assert!(matches!(*failure, Failure::PreconditionsUnmet { .. }), "{failure:?}");
     // It is met, and another one than before: that was not approved.
     let mut other = asked();
     other.after(20 * MINUTE).answers(Choice::Yes).then(met(Health::Unknown { why: "no data".to_owned() }));
@@ -258,25 +259,28 @@ fn evidence_from_before_a_long_prompt_is_observed_again() {
 /// An answer counts for the question that was asked, also if what an approved turn beside it rests on grows old meanwhile.
 #[test]
 fn evidence_that_grows_old_beside_a_question_takes_no_answer_away() {
-    let evidence = Evidence { unhealthy: vec!["page".to_owned()], ..Evidence::default() };
+    let evidence = Preconditions { unhealthy: vec!["page".to_owned()], ..Preconditions::default() };
     let turn = |name: &str, require| Task {
         id: TaskId::of_step(&format!("each/{name}")),
-        turn: Some(name.to_owned()),
-        parallel: 2,
+        item: Some(name.to_owned()),
+        max_parallel: 2,
         require,
         ..task(name, OnFailure::Ask)
     };
     let mut told = Told::of(vec![turn("a", Some(evidence.clone())), turn("b", None)]);
     let required = |told: &mut Told| {
-        let Effect::Require { task, .. } = told.wants() else { panic!("{:?}", told.wants()) };
-        told.then(Event::Required { task, found: Requirement::Met { evidence: Findings::new() } });
+        let Effect::CheckPreconditions { task, .. } = told.wants() else { panic!("{:?}", told.wants()) };
+        told.then(Event::PreconditionsChecked {
+            task,
+            found: PreconditionResult::Met { evidence: Observations::new() },
+        });
     };
     required(&mut told);
     told.answers(Choice::Yes);
     told.after(20 * MINUTE).answers(Choice::Yes);
     required(&mut told);
     let wants = told.run.next(told.now);
-    let is_announced = |effect: &Effect| matches!(effect, Effect::Announce { .. });
+    let is_announced = |effect: &Effect| matches!(effect, Effect::RecordIntent { .. });
     assert!(wants.len() == 2 && wants.iter().all(is_announced), "{wants:?}");
 }
 
@@ -302,7 +306,7 @@ fn a_lost_network_is_waited_for_before_the_run_pauses() {
     loop {
         match told.wants() {
             Effect::Wait { until } => told.now = until,
-            Effect::Announce { op } => {
+            Effect::RecordIntent { op } => {
                 sent += 1;
                 let refusal = Refusal::Unreachable { why: "no route".to_owned(), remedy: None };
                 told.then(Event::Intended { op: op.clone() }).then(Event::Refused { op, refusal });
@@ -319,10 +323,10 @@ fn what_is_older_than_a_hanging_operation_is_left_and_what_is_newer_is_undone() 
     let mut told = Told::of(vec![task("a", OnFailure::Rollback), task("b", OnFailure::Rollback)]);
     told.applies("a").answers(Choice::Yes).hangs("b", Way::Apply).answers(Choice::Rollback);
     let ending = told.ends();
-    assert_eq!(left(&ending), pairs(&[("b", "overdue"), ("a", "blocked")]));
+    assert_eq!(left(&ending), pairs(&[("b", "operation_timed_out"), ("a", "blocked")]));
     // Asked for again, the operation has ended meanwhile: then both are undone.
     told.asks_rollback();
-    assert!(matches!(told.wants(), Effect::Look { .. }));
+    assert!(matches!(told.wants(), Effect::ObserveState { .. }));
     told.settles("b", Way::Undo, 1).announces("b", Way::Undo).settles("b", Way::Undo, 0);
     told.announces("a", Way::Undo).settles("a", Way::Undo, 0);
     assert!(matches!(told.ends(), Ending::RolledBack { .. }));
@@ -333,7 +337,7 @@ fn an_undo_that_hangs_has_an_end_too() {
     let mut told = Told::of(vec![task("a", OnFailure::Rollback), task("b", OnFailure::Rollback)]);
     told.applies("a").applies("b").asks_rollback();
     told.hangs("b", Way::Undo);
-    assert_eq!(left(&told.ends()), pairs(&[("b", "overdue"), ("a", "blocked")]));
+    assert_eq!(left(&told.ends()), pairs(&[("b", "operation_timed_out"), ("a", "blocked")]));
 }
 
 #[test]
@@ -342,7 +346,7 @@ fn to_stop_at_a_hanging_operation_is_a_pause_that_observes_again() {
     told.answers(Choice::Yes).hangs("a", Way::Apply).answers(Choice::Stop);
     let Effect::Pause { why } = told.wants() else { panic!("{:?}", told.wants()) };
     told.then(Event::Paused { why }).then(Event::Resumed { operator: operator() });
-    assert!(matches!(told.wants(), Effect::Look { .. }), "{:?}", told.wants());
+    assert!(matches!(told.wants(), Effect::ObserveState { .. }), "{:?}", told.wants());
     told.settles("a", Way::Apply, 1);
     assert_eq!(told.ends(), Ending::Done { failed: vec![], skipped: vec![] });
 }
@@ -354,7 +358,7 @@ fn a_resource_that_is_gone_is_stated_and_the_rest_is_undone() {
     let at = op("b", Way::Apply);
     told.then(Event::InDoubt { op: at.clone(), why: "no answer".to_owned() }).then(Event::Missing { op: at });
     told.answers(Choice::Rollback);
-    assert!(matches!(told.wants(), Effect::Look { .. }), "what is gone is observed once more");
+    assert!(matches!(told.wants(), Effect::ObserveState { .. }), "what is gone is observed once more");
     told.then(Event::Missing { op: op("b", Way::Undo) });
     told.announces("a", Way::Undo).settles("a", Way::Undo, 0);
     assert_eq!(left(&told.ends()), pairs(&[("b", "missing")]));
@@ -415,16 +419,16 @@ fn what_another_principal_changed_is_observed_again_by_every_request() {
     interfered(&mut told);
     told.answers(Choice::Stop).ends();
     told.then(Event::Resumed { operator: operator() });
-    assert!(matches!(told.wants(), Effect::Look { .. }), "{:?}", told.wants());
+    assert!(matches!(told.wants(), Effect::ObserveState { .. }), "{:?}", told.wants());
     told.settles("a", Way::Apply, 1);
     assert_eq!(told.ends(), Ending::Done { failed: vec![], skipped: vec![] });
 
     let mut told = Told::of(vec![task("a", OnFailure::Rollback)]);
     interfered(&mut told);
     told.answers(Choice::Rollback).settles("a", Way::Undo, 7);
-    assert_eq!(left(&told.ends()), pairs(&[("a", "interfered")]));
+    assert_eq!(left(&told.ends()), pairs(&[("a", "concurrent_change")]));
     told.asks_rollback().settles("a", Way::Undo, 7);
-    assert_eq!(left(&told.ends()), pairs(&[("a", "interfered")]), "as long as it is neither");
+    assert_eq!(left(&told.ends()), pairs(&[("a", "concurrent_change")]), "as long as it is neither");
     told.asks_rollback().settles("a", Way::Undo, 0);
     assert!(matches!(told.ends(), Ending::RolledBack { .. }), "somebody has put it right");
 }
@@ -444,10 +448,10 @@ fn a_rollback_asked_for_while_an_undo_is_in_flight_goes_on() {
         told.applies("a");
         told.asks_rollback().announces("a", Way::Undo);
         if parked {
-            told.then(Event::StopAsked { by: "Ctrl-C".to_owned() });
+            told.then(Event::StopRequested { by: "Ctrl-C".to_owned() });
         }
         told.asks_rollback();
-        assert!(matches!(told.wants(), Effect::Look { .. }), "{:?}", told.wants());
+        assert!(matches!(told.wants(), Effect::ObserveState { .. }), "{:?}", told.wants());
         told.settles("a", Way::Undo, 0);
         assert!(matches!(told.ends(), Ending::RolledBack { .. }));
     }
@@ -457,10 +461,10 @@ fn a_rollback_asked_for_while_an_undo_is_in_flight_goes_on() {
 fn a_rollback_of_everything_after_one_of_a_part_leaves_nothing_out() {
     let mut told = Told::of(vec![task("a", OnFailure::Ask), task("b", OnFailure::Ask)]);
     told.applies("a").applies("b");
-    told.then(Event::RollbackAsked { operator: operator(), to: Some("a".to_owned()) });
+    told.then(Event::RollbackRequested { operator: operator(), to: Some("a".to_owned()) });
     told.announces("b", Way::Undo).settles("b", Way::Undo, 0);
     // All that was asked for is undone, and it is stopped before it says so.
-    told.then(Event::StopAsked { by: "Ctrl-C".to_owned() }).asks_rollback();
+    told.then(Event::StopRequested { by: "Ctrl-C".to_owned() }).asks_rollback();
     told.announces("a", Way::Undo).settles("a", Way::Undo, 0);
     assert!(matches!(told.ends(), Ending::RolledBack { .. }));
 }
@@ -478,8 +482,8 @@ fn program(name: &str) -> Task {
 fn what_became_of_a_write_is_asked_before_what_to_do_about_another_ones_failure() {
     let parallel = |task: Task, name: &str| Task {
         id: TaskId::part("both", name),
-        turn: Some(name.to_owned()),
-        parallel: 2,
+        item: Some(name.to_owned()),
+        max_parallel: 2,
         ..task
     };
     let mut told = Told::of(vec![parallel(task("a", OnFailure::Ask), "a"), parallel(program("b"), "b")]);
@@ -490,14 +494,14 @@ fn what_became_of_a_write_is_asked_before_what_to_do_about_another_ones_failure(
     told.then(Event::Failed { op: at("b"), why: "failed (exit 1)".to_owned() });
     assert!(matches!(told.wants(), Effect::Ask(Question::TookEffect { .. })), "{:?}", told.wants());
     told.answers(Choice::Yes).answers(Choice::Rollback);
-    assert!(matches!(told.wants(), Effect::Announce { op } if op == OpId { way: Way::Undo, ..at("b") }));
+    assert!(matches!(told.wants(), Effect::RecordIntent { op } if op == OpId { way: Way::Undo, ..at("b") }));
 }
 
 /// Whatever brought a run to observe again what no API tells of: what the operator says of it is taken.
 #[test]
 fn what_cannot_be_observed_again_is_for_the_operator_to_say() {
     let answered = |told: &mut Told, way: Way, choice: Choice| {
-        assert!(matches!(told.wants(), Effect::Look { .. }), "{:?}", told.wants());
+        assert!(matches!(told.wants(), Effect::ObserveState { .. }), "{:?}", told.wants());
         let question = Question::Doubt { op: op("a", way) };
         told.then(Event::Answered { question, choice, by: "ops".to_owned(), reason: None, visible: None });
     };
@@ -535,15 +539,15 @@ fn what_cannot_be_observed_again_is_for_the_operator_to_say() {
 #[test]
 fn what_is_not_undone_keeps_its_traffic_too() {
     let deployed = |name: &str| {
-        let detour =
+        let traffic_first =
             Change { resource: "side/p/r/s".parse().unwrap(), from: json!({ "size": 0 }), to: json!({ "size": 9 }) };
-        Task { id: TaskId::part("deploy", name), detour: Some(detour), ..task(name, OnFailure::Ask) }
+        Task { id: TaskId::part("deploy", name), traffic_first: Some(traffic_first), ..task(name, OnFailure::Ask) }
     };
     let mut told = Told::of(vec![deployed("a"), task("b", OnFailure::Ask)]);
     let a = |way| OpId { task: TaskId::part("deploy", "a"), way };
     told.answers(Choice::Yes).then(Event::Intended { op: a(Way::Apply) });
-    told.then(Event::Settled { op: a(Way::Apply), seen: json!({ "size": 1 }) }).applies("b");
-    told.then(Event::RollbackAsked { operator: operator(), to: Some("deploy/a".to_owned()) });
+    told.then(Event::StateObserved { op: a(Way::Apply), seen: json!({ "size": 1 }) }).applies("b");
+    told.then(Event::RollbackRequested { operator: operator(), to: Some("deploy/a".to_owned()) });
     told.announces("b", Way::Undo).settles("b", Way::Undo, 0);
     assert!(matches!(told.ends(), Ending::RolledBack { .. }), "nothing of deploy/a is undone, its traffic neither");
 }
@@ -555,11 +559,11 @@ fn a_healthy_service_is_not_brought_back_to_an_outage_unasked() {
         ..task("a", OnFailure::Rollback)
     };
     let assessed = |told: &mut Told, is_healthy: Value| {
-        let Effect::Assess { task, .. } = told.wants() else { panic!("{:?}", told.wants()) };
+        let Effect::AssessHealth { task, .. } = told.wants() else { panic!("{:?}", told.wants()) };
         let evidence = BTreeMap::new();
         let found = match is_healthy {
-            Value::Bool(true) => Requirement::Met { evidence },
-            _ => Requirement::Unmet { why: "503".to_owned(), evidence },
+            Value::Bool(true) => PreconditionResult::Met { evidence },
+            _ => PreconditionResult::Unmet { why: "503".to_owned(), evidence },
         };
         told.then(Event::Assessed { task, found });
     };

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::gate::Breaks;
-use crate::run::{Change, Ending, Evidence, GateOutcome, OpId, PauseReason, Question, ResourceId, TaskId};
+use crate::run::{Change, Ending, GateOutcome, OpId, PauseReason, Preconditions, Question, ResourceId, TaskId};
 
 /// One thing to do, and the events that may come of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,23 +15,23 @@ pub enum Effect {
     /// Get an answer → `Answered`.
     Ask(Question),
     /// Note that there is nothing to change → `Unchanged`.
-    Pass {
+    RecordUnchanged {
         /// The task.
         task: TaskId,
     },
     /// Write down that a write is about to happen → `Intended`.
-    Announce {
+    RecordIntent {
         /// The write.
         op: OpId,
     },
-    /// Write, if the resource still is `from` → `Begun`, `Settled`, `Refused` or `InDoubt`.
+    /// Write, if the resource still is `from` → `OperationStarted`, `StateObserved`, `Refused` or `InDoubt`.
     Write {
         /// The write.
         op: OpId,
         /// What to write.
         change: Change,
     },
-    /// Ask how a long-running operation stands → `Polled`, `Settled`, `Failed` or `InDoubt`.
+    /// Ask how a long-running operation stands → `Polled`, `StateObserved`, `Failed` or `InDoubt`.
     Poll {
         /// The write.
         op: OpId,
@@ -40,8 +40,8 @@ pub enum Effect {
         /// What it changes.
         resource: ResourceId,
     },
-    /// Write down that an operation is awaited no longer → `Overdue`.
-    GiveUpWaiting {
+    /// Write down that an operation is awaited no longer → `OperationTimedOut`.
+    AbandonOperation {
         /// The write.
         op: OpId,
         /// The operation's name.
@@ -50,8 +50,8 @@ pub enum Effect {
         limit: Duration,
     },
     /// The outcome of a write is not known, or a resource is not as the run left it: observe its state and running
-    /// operations; never assume → `Begun`, `Settled` or `Missing`.
-    Look {
+    /// operations; never assume → `OperationStarted`, `StateObserved` or `Missing`.
+    ObserveState {
         /// The write.
         op: OpId,
         /// What it changes.
@@ -64,8 +64,8 @@ pub enum Effect {
         /// Counts that its probes used up while it was open before.
         breaks: Breaks,
     },
-    /// Take one sample → `Observed`.
-    Probe {
+    /// Take one sample → `Sampled`.
+    TakeSample {
         /// The task whose gate wants it.
         task: TaskId,
         /// The probe.
@@ -78,22 +78,22 @@ pub enum Effect {
         /// The verdict.
         outcome: GateOutcome,
     },
-    /// Look whether what a task rests on is so → `Required`.
-    Require {
+    /// Look whether what a task rests on is so → `PreconditionsChecked`.
+    CheckPreconditions {
         /// The task.
         task: TaskId,
         /// What must be so.
-        evidence: Evidence,
+        evidence: Preconditions,
     },
     /// Observe whether a service is healthy before an undo that would make it unhealthy → `Assessed`.
-    Assess {
+    AssessHealth {
         /// The task whose change is to be undone.
         task: TaskId,
         /// What shows that it is healthy.
-        evidence: Evidence,
+        evidence: Preconditions,
     },
     /// Let a task's pause pass → `Waited`.
-    Rest {
+    Sleep {
         /// The task.
         task: TaskId,
         /// Until when.
@@ -104,17 +104,17 @@ pub enum Effect {
         /// The task.
         task: TaskId,
     },
-    /// Take one sample for a guard → `Watched`.
-    Watch {
+    /// Take one sample for a guard → `GuardSampled`.
+    SampleGuard {
         /// Its probe.
         probe: String,
     },
-    /// Look whether what was applied is still so → `Compared`.
-    Compare {
+    /// Look whether what was applied is still so → `DriftChecked`.
+    CheckDrift {
         /// What each resource was last made.
         applied: BTreeMap<ResourceId, Value>,
     },
-    /// Let time pass; a signal may come instead → nothing, or `StopAsked`.
+    /// Let time pass; a signal may come instead → nothing, or `StopRequested`.
     Wait {
         /// Until when.
         until: Timestamp,

@@ -13,10 +13,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Effect, Run};
-use crate::gate::{Health, Observation, Rule};
+use crate::gate::{GateRule, Health, Observation};
 use crate::run::{
-    Change, Choice, Ending, Entry, Event, Evidence, Guard, OnFailure, OpId, Operator, Question, Refusal, Requirement,
-    ResourceId, Reversibility, RunId, Task, TaskId, Trip, Way, Work, covers,
+    Change, Choice, Ending, Entry, Event, Guard, GuardAction, OnFailure, OpId, Operator, PreconditionResult,
+    Preconditions, Question, Refusal, ResourceId, Reversibility, RunId, Task, TaskId, Way, Work, covers,
 };
 
 /// What goes wrong in one run.
@@ -68,7 +68,7 @@ fn operator() -> Operator {
 
 fn tasks() -> Vec<Task> {
     let seconds = Duration::from_secs;
-    let rule = Rule::of(vec!["probe".to_owned()], seconds(2), seconds(1), seconds(4));
+    let rule = GateRule::of(vec!["probe".to_owned()], seconds(2), seconds(1), seconds(4));
     let task = |n: usize| Task {
         change: Some(Change {
             resource: format!("k/p/r/r{n}").parse().unwrap(),
@@ -76,14 +76,14 @@ fn tasks() -> Vec<Task> {
             to: json!({"size": n + 1}),
         }),
         reversibility: if n == ONE_WAY {
-            Reversibility::OneWay { why: "it only grows".to_owned() }
+            Reversibility::Irreversible { why: "it only grows".to_owned() }
         } else {
             Reversibility::Reversible
         },
         gate: (n != 1).then(|| rule.clone()),
         // One undo is proven; its probe is as well as the gate's of the same task.
         undo_gate: (n == 1).then(|| rule.clone()),
-        require: Some(Evidence { healthy: vec!["probe".to_owned()], ..Evidence::default() }),
+        require: Some(Preconditions { healthy: vec!["probe".to_owned()], ..Preconditions::default() }),
         pause: None,
         ..Task::idle(TaskId::of_step(&format!("t{n}")), "p", "u", OnFailure::Rollback)
     };
@@ -93,7 +93,7 @@ fn tasks() -> Vec<Task> {
 /// The tasks, watched over by a guard that has nothing to say.
 fn work() -> Work {
     let every = Duration::from_secs(10);
-    let guard = Guard { probe: "guard".to_owned(), every, failures: 1, then: Trip::Rollback };
+    let guard = Guard { probe: "guard".to_owned(), every, failures: 1, then: GuardAction::Rollback };
     Work { guards: vec![guard], ..Work::from(tasks()) }
 }
 
@@ -154,10 +154,10 @@ impl World {
         if n.is_multiple_of(2) || self.trouble.failing == Some(n) {
             let operation = format!("operations/{op}");
             self.running.insert(operation.clone(), (resource, to, 1));
-            Event::Begun { op: op.clone(), operation }
+            Event::OperationStarted { op: op.clone(), operation }
         } else {
             self.states.insert(resource, to.clone());
-            Event::Settled { op: op.clone(), seen: to }
+            Event::StateObserved { op: op.clone(), seen: to }
         }
     }
 
@@ -175,7 +175,7 @@ impl World {
                 self.finish(op, operation);
                 match self.broken.get(&resource) {
                     Some(why) => Event::Failed { op: op.clone(), why: why.clone() },
-                    None => Event::Settled { op: op.clone(), seen: self.states[&resource].clone() },
+                    None => Event::StateObserved { op: op.clone(), seen: self.states[&resource].clone() },
                 }
             }
             None => Event::InDoubt { op: op.clone(), why: "no such operation".to_owned() },
@@ -193,10 +193,10 @@ impl World {
     fn look(&mut self, op: &OpId, resource: &ResourceId) -> Vec<Event> {
         let resource = resource.to_string();
         if let Some((operation, _)) = self.running.iter().find(|(_, (busy, ..))| *busy == resource) {
-            return vec![Event::Begun { op: op.clone(), operation: operation.clone() }];
+            return vec![Event::OperationStarted { op: op.clone(), operation: operation.clone() }];
         }
         let failed = self.broken.get(&resource).map(|why| Event::Failed { op: op.clone(), why: why.clone() });
-        let settled = Event::Settled { op: op.clone(), seen: self.states[&resource].clone() };
+        let settled = Event::StateObserved { op: op.clone(), seen: self.states[&resource].clone() };
         failed.into_iter().chain([settled]).collect()
     }
 
@@ -212,45 +212,45 @@ impl World {
                 reason: None,
                 visible: None,
             },
-            Effect::Require { task, .. } => {
+            Effect::CheckPreconditions { task, .. } => {
                 let evidence = BTreeMap::new();
                 let found = if self.trouble.unmet == Some(number(task)) {
-                    Requirement::Unmet { why: "not so".to_owned(), evidence }
+                    PreconditionResult::Unmet { why: "not so".to_owned(), evidence }
                 } else {
-                    Requirement::Met { evidence }
+                    PreconditionResult::Met { evidence }
                 };
-                Event::Required { task: task.clone(), found }
+                Event::PreconditionsChecked { task: task.clone(), found }
             }
-            Effect::Watch { probe } => {
+            Effect::SampleGuard { probe } => {
                 let observation = Observation::of(Health::Healthy);
-                Event::Watched { probe: probe.clone(), observation }
+                Event::GuardSampled { probe: probe.clone(), observation }
             }
-            Effect::Compare { applied } => {
+            Effect::CheckDrift { applied } => {
                 for (id, wanted) in applied {
                     assert!(covers(&self.states[&id.to_string()], wanted), "{id} is not what was applied");
                 }
-                Event::Compared { moved: BTreeMap::new() }
+                Event::DriftChecked { moved: BTreeMap::new() }
             }
-            Effect::Assess { task, .. } => {
-                Event::Assessed { task: task.clone(), found: Requirement::Met { evidence: BTreeMap::new() } }
+            Effect::AssessHealth { task, .. } => {
+                Event::Assessed { task: task.clone(), found: PreconditionResult::Met { evidence: BTreeMap::new() } }
             }
-            Effect::GiveUpWaiting { op, operation, limit } => {
-                Event::Overdue { op: op.clone(), operation: operation.clone(), limit: *limit }
+            Effect::AbandonOperation { op, operation, limit } => {
+                Event::OperationTimedOut { op: op.clone(), operation: operation.clone(), limit: *limit }
             }
             Effect::Pause { why } => Event::Paused { why: why.clone() },
-            Effect::Rest { task, .. } => Event::Waited { task: task.clone() },
+            Effect::Sleep { task, .. } => Event::Waited { task: task.clone() },
             Effect::Notify { task } => Event::Notified { task: task.clone(), problem: None },
-            Effect::Pass { task } => Event::Unchanged { task: task.clone() },
-            Effect::Announce { op } => Event::Intended { op: op.clone() },
+            Effect::RecordUnchanged { task } => Event::Unchanged { task: task.clone() },
+            Effect::RecordIntent { op } => Event::Intended { op: op.clone() },
             Effect::Write { op, change } => self.write(op, change),
             Effect::Poll { op, operation, .. } => self.poll(op, operation),
-            Effect::Look { op, resource } => return self.look(op, resource),
+            Effect::ObserveState { op, resource } => return self.look(op, resource),
             Effect::OpenGate { task, breaks } => Event::GateOpened { task: task.clone(), breaks: breaks.clone() },
-            Effect::Probe { task, probe } => {
+            Effect::TakeSample { task, probe } => {
                 let sick = self.trouble.gate == Some(number(task));
                 let health = if sick { Health::Unhealthy { why: "503".to_owned() } } else { Health::Healthy };
                 let observation = Observation::of(health);
-                Event::Observed { task: task.clone(), probe: probe.clone(), observation }
+                Event::Sampled { task: task.clone(), probe: probe.clone(), observation }
             }
             Effect::CloseGate { task, outcome } => Event::GateClosed { task: task.clone(), outcome: outcome.clone() },
             Effect::Wait { .. } | Effect::Park => return vec![],
@@ -302,13 +302,14 @@ impl Story {
         let mut run = fold(&self.journal);
         let mut waits = 0;
         loop {
-            let wave = run.next(self.now);
-            if wave.is_empty() {
+            let batch = run.next(self.now);
+            if batch.is_empty() {
                 return true;
             }
             // Looks take no time here, so there is nothing to wait for beside them.
-            let looks = wave.iter().any(|effect| matches!(effect, Effect::Probe { .. } | Effect::Watch { .. }));
-            for effect in wave.into_iter().filter(|effect| !(looks && matches!(effect, Effect::Wait { .. }))) {
+            let looks =
+                batch.iter().any(|effect| matches!(effect, Effect::TakeSample { .. } | Effect::SampleGuard { .. }));
+            for effect in batch.into_iter().filter(|effect| !(looks && matches!(effect, Effect::Wait { .. }))) {
                 if let Effect::Wait { until } = effect {
                     assert!(until > self.now, "a wait that does not wait");
                     waits += 1;
@@ -431,7 +432,7 @@ fn events_that_cannot_have_happened_are_refused() {
     let mut run = Run::new(tasks());
     let op = OpId { task: TaskId::of_step("t0"), way: Way::Apply };
     let entry = |event| Entry { at: Timestamp::UNIX_EPOCH, event };
-    let illegal = run.apply(&entry(Event::Begun { op: op.clone(), operation: "x".to_owned() })).unwrap_err();
-    assert_eq!(illegal.to_string(), "`begun` cannot happen before a task (task `t0`)");
+    let illegal = run.apply(&entry(Event::OperationStarted { op: op.clone(), operation: "x".to_owned() })).unwrap_err();
+    assert_eq!(illegal.to_string(), "`operation_started` cannot happen before a task (task `t0`)");
     assert!(run.apply(&entry(Event::Intended { op })).is_err(), "a write that nobody approved");
 }

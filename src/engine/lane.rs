@@ -1,7 +1,7 @@
 //! A line of work: where it stands on the tasks that are its own.
 //!
 //! A step is one line of work. One that does several things at once (`for_each` with `max_parallel`) is several, a turn
-//! each. All lines of a wave end before the next wave begins, so there is one wave at any moment; on the way back it is
+//! each. All lines of a batch end before the next batch begins, so there is one batch at any moment; on the way back it is
 //! always a single line.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::clock::{between, later};
 use crate::gate::Gate;
-use crate::run::{Failure, Findings, Task, Way};
+use crate::run::{Failure, Observations, Task, Way};
 
 /// One line of work.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub(super) struct Lane {
     pub(super) cursor: usize,
     /// The first task after its own.
     pub(super) end: usize,
-    pub(super) at: At,
+    pub(super) at: LaneState,
     /// Sends of the current write that were seen not to have happened, or not to have taken effect.
     pub(super) unsent: u32,
     /// Whether the current write was seen to be written and not in effect: it is sent once more, from what it wrote.
@@ -41,7 +41,7 @@ pub(super) struct Met {
 }
 
 impl Met {
-    pub(super) fn seen(findings: &Findings, at: Timestamp) -> Met {
+    pub(super) fn seen(findings: &Observations, at: Timestamp) -> Met {
         let health = findings.iter().map(|(probe, seen)| (probe.clone(), seen.health.word())).collect();
         Met { at, health }
     }
@@ -54,7 +54,7 @@ impl Met {
 
 /// Where it stands on its task.
 #[derive(Clone, Debug)]
-pub(super) enum At {
+pub(super) enum LaneState {
     Ready,
     Approved {
         not_before: Option<Timestamp>,
@@ -62,7 +62,7 @@ pub(super) enum At {
     Announced,
     Running(Running),
     Doubt {
-        failed: Option<Trouble>,
+        failed: Option<ReportedFailure>,
     },
     /// Nothing was sent, and what is there now is not known: it is observed before anything is decided.
     Observing {
@@ -85,7 +85,7 @@ pub(super) enum At {
         failure: Failure,
         retry: Option<Retry>,
     },
-    /// It has come to its end, and waits for the others of its wave.
+    /// It has come to its end, and waits for the others of its batch.
     Done,
 }
 
@@ -128,7 +128,7 @@ const LONGEST_POLL: Duration = Duration::from_secs(5);
 
 /// That a write failed, and how that is known.
 #[derive(Clone, Debug)]
-pub(super) enum Trouble {
+pub(super) enum ReportedFailure {
     /// The write's own operation says so.
     Reported(String),
     /// The resource says so, or an operation that was found on it. Either may speak of another's write, if ours
@@ -146,11 +146,11 @@ pub(super) enum Retry {
 }
 
 impl Retry {
-    pub(super) fn place(self, failure: &Failure) -> At {
+    pub(super) fn place(self, failure: &Failure) -> LaneState {
         match self {
-            Retry::Change => At::Ready,
-            Retry::Look => At::Observing { after: Some(failure.clone()), trouble: None },
-            Retry::Gate => At::Proving,
+            Retry::Change => LaneState::Ready,
+            Retry::Look => LaneState::Observing { after: Some(failure.clone()), trouble: None },
+            Retry::Gate => LaneState::Proving,
         }
     }
 }
@@ -158,19 +158,19 @@ impl Retry {
 impl Lane {
     /// A line of work over these tasks, of which nothing has happened yet.
     pub(super) fn over(cursor: usize, end: usize) -> Lane {
-        Lane { cursor, end, at: At::Ready, unsent: 0, is_written: false, busy: 0, met: None }
+        Lane { cursor, end, at: LaneState::Ready, unsent: 0, is_written: false, busy: 0, met: None }
     }
 
     /// Goes on to the next task of its own that is carried out on the way forward.
     pub(super) fn advance(&mut self, tasks: &[Task]) {
         let (cursor, end) = (forward(tasks, self.cursor + 1), self.end);
-        *self = Lane { at: if cursor < end { At::Ready } else { At::Done }, ..Lane::over(cursor, end) };
+        *self = Lane { at: if cursor < end { LaneState::Ready } else { LaneState::Done }, ..Lane::over(cursor, end) };
     }
 
     /// Leaves the rest of its tasks out. What is left of a failed step must not be built on it: a failed canary is not
     /// given more traffic.
     pub(super) fn skip(&mut self) {
-        *self = Lane { at: At::Done, ..Lane::over(self.end, self.end) };
+        *self = Lane { at: LaneState::Done, ..Lane::over(self.end, self.end) };
     }
 
     /// Tries its task again.
@@ -182,43 +182,53 @@ impl Lane {
     pub(super) fn send_again(&mut self) {
         self.unsent += 1;
         self.is_written = true;
-        self.at = At::Approved { not_before: None };
+        self.at = LaneState::Approved { not_before: None };
     }
 
     /// Whether a write has been announced whose end is not known.
     pub(super) fn in_flight(&self) -> bool {
-        matches!(self.at, At::Announced | At::Running(_) | At::Doubt { .. } | At::Unknown { .. })
+        matches!(
+            self.at,
+            LaneState::Announced | LaneState::Running(_) | LaneState::Doubt { .. } | LaneState::Unknown { .. }
+        )
     }
 
     /// Whether it goes on without anybody's word.
     pub(super) fn is_afloat(&self) -> bool {
         match self.at {
-            At::Announced
-            | At::Running(_)
-            | At::Doubt { .. }
-            | At::Observing { .. }
-            | At::Resting { .. }
-            | At::Proving
-            | At::Gate(_) => true,
-            At::Ready | At::Approved { .. } | At::Unknown { .. } | At::Failed { .. } | At::Done => false,
+            LaneState::Announced
+            | LaneState::Running(_)
+            | LaneState::Doubt { .. }
+            | LaneState::Observing { .. }
+            | LaneState::Resting { .. }
+            | LaneState::Proving
+            | LaneState::Gate(_) => true,
+            LaneState::Ready
+            | LaneState::Approved { .. }
+            | LaneState::Unknown { .. }
+            | LaneState::Failed { .. }
+            | LaneState::Done => false,
         }
     }
 
     /// Whether it can be held where it is, for a question about something else.
     pub(super) fn can_be_held(&self) -> bool {
-        matches!(self.at, At::Ready | At::Resting { .. } | At::Proving | At::Gate(_) | At::Done)
+        matches!(
+            self.at,
+            LaneState::Ready | LaneState::Resting { .. } | LaneState::Proving | LaneState::Gate(_) | LaneState::Done
+        )
     }
 
     pub(super) fn is_done(&self) -> bool {
-        matches!(self.at, At::Done)
+        matches!(self.at, LaneState::Done)
     }
 
     /// The run stops here; this is where it would go on.
     pub(super) fn stop(&mut self) {
         match &self.at {
-            At::Approved { .. } => self.at = At::Ready,
-            At::Gate(_) => self.at = At::Proving,
-            At::Failed { retry: Some(retry), failure } => self.at = retry.place(failure),
+            LaneState::Approved { .. } => self.at = LaneState::Ready,
+            LaneState::Gate(_) => self.at = LaneState::Proving,
+            LaneState::Failed { retry: Some(retry), failure } => self.at = retry.place(failure),
             _ => {}
         }
     }
@@ -227,21 +237,21 @@ impl Lane {
     /// observed again, and a gate begins anew: nobody watched in between.
     pub(super) fn resume(&mut self, way: Way, now: Timestamp) {
         let at = match &self.at {
-            At::Approved { .. } if way == Way::Apply => At::Ready,
-            At::Approved { .. } => At::Approved { not_before: None },
-            At::Announced => At::Doubt { failed: None },
-            At::Gate(_) => At::Proving,
-            At::Failed { retry: Some(retry @ Retry::Look), failure } => retry.place(failure),
+            LaneState::Approved { .. } if way == Way::Apply => LaneState::Ready,
+            LaneState::Approved { .. } => LaneState::Approved { not_before: None },
+            LaneState::Announced => LaneState::Doubt { failed: None },
+            LaneState::Gate(_) => LaneState::Proving,
+            LaneState::Failed { retry: Some(retry @ Retry::Look), failure } => retry.place(failure),
             // A pause that began in the future was begun by a clock that was set back.
-            At::Resting { since, pause } => At::Resting { since: (*since).min(now), pause: *pause },
-            At::Ready
-            | At::Running(_)
-            | At::Doubt { .. }
-            | At::Unknown { .. }
-            | At::Observing { .. }
-            | At::Proving
-            | At::Failed { .. }
-            | At::Done => {
+            LaneState::Resting { since, pause } => LaneState::Resting { since: (*since).min(now), pause: *pause },
+            LaneState::Ready
+            | LaneState::Running(_)
+            | LaneState::Doubt { .. }
+            | LaneState::Unknown { .. }
+            | LaneState::Observing { .. }
+            | LaneState::Proving
+            | LaneState::Failed { .. }
+            | LaneState::Done => {
                 return;
             }
         };
@@ -250,10 +260,10 @@ impl Lane {
 }
 
 /// The lines of work that begin together, from this task on; a single one at the end of all tasks if there is none left.
-pub(super) fn wave(tasks: &[Task], from: usize) -> Vec<Lane> {
+pub(super) fn batch(tasks: &[Task], from: usize) -> Vec<Lane> {
     let mut at = forward(tasks, from);
     let Some(first) = tasks.get(at) else { return vec![Lane::over(at, at)] };
-    let most = usize::try_from(first.parallel).unwrap_or(usize::MAX).max(1);
+    let most = usize::try_from(first.max_parallel).unwrap_or(usize::MAX).max(1);
     let mut lanes: Vec<Lane> = Vec::new();
     while lanes.len() < most && tasks.get(at).is_some_and(|task| task.id.step() == first.id.step()) {
         let end = at + turn(tasks, at);
@@ -271,7 +281,7 @@ pub(super) fn wave(tasks: &[Task], from: usize) -> Vec<Lane> {
 /// How many tasks the turn has that begins here.
 fn turn(tasks: &[Task], from: usize) -> usize {
     let Some(first) = tasks.get(from) else { return 0 };
-    let same = |task: &&Task| task.id.step() == first.id.step() && task.turn == first.turn;
+    let same = |task: &&Task| task.id.step() == first.id.step() && task.item == first.item;
     tasks.iter().skip(from).take_while(same).count()
 }
 
@@ -301,46 +311,46 @@ mod tests {
                 from: json!({ "size": 0 }),
                 to: json!({ "size": 1 }),
             }),
-            turn: Some((*turn).to_owned()),
-            parallel,
+            item: Some((*turn).to_owned()),
+            max_parallel: parallel,
             ..Task::idle(TaskId::of_step(id), "p", "u", OnFailure::Ask)
         };
         ids.iter().map(task).collect()
     }
 
-    fn waves(tasks: &[Task]) -> Vec<Vec<(usize, usize)>> {
-        let (mut waves, mut from) = (Vec::new(), 0);
+    fn batches(tasks: &[Task]) -> Vec<Vec<(usize, usize)>> {
+        let (mut batches, mut from) = (Vec::new(), 0);
         while from < tasks.len() {
-            let lanes = wave(tasks, from);
+            let lanes = batch(tasks, from);
             from = lanes.iter().map(|lane| lane.end).max().unwrap();
-            waves.push(lanes.iter().map(|lane| (lane.cursor, lane.end)).collect());
+            batches.push(lanes.iter().map(|lane| (lane.cursor, lane.end)).collect());
         }
-        waves
+        batches
     }
 
     #[test]
     fn a_wave_has_as_many_turns_of_one_step_as_may_go_on_at_once() {
         let ids = [("a/x", "x"), ("a/y/1", "y"), ("a/y/2", "y"), ("a/z", "z"), ("b", "w")];
-        assert_eq!(waves(&tasks(2, &ids)), [vec![(0, 1), (1, 3)], vec![(3, 4)], vec![(4, 5)]]);
-        assert_eq!(waves(&tasks(9, &ids)), [vec![(0, 1), (1, 3), (3, 4)], vec![(4, 5)]]);
+        assert_eq!(batches(&tasks(2, &ids)), [vec![(0, 1), (1, 3)], vec![(3, 4)], vec![(4, 5)]]);
+        assert_eq!(batches(&tasks(9, &ids)), [vec![(0, 1), (1, 3), (3, 4)], vec![(4, 5)]]);
         for alone in [0, 1] {
-            assert_eq!(waves(&tasks(alone, &ids)), [vec![(0, 1)], vec![(1, 3)], vec![(3, 4)], vec![(4, 5)]]);
+            assert_eq!(batches(&tasks(alone, &ids)), [vec![(0, 1)], vec![(1, 3)], vec![(3, 4)], vec![(4, 5)]]);
         }
     }
 
     #[test]
     fn namesakes_in_two_regions_are_changed_at_once() {
         let mut tasks = tasks(2, &[("a/one", "x"), ("a/two", "as x")]);
-        assert_eq!(waves(&tasks), [vec![(0, 1)], vec![(1, 2)]]);
+        assert_eq!(batches(&tasks), [vec![(0, 1)], vec![(1, 2)]]);
         if let Some(change) = &mut tasks[1].change {
             change.resource.region = "elsewhere".to_owned();
         }
-        assert_eq!(waves(&tasks), [vec![(0, 1), (1, 2)]]);
+        assert_eq!(batches(&tasks), [vec![(0, 1), (1, 2)]]);
     }
 
     #[test]
     fn two_lines_never_change_the_same_thing_at_once() {
         let ids = [("a/x", "x"), ("a/again", "as x"), ("a/y", "y")];
-        assert_eq!(waves(&tasks(3, &ids)), [vec![(0, 1)], vec![(1, 2), (2, 3)]]);
+        assert_eq!(batches(&tasks(3, &ids)), [vec![(0, 1)], vec![(1, 2), (2, 3)]]);
     }
 }

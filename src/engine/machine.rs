@@ -1,53 +1,56 @@
 //! The machine.
 //!
 //! ```text
-//! state       wants               event → next state
-//! ─────────────────────────────────────────────────────────────────────────────────────────────
-//! Ready       Require, if asked   Required: met → Ready, unmet → Failed
-//!             Ask | Pass | Notify Answered yes → Approved, no → Over, skip → next task's Ready, or Done;
-//!                                 Unchanged → Resting or Proving; Notified → Proving
-//!             (back: Announce)    Intended → Announced
-//!             (back: Assess, Ask) Assessed, Answered: an undo that restores an unhealthy state wants an answer first
-//! Approved    Announce (or Wait)  Intended → Announced
-//! Announced   Write               Begun → Running; Settled ↓; Refused → Failed, or Approved after a pause;
-//!                                 InDoubt → Doubt; Failed → Doubt, or Unknown if it cannot be observed, or Failed if its
-//!                                 undo is wanted whatever took effect
-//! Resting     Rest                Waited → Proving
-//! Running     Poll (or Wait)      Polled → Running; Settled ↓; Failed, InDoubt → Doubt
-//!             GiveUpWaiting         Overdue → Failed; backwards: not undone
-//! Doubt       Look                Begun → Running; Failed → Doubt; Settled ↓; Missing → Failed
-//!   Settled:  is `to` → Proving · is `from` → Approved again, at last Failed · neither → Failed;
+//! state       wants                    event → next state
+//! ────────────────────────────────────────────────────────────────────────────────────────────────────
+//! Ready       CheckPreconditions       PreconditionsChecked: met → Ready, unmet → Failed
+//!             Ask, RecordUnchanged     Answered yes → Approved, no → Over, skip → next task's Ready, or Done;
+//!             or Notify                Unchanged → Resting or Proving; Notified → Proving
+//!             (back: RecordIntent)     Intended → Announced
+//!             (back: AssessHealth,     Assessed, Answered: an undo that restores an unhealthy state wants an
+//!             Ask)                     answer first
+//! Approved    RecordIntent (or Wait)   Intended → Announced
+//! Announced   Write                    OperationStarted → Running; StateObserved ↓; Refused → Failed, or Approved
+//!                                      after a pause; InDoubt → Doubt; Failed → Doubt, or Unknown if it cannot be
+//!                                      observed, or Failed if its undo is wanted whatever took effect
+//! Resting     Sleep                    Waited → Proving
+//! Running     Poll (or Wait)           Polled → Running; StateObserved ↓; Failed, InDoubt → Doubt
+//!             AbandonOperation         OperationTimedOut → Failed; backwards: not rolled back
+//! Doubt       ObserveState             OperationStarted → Running; Failed → Doubt; StateObserved ↓; Missing → Failed
+//!   StateObserved: is `to` → Proving · is `from` → Approved again, at last Failed · neither → Failed;
 //!             after the event Failed, without one of our own operation's: is `to` → Approved again, at last Failed;
 //!             after the event Failed: what took effect is remembered → Failed
-//! Observing   Look                Begun → Running; Settled: is `to` → Proving, is `from` → Ready, neither → Failed;
-//!                                 Missing → Failed. Backwards: is `from` → undone, is `to` → Ready, neither → not undone
-//! Unknown     Ask                 Answered yes, no → as after Failed; not known → Failed, and stated as unknown. So is what
-//!                                 is Observing and cannot be observed
-//! Proving     OpenGate (or next)  GateOpened → Gate
-//! Gate        Probe… (or Wait),   Observed → Gate
-//!             CloseGate           GateClosed passed → next task's Ready, or Done, failed → Failed
-//! Failed      Ask                 Answered retry → as before the failure, continue → next task's Ready, or Done,
-//!                                 stop → Over, rollback → Ready, backwards
-//! Done        nothing             once all lines of its wave are done: the next wave's Ready
+//! Observing   ObserveState             OperationStarted → Running; StateObserved: is `to` → Proving, is `from` →
+//!                                      Ready, neither → Failed; Missing → Failed. Backwards: is `from` → undone,
+//!                                      is `to` → Ready, neither → not rolled back
+//! Unknown     Ask                      Answered yes, no → as after Failed; unknown → Failed, and stated as unknown.
+//!                                      So is what is Observing and cannot be observed
+//! Proving     OpenGate (or next)       GateOpened → Gate
+//! Gate        TakeSample (or Wait),    Sampled → Gate
+//!             CloseGate                GateClosed passed → next task's Ready, or Done, failed → Failed
+//! Failed      Ask                      Answered retry → as before the failure, continue → next task's Ready, or
+//!                                      Done, stop → Over, rollback → Ready, backwards
+//! Done        nothing                  once all lanes of its batch are done: the next batch's Ready
 //!
-//! the run     Over: End           Ended → Ended
-//!             Ended: nothing      Resumed → as before the ending; RollbackAsked → Ready, backwards
+//! the run     Over: End                Ended → Ended
+//!             Ended: nothing           Resumed → as before the ending; RollbackRequested → Ready, backwards
 //!
-//! waiting     Watch, Compare      Watched, Compared: what a guard, a budget or somebody else brings up is asked
-//!             beside the above    about once nothing is in flight: go on, stop, or roll back. A budget that is spent
-//!                                 while an operation runs is asked about then: it may hang
-//! any         Park once `StopAsked` or `Paused`, until `Resumed` or `RollbackAsked`.
+//! waiting     SampleGuard, CheckDrift  GuardSampled, DriftChecked: what a guard, a budget or another principal
+//!             beside the above         brings up is asked about once nothing is in flight: go on, stop, or roll
+//!                                      back. A budget that is spent while an operation runs is asked about then:
+//!                                      it may hang
+//! any         Park once `StopRequested` or `Paused`, until `Resumed` or `RollbackRequested`.
 //! any         Resumed: Approved → Ready, Announced → Doubt, Gate → Proving; the rest stays.
-//! any         RollbackAsked: forwards, the run turns back once nothing is in flight; backwards, as Resumed, and what was
-//!             not rolled back is observed and tried again. It always leads to an ending.
+//! any         RollbackRequested: forwards, the run turns back once nothing is in flight; backwards, as Resumed, and
+//!             what was not rolled back is observed and tried again. It always leads to an ending.
 //! ```
 //!
-//! A run has one line of work, or as many as a `for_each` step may do at once: each is somewhere in this table, and what
-//! all of them want is one wave of effects. Questions are put one at a time, when no line goes on by itself: so those of
-//! a wave are asked before its first write, and a failure when all else has come to rest.
+//! A run has one lane, or as many as a `for_each` step may do at once: each is somewhere in this table, and what
+//! all of them want is one batch of effects. Questions are put one at a time, when no lane goes on by itself: so those of
+//! a batch are asked before its first write, and a failure when all else has come to rest.
 //!
 //! Five rules keep every path safe: a write is announced on disk before it is sent; whatever was announced and is not
-//! known to have ended is looked at, never assumed; what is undone is exactly what was seen to have taken effect; lost
+//! known to have ended is observed, never assumed; what is undone is exactly what was seen to have taken effect; lost
 //! access to the cloud pauses the run and is never a failure of a task; and every wait has a limit, of which only the
 //! time counts in which a process worked on the run.
 
@@ -59,13 +62,14 @@ use serde_json::Value;
 
 use super::back::Restore;
 use super::effect::Effect;
-use super::lane::{At, Lane, Met, Retry, Running, Trouble, forward, wave};
+use super::lane::{Lane, LaneState, Met, ReportedFailure, Retry, Running, batch, forward};
 use super::watch::Watch;
 use crate::clock::{between, later};
-use crate::gate::{Breaks, Fault, Gate, Rule, Verdict};
+use crate::gate::{Breaks, Gate, GateFault, GateRule, GateVerdict};
 use crate::run::{
-    Change, Choice, Ending, Entry, Event, Evidence, Failure, GateOutcome, Left, OnFailure, OpId, PauseReason, Program,
-    Question, Refusal, Requirement, ResourceId, Reversibility, Task, TaskId, Trip, Way, Work, covers,
+    Change, Choice, Ending, Entry, Event, Failure, GateOutcome, GuardAction, NotRolledBack, OnFailure, OpId,
+    PauseReason, PreconditionResult, Preconditions, Program, Question, Refusal, ResourceId, Reversibility, Task,
+    TaskId, Way, Work, covers,
 };
 
 /// Version of this machine; it stands in every journal. It rises when old journals would fold differently.
@@ -93,9 +97,9 @@ const OPERATION_TIMEOUT: Duration = Duration::from_mins(20);
 pub struct Run {
     pub(super) tasks: Vec<Task>,
     pub(super) direction: Direction,
-    /// The lines of work of the present wave; at least one.
+    /// The lines of work of the present batch; at least one.
     pub(super) lanes: Vec<Lane>,
-    pub(super) stands: Stands,
+    pub(super) stands: TaskProgress,
     /// Changes that took effect, in order, and what was seen of each.
     pub(super) applied: Vec<Applied>,
     /// Failed tasks that were passed over.
@@ -103,7 +107,7 @@ pub struct Run {
     /// Tasks that the operator left out.
     skipped: Vec<TaskId>,
     /// Undos that failed, and changes whose operation is overdue. Tried again when the run is taken up or rolled back anew.
-    pub(super) left: Vec<Left>,
+    pub(super) left: Vec<NotRolledBack>,
     /// Undone changes after which things were not as well as before.
     pub(super) unproven: Vec<usize>,
     /// What is known of undos that restore an unhealthy state, by the first task that changes the same thing.
@@ -152,7 +156,7 @@ pub(super) enum Halt {
 
 /// How far the whole of it is.
 #[derive(Clone, Debug)]
-pub(super) enum Stands {
+pub(super) enum TaskProgress {
     Working,
     /// It is to end so; that is not written down yet.
     Over(Ending),
@@ -194,10 +198,10 @@ impl Run {
     pub fn new(work: impl Into<Work>) -> Run {
         let Work { tasks, guards, budgets } = work.into();
         Run {
-            lanes: wave(&tasks, 0),
+            lanes: batch(&tasks, 0),
             tasks,
             direction: Direction::Forward,
-            stands: Stands::Working,
+            stands: TaskProgress::Working,
             applied: Vec::new(),
             passed_over: Vec::new(),
             skipped: Vec::new(),
@@ -229,14 +233,14 @@ impl Run {
         matches!(self.direction, Direction::Turning(_))
     }
 
-    /// What is wanted now: a wave of effects that may be carried out together. Empty once the run has ended.
+    /// What is wanted now: a batch of effects that may be carried out together. Empty once the run has ended.
     pub fn next(&self, now: Timestamp) -> Vec<Effect> {
         match (&self.stands, &self.halt) {
-            (Stands::Ended(_), _) => Vec::new(),
+            (TaskProgress::Ended(_), _) => Vec::new(),
             (_, Halt::Stopping | Halt::Paused(_)) => vec![Effect::Park],
             (_, Halt::Pausing(why)) => vec![Effect::Pause { why: why.clone() }],
-            (Stands::Over(ending), Halt::No) => vec![Effect::End(ending.clone())],
-            (Stands::Working, Halt::No) => match self.interruption(now) {
+            (TaskProgress::Over(ending), Halt::No) => vec![Effect::End(ending.clone())],
+            (TaskProgress::Working, Halt::No) => match self.interruption(now) {
                 Some(question) => vec![Effect::Ask(question)],
                 None => self.beside(self.next_of_work(now), now),
             },
@@ -251,7 +255,7 @@ impl Run {
             return together(flying.flat_map(|lane| self.next_of_lane(lane, now)).collect(), now);
         }
         let wants: Vec<Effect> = self.lanes.iter().flat_map(|lane| self.next_of_lane(lane, now)).collect();
-        let is_word = |effect: &&Effect| matches!(effect, Effect::Require { .. } | Effect::Ask(_));
+        let is_word = |effect: &&Effect| matches!(effect, Effect::CheckPreconditions { .. } | Effect::Ask(_));
         if self.lanes.iter().any(|lane| lane.is_afloat() && self.took_effect(lane).is_none()) {
             return together(wants.into_iter().filter(|effect| !is_word(&effect)).collect(), now);
         }
@@ -277,19 +281,21 @@ impl Run {
         let written = self.op(lane).zip(self.change(lane));
         let one = |effect: Option<Effect>| effect.into_iter().collect();
         match &lane.at {
-            At::Ready => vec![self.next_when_ready(lane, task)],
-            At::Approved { not_before: Some(until) } if *until > now => vec![Effect::Wait { until: *until }],
-            At::Approved { .. } => match self.evidence_to_renew(lane, task, now) {
-                Some(evidence) => vec![Effect::Require { task: id(), evidence }],
-                None => one(self.op(lane).map(|op| Effect::Announce { op })),
+            LaneState::Ready => vec![self.next_when_ready(lane, task)],
+            LaneState::Approved { not_before: Some(until) } if *until > now => vec![Effect::Wait { until: *until }],
+            LaneState::Approved { .. } => match self.evidence_to_renew(lane, task, now) {
+                Some(evidence) => vec![Effect::CheckPreconditions { task: id(), evidence }],
+                None => one(self.op(lane).map(|op| Effect::RecordIntent { op })),
             },
-            At::Resting { since, pause } => vec![Effect::Rest { task: id(), until: later(*since, *pause) }],
-            At::Announced => one(written.map(|(op, change)| Effect::Write { op, change })),
-            At::Running(running) if running.is_overdue(operation_timeout(task)) => one(self.op(lane).map(|op| {
-                let (operation, limit) = (running.operation.clone(), operation_timeout(task));
-                Effect::GiveUpWaiting { op, operation, limit }
-            })),
-            At::Running(running) => match running.next_poll(now) {
+            LaneState::Resting { since, pause } => vec![Effect::Sleep { task: id(), until: later(*since, *pause) }],
+            LaneState::Announced => one(written.map(|(op, change)| Effect::Write { op, change })),
+            LaneState::Running(running) if running.is_overdue(operation_timeout(task)) => {
+                one(self.op(lane).map(|op| {
+                    let (operation, limit) = (running.operation.clone(), operation_timeout(task));
+                    Effect::AbandonOperation { op, operation, limit }
+                }))
+            }
+            LaneState::Running(running) => match running.next_poll(now) {
                 until if until > now => vec![Effect::Wait { until }],
                 _ => one(written.map(|(op, change)| Effect::Poll {
                     op,
@@ -297,21 +303,21 @@ impl Run {
                     resource: change.resource,
                 })),
             },
-            At::Unknown { .. } | At::Observing { .. } if let Some(question) = self.took_effect(lane) => {
+            LaneState::Unknown { .. } | LaneState::Observing { .. } if let Some(question) = self.took_effect(lane) => {
                 vec![Effect::Ask(question)]
             }
-            At::Doubt { .. } | At::Observing { .. } => {
-                one(written.map(|(op, change)| Effect::Look { op, resource: change.resource }))
+            LaneState::Doubt { .. } | LaneState::Observing { .. } => {
+                one(written.map(|(op, change)| Effect::ObserveState { op, resource: change.resource }))
             }
-            At::Proving => vec![self.open_gate(&task.id)],
-            At::Gate(gate) => next_of_gate(&task.id, gate, now),
-            At::Failed { failure, retry } => vec![Effect::Ask(Question::Failed {
+            LaneState::Proving => vec![self.open_gate(&task.id)],
+            LaneState::Gate(gate) => next_of_gate(&task.id, gate, now),
+            LaneState::Failed { failure, retry } => vec![Effect::Ask(Question::Failed {
                 task: id(),
                 failure: Box::new(failure.clone()),
                 policy: policy(failure, task.on_failure),
                 retry: retry.is_some(),
             })],
-            At::Unknown { .. } | At::Done => Vec::new(),
+            LaneState::Unknown { .. } | LaneState::Done => Vec::new(),
         }
     }
 
@@ -331,14 +337,14 @@ impl Run {
     /// How the run ended, if it has.
     pub fn ending(&self) -> Option<&Ending> {
         match &self.stands {
-            Stands::Ended(ending) => Some(ending),
-            Stands::Working | Stands::Over(_) => None,
+            TaskProgress::Ended(ending) => Some(ending),
+            TaskProgress::Working | TaskProgress::Over(_) => None,
         }
     }
 
     /// The writes that have been announced and whose end is not known.
     pub fn in_flight(&self) -> Vec<OpId> {
-        if !matches!(self.stands, Stands::Working) {
+        if !matches!(self.stands, TaskProgress::Working) {
             return Vec::new();
         }
         self.lanes.iter().filter(|lane| lane.in_flight()).filter_map(|lane| self.op(lane)).collect()
@@ -352,7 +358,8 @@ impl Run {
         }
         let held = self.lanes.iter().all(Lane::can_be_held);
         // Who takes a run up asks for its operations first: they may have ended meanwhile.
-        let asked = |lane: &Lane| matches!(&lane.at, At::Running(running) if Some(running.polled) >= self.resumed);
+        let asked =
+            |lane: &Lane| matches!(&lane.at, LaneState::Running(running) if Some(running.polled) >= self.resumed);
         if !held && !self.lanes.iter().all(|lane| lane.can_be_held() || asked(lane)) {
             return None;
         }
@@ -374,27 +381,27 @@ impl Run {
     }
 
     /// What the work wants, and what is to be watched while it is waited for.
-    fn beside(&self, wave: Vec<Effect>, now: Timestamp) -> Vec<Effect> {
-        let rests = |lane: &Lane| matches!(lane.at, At::Resting { .. } | At::Gate(_));
-        let runs = |lane: &Lane| matches!(lane.at, At::Running(_));
+    fn beside(&self, batch: Vec<Effect>, now: Timestamp) -> Vec<Effect> {
+        let rests = |lane: &Lane| matches!(lane.at, LaneState::Resting { .. } | LaneState::Gate(_));
+        let runs = |lane: &Lane| matches!(lane.at, LaneState::Running(_));
         if self.way() == Way::Undo || !self.lanes.iter().any(|lane| rests(lane) || runs(lane)) {
-            return wave;
+            return batch;
         }
         // What is being changed right now is not yet what it will be.
         let resting = self.lanes.iter().any(rests) && !self.lanes.iter().any(Lane::in_flight);
         let applied = if resting { self.in_force() } else { BTreeMap::new() };
         let compares = !applied.is_empty();
-        let mut due: Vec<Effect> = self.watch.due(now).into_iter().map(|probe| Effect::Watch { probe }).collect();
+        let mut due: Vec<Effect> = self.watch.due(now).into_iter().map(|probe| Effect::SampleGuard { probe }).collect();
         if compares && self.watch.compares(now) {
-            due.push(Effect::Compare { applied });
+            due.push(Effect::CheckDrift { applied });
         }
-        let Some(until) = wave.iter().find_map(waits) else { return wave.into_iter().chain(due).collect() };
+        let Some(until) = batch.iter().find_map(waits) else { return batch.into_iter().chain(due).collect() };
         let next = [self.watch.wake(now), self.watch.next_comparison().filter(|next| compares && *next > now)];
         let soonest = next.into_iter().flatten().fold(until, Timestamp::min);
         if due.is_empty() && soonest == until {
-            return wave;
+            return batch;
         }
-        let looks = wave.into_iter().filter(|effect| waits(effect).is_none());
+        let looks = batch.into_iter().filter(|effect| waits(effect).is_none());
         looks.chain(due).chain([Effect::Wait { until: soonest }]).collect()
     }
 
@@ -410,18 +417,18 @@ impl Run {
         let id = || task.id.clone();
         match (self.way(), task) {
             (Way::Apply, Task { require: Some(evidence), .. }) if lane.met.is_none() => {
-                Effect::Require { task: id(), evidence: evidence.clone() }
+                Effect::CheckPreconditions { task: id(), evidence: evidence.clone() }
             }
             (Way::Apply, Task { message: Some(_), .. }) => Effect::Notify { task: id() },
-            (Way::Apply, task) if task.change.is_none() || task.is_not_run() => Effect::Pass { task: id() },
+            (Way::Apply, task) if task.change.is_none() || task.is_not_run() => Effect::RecordUnchanged { task: id() },
             (Way::Apply, _) => Effect::Ask(match (&task.reversibility, &task.confirm) {
-                (Reversibility::OneWay { why }, _) => Question::OneWay { task: id(), why: why.clone() },
+                (Reversibility::Irreversible { why }, _) => Question::Irreversible { task: id(), why: why.clone() },
                 (_, Some(text)) => Question::Confirm { task: id(), text: text.clone() },
                 (_, None) => Question::Apply { task: id() },
             }),
             (Way::Undo, _) if self.is_unproven(lane) => self.open_gate(&task.id),
             (Way::Undo, _) => match self.op(lane) {
-                Some(op) => self.next_before_undo(task).unwrap_or(Effect::Announce { op }),
+                Some(op) => self.next_before_undo(task).unwrap_or(Effect::RecordIntent { op }),
                 None => Effect::End(self.end_of_rollback()),
             },
         }
@@ -429,13 +436,13 @@ impl Run {
 
     /// Whether this observes what a change rests on that is not approved yet.
     fn is_before_its_question(&self, effect: &Effect) -> bool {
-        let Effect::Require { task, .. } = effect else { return false };
-        self.lane_of(task).is_some_and(|lane| matches!(self.lanes[lane].at, At::Ready))
+        let Effect::CheckPreconditions { task, .. } = effect else { return false };
+        self.lane_of(task).is_some_and(|lane| matches!(self.lanes[lane].at, LaneState::Ready))
     }
 
     /// What an approved change rests on, if that was observed longer ago than it may be. A change that was sent already has
     /// its own effect on it.
-    fn evidence_to_renew(&self, lane: &Lane, task: &Task, now: Timestamp) -> Option<Evidence> {
+    fn evidence_to_renew(&self, lane: &Lane, task: &Task, now: Timestamp) -> Option<Preconditions> {
         let evidence =
             task.require.as_ref().filter(|_| self.way() == Way::Apply && !lane.is_written && lane.unsent == 0)?;
         let is_old = lane.met.as_ref().is_none_or(|met| met.is_older_than(evidence.max_age, now));
@@ -464,7 +471,7 @@ impl Run {
         let worked = match &entry.event {
             Event::Started { .. }
             | Event::Resumed { .. }
-            | Event::RollbackAsked { .. }
+            | Event::RollbackRequested { .. }
             | Event::Suspended { .. }
             | Event::Answered { .. } => None,
             _ => self.newest,
@@ -478,14 +485,14 @@ impl Run {
     }
 
     fn take_event(&mut self, entry: &Entry) -> bool {
-        use Event::{Answered, Ended, Paused, Resumed, RollbackAsked, Started, StopAsked, Suspended};
+        use Event::{Answered, Ended, Paused, Resumed, RollbackRequested, Started, StopRequested, Suspended};
         let now = entry.at;
-        let has_ended = matches!(self.stands, Stands::Ended(_));
+        let has_ended = matches!(self.stands, TaskProgress::Ended(_));
         match &entry.event {
             Started { .. } if self.is_fresh() => {}
             Resumed { .. } => return self.resume(now),
-            RollbackAsked { to, .. } => return self.ask_rollback(to.as_deref(), now),
-            StopAsked { .. } if !has_ended => self.halt = Halt::Stopping,
+            RollbackRequested { to, .. } => return self.ask_rollback(to.as_deref(), now),
+            StopRequested { .. } if !has_ended => self.halt = Halt::Stopping,
             Suspended { .. } if !has_ended => self.suspended(now),
             Paused { why } if !has_ended => self.halt = Halt::Paused(why.clone()),
             Answered { question: Question::Doubt { op }, choice, .. } => {
@@ -500,7 +507,7 @@ impl Run {
                 let taken = match question {
                     Question::Interrupted { failure, .. } => self.answer_interruption(failure, *choice),
                     Question::Apply { task }
-                    | Question::OneWay { task, .. }
+                    | Question::Irreversible { task, .. }
                     | Question::Failed { task, .. }
                     | Question::Confirm { task, .. } => {
                         self.lane_of(task).is_some_and(|lane| self.answer(lane, *choice))
@@ -516,7 +523,7 @@ impl Run {
                 }
             }
             Ended { ending } if self.next(now) == [Effect::End(ending.clone())] => {
-                self.stands = Stands::Ended(ending.clone());
+                self.stands = TaskProgress::Ended(ending.clone());
             }
             _ if has_ended => return false,
             _ => {
@@ -532,7 +539,7 @@ impl Run {
     /// Whether this question may have been asked here. The clock has no say: an answer that comes late is one to the
     /// question that was asked.
     fn may_ask(&self, question: &Question, now: Timestamp) -> bool {
-        if !matches!(self.stands, Stands::Working) {
+        if !matches!(self.stands, TaskProgress::Working) {
             return false;
         }
         match question {
@@ -551,10 +558,10 @@ impl Run {
         }
     }
 
-    /// Once all lines of a wave are done, the next wave begins; and once no write is in flight, a rollback that waited
+    /// Once all lines of a batch are done, the next batch begins; and once no write is in flight, a rollback that waited
     /// for that.
     fn come_together(&mut self) {
-        if !matches!(self.stands, Stands::Working) {
+        if !matches!(self.stands, TaskProgress::Working) {
             return;
         }
         match &self.direction {
@@ -564,7 +571,7 @@ impl Run {
             }
             Direction::Forward if self.lanes.iter().all(Lane::is_done) => {
                 let end = self.lanes.iter().map(|lane| lane.end).max().unwrap_or_default();
-                self.lanes = wave(&self.tasks, end);
+                self.lanes = batch(&self.tasks, end);
             }
             _ => {}
         }
@@ -573,50 +580,61 @@ impl Run {
     /// Whether nothing has happened yet.
     fn is_fresh(&self) -> bool {
         let first = self.lanes.first().is_some_and(|lane| lane.cursor == forward(&self.tasks, 0));
-        first && self.applied.is_empty() && self.lanes.iter().all(|lane| matches!(lane.at, At::Ready))
+        first && self.applied.is_empty() && self.lanes.iter().all(|lane| matches!(lane.at, LaneState::Ready))
     }
 
     /// What comes before a write, instead of one, or beside it.
     fn take_before(&mut self, entry: &Entry) -> bool {
-        use Event::{Assessed, Closed, Compared, Decided, Notified, Required, Surveyed, Unchanged, Waited, Watched};
+        use Event::{
+            Assessed, ClosureEvaluated, DriftChecked, EscalationDecided, GuardSampled, Notified, PreconditionsChecked,
+            ServicesObserved, Unchanged, Waited,
+        };
         let now = entry.at;
         match &entry.event {
-            Watched { probe, observation } => self.watched(probe, observation, now),
-            Decided { .. } | Closed { .. } | Surveyed { .. } => {}
+            GuardSampled { probe, observation } => self.watched(probe, observation, now),
+            EscalationDecided { .. } | ClosureEvaluated { .. } | ServicesObserved { .. } => {}
             Assessed { task, found } => return self.assessed(task, found),
-            Compared { moved } => {
+            DriftChecked { moved } => {
                 self.watch.compared(now);
                 if let Some((resource, seen)) = moved.iter().next() {
-                    let failure = Failure::Interfered { resource: resource.clone(), seen: seen.clone() };
+                    let failure = Failure::ConcurrentChange { resource: resource.clone(), seen: seen.clone() };
                     self.interrupt = Some((failure, OnFailure::Ask));
                 }
             }
-            Required { task, .. } | Unchanged { task } | Waited { task } | Notified { task, .. } => {
+            PreconditionsChecked { task, .. } | Unchanged { task } | Waited { task } | Notified { task, .. } => {
                 let Some(lane) = self.lane_of(task).filter(|_| self.way() == Way::Apply) else { return false };
                 match (&entry.event, &self.lanes[lane].at) {
-                    (Required { found: Requirement::Met { evidence }, .. }, At::Ready) => {
+                    (PreconditionsChecked { found: PreconditionResult::Met { evidence }, .. }, LaneState::Ready) => {
                         self.lanes[lane].met = Some(Met::seen(evidence, now));
                     }
                     // Observed again after a prompt: what is approved rests on what was shown then.
-                    (Required { found: Requirement::Met { evidence }, .. }, At::Approved { .. }) => {
+                    (
+                        PreconditionsChecked { found: PreconditionResult::Met { evidence }, .. },
+                        LaneState::Approved { .. },
+                    ) => {
                         let (before, met) = (self.lanes[lane].met.take(), Met::seen(evidence, now));
                         if before.is_some_and(|before| before.health != met.health) {
-                            self.lanes[lane].at = At::Ready;
+                            self.lanes[lane].at = LaneState::Ready;
                         }
                         self.lanes[lane].met = Some(met);
                     }
-                    (Required { found: Requirement::Unmet { why, .. }, .. }, At::Ready | At::Approved { .. }) => {
-                        self.give_up(lane, Failure::Require { why: why.clone() }, Some(Retry::Change));
+                    (
+                        PreconditionsChecked { found: PreconditionResult::Unmet { why, .. }, .. },
+                        LaneState::Ready | LaneState::Approved { .. },
+                    ) => {
+                        self.give_up(lane, Failure::PreconditionsUnmet { why: why.clone() }, Some(Retry::Change));
                     }
-                    (Unchanged { .. }, At::Ready) => {
+                    (Unchanged { .. }, LaneState::Ready) => {
                         match self.task(&self.lanes[lane]).and_then(|task| task.pause) {
-                            Some(pause) => self.lanes[lane].at = At::Resting { since: now, pause },
+                            Some(pause) => self.lanes[lane].at = LaneState::Resting { since: now, pause },
                             None => self.prove(lane),
                         }
                         self.watch.compared(now);
                     }
                     // Whoever waited has slept for as long, whatever the clock says.
-                    (Waited { .. }, At::Resting { .. }) | (Notified { .. }, At::Ready) => self.prove(lane),
+                    (Waited { .. }, LaneState::Resting { .. }) | (Notified { .. }, LaneState::Ready) => {
+                        self.prove(lane);
+                    }
                     _ => return false,
                 }
             }
@@ -627,16 +645,18 @@ impl Run {
 
     /// What becomes of a write.
     fn take_write(&mut self, entry: &Entry) -> bool {
-        use Event::{Begun, Failed, InDoubt, Intended, Missing, Overdue, Polled, Refused, Settled};
+        use Event::{
+            Failed, InDoubt, Intended, Missing, OperationStarted, OperationTimedOut, Polled, Refused, StateObserved,
+        };
         let now = entry.at;
         let (Intended { op }
-        | Begun { op, .. }
+        | OperationStarted { op, .. }
         | Polled { op, .. }
-        | Settled { op, .. }
+        | StateObserved { op, .. }
         | Refused { op, .. }
         | Failed { op, .. }
         | Missing { op }
-        | Overdue { op, .. }
+        | OperationTimedOut { op, .. }
         | InDoubt { op, .. }) = &entry.event
         else {
             return false;
@@ -644,48 +664,58 @@ impl Run {
         let Some(lane) = self.lane_of_write(op) else { return false };
         match (&entry.event, &self.lanes[lane].at) {
             // Whatever else has happened at the same moment: it was approved.
-            (Intended { .. }, At::Approved { not_before }) if not_before.is_none_or(|until| until <= now) => {
+            (Intended { .. }, LaneState::Approved { not_before }) if not_before.is_none_or(|until| until <= now) => {
                 self.breaks.remove(op);
-                self.lanes[lane].at = At::Announced;
+                self.lanes[lane].at = LaneState::Announced;
             }
-            (Intended { .. }, At::Ready) if self.way() == Way::Undo => {
+            (Intended { .. }, LaneState::Ready) if self.way() == Way::Undo => {
                 self.breaks.remove(op);
-                self.lanes[lane].at = At::Announced;
+                self.lanes[lane].at = LaneState::Announced;
             }
-            (Begun { operation, .. }, at @ (At::Announced | At::Doubt { .. } | At::Observing { .. })) => {
-                let (operation, ours) = (operation.clone(), matches!(at, At::Announced));
+            (
+                OperationStarted { operation, .. },
+                at @ (LaneState::Announced | LaneState::Doubt { .. } | LaneState::Observing { .. }),
+            ) => {
+                let (operation, ours) = (operation.clone(), matches!(at, LaneState::Announced));
                 let running = Running { operation, ours, since: now, polled: now, held: false };
-                self.lanes[lane].at = At::Running(running);
+                self.lanes[lane].at = LaneState::Running(running);
             }
-            (Polled { held, .. }, At::Running(running)) => {
-                self.lanes[lane].at = At::Running(Running { polled: now, held: *held, ..running.clone() });
+            (Polled { held, .. }, LaneState::Running(running)) => {
+                self.lanes[lane].at = LaneState::Running(Running { polled: now, held: *held, ..running.clone() });
             }
-            (Settled { seen, .. }, At::Announced | At::Running(_)) => self.settle(lane, seen, None),
-            (Settled { seen, .. }, At::Doubt { failed }) => {
+            (StateObserved { seen, .. }, LaneState::Announced | LaneState::Running(_)) => self.settle(lane, seen, None),
+            (StateObserved { seen, .. }, LaneState::Doubt { failed }) => {
                 let failed = failed.clone();
                 self.settle(lane, seen, failed);
             }
-            (Settled { seen, .. }, At::Observing { after, trouble }) => {
+            (StateObserved { seen, .. }, LaneState::Observing { after, trouble }) => {
                 let (after, trouble) = (after.clone(), trouble.clone());
                 self.observed(lane, seen, after, trouble);
             }
-            (Missing { .. }, At::Announced) => self.missing_before(lane),
-            (Missing { .. }, At::Running(_) | At::Doubt { .. } | At::Observing { .. }) => self.missing(lane),
-            (Overdue { operation, limit, .. }, At::Running(_)) => self.overdue(lane, operation.clone(), *limit),
-            (Failed { why, .. }, At::Observing { after, .. }) => {
-                self.lanes[lane].at = At::Observing { after: after.clone(), trouble: Some(why.clone()) };
+            (Missing { .. }, LaneState::Announced) => self.missing_before(lane),
+            (Missing { .. }, LaneState::Running(_) | LaneState::Doubt { .. } | LaneState::Observing { .. }) => {
+                self.missing(lane);
             }
-            (Refused { refusal, .. }, At::Announced) => self.refused(lane, refusal, now),
-            (Failed { why, .. }, At::Announced) => self.failed_at_once(lane, why),
-            (Failed { why, .. }, At::Running(running)) => {
-                let told = if running.ours { Trouble::Reported } else { Trouble::Seen };
-                self.lanes[lane].at = At::Doubt { failed: Some(told(why.clone())) };
+            (OperationTimedOut { operation, limit, .. }, LaneState::Running(_)) => {
+                self.overdue(lane, operation.clone(), *limit);
             }
-            (Failed { why, .. }, At::Doubt { failed }) => {
-                let known = failed.clone().filter(|known| matches!(known, Trouble::Reported(_)));
-                self.lanes[lane].at = At::Doubt { failed: known.or_else(|| Some(Trouble::Seen(why.clone()))) };
+            (Failed { why, .. }, LaneState::Observing { after, .. }) => {
+                self.lanes[lane].at = LaneState::Observing { after: after.clone(), trouble: Some(why.clone()) };
             }
-            (InDoubt { .. }, At::Announced | At::Running(_)) => self.lanes[lane].at = At::Doubt { failed: None },
+            (Refused { refusal, .. }, LaneState::Announced) => self.refused(lane, refusal, now),
+            (Failed { why, .. }, LaneState::Announced) => self.failed_at_once(lane, why),
+            (Failed { why, .. }, LaneState::Running(running)) => {
+                let told = if running.ours { ReportedFailure::Reported } else { ReportedFailure::Seen };
+                self.lanes[lane].at = LaneState::Doubt { failed: Some(told(why.clone())) };
+            }
+            (Failed { why, .. }, LaneState::Doubt { failed }) => {
+                let known = failed.clone().filter(|known| matches!(known, ReportedFailure::Reported(_)));
+                self.lanes[lane].at =
+                    LaneState::Doubt { failed: known.or_else(|| Some(ReportedFailure::Seen(why.clone()))) };
+            }
+            (InDoubt { .. }, LaneState::Announced | LaneState::Running(_)) => {
+                self.lanes[lane].at = LaneState::Doubt { failed: None }
+            }
             _ => return false,
         }
         true
@@ -693,14 +723,14 @@ impl Run {
 
     /// The write itself reports that it failed: it is not sent again by itself, whatever is there now.
     fn failed_at_once(&mut self, lane: usize, why: &str) {
-        let trouble = Trouble::Reported(why.to_owned());
+        let trouble = ReportedFailure::Reported(why.to_owned());
         match self.task(&self.lanes[lane]).and_then(|task| task.program.as_ref()) {
             // How much of it took effect is not asked: its undo copes with every part of it.
             Some(Program { undo_partial: true, .. }) if self.way() == Way::Apply => {
                 self.settle(lane, &Value::Null, Some(trouble));
             }
-            Some(Program { check: None, .. }) => self.lanes[lane].at = At::Unknown { why: why.to_owned() },
-            _ => self.lanes[lane].at = At::Doubt { failed: Some(trouble) },
+            Some(Program { check: None, .. }) => self.lanes[lane].at = LaneState::Unknown { why: why.to_owned() },
+            _ => self.lanes[lane].at = LaneState::Doubt { failed: Some(trouble) },
         }
     }
 
@@ -709,12 +739,12 @@ impl Run {
         let Some(change) = self.change(&self.lanes[lane]) else { return false };
         let why = self.why_unknown(&self.lanes[lane]);
         let is_sent = match &self.lanes[lane].at {
-            At::Unknown { .. } => true,
-            At::Observing { .. } => false,
+            LaneState::Unknown { .. } => true,
+            LaneState::Observing { .. } => false,
             _ => return false,
         };
         match (choice, self.way()) {
-            (Choice::Yes, Way::Apply) => self.settle(lane, &Value::Null, Some(Trouble::Reported(why))),
+            (Choice::Yes, Way::Apply) => self.settle(lane, &Value::Null, Some(ReportedFailure::Reported(why))),
             (Choice::Yes, Way::Undo) if is_sent => self.settle(lane, &change.to, None),
             // Something of it is there to be undone.
             (Choice::Yes, Way::Undo) => {
@@ -723,7 +753,7 @@ impl Run {
             }
             (Choice::No, Way::Apply) if !is_sent => self.observed(lane, &change.from, None, None),
             (Choice::No, Way::Undo) if !is_sent => self.undone(lane),
-            (Choice::No, _) => self.settle(lane, &change.from, Some(Trouble::Reported(why))),
+            (Choice::No, _) => self.settle(lane, &change.from, Some(ReportedFailure::Reported(why))),
             (Choice::Unknown, _) => {
                 let failure = Failure::Unknown { resource: change.resource, why };
                 self.unclear(lane, Value::Null, failure, Some(Retry::Look));
@@ -744,11 +774,11 @@ impl Run {
             _ => return false,
         };
         match self.lanes[lane].at.clone() {
-            At::Doubt { failed: None } if choice == Choice::No && self.way() == Way::Apply => {
+            LaneState::Doubt { failed: None } if choice == Choice::No && self.way() == Way::Apply => {
                 self.observed(lane, seen, None, None);
             }
-            At::Doubt { failed } => self.settle(lane, seen, failed),
-            At::Observing { after, trouble } => self.observed(lane, seen, after, trouble),
+            LaneState::Doubt { failed } => self.settle(lane, seen, failed),
+            LaneState::Observing { after, trouble } => self.observed(lane, seen, after, trouble),
             _ => return false,
         }
         true
@@ -763,9 +793,9 @@ impl Run {
     /// What is asked of the operator about a change that nothing else can say anything of.
     fn took_effect(&self, lane: &Lane) -> Option<Question> {
         let way = match &lane.at {
-            At::Unknown { .. } => self.way(),
+            LaneState::Unknown { .. } => self.way(),
             // It is the write on the way forward that is not clear.
-            At::Observing { .. } if self.is_unobservable(lane) => Way::Apply,
+            LaneState::Observing { .. } if self.is_unobservable(lane) => Way::Apply,
             _ => return None,
         };
         let op = OpId { task: self.task(lane)?.id.clone(), way };
@@ -780,8 +810,8 @@ impl Run {
         };
         let applied = self.applied.iter().find(|applied| applied.task == lane.cursor);
         let why = match &lane.at {
-            At::Unknown { why } => Some(why.clone()),
-            At::Observing { after: Some(after), .. } => of(after),
+            LaneState::Unknown { why } => Some(why.clone()),
+            LaneState::Observing { after: Some(after), .. } => of(after),
             _ => applied.and_then(|applied| match &applied.known {
                 Known::Unclear(why) => of(why),
                 Known::Applied => None,
@@ -793,7 +823,7 @@ impl Run {
     fn refused(&mut self, lane: usize, refusal: &Refusal, now: Timestamp) {
         let Some(Change { resource, from, to }) = self.change(&self.lanes[lane]) else { return };
         if self.may_be_ours(lane, refusal, &to) {
-            self.lanes[lane].at = At::Doubt { failed: None };
+            self.lanes[lane].at = LaneState::Doubt { failed: None };
             return;
         }
         let busy = self.lanes[lane].busy;
@@ -805,12 +835,12 @@ impl Run {
             let own = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(busy)).min(LONGEST_PAUSE);
             let pause = own.max(asked.min(LONGEST_ASKED));
             self.lanes[lane].busy += 1;
-            self.lanes[lane].at = At::Approved { not_before: Some(later(now, pause)) };
+            self.lanes[lane].at = LaneState::Approved { not_before: Some(later(now, pause)) };
             return;
         }
         if let Refusal::Unreachable { why, remedy } = refusal {
             self.lanes[lane].busy = 0;
-            self.lanes[lane].at = At::Approved { not_before: None };
+            self.lanes[lane].at = LaneState::Approved { not_before: None };
             self.halt = Halt::Pausing(PauseReason::AccessLost { resource, why: why.clone(), remedy: remedy.clone() });
             return;
         }
@@ -819,15 +849,15 @@ impl Run {
 
     /// What a gate sees and says.
     fn take_gate(&mut self, entry: &Entry) -> bool {
-        use Event::{GateClosed, GateOpened, Observed};
+        use Event::{GateClosed, GateOpened, Sampled};
         let now = entry.at;
-        let (GateOpened { task, .. } | GateClosed { task, .. } | Observed { task, .. }) = &entry.event else {
+        let (GateOpened { task, .. } | GateClosed { task, .. } | Sampled { task, .. }) = &entry.event else {
             return false;
         };
         let lane = self.lane_of(task);
-        if let Observed { probe, observation, .. } = &entry.event {
+        if let Sampled { probe, observation, .. } = &entry.event {
             // One that comes when its gate is no longer open says nothing: a guard may have tripped at the same moment.
-            if let Some(At::Gate(gate)) = lane.map(|lane| &mut self.lanes[lane].at) {
+            if let Some(LaneState::Gate(gate)) = lane.map(|lane| &mut self.lanes[lane].at) {
                 gate.see(probe, observation, now);
                 let breaks = gate.breaks(probe);
                 if breaks > 0 {
@@ -839,16 +869,16 @@ impl Run {
         }
         let Some(lane) = lane else { return false };
         match (&entry.event, &self.lanes[lane].at) {
-            (GateOpened { breaks, .. }, at @ (At::Proving | At::Ready)) => {
+            (GateOpened { breaks, .. }, at @ (LaneState::Proving | LaneState::Ready)) => {
                 let again = self.way() == Way::Undo && self.is_unproven(&self.lanes[lane]);
-                if matches!(at, At::Ready) && !again {
+                if matches!(at, LaneState::Ready) && !again {
                     return false;
                 }
                 let Some(rule) = self.gate_rule(lane) else { return false };
-                self.lanes[lane].at = At::Gate(Gate::open_after(rule, now, breaks));
+                self.lanes[lane].at = LaneState::Gate(Gate::open_after(rule, now, breaks));
                 self.watch.compared(now);
             }
-            (GateClosed { outcome, .. }, At::Gate(_)) => match (self.way(), outcome) {
+            (GateClosed { outcome, .. }, LaneState::Gate(_)) => match (self.way(), outcome) {
                 (Way::Apply, GateOutcome::Passed { .. }) => self.lanes[lane].advance(&self.tasks),
                 (Way::Undo, GateOutcome::Passed { .. }) => self.undo_is_proven(lane),
                 (_, GateOutcome::Failed { why, fault }) => {
@@ -871,9 +901,9 @@ impl Run {
         let is_flying = flying.is_some();
         let failure = Failure::Guard { probe: guard.probe, why, after: flying.or_else(last) };
         match guard.then {
-            Trip::Pause => self.interrupt = Some((failure, OnFailure::Ask)),
-            Trip::Rollback if is_flying => self.direction = Direction::Turning(TurnBack { why: Some(failure) }),
-            Trip::Rollback => self.turn_back(Some(failure)),
+            GuardAction::Pause => self.interrupt = Some((failure, OnFailure::Ask)),
+            GuardAction::Rollback if is_flying => self.direction = Direction::Turning(TurnBack { why: Some(failure) }),
+            GuardAction::Rollback => self.turn_back(Some(failure)),
         }
     }
 
@@ -882,7 +912,7 @@ impl Run {
             Choice::Continue => match failure {
                 Failure::Guard { probe, .. } => self.watch.dismiss(probe),
                 Failure::Budget { phase, .. } => drop(self.extended.insert(phase.clone())),
-                Failure::Interfered { resource, .. } => drop(self.given_up.insert(resource.clone())),
+                Failure::ConcurrentChange { resource, .. } => drop(self.given_up.insert(resource.clone())),
                 _ => {}
             },
             // What is in flight is not left: whoever resumes looks at it.
@@ -904,13 +934,13 @@ impl Run {
     /// The run is to end so; each of its lines would go on from where it is.
     fn stop(&mut self, ending: Ending) {
         self.lanes.iter_mut().for_each(Lane::stop);
-        self.stands = Stands::Over(ending);
+        self.stands = TaskProgress::Over(ending);
     }
 
     /// That the run pauses although an operation runs.
     fn halt_in_flight(&self) -> Halt {
         let running = self.lanes.iter().find_map(|lane| match &lane.at {
-            At::Running(running) => Some((self.op(lane)?, running.operation.clone())),
+            LaneState::Running(running) => Some((self.op(lane)?, running.operation.clone())),
             _ => None,
         });
         running.map_or(Halt::Stopping, |(op, operation)| Halt::Pausing(PauseReason::OperationHangs { op, operation }))
@@ -918,11 +948,11 @@ impl Run {
 
     fn resume(&mut self, now: Timestamp) -> bool {
         match &self.stands {
-            Stands::Ended(Ending::Done { .. } | Ending::RolledBack { .. }) => return false,
-            Stands::Ended(Ending::Stuck { .. }) => self.try_left_again(),
-            Stands::Ended(_) => self.stands = Stands::Working,
-            Stands::Over(_) => {}
-            Stands::Working => {
+            TaskProgress::Ended(Ending::Done { .. } | Ending::RolledBack { .. }) => return false,
+            TaskProgress::Ended(Ending::Stuck { .. }) => self.try_left_again(),
+            TaskProgress::Ended(_) => self.stands = TaskProgress::Working,
+            TaskProgress::Over(_) => {}
+            TaskProgress::Working => {
                 if self.way() == Way::Apply {
                     self.left.clear();
                 }
@@ -941,8 +971,8 @@ impl Run {
     fn suspended(&mut self, now: Timestamp) {
         for lane in &mut self.lanes {
             match &mut lane.at {
-                At::Gate(gate) => *gate = gate.reopened(now),
-                At::Running(running) => running.since = now,
+                LaneState::Gate(gate) => *gate = gate.reopened(now),
+                LaneState::Running(running) => running.since = now,
                 _ => {}
             }
         }
@@ -965,7 +995,7 @@ impl Run {
             },
         };
         let was = std::mem::replace(&mut self.floor, floor);
-        if matches!(self.stands, Stands::Ended(Ending::RolledBack { .. })) && !self.is_left_to_undo() {
+        if matches!(self.stands, TaskProgress::Ended(Ending::RolledBack { .. })) && !self.is_left_to_undo() {
             self.floor = was;
             return false;
         }
@@ -974,7 +1004,7 @@ impl Run {
         self.halt = Halt::No;
         self.resumed = Some(now);
         match (&self.direction, &self.stands) {
-            (Direction::Back(_), Stands::Working) => {
+            (Direction::Back(_), TaskProgress::Working) => {
                 self.lanes_resume(now);
                 // More may be wanted undone than before: also if what was wanted then is all undone.
                 if self.in_flight().is_empty() {
@@ -982,9 +1012,9 @@ impl Run {
                 }
             }
             // A part was undone before; what was left as it was then may be undone now.
-            (Direction::Back(_), Stands::Over(_) | Stands::Ended(_)) => self.turn_back(None),
+            (Direction::Back(_), TaskProgress::Over(_) | TaskProgress::Ended(_)) => self.turn_back(None),
             (Direction::Forward | Direction::Turning(_), _) => {
-                self.stands = Stands::Working;
+                self.stands = TaskProgress::Working;
                 self.lanes_resume(now);
                 if self.in_flight().is_empty() {
                     self.turn_back(None);
@@ -1004,32 +1034,37 @@ impl Run {
     fn answer(&mut self, lane: usize, choice: Choice) -> bool {
         let Some(task) = self.task(&self.lanes[lane]).map(|task| task.id.clone()) else { return false };
         match (choice, &self.lanes[lane].at) {
-            (Choice::Yes | Choice::AllInPhase, At::Ready) => self.lanes[lane].at = At::Approved { not_before: None },
-            (Choice::Skip, At::Ready) => {
+            (Choice::Yes | Choice::AllInPhase, LaneState::Ready) => {
+                self.lanes[lane].at = LaneState::Approved { not_before: None }
+            }
+            (Choice::Skip, LaneState::Ready) => {
                 self.skipped.push(task);
                 self.lanes[lane].skip();
             }
-            (Choice::No, At::Ready) => self.stop(Ending::Declined { task }),
-            (Choice::Rollback, At::Ready) => self.turn_back(None),
-            (Choice::Rollback, At::Failed { failure, .. }) => {
+            (Choice::No, LaneState::Ready) => self.stop(Ending::Declined { task }),
+            (Choice::Rollback, LaneState::Ready) => self.turn_back(None),
+            (Choice::Rollback, LaneState::Failed { failure, .. }) => {
                 let failure = failure.clone();
                 self.floor = self.scope(lane);
                 self.turn_back(Some(failure));
             }
-            (Choice::Continue, At::Failed { .. }) => self.pass_over(lane, task),
+            (Choice::Continue, LaneState::Failed { .. }) => self.pass_over(lane, task),
             // The operation may still end: that is no ending of the run.
-            (Choice::Stop, At::Failed { failure: failure @ Failure::Overdue { operation, .. }, .. }) => {
+            (
+                Choice::Stop,
+                LaneState::Failed { failure: failure @ Failure::OperationTimedOut { operation, .. }, .. },
+            ) => {
                 let (failure, operation) = (failure.clone(), operation.clone());
                 let Some(op) = self.op(&self.lanes[lane]) else { return false };
                 self.left.retain(|left| left.task != task);
                 self.lanes[lane].retry(Retry::Look, &failure);
                 self.halt = Halt::Pausing(PauseReason::OperationHangs { op, operation });
             }
-            (Choice::Stop, At::Failed { failure, .. }) => {
+            (Choice::Stop, LaneState::Failed { failure, .. }) => {
                 let why = failure.clone();
                 self.stop(Ending::Stopped { task, why });
             }
-            (Choice::Retry, At::Failed { retry: Some(retry), failure }) => {
+            (Choice::Retry, LaneState::Failed { retry: Some(retry), failure }) => {
                 let (retry, failure) = (*retry, failure.clone());
                 self.left.retain(|left| left.task != task);
                 self.lanes[lane].retry(retry, &failure);
@@ -1045,13 +1080,13 @@ impl Run {
     }
 
     /// A write has come to rest: what is there decides what it was worth.
-    fn settle(&mut self, lane: usize, seen: &Value, failed: Option<Trouble>) {
+    fn settle(&mut self, lane: usize, seen: &Value, failed: Option<ReportedFailure>) {
         let Some(change) = self.change(&self.lanes[lane]) else { return };
         let (reached, untouched) = (covers(seen, &change.to), covers(seen, &change.from));
         // What others own may move on its own, and has no place in an undo.
         let seen = change.owned(seen);
         let failed = match failed {
-            Some(Trouble::Seen(_)) if reached && !self.is_turning() && self.lanes[lane].unsent + 1 < SENDS => {
+            Some(ReportedFailure::Seen(_)) if reached && !self.is_turning() && self.lanes[lane].unsent + 1 < SENDS => {
                 // What is written is to be undone if it comes to that, although it is not in effect yet.
                 if self.way() == Way::Apply {
                     self.in_force_now(self.lanes[lane].cursor, seen);
@@ -1059,8 +1094,8 @@ impl Run {
                 self.lanes[lane].send_again();
                 return;
             }
-            Some(Trouble::Reported(why)) => Some(why),
-            Some(Trouble::Seen(why)) => reached.then_some(why),
+            Some(ReportedFailure::Reported(why)) => Some(why),
+            Some(ReportedFailure::Seen(why)) => reached.then_some(why),
             None => None,
         };
         let resource = change.resource;
@@ -1073,13 +1108,13 @@ impl Run {
                 self.lanes[lane].unsent += 1;
                 let turns = self.is_turning();
                 if turns || self.lanes[lane].unsent < SENDS {
-                    self.lanes[lane].at = At::Approved { not_before: None };
+                    self.lanes[lane].at = LaneState::Approved { not_before: None };
                 } else {
                     self.give_up(lane, Failure::Lost { resource }, Some(Retry::Change));
                 }
             }
             (_, None) => {
-                let why = Failure::Interfered { resource, seen: seen.clone() };
+                let why = Failure::ConcurrentChange { resource, seen: seen.clone() };
                 self.unclear(lane, seen, why, Some(Retry::Look));
             }
             (Way::Apply, Some(why)) => {
@@ -1119,7 +1154,7 @@ impl Run {
             }
             (way, _) => {
                 let is_as_before = self.applied.iter().any(|applied| applied.task == place && applied.seen == seen);
-                let failure = Failure::Interfered { resource: change.resource, seen: seen.clone() };
+                let failure = Failure::ConcurrentChange { resource: change.resource, seen: seen.clone() };
                 match after.filter(|_| is_as_before && way == Way::Apply) {
                     Some(failure) => self.give_up(lane, failure, Some(Retry::Look)),
                     None => self.unclear(lane, seen, failure, Some(Retry::Look)),
@@ -1146,10 +1181,10 @@ impl Run {
     /// Its operation was awaited for as long as it may be.
     fn overdue(&mut self, lane: usize, operation: String, limit: Duration) {
         let Some(Change { resource, .. }) = self.change(&self.lanes[lane]) else { return };
-        let failure = Failure::Overdue { resource, operation, limit };
+        let failure = Failure::OperationTimedOut { resource, operation, limit };
         // A rollback does not await it once more.
         if let (Way::Apply, Some(task)) = (self.way(), self.task(&self.lanes[lane]).map(|task| task.id.clone())) {
-            self.left.push(Left { task, why: failure.clone() });
+            self.left.push(NotRolledBack { task, why: failure.clone() });
         }
         self.unclear(lane, Value::Null, failure, Some(Retry::Look));
     }
@@ -1176,13 +1211,13 @@ impl Run {
 
     fn prove(&mut self, lane: usize) {
         match self.gate_rule(lane) {
-            Some(_) => self.lanes[lane].at = At::Proving,
+            Some(_) => self.lanes[lane].at = LaneState::Proving,
             None => self.lanes[lane].advance(&self.tasks),
         }
     }
 
     /// What proves that a task, or its undo, did well.
-    pub(super) fn gate_rule(&self, lane: usize) -> Option<Rule> {
+    pub(super) fn gate_rule(&self, lane: usize) -> Option<GateRule> {
         let task = self.task(&self.lanes[lane])?;
         match self.way() {
             // What was not run cannot have worked.
@@ -1194,7 +1229,7 @@ impl Run {
     /// A change is in force, or a part of it; and with the whole of it, what is made for it on the way back.
     fn in_force_now(&mut self, place: usize, seen: Value) {
         let Some(Task { id, change: Some(change), reversibility, .. }) = self.tasks.get(place) else { return };
-        let whole = covers(&seen, &change.to) && !reversibility.is_one_way();
+        let whole = covers(&seen, &change.to) && !reversibility.is_irreversible();
         let back =
             |place: &usize| self.tasks.get(*place).is_some_and(|task| whole && task.back_for.as_ref() == Some(id));
         let applied = |task: usize| {
@@ -1229,7 +1264,7 @@ impl Run {
                 if let Direction::Turning(turn) = &mut self.direction {
                     turn.why = Some(failure.clone());
                 }
-                self.lanes[lane].at = At::Failed { failure, retry };
+                self.lanes[lane].at = LaneState::Failed { failure, retry };
             }
         }
     }
@@ -1237,10 +1272,10 @@ impl Run {
     /// Whether this turn of a step may fail without the step's failing. One that somebody came between, or whose write
     /// is not accounted for, may not.
     fn can_spare(&self, task: &TaskId, failure: &Failure) -> bool {
-        let spare = self.tasks.iter().find(|known| known.id == *task).map_or(0, |task| task.spare);
+        let max_failures = self.tasks.iter().find(|known| known.id == *task).map_or(0, |task| task.max_failures);
         let failed = self.passed_over.iter().filter(|passed| passed.step() == task.step()).count();
         let clear = matches!(failure, Failure::Gate { .. } | Failure::Refused { .. } | Failure::Operation { .. });
-        clear && u32::try_from(failed).is_ok_and(|failed| failed < spare)
+        clear && u32::try_from(failed).is_ok_and(|failed| failed < max_failures)
     }
 
     /// The task of the first line that is not done.
@@ -1287,18 +1322,18 @@ impl Run {
         let event = serde_json::to_value(event).ok().and_then(|event| Some(event.get("is")?.as_str()?.to_owned()));
         let lane = self.lanes.iter().find(|lane| !lane.is_done());
         let place = match (&self.stands, lane.map(|lane| &lane.at)) {
-            (Stands::Over(_) | Stands::Ended(_), _) | (_, None | Some(At::Done)) => "at the end",
-            (_, Some(At::Ready)) => "before a task",
-            (_, Some(At::Approved { .. })) => "after an approval",
-            (_, Some(At::Resting { .. })) => "in a pause",
-            (_, Some(At::Announced)) => "after a write was announced",
-            (_, Some(At::Running(_))) => "while an operation runs",
-            (_, Some(At::Doubt { .. })) => "while a write is in doubt",
-            (_, Some(At::Observing { .. })) => "while a resource is observed again",
-            (_, Some(At::Unknown { .. })) => "while it is not known whether a failed write took effect",
-            (_, Some(At::Proving)) => "before a gate",
-            (_, Some(At::Gate(_))) => "in a gate",
-            (_, Some(At::Failed { .. })) => "after a failure",
+            (TaskProgress::Over(_) | TaskProgress::Ended(_), _) | (_, None | Some(LaneState::Done)) => "at the end",
+            (_, Some(LaneState::Ready)) => "before a task",
+            (_, Some(LaneState::Approved { .. })) => "after an approval",
+            (_, Some(LaneState::Resting { .. })) => "in a pause",
+            (_, Some(LaneState::Announced)) => "after a write was announced",
+            (_, Some(LaneState::Running(_))) => "while an operation runs",
+            (_, Some(LaneState::Doubt { .. })) => "while a write is in doubt",
+            (_, Some(LaneState::Observing { .. })) => "while a resource is observed again",
+            (_, Some(LaneState::Unknown { .. })) => "while it is not known whether a failed write took effect",
+            (_, Some(LaneState::Proving)) => "before a gate",
+            (_, Some(LaneState::Gate(_))) => "in a gate",
+            (_, Some(LaneState::Failed { .. })) => "after a failure",
         };
         let task = self.front().map_or_else(String::new, |task| format!(" (task `{}`)", task.id));
         Illegal { event: format!("`{}`", event.unwrap_or_default()), place: format!("{place}{task}") }
@@ -1312,30 +1347,30 @@ fn operation_timeout(task: &Task) -> Duration {
 /// Until when an effect lets time pass, if that is what it does.
 fn waits(effect: &Effect) -> Option<Timestamp> {
     match effect {
-        Effect::Wait { until } | Effect::Rest { until, .. } => Some(*until),
+        Effect::Wait { until } | Effect::Sleep { until, .. } => Some(*until),
         _ => None,
     }
 }
 
-/// What several lines want as one wave: it waits until the first of them has something to do.
-fn together(wave: Vec<Effect>, now: Timestamp) -> Vec<Effect> {
+/// What several lines want as one batch: it waits until the first of them has something to do.
+fn together(batch: Vec<Effect>, now: Timestamp) -> Vec<Effect> {
     let is_wait = |effect: &Effect| waits(effect).is_some_and(|until| until > now);
-    if wave.iter().filter(|effect| is_wait(effect)).count() < 2 && wave.len() < 2 {
-        return wave;
+    if batch.iter().filter(|effect| is_wait(effect)).count() < 2 && batch.len() < 2 {
+        return batch;
     }
-    let soonest = wave.iter().filter(|effect| is_wait(effect)).filter_map(waits).min();
-    let others = wave.into_iter().filter(|effect| !is_wait(effect));
+    let soonest = batch.iter().filter(|effect| is_wait(effect)).filter_map(waits).min();
+    let others = batch.into_iter().filter(|effect| !is_wait(effect));
     others.chain(soonest.map(|until| Effect::Wait { until })).collect()
 }
 
 fn next_of_gate(task: &TaskId, gate: &Gate, now: Timestamp) -> Vec<Effect> {
     let close = |outcome| vec![Effect::CloseGate { task: task.clone(), outcome }];
     match gate.verdict(now) {
-        Verdict::Passed(proof) => close(GateOutcome::Passed { proof }),
-        Verdict::Failed { fault, why } => close(GateOutcome::Failed { why, fault }),
+        GateVerdict::Passed(proof) => close(GateOutcome::Passed { proof }),
+        GateVerdict::Failed { fault, why } => close(GateOutcome::Failed { why, fault }),
         // Each probe keeps its own time: the next look of one does not wait for the end of another's.
-        Verdict::Open => {
-            let looks = gate.due(now).into_iter().map(|probe| Effect::Probe { task: task.clone(), probe });
+        GateVerdict::Open => {
+            let looks = gate.due(now).into_iter().map(|probe| Effect::TakeSample { task: task.clone(), probe });
             looks.chain([Effect::Wait { until: gate.wake(now) }]).collect()
         }
     }
@@ -1345,7 +1380,9 @@ fn next_of_gate(task: &TaskId, gate: &Gate, now: Timestamp) -> Vec<Effect> {
 /// for a person to say.
 fn policy(failure: &Failure, wanted: OnFailure) -> OnFailure {
     match failure {
-        Failure::Gate { fault: Fault::Unknown | Fault::Broken, .. } if wanted == OnFailure::Rollback => OnFailure::Ask,
+        Failure::Gate { fault: GateFault::Unknown | GateFault::Broken, .. } if wanted == OnFailure::Rollback => {
+            OnFailure::Ask
+        }
         _ => wanted,
     }
 }

@@ -13,7 +13,9 @@ impl Run {
             Question::Apply { .. } => &[Choice::Yes, Choice::No, Choice::Skip, Choice::AllInPhase, Choice::Rollback],
             Question::Confirm { .. } => &[Choice::Yes, Choice::No, Choice::Skip, Choice::Rollback],
             Question::TookEffect { .. } => &[Choice::Unknown, Choice::No, Choice::Yes],
-            Question::OneWay { .. } | Question::Restore { .. } | Question::Doubt { .. } => &[Choice::Yes, Choice::No],
+            Question::Irreversible { .. } | Question::Restore { .. } | Question::Doubt { .. } => {
+                &[Choice::Yes, Choice::No]
+            }
             Question::Failed { .. } | Question::Interrupted { .. } => {
                 &[Choice::Stop, Choice::Retry, Choice::Continue, Choice::Rollback]
             }
@@ -57,7 +59,7 @@ impl Run {
 /// Whether the task would be asked about as one change of many.
 fn is_ordinary(task: &Task) -> bool {
     let is_spoken_for = task.message.is_some() || task.confirm.is_some() || task.back_for.is_some();
-    task.change.is_some() && !task.reversibility.is_one_way() && !is_spoken_for
+    task.change.is_some() && !task.reversibility.is_irreversible() && !is_spoken_for
 }
 
 #[cfg(test)]
@@ -98,7 +100,7 @@ mod tests {
         answer(run, Choice::Yes);
         let op = OpId { task, way: Way::Apply };
         take(run, Event::Intended { op: op.clone() });
-        take(run, Event::Settled { op, seen: json!({"size": 1}) });
+        take(run, Event::StateObserved { op, seen: json!({"size": 1}) });
     }
 
     fn offers(run: &Run) -> Vec<Choice> {
@@ -117,10 +119,11 @@ mod tests {
 
     #[test]
     fn what_wants_its_own_word_is_no_other_change_of_the_phase() {
-        let one_way = Task { reversibility: Reversibility::OneWay { why: "grows".to_owned() }, ..task("b", "one") };
+        let irreversible =
+            Task { reversibility: Reversibility::Irreversible { why: "grows".to_owned() }, ..task("b", "one") };
         let confirmed = Task { confirm: Some("really?".to_owned()), ..task("c", "one") };
         let proof = Task { change: None, ..task("d", "one") };
-        let mut run = Run::new(vec![task("a", "one"), one_way, confirmed, proof]);
+        let mut run = Run::new(vec![task("a", "one"), irreversible, confirmed, proof]);
         assert_eq!(offers(&run), [Choice::Yes, Choice::No, Choice::Skip]);
         apply(&mut run);
         assert_eq!(offers(&run), [Choice::Yes, Choice::No]);
@@ -130,24 +133,27 @@ mod tests {
 
     #[test]
     fn an_irreversible_change_alone_is_nothing_to_roll_back() {
-        let one_way = Task { reversibility: Reversibility::OneWay { why: "grows".to_owned() }, ..task("a", "one") };
-        let mut run = Run::new(vec![one_way, task("b", "one")]);
-        let Question::OneWay { task, .. } = asked(&run) else { panic!() };
+        let irreversible =
+            Task { reversibility: Reversibility::Irreversible { why: "grows".to_owned() }, ..task("a", "one") };
+        let mut run = Run::new(vec![irreversible, task("b", "one")]);
+        let Question::Irreversible { task, .. } = asked(&run) else { panic!() };
         answer(&mut run, Choice::Yes);
         let op = OpId { task, way: Way::Apply };
         take(&mut run, Event::Intended { op: op.clone() });
-        take(&mut run, Event::Settled { op, seen: json!({"size": 1}) });
+        take(&mut run, Event::StateObserved { op, seen: json!({"size": 1}) });
         assert_eq!(offers(&run), [Choice::Yes, Choice::No, Choice::Skip]);
     }
 
     #[test]
     fn after_a_failure_only_what_helps_is_offered() {
-        use crate::run::{Refusal, Requirement};
+        use crate::run::{PreconditionResult, Refusal};
         let mut run = Run::new(vec![task("a", "one"), task("b", "one")]);
-        let wanted = crate::run::Evidence { healthy: vec!["p".to_owned()], ..crate::run::Evidence::default() };
+        let wanted =
+            crate::run::Preconditions { healthy: vec!["p".to_owned()], ..crate::run::Preconditions::default() };
         let mut unmet = Run::new(vec![Task { require: Some(wanted), ..task("a", "one") }]);
-        let found = Requirement::Unmet { why: "it is well".to_owned(), evidence: std::collections::BTreeMap::new() };
-        take(&mut unmet, Event::Required { task: TaskId::of_step("a"), found });
+        let found =
+            PreconditionResult::Unmet { why: "it is well".to_owned(), evidence: std::collections::BTreeMap::new() };
+        take(&mut unmet, Event::PreconditionsChecked { task: TaskId::of_step("a"), found });
         assert_eq!(offers(&unmet).first(), Some(&Choice::Stop));
         assert!(!offers(&unmet).contains(&Choice::Rollback));
 

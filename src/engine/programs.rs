@@ -66,8 +66,8 @@ fn run(known: Known, policy: OnFailure, undo: Undo) -> (Vec<(OpId, Value)>, Endi
         OnFailure::Continue => Choice::Continue,
     };
     for _ in 0..40 {
-        let wave = run.next(Timestamp::UNIX_EPOCH);
-        let Some(effect) = wave.first() else { return (writes, run.ending().unwrap().clone()) };
+        let batch = run.next(Timestamp::UNIX_EPOCH);
+        let Some(effect) = batch.first() else { return (writes, run.ending().unwrap().clone()) };
         let is_second = |op: &OpId| op.task.as_str() == "second";
         let failed = |op: &OpId| Event::Failed { op: op.clone(), why: "failed (exit 1)".to_owned() };
         let answered = |question: &Question, choice| {
@@ -83,18 +83,18 @@ fn run(known: Known, policy: OnFailure, undo: Undo) -> (Vec<(OpId, Value)>, Endi
                 (Way::Apply, known) => panic!("asked, and {known:?}"),
             },
             Effect::Ask(question) => answered(question, Choice::Yes),
-            Effect::Announce { op } => Event::Intended { op: op.clone() },
+            Effect::RecordIntent { op } => Event::Intended { op: op.clone() },
             Effect::Write { op, change } => {
                 writes.push((op.clone(), change.from.clone()));
                 match (op.way, undo) {
                     (Way::Apply, _) | (Way::Undo, Undo::Fails) if is_second(op) => failed(op),
-                    _ => Event::Settled { op: op.clone(), seen: change.to.clone() },
+                    _ => Event::StateObserved { op: op.clone(), seen: change.to.clone() },
                 }
             }
             // A check: what it says of an undo that failed is that the work is still done.
-            Effect::Look { op, .. } => {
+            Effect::ObserveState { op, .. } => {
                 let done = known == Known::Done || op.way == Way::Undo;
-                Event::Settled { op: op.clone(), seen: json!({ "done": done }) }
+                Event::StateObserved { op: op.clone(), seen: json!({ "done": done }) }
             }
             Effect::End(ending) => Event::Ended { ending: ending.clone() },
             effect => panic!("{effect:?}"),
@@ -166,10 +166,10 @@ fn a_program_that_a_rehearsal_leaves_out_is_passed_and_its_gate_is_not_opened() 
     let mut left_out = task("only", Some(Known::NotDone), OnFailure::Rollback);
     left_out.program.as_mut().unwrap().not_run = true;
     let second = std::time::Duration::from_secs(1);
-    left_out.gate = Some(crate::gate::Rule::of(vec!["probe".to_owned()], second, second, second));
+    left_out.gate = Some(crate::gate::GateRule::of(vec!["probe".to_owned()], second, second, second));
     let mut run = Run::new(vec![left_out]);
     let next = run.next(Timestamp::UNIX_EPOCH);
-    assert_eq!(next, [Effect::Pass { task: TaskId::of_step("only") }]);
+    assert_eq!(next, [Effect::RecordUnchanged { task: TaskId::of_step("only") }]);
     run.apply(&Entry { at: Timestamp::UNIX_EPOCH, event: Event::Unchanged { task: TaskId::of_step("only") } }).unwrap();
     assert_eq!(run.next(Timestamp::UNIX_EPOCH), [Effect::End(Ending::Done { failed: vec![], skipped: vec![] })]);
     assert!(run.undo().is_empty());

@@ -14,10 +14,11 @@ use serde_json::{Value, json};
 
 use super::machine::Known;
 use super::{Effect, Run};
-use crate::gate::{Health, Observation, Rule};
+use crate::gate::{GateRule, Health, Observation};
 use crate::run::{
-    Change, ChangeStatus, Choice, Command, Ending, Entry, Event, Evidence, Guard, OnFailure, OpId, Operator, Program,
-    Question, Refusal, Requirement, Reversibility, RunId, Task, TaskId, Trip, View, Way, Work, covers,
+    Change, ChangeStatus, Choice, Command, Ending, Entry, Event, Guard, GuardAction, OnFailure, OpId, Operator,
+    PreconditionResult, Preconditions, Program, Question, Refusal, Reversibility, RunId, Task, TaskId, View, Way, Work,
+    covers,
 };
 
 /// What a task is like.
@@ -25,12 +26,12 @@ use crate::run::{
 #[expect(clippy::struct_excessive_bools, reason = "each is one of the things that a task may have")]
 struct Shape {
     resource: usize,
-    one_way: bool,
+    irreversible: bool,
     gate: bool,
     undo_gate: bool,
     require: bool,
     pause: bool,
-    detour: bool,
+    traffic_first: bool,
     /// Whether it is another turn of the step before it.
     turn: bool,
     on_failure: OnFailure,
@@ -59,14 +60,14 @@ fn shape() -> impl Strategy<Value = Shape> {
         1 => Just(Some(ProgramShape::UndoPartial)),
     ];
     (0..3_usize, prop::bool::weighted(0.2), any::<[bool; 6]>(), policy, program).prop_map(
-        |(resource, one_way, [gate, undo_gate, require, pause, detour, turn], on_failure, program)| Shape {
+        |(resource, irreversible, [gate, undo_gate, require, pause, traffic_first, turn], on_failure, program)| Shape {
             resource,
-            one_way,
+            irreversible,
             gate,
             undo_gate,
             require,
             pause,
-            detour: detour && !one_way,
+            traffic_first: traffic_first && !irreversible,
             turn,
             on_failure,
             program,
@@ -94,7 +95,7 @@ fn ids(shapes: &[Shape]) -> Vec<TaskId> {
 fn work(shapes: &[Shape]) -> Work {
     let rule = |is: bool| {
         let seconds = Duration::from_secs;
-        is.then(|| Rule::of(vec!["probe".to_owned()], seconds(2), seconds(1), seconds(4)))
+        is.then(|| GateRule::of(vec!["probe".to_owned()], seconds(2), seconds(1), seconds(4)))
     };
     let mut sizes = [0; 3];
     let ids = ids(shapes);
@@ -107,12 +108,12 @@ fn work(shapes: &[Shape]) -> Work {
                 from: json!({ "size": from }),
                 to: json!({ "size": n + 1 }),
             }),
-            reversibility: if shape.one_way {
-                Reversibility::OneWay { why: "it only grows".to_owned() }
+            reversibility: if shape.irreversible {
+                Reversibility::Irreversible { why: "it only grows".to_owned() }
             } else {
                 Reversibility::Reversible
             },
-            detour: shape.detour.then(|| Change {
+            traffic_first: shape.traffic_first.then(|| Change {
                 resource: format!("{SIDE}{}", shape.resource).parse().unwrap(),
                 from: json!({ "size": 0 }),
                 to: json!({ "size": n + 100 }),
@@ -120,28 +121,29 @@ fn work(shapes: &[Shape]) -> Work {
             program: shape.program.map(|program| Program {
                 run: Command::Bash("run".to_owned()),
                 check: (program == ProgramShape::Checked).then(|| Command::Bash("check".to_owned())),
-                undo: (!shape.one_way).then(|| Command::Bash("undo".to_owned())),
+                undo: (!shape.irreversible).then(|| Command::Bash("undo".to_owned())),
                 env: BTreeMap::new(),
-                undo_partial: program == ProgramShape::UndoPartial && !shape.one_way,
+                undo_partial: program == ProgramShape::UndoPartial && !shape.irreversible,
                 not_run: false,
             }),
             gate: rule(shape.gate),
             undo_gate: rule(shape.undo_gate),
-            require: shape.require.then(Evidence::default),
+            require: shape.require.then(Preconditions::default),
             pause: shape.pause.then_some(Duration::from_secs(3)),
             unhealthy_before: if shape.require {
                 BTreeMap::from([("probe".to_owned(), "503".to_owned())])
             } else {
                 BTreeMap::new()
             },
-            turn: Some(n.to_string()),
-            parallel: PARALLEL,
-            spare: 1,
+            item: Some(n.to_string()),
+            max_parallel: PARALLEL,
+            max_failures: 1,
             ..Task::idle(ids[n].clone(), "p", "u", shape.on_failure)
         }
     };
     let tasks: Vec<Task> = shapes.iter().enumerate().map(task).collect();
-    let guard = Guard { probe: "guard".to_owned(), every: Duration::from_secs(2), failures: 2, then: Trip::Rollback };
+    let guard =
+        Guard { probe: "guard".to_owned(), every: Duration::from_secs(2), failures: 2, then: GuardAction::Rollback };
     let budgets = BTreeMap::from([("p".to_owned(), Duration::from_secs(40))]);
     Work { guards: vec![guard], budgets, ..Work::from(tasks) }
 }
@@ -220,14 +222,14 @@ impl World {
                 self.take(change, &op);
                 self.running.insert(name.clone(), (change.resource.to_string(), fails));
                 self.most_at_once = self.most_at_once.max(self.running.len());
-                heard(self, Event::Begun { op: op.clone(), operation: name })
+                heard(self, Event::OperationStarted { op: op.clone(), operation: name })
             }
             _ => {
                 if !is_there(self) {
                     self.take(change, &op);
                 }
                 let seen = self.states[&change.resource.to_string()].clone();
-                heard(self, Event::Settled { op: op.clone(), seen })
+                heard(self, Event::StateObserved { op: op.clone(), seen })
             }
         }
     }
@@ -253,7 +255,7 @@ impl World {
             Effect::Ask(question) => {
                 let roll = usize::from(self.roll());
                 let choices: &[Choice] = match question {
-                    Question::Apply { .. } | Question::OneWay { .. } | Question::Confirm { .. } => {
+                    Question::Apply { .. } | Question::Irreversible { .. } | Question::Confirm { .. } => {
                         &[Choice::No, Choice::Skip, Choice::Rollback, Choice::AllInPhase, Choice::Yes]
                     }
                     Question::Failed { retry: true, .. } => {
@@ -278,19 +280,21 @@ impl World {
                     visible: None,
                 }
             }
-            Effect::Pass { task } => Event::Unchanged { task: task.clone() },
-            Effect::Announce { op } => Event::Intended { op: op.clone() },
+            Effect::RecordUnchanged { task } => Event::Unchanged { task: task.clone() },
+            Effect::RecordIntent { op } => Event::Intended { op: op.clone() },
             Effect::Write { op, change } => self.write(op, change),
             Effect::Poll { op, operation, .. } => match self.running.remove(operation) {
-                Some((resource, false)) => Event::Settled { op: op.clone(), seen: self.states[&resource].clone() },
+                Some((resource, false)) => {
+                    Event::StateObserved { op: op.clone(), seen: self.states[&resource].clone() }
+                }
                 Some(_) => Event::Failed { op: op.clone(), why: "it broke".to_owned() },
                 None => Event::InDoubt { op: op.clone(), why: "no such operation".to_owned() },
             },
-            Effect::Look { op, resource } => {
+            Effect::ObserveState { op, resource } => {
                 self.unheard.remove(op);
                 let resource = resource.to_string();
                 if let Some((operation, _)) = self.running.iter().find(|(_, (busy, _))| *busy == resource) {
-                    return vec![Event::Begun { op: op.clone(), operation: operation.clone() }];
+                    return vec![Event::OperationStarted { op: op.clone(), operation: operation.clone() }];
                 }
                 // What a program did no API tells of; whoever is asked knows.
                 let question = Question::Doubt { op: op.clone() };
@@ -299,37 +303,37 @@ impl World {
                     let by = "dice".to_owned();
                     return vec![Event::Answered { question, choice, by, reason: None, visible: None }];
                 }
-                Event::Settled { op: op.clone(), seen: self.states[&resource].clone() }
+                Event::StateObserved { op: op.clone(), seen: self.states[&resource].clone() }
             }
             Effect::OpenGate { task, breaks } => Event::GateOpened { task: task.clone(), breaks: breaks.clone() },
-            Effect::Probe { task, probe } => {
-                Event::Observed { task: task.clone(), probe: probe.clone(), observation: sample(self) }
+            Effect::TakeSample { task, probe } => {
+                Event::Sampled { task: task.clone(), probe: probe.clone(), observation: sample(self) }
             }
-            Effect::Watch { probe } => Event::Watched { probe: probe.clone(), observation: sample(self) },
+            Effect::SampleGuard { probe } => Event::GuardSampled { probe: probe.clone(), observation: sample(self) },
             Effect::CloseGate { task, outcome } => Event::GateClosed { task: task.clone(), outcome: outcome.clone() },
-            Effect::Require { task, .. } => {
+            Effect::CheckPreconditions { task, .. } => {
                 let evidence = BTreeMap::new();
                 let found = match self.roll() {
-                    0..=19 => Requirement::Unmet { why: "not so".to_owned(), evidence },
-                    _ => Requirement::Met { evidence },
+                    0..=19 => PreconditionResult::Unmet { why: "not so".to_owned(), evidence },
+                    _ => PreconditionResult::Met { evidence },
                 };
-                Event::Required { task: task.clone(), found }
+                Event::PreconditionsChecked { task: task.clone(), found }
             }
-            Effect::Assess { task, .. } => {
+            Effect::AssessHealth { task, .. } => {
                 let evidence = BTreeMap::new();
                 let found = match self.roll() {
-                    0..=99 => Requirement::Unmet { why: "unhealthy".to_owned(), evidence },
-                    _ => Requirement::Met { evidence },
+                    0..=99 => PreconditionResult::Unmet { why: "unhealthy".to_owned(), evidence },
+                    _ => PreconditionResult::Met { evidence },
                 };
                 Event::Assessed { task: task.clone(), found }
             }
-            Effect::GiveUpWaiting { op, operation, limit } => {
-                Event::Overdue { op: op.clone(), operation: operation.clone(), limit: *limit }
+            Effect::AbandonOperation { op, operation, limit } => {
+                Event::OperationTimedOut { op: op.clone(), operation: operation.clone(), limit: *limit }
             }
             Effect::Pause { why } => Event::Paused { why: why.clone() },
-            Effect::Rest { task, .. } => Event::Waited { task: task.clone() },
+            Effect::Sleep { task, .. } => Event::Waited { task: task.clone() },
             Effect::Notify { task } => Event::Notified { task: task.clone(), problem: None },
-            Effect::Compare { .. } => Event::Compared { moved: BTreeMap::new() },
+            Effect::CheckDrift { .. } => Event::DriftChecked { moved: BTreeMap::new() },
             Effect::Wait { .. } => return Vec::new(),
             Effect::Park => unreachable!("nothing is done of a run that is parked"),
             Effect::End(ending) => Event::Ended { ending: ending.clone() },
@@ -429,7 +433,7 @@ impl Request {
             Request::Resume => Event::Resumed { operator: operator() },
             Request::Rollback { to } => {
                 let to = to.map(|to| ids[to % ids.len()].as_str().to_owned());
-                Event::RollbackAsked { operator: operator(), to }
+                Event::RollbackRequested { operator: operator(), to }
             }
         }
     }
@@ -471,8 +475,8 @@ fn tell(shapes: &[Shape], course: &Course) -> (Vec<Entry>, World) {
     note(&mut run, &mut journal, now, started);
     for _ in 0..20_000 {
         now = after(now, jumps.next().unwrap_or(0).into());
-        let wave = run.next(now);
-        if wave.is_empty() {
+        let batch = run.next(now);
+        if batch.is_empty() {
             assert!(run.ending().is_some(), "nothing is wanted, and the run has not ended");
             // What the engine does not take is refused before it is written down.
             let Some(request) = afterwards.next() else { return (journal, world) };
@@ -483,7 +487,7 @@ fn tell(shapes: &[Shape], course: &Course) -> (Vec<Entry>, World) {
             }
             continue;
         }
-        if wave == [Effect::Park] {
+        if batch == [Effect::Park] {
             let request = std::mem::replace(&mut taken_up, Request::Resume);
             // Whoever takes a run up wants what failed to be tried again.
             world.failed.clear();
@@ -491,11 +495,11 @@ fn tell(shapes: &[Shape], course: &Course) -> (Vec<Entry>, World) {
             continue;
         }
         // Looks take no time here, so there is nothing to wait for beside them.
-        let looks = wave.iter().any(|effect| matches!(effect, Effect::Probe { .. } | Effect::Watch { .. }));
-        // As the driver does it: everything of a wave is done before anything of it is written down.
+        let looks = batch.iter().any(|effect| matches!(effect, Effect::TakeSample { .. } | Effect::SampleGuard { .. }));
+        // As the driver does it: everything of a batch is done before anything of it is written down.
         let mut happened = Vec::new();
-        for effect in wave.into_iter().filter(|effect| !(looks && matches!(effect, Effect::Wait { .. }))) {
-            if let Effect::Wait { until } | Effect::Rest { until, .. } = &effect {
+        for effect in batch.into_iter().filter(|effect| !(looks && matches!(effect, Effect::Wait { .. }))) {
+            if let Effect::Wait { until } | Effect::Sleep { until, .. } = &effect {
                 now = (*until).max(now);
             }
             if matches!(effect, Effect::Ask(_)) {
@@ -525,7 +529,7 @@ fn tell(shapes: &[Shape], course: &Course) -> (Vec<Entry>, World) {
                     taken_up = request;
                     note(&mut run, &mut journal, now, event);
                     if run.ending().is_none() {
-                        note(&mut run, &mut journal, now, Event::StopAsked { by: "Ctrl-C".to_owned() });
+                        note(&mut run, &mut journal, now, Event::StopRequested { by: "Ctrl-C".to_owned() });
                     }
                 }
                 None => note(&mut run, &mut journal, now, event),
@@ -580,7 +584,7 @@ proptest! {
         let ids = ids(&shapes);
         // Who asks for a rollback may say how far.
         let floor = journal.iter().rev().find_map(|entry| match &entry.event {
-            Event::RollbackAsked { to, .. } => Some(to.clone()),
+            Event::RollbackRequested { to, .. } => Some(to.clone()),
             _ => None,
         });
         let floor = floor.flatten().and_then(|to| ids.iter().rposition(|id| id.goes_by(&to)));
@@ -597,7 +601,7 @@ proptest! {
                 _ => false,
             };
             let is_meant = floor.is_none_or(|floor| n > floor);
-            if in_force && turned && !shape.one_way && !not_restored && is_meant {
+            if in_force && turned && !shape.irreversible && !not_restored && is_meant {
                 prop_assert!(left.contains(&id), "t{} is in force, and {:?} does not say so:\n{}", n, ending, story(&journal));
             }
             if undone == 1 {
@@ -611,7 +615,7 @@ proptest! {
             prop_assert_eq!(side("traffic", Way::Apply) + side("follow", Way::Apply), 0);
             prop_assert!(side("traffic", Way::Undo) <= applied && side("follow", Way::Undo) <= undone.max(side("traffic", Way::Undo)));
             let all_restored = matches!(&ending, Ending::RolledBack { not_restored, .. } if not_restored.is_empty());
-            if shape.detour && undone == 1 && left.is_empty() && all_restored && floor.is_none() {
+            if shape.traffic_first && undone == 1 && left.is_empty() && all_restored && floor.is_none() {
                 let side = &world.states[&format!("{SIDE}{}", shape.resource)]["size"];
                 prop_assert_eq!(side, &json!(0), "the traffic of t{}, and {:?}:\n{}", n, ending, story(&journal));
             }

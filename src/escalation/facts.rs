@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::gate::Observation;
-use crate::run::{ChangeStatus, Standing, TaskView, View};
+use crate::run::{ChangeStatus, TaskStatus, TaskView, View};
 use crate::runbook::model::{Closing, Escalation, Runbook};
 use crate::syntax::condition::{Condition, Fact};
 use crate::syntax::value::duration;
@@ -123,11 +123,11 @@ fn steps(view: &View) -> Fact {
 
 /// Whether a task was worked through, its gate included, and its change is as the runbook wants it.
 fn is_done(task: &TaskView) -> bool {
-    matches!(task.standing, Standing::Done { .. }) && task.change_status().is_as_wanted()
+    matches!(task.status, TaskStatus::Done { .. }) && task.change_status().is_as_wanted()
 }
 
 /// Whether a task failed, or its rollback did.
 fn has_failed(task: &TaskView) -> bool {
-    let is_failed = matches!(task.standing, Standing::Failed | Standing::Left);
+    let is_failed = matches!(task.status, TaskStatus::Failed | TaskStatus::NotRolledBack);
     is_failed || matches!(task.change_status(), ChangeStatus::Failed { .. } | ChangeStatus::Unclear { .. })
 }

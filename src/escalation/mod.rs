@@ -11,40 +11,41 @@ use std::time::Duration;
 
 pub use facts::{Situation, facts, probes_of, probes_of_closing};
 
-use crate::clock::words;
-use crate::run::{Decision, Judged, Stands, Verdict};
+use crate::clock::format_duration;
+use crate::run::{CriterionResult, CriterionStatus, Decision, EscalationVerdict};
 use crate::runbook::model::{Closing, Criterion, Escalation, Ground};
 use crate::syntax::condition::{Condition, Fact};
 
 /// Judges a ground of the decision.
-pub fn judge(criterion: &Criterion, facts: &BTreeMap<String, Fact>) -> Judged {
+pub fn judge(criterion: &Criterion, facts: &BTreeMap<String, Fact>) -> CriterionResult {
     let (ground, condition) = criterion.ground.parts();
     judged(&criterion.name, ground, condition, facts)
 }
 
 /// Judges what must hold before the incident is closed.
-pub fn judge_closing(closing: &Closing, facts: &BTreeMap<String, Fact>) -> Judged {
+pub fn judge_closing(closing: &Closing, facts: &BTreeMap<String, Fact>) -> CriterionResult {
     judged(&closing.name, "close", &closing.condition, facts)
 }
 
-fn judged(name: &str, ground: &str, condition: &Condition, facts: &BTreeMap<String, Fact>) -> Judged {
+fn judged(name: &str, ground: &str, condition: &Condition, facts: &BTreeMap<String, Fact>) -> CriterionResult {
     let (stands, why) = match condition.holds(facts) {
-        Ok(true) => (Stands::Holds, condition.to_string()),
-        Ok(false) => (Stands::Fails, condition.to_string()),
-        Err(error) => (Stands::Unknown, format!("{condition}: {error}")),
+        Ok(true) => (CriterionStatus::Holds, condition.to_string()),
+        Ok(false) => (CriterionStatus::Fails, condition.to_string()),
+        Err(error) => (CriterionStatus::Unknown, format!("{condition}: {error}")),
     };
-    Judged { name: name.to_owned(), ground: ground.to_owned(), stands, why }
+    CriterionResult { name: name.to_owned(), ground: ground.to_owned(), stands, why }
 }
 
 /// Decides. `age` is how old the incident is, if that is known.
-pub fn decide(escalation: &Escalation, criteria: Vec<Judged>, age: Option<Duration>) -> Verdict {
-    let is_now = |judged: &&Judged| judged.ground == Ground::ESCALATE_NOW && judged.stands == Stands::Holds;
-    let names = |stands: Stands| {
+pub fn decide(escalation: &Escalation, criteria: Vec<CriterionResult>, age: Option<Duration>) -> EscalationVerdict {
+    let is_now =
+        |judged: &&CriterionResult| judged.ground == Ground::ESCALATE_NOW && judged.stands == CriterionStatus::Holds;
+    let names = |stands: CriterionStatus| {
         let open = criteria.iter().filter(|judged| judged.ground != Ground::ESCALATE_NOW && judged.stands == stands);
         open.map(|judged| judged.name.as_str()).collect::<Vec<_>>().join(", ")
     };
-    let (fails, unknown) = (names(Stands::Fails), names(Stands::Unknown));
-    let after = words(escalation.after);
+    let (fails, unknown) = (names(CriterionStatus::Fails), names(CriterionStatus::Unknown));
+    let after = format_duration(escalation.after);
     let late = age.is_some_and(|age| age >= escalation.after);
     let speaks = criteria.iter().any(|judged| judged.ground != Ground::ESCALATE_NOW);
     let open = match (speaks, fails.is_empty(), unknown.is_empty()) {
@@ -60,20 +61,20 @@ pub fn decide(escalation: &Escalation, criteria: Vec<Judged>, age: Option<Durati
         (Decision::Escalate, format!("the incident is older than {after}, and {open}"))
     } else {
         let age = match age {
-            Some(age) => format!("the incident is {} old, which is not yet {after}", words(age)),
+            Some(age) => format!("the incident is {} old, which is not yet {after}", format_duration(age)),
             None => "the age of the incident is not known".to_owned(),
         };
         (Decision::Undecided, format!("{age}, and {open}"))
     };
-    Verdict { format: 1, decision, because, criteria }
+    EscalationVerdict { format: 1, decision, because, criteria }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn judged(ground: &'static str, stands: Stands) -> Judged {
-        Judged { name: format!("{ground} {stands:?}"), ground: ground.to_owned(), stands, why: String::new() }
+    fn judged(ground: &'static str, stands: CriterionStatus) -> CriterionResult {
+        CriterionResult { name: format!("{ground} {stands:?}"), ground: ground.to_owned(), stands, why: String::new() }
     }
 
     fn escalation() -> Escalation {
@@ -86,13 +87,13 @@ mod tests {
             let age = Some(Duration::from_hours(hours));
             decide(&escalation(), vec![judged("continue", stands)], age).decision
         };
-        assert_eq!(decided(Stands::Holds, 5), Decision::Continue);
-        for stands in [Stands::Unknown, Stands::Fails] {
+        assert_eq!(decided(CriterionStatus::Holds, 5), Decision::Continue);
+        for stands in [CriterionStatus::Unknown, CriterionStatus::Fails] {
             assert_eq!(decided(stands, 1), Decision::Undecided);
             assert_eq!(decided(stands, 2), Decision::Escalate);
         }
         assert_eq!(
-            decide(&escalation(), vec![judged("continue", Stands::Unknown)], None).decision,
+            decide(&escalation(), vec![judged("continue", CriterionStatus::Unknown)], None).decision,
             Decision::Undecided
         );
     }
@@ -100,7 +101,7 @@ mod tests {
     /// Without a criterion for it, nothing speaks for going on, however little speaks against it.
     #[test]
     fn nothing_that_speaks_for_going_on_is_no_reason_to_go_on() {
-        for criteria in [vec![], vec![judged(Ground::ESCALATE_NOW, Stands::Fails)]] {
+        for criteria in [vec![], vec![judged(Ground::ESCALATE_NOW, CriterionStatus::Fails)]] {
             let decided = |age| decide(&escalation(), criteria.clone(), age);
             assert_eq!(decided(None).decision, Decision::Undecided);
             assert_eq!(decided(Some(Duration::from_hours(1))).decision, Decision::Undecided);
@@ -112,10 +113,12 @@ mod tests {
 
     #[test]
     fn what_escalates_at_once_does_so_whatever_else_holds() {
-        let both = vec![judged("continue", Stands::Holds), judged(Ground::ESCALATE_NOW, Stands::Holds)];
+        let both =
+            vec![judged("continue", CriterionStatus::Holds), judged(Ground::ESCALATE_NOW, CriterionStatus::Holds)];
         assert_eq!(decide(&escalation(), both, Some(Duration::ZERO)).decision, Decision::Escalate);
         // That it cannot be told whether Google has an incident is no reason to call Google.
-        let unknown = vec![judged("continue", Stands::Holds), judged(Ground::ESCALATE_NOW, Stands::Unknown)];
+        let unknown =
+            vec![judged("continue", CriterionStatus::Holds), judged(Ground::ESCALATE_NOW, CriterionStatus::Unknown)];
         assert_eq!(decide(&escalation(), unknown, Some(Duration::ZERO)).decision, Decision::Continue);
     }
 }

@@ -13,7 +13,7 @@ use super::{actions, http};
 use crate::action::{Action, GithubIssue, Notify};
 use crate::redact;
 use crate::runbook::model::Runbook;
-use crate::syntax::value::Private;
+use crate::syntax::value::SecretText;
 
 /// The messages of a runbook, by task.
 pub struct Messages {
@@ -23,7 +23,7 @@ pub struct Messages {
 }
 
 enum Message {
-    Webhook { to: Private, text: String },
+    Webhook { to: SecretText, text: String },
     Issue(GithubIssue),
 }
 
@@ -80,7 +80,7 @@ impl Messages {
     }
 }
 
-async fn post(webhook: &Private, text: &str) -> Result<(), String> {
+async fn post(webhook: &SecretText, text: &str) -> Result<(), String> {
     let told = |error: reqwest::Error| redact::text(error.without_url().to_string());
     let request = http().map_err(told)?.post(webhook.value().expose_secret()).json(&json!({ "text": text }));
     let answer = request.send().await.map_err(told)?;

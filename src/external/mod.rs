@@ -31,5 +31,5 @@ fn http() -> reqwest::Result<reqwest::Client> {
 /// The id of each task that a runbook's own steps make, and what it does: a step of several turns is several.
 fn actions(runbook: &Runbook) -> impl Iterator<Item = (String, &Action)> {
     let steps = runbook.phases.iter().flat_map(|phase| &phase.steps);
-    steps.flat_map(Step::by_turn).map(|(task, _, turn)| (task, &turn.action))
+    steps.flat_map(Step::by_iteration).map(|(task, _, iteration)| (task, &iteration.action))
 }

@@ -6,7 +6,9 @@ use futures::future::BoxFuture;
 use serde_json::Value;
 
 use crate::action::Doing;
-use crate::resource::{AnyKind, AnyObservable, Progress, ReadError, Seen, Validity, WriteError, Writer, Written};
+use crate::resource::{
+    AnyKind, AnyObservable, OperationProgress, ReadError, Seen, Validity, WriteError, Writer, Written,
+};
 use crate::run::{Change, ResourceId};
 
 /// `manual`.
@@ -27,7 +29,7 @@ impl AnyKind for ByHand {
         Box::pin(async move {
             let doing: Option<Doing> = serde_json::from_value(change.to.clone()).ok();
             if doing.is_some_and(|doing| doing.done) {
-                return Ok(Written::Sent(Progress::Done(change.to.clone())));
+                return Ok(Written::Sent(OperationProgress::Done(change.to.clone())));
             }
             let why = "what a person did, a person must undo".to_owned();
             Err(WriteError::Refused { resource: change.resource.clone(), why })
@@ -39,7 +41,7 @@ impl AnyKind for ByHand {
         id: &'a ResourceId,
         _: &'a str,
         _: Duration,
-    ) -> BoxFuture<'a, Result<Progress<Value>, ReadError>> {
+    ) -> BoxFuture<'a, Result<OperationProgress<Value>, ReadError>> {
         Box::pin(async move { Err(ReadError::Untold { resource: id.clone() }) })
     }
 }

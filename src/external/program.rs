@@ -44,7 +44,7 @@ use crate::action::{Action, Doing, Shell};
 use crate::clock::Clock;
 use crate::redact;
 use crate::resource::{
-    AnyKind, AnyObservable, Certainty, Progress, ReadError, Seen, Validity, WriteError, Writer, Written,
+    AnyKind, AnyObservable, Certainty, OperationProgress, ReadError, Seen, Validity, WriteError, Writer, Written,
 };
 use crate::run::{Change, Command as What, NOT_RUN, ResourceId, covers};
 use crate::runbook::model::Runbook;
@@ -99,7 +99,9 @@ impl fmt::Display for End {
         match self {
             End::Exit(code) => write!(f, "exit {code}"),
             End::Signal(signal) => write!(f, "killed by signal {signal}"),
-            End::Timeout(limit) => write!(f, "killed: it had not ended after {}", crate::clock::words(*limit)),
+            End::Timeout(limit) => {
+                write!(f, "killed: it had not ended after {}", crate::clock::format_duration(*limit))
+            }
         }
     }
 }
@@ -410,8 +412,9 @@ impl AnyKind for Programs {
             let id = &change.resource;
             let refused = |why: String| WriteError::Refused { resource: id.clone(), why };
             let in_doubt = |why: String| WriteError::InDoubt { resource: id.clone(), why };
-            let failed = |why: String| Ok(Written::Sent(Progress::Failed { why, certainty: Certainty::Certain }));
-            let done = Ok(Written::Sent(Progress::Done(change.to.clone())));
+            let failed =
+                |why: String| Ok(Written::Sent(OperationProgress::Failed { why, certainty: Certainty::Certain }));
+            let done = Ok(Written::Sent(OperationProgress::Done(change.to.clone())));
             if self.conduct == Conduct::LeaveOut {
                 return Err(refused(NOT_RUN.to_owned()));
             }
@@ -424,7 +427,7 @@ impl AnyKind for Programs {
             if program.check.is_some() && !change.from.is_null() {
                 let now = state(self.is_done(program, id).await.map_err(|error| refused(error.to_string()))?);
                 if covers(&now, &change.to) {
-                    return Ok(Written::Sent(Progress::Done(now)));
+                    return Ok(Written::Sent(OperationProgress::Done(now)));
                 }
                 if !covers(&now, &change.from) {
                     return Ok(Written::Drifted { now });
@@ -458,12 +461,12 @@ impl AnyKind for Programs {
         id: &'a ResourceId,
         _: &'a str,
         _: Duration,
-    ) -> BoxFuture<'a, Result<Progress<Value>, ReadError>> {
+    ) -> BoxFuture<'a, Result<OperationProgress<Value>, ReadError>> {
         Box::pin(async move {
             let seen = self.observe(id).await?;
             Ok(match seen.operation {
-                Some(operation) => Progress::Running { operation },
-                None => Progress::Done(seen.state),
+                Some(operation) => OperationProgress::Running { operation },
+                None => OperationProgress::Done(seen.state),
             })
         })
     }

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::gate::{Gate, Verdict};
+use super::gate::{Gate, GateVerdict};
 use super::observation::{Health, Observation};
-use super::rule::Rule;
+use super::rule::GateRule;
 use crate::clock::later;
 
 /// What a probe would have seen, in the order of time.
@@ -47,7 +47,7 @@ fn share(part: usize, whole: usize) -> f64 {
 
 /// Opens the gate every `step` between these moments, and shows it what was to be seen.
 pub fn backtest(
-    rule: &Rule,
+    rule: &GateRule,
     seen: &BTreeMap<String, History>,
     from: Timestamp,
     to: Timestamp,
@@ -73,7 +73,7 @@ pub fn backtest(
     all
 }
 
-fn passes(rule: &Rule, seen: &BTreeMap<String, History>, opened: Timestamp, until: Timestamp) -> bool {
+fn passes(rule: &GateRule, seen: &BTreeMap<String, History>, opened: Timestamp, until: Timestamp) -> bool {
     let mut gate = Gate::open(rule.clone(), opened);
     let mut samples: Vec<(Timestamp, &String, &Observation)> = Vec::new();
     for (name, history) in seen {
@@ -84,7 +84,7 @@ fn passes(rule: &Rule, seen: &BTreeMap<String, History>, opened: Timestamp, unti
     samples.sort_by_key(|(at, ..)| *at);
     samples.into_iter().any(|(at, name, sample)| {
         gate.see(name, sample, at);
-        matches!(gate.verdict(at), Verdict::Passed(_))
+        matches!(gate.verdict(at), GateVerdict::Passed(_))
     })
 }
 
@@ -106,7 +106,7 @@ mod tests {
 
     fn tried(hold: u64, history: History) -> Backtest {
         let seconds = Duration::from_secs;
-        let rule = Rule::of(vec!["a".to_owned()], seconds(hold), seconds(10), seconds(3600));
+        let rule = GateRule::of(vec!["a".to_owned()], seconds(hold), seconds(10), seconds(3600));
         backtest(&rule, &BTreeMap::from([("a".to_owned(), history)]), at(0), at(1000), seconds(10))
     }
 

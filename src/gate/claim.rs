@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::rule::Rule;
+use super::rule::GateRule;
 
 /// How often all counts of a gate together may pass although the service fails at the limit.
 pub const ERROR: f64 = 0.05;
@@ -135,7 +135,7 @@ struct LatencyLimit {
 }
 
 impl Terms {
-    pub(super) fn of(rule: &Rule) -> Terms {
+    pub(super) fn of(rule: &GateRule) -> Terms {
         let limit = |(_, share, limit): (&str, f64, Duration)| LatencyLimit {
             limit,
             test: Test::of(1.0 - share, Bet::ThreeQuarters),
@@ -366,7 +366,7 @@ impl Demand {
     }
 }
 
-impl Rule {
+impl GateRule {
     /// How many healthy samples in a row begin a count: a tenth of what it takes, from one to five. More than one keeps a
     /// service that comes and goes while it recovers from using up counts.
     pub fn opener(&self) -> u32 {
@@ -414,8 +414,8 @@ mod tests {
 
     fn terms(rate: f64, tolerate: u32) -> Terms {
         let second = Duration::from_secs(1);
-        let rule = Rule::of(vec!["a".to_owned()], Duration::ZERO, second, second);
-        Terms::of(&Rule { max_failure_rate: Some(rate), tolerate, ..rule })
+        let rule = GateRule::of(vec!["a".to_owned()], Duration::ZERO, second, second);
+        Terms::of(&GateRule { max_failure_rate: Some(rate), tolerate, ..rule })
     }
 
     fn of_latency(share: f64, rate: Option<f64>) -> Terms {

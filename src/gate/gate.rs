@@ -11,8 +11,8 @@ use super::claim::{Bound, Claim, Terms, rate_in_words};
 use super::latency::Latencies;
 use super::observation::{Health, Observation};
 use super::proof::{Points, Proof};
-use super::rule::{Percentiles, Polling, Rule, Sampling};
-use crate::clock::{between, later, words};
+use super::rule::{GateRule, Percentiles, Polling, Sampling};
+use crate::clock::{between, format_duration, later};
 
 /// How many counts of samples each probe has used up, by its name. A gate that is opened again with the same claim begins
 /// with these: without them, who tries often enough would pass by chance.
@@ -21,7 +21,7 @@ pub type Breaks = BTreeMap<String, u32>;
 /// In what way a gate did not pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Fault {
+pub enum GateFault {
     /// Something was seen that is not health.
     #[default]
     Unhealthy,
@@ -37,7 +37,7 @@ const HURRY: u32 = 4;
 /// An open gate.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gate {
-    rule: Rule,
+    rule: GateRule,
     opened: Timestamp,
     probes: Vec<Watched>,
     /// Where each probe stands in `probes`.
@@ -88,7 +88,7 @@ struct Healthy {
 
 /// What a gate says now.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
+pub enum GateVerdict {
     /// Not yet; [`Gate::progress`] says how far it is.
     Open,
     /// Healthy for long enough.
@@ -96,7 +96,7 @@ pub enum Verdict {
     /// Not healthy in time, or no longer able to be, or not to be told.
     Failed {
         /// In what way.
-        fault: Fault,
+        fault: GateFault,
         /// Why, probe by probe.
         why: String,
     },
@@ -104,7 +104,7 @@ pub enum Verdict {
 
 /// How far an open gate is.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Progress {
+pub struct GateProgress {
     /// How long all probes have been healthy.
     pub healthy_for: Duration,
     /// How long they must be.
@@ -135,9 +135,9 @@ pub struct Counting {
 }
 
 /// In one line: how many of the samples that it takes, since when, and what is wrong.
-impl fmt::Display for Progress {
+impl fmt::Display for GateProgress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (healthy_for, needed) = (words(self.healthy_for), words(self.needed));
+        let (healthy_for, needed) = (format_duration(self.healthy_for), format_duration(self.needed));
         match self.counting {
             Some(Counting { counted, needed: samples, more, count }) => {
                 write!(f, "{counted} of {samples} samples in a row")?;
@@ -152,7 +152,7 @@ impl fmt::Display for Progress {
             None => write!(f, "healthy for {healthy_for} of {needed}")?,
         }
         if let Some(p95) = self.latency.and_then(|latency| latency.p95) {
-            write!(f, ", p95 {}", words(p95))?;
+            write!(f, ", p95 {}", format_duration(p95))?;
         }
         match &self.trouble {
             Some((probe, why)) => write!(f, "; {probe}: {why}"),
@@ -171,12 +171,12 @@ fn times(count: u32) -> String {
 
 impl Gate {
     /// Opens a gate: nothing seen before this moment counts.
-    pub fn open(rule: Rule, at: Timestamp) -> Gate {
+    pub fn open(rule: GateRule, at: Timestamp) -> Gate {
         Gate::open_after(rule, at, &Breaks::new())
     }
 
     /// Opens a gate that goes on with a claim for which counts were used up before.
-    pub fn open_after(rule: Rule, at: Timestamp, breaks: &Breaks) -> Gate {
+    pub fn open_after(rule: GateRule, at: Timestamp, breaks: &Breaks) -> Gate {
         let all = rule.healthy.len();
         // A few are looked at at once; a crowd is not let loose in one moment.
         let first = |place: usize| {
@@ -249,24 +249,24 @@ impl Gate {
     }
 
     /// What the gate says now.
-    pub fn verdict(&self, now: Timestamp) -> Verdict {
+    pub fn verdict(&self, now: Timestamp) -> GateVerdict {
         // A gate that observes nothing shows nothing.
         if !self.probes.is_empty() && self.probes.iter().all(|watched| self.is_proven(watched, now)) {
-            return Verdict::Passed(self.proof());
+            return GateVerdict::Passed(self.proof());
         }
         if let Some((fault, why)) = self.probes.iter().find_map(|watched| self.beyond_limits(watched)) {
-            return Verdict::Failed { fault, why: format!("{why}: {}", self.state_of_probes()) };
+            return GateVerdict::Failed { fault, why: format!("{why}: {}", self.state_of_probes()) };
         }
         if now >= self.deadline() {
-            let why = format!("not healthy within {}: {}", words(self.rule.timeout), self.state_of_probes());
-            return Verdict::Failed { fault: self.fault(), why };
+            let why = format!("not healthy within {}: {}", format_duration(self.rule.timeout), self.state_of_probes());
+            return GateVerdict::Failed { fault: self.fault(), why };
         }
         let hopeless = |watched: &&Watched| self.earliest_pass(watched, now) > self.deadline();
         if let Some(hopeless) = self.probes.iter().find(hopeless) {
             let why = format!("{}: {}", self.why_hopeless(hopeless, now), self.state_of_probes());
-            return Verdict::Failed { fault: self.fault(), why };
+            return GateVerdict::Failed { fault: self.fault(), why };
         }
-        Verdict::Open
+        GateVerdict::Open
     }
 
     /// The moment at which the gate gives up.
@@ -275,10 +275,10 @@ impl Gate {
     }
 
     /// How far it is. That takes longer than a verdict: it goes through every latency that was seen.
-    pub fn progress(&self) -> Progress {
+    pub fn progress(&self) -> GateProgress {
         let furthest_behind = self.probes.iter().max_by_key(|watched| watched.claim.missing(self.terms(watched)));
         let latencies = self.probes.iter().filter_map(|watched| watched.latencies.percentiles());
-        Progress {
+        GateProgress {
             healthy_for: self.probes.iter().map(Watched::healthy_for).min().unwrap_or_default(),
             needed: self.rule.hold,
             samples: self.fewest().map_or(0, |watched| watched.streak.samples()),
@@ -357,7 +357,9 @@ impl Gate {
             let seen = seen.and_then(|seen| seen.each().find(|(known, ..)| *known == name));
             match seen {
                 Some((_, _, figure)) if figure <= limit => None,
-                Some((_, _, figure)) => Some(format!("{name} is {}, not within {}", words(figure), words(limit))),
+                Some((_, _, figure)) => {
+                    Some(format!("{name} is {}, not within {}", format_duration(figure), format_duration(limit)))
+                }
                 None => Some(format!("its {name} is not known: it does not say how long an answer takes")),
             }
         })
@@ -377,10 +379,10 @@ impl Gate {
 
     /// Why this probe can no longer pass: its samples, or its time, would come too late.
     fn why_hopeless(&self, watched: &Watched, now: Timestamp) -> String {
-        let (name, timeout) = (&watched.name, words(self.rule.timeout));
+        let (name, timeout) = (&watched.name, format_duration(self.rule.timeout));
         let since = watched.streak.since().unwrap_or_else(|| watched.next.max(now));
         if later(since, self.rule.hold) > self.deadline() {
-            let hold = words(self.rule.hold);
+            let hold = format_duration(self.rule.hold);
             return format!("`{name}` can no longer be healthy for {hold} before the timeout of {timeout}");
         }
         let missing = watched.claim.missing(self.terms(watched));
@@ -396,20 +398,20 @@ impl Gate {
     }
 
     /// What is more than the rule allows before the time-out.
-    fn beyond_limits(&self, watched: &Watched) -> Option<(Fault, String)> {
+    fn beyond_limits(&self, watched: &Watched) -> Option<(GateFault, String)> {
         let limits = &self.rule.limits;
         if let Some(most) = limits.flaps.filter(|most| watched.flaps > *most) {
             let why = format!(
                 "`{}` changed between healthy and not {} times, {most} are allowed",
                 watched.name, watched.flaps
             );
-            return Some((Fault::Unhealthy, why));
+            return Some((GateFault::Unhealthy, why));
         }
         let (fault, limit) = match watched.last.as_ref()?.health {
             Health::Healthy => return None,
-            Health::Unhealthy { .. } => (Fault::Unhealthy, limits.unhealthy?),
-            Health::Unknown { .. } => (Fault::Unknown, limits.unknown?),
-            Health::Broken { .. } => (Fault::Broken, limits.broken),
+            Health::Unhealthy { .. } => (GateFault::Unhealthy, limits.unhealthy?),
+            Health::Unknown { .. } => (GateFault::Unknown, limits.unknown?),
+            Health::Broken { .. } => (GateFault::Broken, limits.broken),
         };
         let word = watched.last.as_ref()?.health.word();
         (watched.alike >= limit)
@@ -417,19 +419,19 @@ impl Gate {
     }
 
     /// In what way it is not healthy now.
-    fn fault(&self) -> Fault {
+    fn fault(&self) -> GateFault {
         let is = |sought: fn(&Health) -> bool| {
             self.probes.iter().any(|watched| watched.last.as_ref().is_some_and(|last| sought(&last.health)))
         };
         let unseen = self.probes.iter().any(|watched| watched.last.is_none());
         if is(|health| matches!(health, Health::Unhealthy { .. })) {
-            Fault::Unhealthy
+            GateFault::Unhealthy
         } else if is(|health| matches!(health, Health::Broken { .. })) {
-            Fault::Broken
+            GateFault::Broken
         } else if unseen || is(|health| matches!(health, Health::Unknown { .. })) || self.has_too_few_samples() {
-            Fault::Unknown
+            GateFault::Unknown
         } else {
-            Fault::Unhealthy
+            GateFault::Unhealthy
         }
     }
 
@@ -445,7 +447,7 @@ impl Gate {
                 let slow = self.too_slow(watched).map(|slow| format!(", but {slow}")).unwrap_or_default();
                 let flapping =
                     if watched.flaps > 2 { format!(", after {} changes", watched.flaps) } else { String::new() };
-                format!("`{}` is healthy, for {}{slow}{flapping}", watched.name, words(watched.healthy_for()))
+                format!("`{}` is healthy, for {}{slow}{flapping}", watched.name, format_duration(watched.healthy_for()))
             }
             Some(Last { health, .. }) => format!("`{}` is {health}", watched.name),
         });
@@ -494,7 +496,7 @@ impl Watched {
 
     /// When to look next: `every` after the last look began, a little earlier each time so that probes of one rhythm do
     /// not all look at once; never while a look is under way, for the next one is reckoned from its end.
-    fn next_look(&self, rule: &Rule, opened: Timestamp) -> Timestamp {
+    fn next_look(&self, rule: &GateRule, opened: Timestamp) -> Timestamp {
         let Some(last) = &self.last else { return opened };
         let every = if self.hurries(rule, opened, last) { rule.every / HURRY } else { rule.every };
         let early = every.mul_f64(jitter(&self.name, self.samples));
@@ -504,7 +506,7 @@ impl Watched {
     /// Whether the next look may come sooner: it is worth it, and the budget has it.
     ///
     /// A plain poll takes `(time until healthy + hold) / every` looks. Those of `hold` are still to be taken.
-    fn hurries(&self, rule: &Rule, opened: Timestamp, last: &Last) -> bool {
+    fn hurries(&self, rule: &GateRule, opened: Timestamp, last: &Last) -> bool {
         if rule.request_budget <= 1
             || last.health == Health::Healthy
             || rule.probe_traits(&self.name).polling == Polling::Steady
@@ -587,14 +589,14 @@ impl Streak {
 const CROWD: usize = 100;
 
 /// What is claimed of a probe: of one whose samples are no trials, nothing.
-fn of_which<'t>((trials, others): &'t (Terms, Terms), rule: &Rule, probe: &str) -> &'t Terms {
+fn of_which<'t>((trials, others): &'t (Terms, Terms), rule: &GateRule, probe: &str) -> &'t Terms {
     if rule.probe_traits(probe).sampling.has_rate() { trials } else { others }
 }
 
 /// The greatest part of its interval that a look comes early.
 const JITTER: f64 = 0.1;
 
-impl Rule {
+impl GateRule {
     /// About how long so many samples take. They come a little early, by half of the most that they may on average.
     pub fn time_of(&self, samples: u32) -> Duration {
         self.every.saturating_mul(samples.saturating_sub(1)).mul_f64(1.0 - JITTER / 2.0)
@@ -613,12 +615,12 @@ fn jitter(probe: &str, number: u32) -> f64 {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::rule::{Limits, ProbeTraits};
+    use super::super::rule::{GateLimits, ProbeTraits};
     use super::*;
 
-    fn rule(hold: u64, every: u64, timeout: u64) -> Rule {
+    fn rule(hold: u64, every: u64, timeout: u64) -> GateRule {
         let seconds = Duration::from_secs;
-        Rule::of(vec!["a".to_owned(), "b".to_owned()], seconds(hold), seconds(every), seconds(timeout))
+        GateRule::of(vec!["a".to_owned(), "b".to_owned()], seconds(hold), seconds(every), seconds(timeout))
     }
 
     fn at(second: u64) -> Timestamp {
@@ -639,14 +641,14 @@ mod tests {
     }
 
     fn passed(gate: &Gate, second: u64) -> bool {
-        matches!(gate.verdict(at(second)), Verdict::Passed(_))
+        matches!(gate.verdict(at(second)), GateVerdict::Passed(_))
     }
 
     #[test]
     fn silence_never_passes() {
         let gate = Gate::open(rule(0, 1, 60), at(0));
-        assert!(matches!(gate.verdict(at(0)), Verdict::Open));
-        assert!(matches!(gate.verdict(at(60)), Verdict::Failed { .. }));
+        assert!(matches!(gate.verdict(at(0)), GateVerdict::Open));
+        assert!(matches!(gate.verdict(at(60)), GateVerdict::Failed { .. }));
         let mut half = Gate::open(rule(0, 1, 60), at(0));
         half.see("a", &sample(Health::Healthy), at(0));
         assert!(!passed(&half, 1), "`b` was never seen");
@@ -725,15 +727,15 @@ mod tests {
     fn a_gate_fails_as_soon_as_it_can_no_longer_pass() {
         let mut gate = Gate::open(rule(60, 5, 100), at(0));
         both(&mut gate, &sick(), 45);
-        assert!(matches!(gate.verdict(at(45)), Verdict::Failed { .. }), "50 + 60 is beyond 100");
+        assert!(matches!(gate.verdict(at(45)), GateVerdict::Failed { .. }), "50 + 60 is beyond 100");
         let mut early = Gate::open(rule(60, 5, 100), at(0));
         both(&mut early, &sick(), 30);
-        assert!(matches!(early.verdict(at(30)), Verdict::Open));
+        assert!(matches!(early.verdict(at(30)), GateVerdict::Open));
     }
 
     #[test]
     fn a_claim_about_the_failure_rate_takes_its_samples() {
-        let mut gate = Gate::open(Rule { max_failure_rate: Some(0.1), ..rule(0, 1, 600) }, at(0));
+        let mut gate = Gate::open(GateRule { max_failure_rate: Some(0.1), ..rule(0, 1, 600) }, at(0));
         for second in 0..38 {
             both(&mut gate, &sample(Health::Healthy), second);
         }
@@ -741,13 +743,13 @@ mod tests {
         let Counting { counted, needed, more, count } = gate.progress().counting.unwrap();
         assert_eq!((counted, needed, more, count), (35, 36, 0, 1));
         both(&mut gate, &sample(Health::Healthy), 38);
-        let Verdict::Passed(proof) = gate.verdict(at(38)) else { panic!("it passes") };
+        let GateVerdict::Passed(proof) = gate.verdict(at(38)) else { panic!("it passes") };
         assert_eq!(proof.to_string(), "healthy: 39 samples in a row rule out a failure rate of 9.8 % (95 %)");
     }
 
     #[test]
     fn a_few_samples_may_be_tolerated_and_weaken_the_proof() {
-        let mut gate = Gate::open(Rule { tolerate: 2, ..rule(20, 1, 3600) }, at(0));
+        let mut gate = Gate::open(GateRule { tolerate: 2, ..rule(20, 1, 3600) }, at(0));
         let outage = [5, 12, 30];
         let mut since = None;
         for second in 0..60 {
@@ -759,12 +761,12 @@ mod tests {
             assert!(!(outage.contains(&second) && passed(&gate, second)), "the last sample must be healthy");
         }
         assert_eq!(since, Some(20), "two of twenty were not healthy, and that is tolerated");
-        let Verdict::Passed(proof) = gate.verdict(at(59)) else { panic!("it passes") };
+        let GateVerdict::Passed(proof) = gate.verdict(at(59)) else { panic!("it passes") };
         // The slip at 5 has gone: what counts begins at 6.
         assert_eq!((proof.samples, proof.failures), (54, 2));
         both(&mut gate, &sick(), 60);
         both(&mut gate, &sample(Health::Healthy), 61);
-        let Verdict::Passed(proof) = gate.verdict(at(61)) else { panic!("from 13 on it is as healthy as asked") };
+        let GateVerdict::Passed(proof) = gate.verdict(at(61)) else { panic!("from 13 on it is as healthy as asked") };
         assert_eq!((proof.samples, proof.failures), (49, 2));
     }
 
@@ -777,7 +779,7 @@ mod tests {
     #[test]
     fn answers_that_are_slower_than_asked_hold_it_shut_until_they_are_quick() {
         let latency = Percentiles { p95: Some(Duration::from_millis(500)), ..Percentiles::default() };
-        let mut gate = Gate::open(Rule { latency, ..rule(10, 1, 3600) }, at(0));
+        let mut gate = Gate::open(GateRule { latency, ..rule(10, 1, 3600) }, at(0));
         for second in 0..30 {
             both(&mut gate, &answered(if second % 10 == 0 { 900 } else { 100 }), second);
             assert!(!passed(&gate, second), "one in ten takes 0.9 s");
@@ -791,14 +793,14 @@ mod tests {
         // The slow ones at 10 and 20 used up a count each, and a third one needs 132 answers from 21 on.
         assert_eq!(quick_enough, Some(152));
         // What does not say how long it takes is not known to be quick.
-        let mut silent = Gate::open(Rule { latency, ..rule(0, 1, 60) }, at(0));
+        let mut silent = Gate::open(GateRule { latency, ..rule(0, 1, 60) }, at(0));
         both(&mut silent, &sample(Health::Healthy), 0);
         assert!(!passed(&silent, 0));
     }
 
-    fn failed(gate: &Gate, second: u64) -> Option<Fault> {
+    fn failed(gate: &Gate, second: u64) -> Option<GateFault> {
         match gate.verdict(at(second)) {
-            Verdict::Failed { fault, .. } => Some(fault),
+            GateVerdict::Failed { fault, .. } => Some(fault),
             _ => None,
         }
     }
@@ -806,26 +808,26 @@ mod tests {
     #[test]
     fn it_says_in_what_way_it_did_not_pass() {
         for (last, fault) in [
-            (sick(), Fault::Unhealthy),
-            (Observation::unknown("no data"), Fault::Unknown),
-            (Observation::broken("no such metric"), Fault::Broken),
-            (sample(Health::Healthy), Fault::Unknown),
+            (sick(), GateFault::Unhealthy),
+            (Observation::unknown("no data"), GateFault::Unknown),
+            (Observation::broken("no such metric"), GateFault::Broken),
+            (sample(Health::Healthy), GateFault::Unknown),
         ] {
-            let mut gate = Gate::open(Rule { max_failure_rate: Some(0.5), ..rule(0, 1, 60) }, at(0));
+            let mut gate = Gate::open(GateRule { max_failure_rate: Some(0.5), ..rule(0, 1, 60) }, at(0));
             both(&mut gate, &last, 0);
             assert_eq!(failed(&gate, 60), Some(fault), "{last:?}");
         }
-        assert_eq!(failed(&Gate::open(rule(0, 1, 60), at(0)), 60), Some(Fault::Unknown), "silence is not sickness");
+        assert_eq!(failed(&Gate::open(rule(0, 1, 60), at(0)), 60), Some(GateFault::Unknown), "silence is not sickness");
     }
 
     #[test]
     fn each_way_has_its_own_limit() {
-        let limits = Limits { unhealthy: Some(3), unknown: Some(4), broken: 2, flaps: Some(5) };
-        let open = || Gate::open(Rule { limits, ..rule(60, 1, 3600) }, at(0));
+        let limits = GateLimits { unhealthy: Some(3), unknown: Some(4), broken: 2, flaps: Some(5) };
+        let open = || Gate::open(GateRule { limits, ..rule(60, 1, 3600) }, at(0));
         for (health, enough, fault) in [
-            (sick(), 3, Fault::Unhealthy),
-            (Observation::unknown("?"), 4, Fault::Unknown),
-            (Observation::broken("!"), 2, Fault::Broken),
+            (sick(), 3, GateFault::Unhealthy),
+            (Observation::unknown("?"), 4, GateFault::Unknown),
+            (Observation::broken("!"), 2, GateFault::Broken),
         ] {
             let mut gate = open();
             for second in 0..enough {
@@ -839,7 +841,7 @@ mod tests {
             assert_eq!(failed(&gate, second), None);
             gate.see("a", &if second % 2 == 0 { sick() } else { sample(Health::Healthy) }, at(second));
         }
-        assert_eq!(failed(&gate, 7), Some(Fault::Unhealthy), "six changes are a flapping service");
+        assert_eq!(failed(&gate, 7), Some(GateFault::Unhealthy), "six changes are a flapping service");
     }
 
     #[test]
@@ -856,7 +858,7 @@ mod tests {
     }
 
     /// A second poll loop in its head: how many looks it takes until it passes, and how late it notices.
-    fn watch(rule: &Rule, well_from: u64) -> (u32, u64) {
+    fn watch(rule: &GateRule, well_from: u64) -> (u32, u64) {
         let (mut gate, mut now, mut noticed) = (Gate::open(rule.clone(), at(0)), at(0), None);
         loop {
             let health = if now >= later(at(0), Duration::from_millis(well_from)) {
@@ -869,7 +871,7 @@ mod tests {
                 gate.see(&probe, &health, now);
             }
             match gate.verdict(now) {
-                Verdict::Open => now = gate.wake(now),
+                GateVerdict::Open => now = gate.wake(now),
                 _ => break,
             }
         }
@@ -883,7 +885,7 @@ mod tests {
             ProbeTraits { time_limit: Duration::from_secs(5), polling: Polling::Fast, sampling: Sampling::Trials };
         let plain = rule(60, 1, 3600);
         let probes = ["a", "b"].map(|name| (name.to_owned(), traits)).into();
-        let quick = Rule { request_budget: 2, probes, ..plain.clone() };
+        let quick = GateRule { request_budget: 2, probes, ..plain.clone() };
         let mut late = Vec::new();
         for well_from in (200..30_000).step_by(317) {
             let ((plainly, _), (quickly, lag)) = (watch(&plain, well_from), watch(&quick, well_from));
@@ -893,7 +895,7 @@ mod tests {
         late.sort_unstable();
         assert!(late[late.len() / 2] <= 150, "{late:?}");
         // Somebody else's quota is not spent for that.
-        let patient = Rule { request_budget: 2, ..plain.clone() };
+        let patient = GateRule { request_budget: 2, ..plain.clone() };
         assert_eq!(watch(&patient, 20_000), watch(&plain, 20_000));
     }
 
@@ -905,13 +907,13 @@ mod tests {
             ("a".to_owned(), traits(Sampling::Points { apart: minute })),
             ("b".to_owned(), traits(Sampling::Windows { apart: 10 * minute })),
         ];
-        let asked = Rule { max_failure_rate: Some(0.02), probes: probes.into(), ..rule(900, 5, 3600) };
+        let asked = GateRule { max_failure_rate: Some(0.02), probes: probes.into(), ..rule(900, 5, 3600) };
         let mut gate = Gate::open(asked, at(0));
         for second in (0..=900).step_by(5) {
             assert!(!passed(&gate, second));
             both(&mut gate, &sample(Health::Healthy), second);
         }
-        let Verdict::Passed(proof) = gate.verdict(at(900)) else { panic!("it only has to be healthy for 15 min") };
+        let GateVerdict::Passed(proof) = gate.verdict(at(900)) else { panic!("it only has to be healthy for 15 min") };
         assert_eq!(proof.to_string(), "healthy; a: all 16 points healthy; b: all 2 windows healthy");
         // One that is not healthy begins the time anew, whatever its samples are worth.
         both(&mut gate, &sick(), 905);
@@ -920,7 +922,7 @@ mod tests {
 
     #[test]
     fn an_open_gate_says_how_far_it_is_and_what_a_break_costs() {
-        let mut gate = Gate::open(Rule { max_failure_rate: Some(0.02), ..rule(0, 1, 3600) }, at(0));
+        let mut gate = Gate::open(GateRule { max_failure_rate: Some(0.02), ..rule(0, 1, 3600) }, at(0));
         for second in 0..97 {
             both(&mut gate, &sample(Health::Healthy), second);
         }
@@ -945,12 +947,12 @@ mod tests {
 
     #[test]
     fn it_gives_up_when_a_break_leaves_too_little_time_for_its_claim() {
-        let mut gate = Gate::open(Rule { max_failure_rate: Some(0.1), ..rule(0, 10, 600) }, at(0));
+        let mut gate = Gate::open(GateRule { max_failure_rate: Some(0.1), ..rule(0, 10, 600) }, at(0));
         for second in (0..200).step_by(10) {
             both(&mut gate, &sample(Health::Healthy), second);
         }
         gate.see("b", &sick(), at(200));
-        let Verdict::Failed { why, .. } = gate.verdict(at(200)) else { panic!("45 samples more take 405 s") };
+        let GateVerdict::Failed { why, .. } = gate.verdict(at(200)) else { panic!("45 samples more take 405 s") };
         assert!(
             why.starts_with(
                 "`b` can no longer rule out a failure rate of 10.0 % before the timeout of 10m: \

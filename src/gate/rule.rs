@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::fmt::serde::unsigned_duration::friendly::compact::{optional, required as duration};
 use serde::{Deserialize, Serialize};
 
-use crate::clock::words;
+use crate::clock::format_duration;
 
 /// For how long a look may take of which nothing is said.
 const WITHIN: Duration = Duration::from_secs(15);
@@ -17,7 +17,7 @@ const BROKEN: u32 = 5;
 
 /// A rule over probes: every one of them healthy for a time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Rule {
+pub struct GateRule {
     /// Names of the probes that must all be healthy.
     pub healthy: Vec<String>,
     /// How long they must stay healthy. Zero: one healthy sample of each is enough.
@@ -40,7 +40,7 @@ pub struct Rule {
     pub latency: Percentiles,
     /// When it gives up before its time-out.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub limits: Limits,
+    pub limits: GateLimits,
     /// How many times the looks of a plain poll at `every` it may take. What is beyond once goes where something may
     /// change any moment: while a probe is not healthy.
     #[serde(default = "once", skip_serializing_if = "is_once")]
@@ -67,7 +67,7 @@ pub struct Percentiles {
 /// How many samples in a row of one probe are enough to give up, and how many changes between healthy and not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Limits {
+pub struct GateLimits {
     /// Unhealthy ones. `None`: the time-out is the limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unhealthy: Option<u32>,
@@ -81,9 +81,9 @@ pub struct Limits {
     pub flaps: Option<u32>,
 }
 
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits { unhealthy: None, unknown: None, broken: BROKEN, flaps: None }
+impl Default for GateLimits {
+    fn default() -> GateLimits {
+        GateLimits { unhealthy: None, unknown: None, broken: BROKEN, flaps: None }
     }
 }
 
@@ -143,10 +143,10 @@ impl Sampling {
     }
 }
 
-impl Rule {
+impl GateRule {
     /// All of these healthy for `hold`, and nothing else asked.
-    pub fn of(healthy: Vec<String>, hold: Duration, every: Duration, timeout: Duration) -> Rule {
-        Rule {
+    pub fn of(healthy: Vec<String>, hold: Duration, every: Duration, timeout: Duration) -> GateRule {
+        GateRule {
             healthy,
             hold,
             every,
@@ -154,7 +154,7 @@ impl Rule {
             max_failure_rate: None,
             tolerate: 0,
             latency: Percentiles::default(),
-            limits: Limits::default(),
+            limits: GateLimits::default(),
             request_budget: 1,
             probes: BTreeMap::new(),
         }
@@ -170,7 +170,10 @@ impl Rule {
 impl Percentiles {
     /// The percentiles as limits: `p95 within 1s`.
     pub fn as_limits(&self) -> String {
-        self.each().map(|(name, _, limit)| format!("{name} within {}", words(limit))).collect::<Vec<_>>().join(", ")
+        self.each()
+            .map(|(name, _, limit)| format!("{name} within {}", format_duration(limit)))
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
     /// Whether no percentile has a limit or a figure.
@@ -187,7 +190,8 @@ impl Percentiles {
 
 impl fmt::Display for Percentiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all: Vec<String> = self.each().map(|(name, _, figure)| format!("{name} {}", words(figure))).collect();
+        let all: Vec<String> =
+            self.each().map(|(name, _, figure)| format!("{name} {}", format_duration(figure))).collect();
         f.write_str(&all.join(", "))
     }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::gate::{Breaks, Gate, Verdict};
+use super::gate::{Breaks, Gate, GateVerdict};
 use super::observation::{Health, Observation};
-use super::rule::{Percentiles, Rule};
+use super::rule::{GateRule, Percentiles};
 use crate::clock::{between, later};
 
 /// Random numbers that are the same each time (SplitMix64).
@@ -32,14 +32,17 @@ impl Random {
 /// A gate of the documents.
 struct Kind {
     name: &'static str,
-    rule: Rule,
+    rule: GateRule,
 }
 
 fn kinds() -> Vec<Kind> {
     let (second, minute) = (Duration::from_secs(1), Duration::from_mins(1));
     let kind = |name, rate: f64, hold, every, timeout| Kind {
         name,
-        rule: Rule { max_failure_rate: Some(rate), ..Rule::of(vec!["service".to_owned()], hold, every, timeout) },
+        rule: GateRule {
+            max_failure_rate: Some(rate),
+            ..GateRule::of(vec!["service".to_owned()], hold, every, timeout)
+        },
     };
     let ten = || kind("", 0.1, Duration::ZERO, 10 * second, 60 * minute).rule;
     vec![
@@ -50,8 +53,8 @@ fn kinds() -> Vec<Kind> {
         kind("5 %, every 5s, within 40m", 0.05, Duration::ZERO, 5 * second, 40 * minute),
         kind("10 %, every 10s, within 1h", 0.1, Duration::ZERO, 10 * second, 60 * minute),
         kind("20 %, 1m, every 5s, within 30m", 0.2, minute, 5 * second, 30 * minute),
-        Kind { name: "10 %, every 10s, within 1h, tolerate 1", rule: Rule { tolerate: 1, ..ten() } },
-        Kind { name: "10 %, every 10s, within 1h, tolerate 3", rule: Rule { tolerate: 3, ..ten() } },
+        Kind { name: "10 %, every 10s, within 1h, tolerate 1", rule: GateRule { tolerate: 1, ..ten() } },
+        Kind { name: "10 %, every 10s, within 1h, tolerate 3", rule: GateRule { tolerate: 3, ..ten() } },
     ]
 }
 
@@ -67,7 +70,13 @@ fn after_an_outage(rate: f64, since: Duration) -> f64 {
 }
 
 /// Opens a gate and looks as the engine does. How long it took if it passed, and the counts that were used up.
-fn open(rule: &Rule, rate: f64, service: Service, breaks: &Breaks, random: &mut Random) -> (Option<Duration>, Breaks) {
+fn open(
+    rule: &GateRule,
+    rate: f64,
+    service: Service,
+    breaks: &Breaks,
+    random: &mut Random,
+) -> (Option<Duration>, Breaks) {
     let opened = Timestamp::UNIX_EPOCH;
     let (mut gate, mut now) = (Gate::open_after(rule.clone(), opened, breaks), opened);
     let passed = loop {
@@ -77,9 +86,9 @@ fn open(rule: &Rule, rate: f64, service: Service, breaks: &Breaks, random: &mut 
             gate.see(&probe, &Observation::of(health), now);
         }
         match gate.verdict(now) {
-            Verdict::Passed(_) => break Some(between(opened, now)),
-            Verdict::Failed { .. } => break None,
-            Verdict::Open => now = later(gate.wake(now), Duration::from_millis(1)),
+            GateVerdict::Passed(_) => break Some(between(opened, now)),
+            GateVerdict::Failed { .. } => break None,
+            GateVerdict::Open => now = later(gate.wake(now), Duration::from_millis(1)),
         }
     };
     let breaks = rule.healthy.iter().map(|probe| (probe.clone(), gate.breaks(probe))).collect();
@@ -87,7 +96,7 @@ fn open(rule: &Rule, rate: f64, service: Service, breaks: &Breaks, random: &mut 
 }
 
 /// How many of a hundred gates pass, and after how long half of those have that do.
-fn simulate(rule: &Rule, rate: f64, service: Service, gates: u32) -> (f64, Option<Duration>) {
+fn simulate(rule: &GateRule, rate: f64, service: Service, gates: u32) -> (f64, Option<Duration>) {
     let mut random = Random(18);
     let open = |_| open(rule, rate, service, &Breaks::new(), &mut random).0;
     let mut passed: Vec<Duration> = (0..gates).filter_map(open).collect();
@@ -97,7 +106,7 @@ fn simulate(rule: &Rule, rate: f64, service: Service, gates: u32) -> (f64, Optio
 }
 
 /// A gate that is tried again and again before a service that fails at its limit: does it pass in the end?
-fn tries(rule: &Rule, rate: f64, times: u32, keeps_breaks: bool, random: &mut Random) -> bool {
+fn tries(rule: &GateRule, rate: f64, times: u32, keeps_breaks: bool, random: &mut Random) -> bool {
     let mut breaks = Breaks::new();
     (0..times).any(|_| {
         let (passed, used) = open(rule, rate, steady, &breaks, random);
@@ -123,7 +132,7 @@ fn a_gate_whose_service_fails_at_the_limit_passes_seldom_and_one_whose_service_i
 /// Twenty tries with the counts kept are no better than one; with each one begun anew nearly every second gate would pass.
 #[test]
 fn whoever_tries_again_goes_on_with_the_same_claim() {
-    let rule = Rule { max_failure_rate: Some(0.1), ..kinds().remove(5).rule };
+    let rule = GateRule { max_failure_rate: Some(0.1), ..kinds().remove(5).rule };
     let passes = |keeps: bool| {
         let mut random = Random(5);
         (0..200).filter(|_| tries(&rule, 0.1, 20, keeps, &mut random)).count()
@@ -152,7 +161,7 @@ fn tables() {
     for rule in [kinds().remove(0).rule, kinds().remove(5).rule] {
         let rate = rule.max_failure_rate.unwrap();
         let latency = Percentiles::default();
-        let rule = Rule { latency, ..rule };
+        let rule = GateRule { latency, ..rule };
         let passes = |times, keeps| {
             let mut random = Random(3);
             let passed = (0..GATES / 10).filter(|_| tries(&rule, rate, times, keeps, &mut random)).count();

@@ -438,7 +438,7 @@ mod tests {
     use crate::run::Operator;
 
     fn events(count: usize) -> Vec<Entry> {
-        let event = |n: usize| Event::StopAsked { by: format!("signal {n}") };
+        let event = |n: usize| Event::StopRequested { by: format!("signal {n}") };
         (0..count).map(|n| Entry { at: Timestamp::UNIX_EPOCH, event: event(n) }).collect()
     }
 
@@ -539,7 +539,7 @@ mod tests {
 
     /// An entry of its own in these stories.
     fn event(n: usize) -> Entry {
-        at(Event::StopAsked { by: format!("signal {n}") })
+        at(Event::StopRequested { by: format!("signal {n}") })
     }
 
     proptest::proptest! {

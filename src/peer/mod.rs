@@ -12,7 +12,7 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
 pub use self::hosts::{HostPattern, Hosts, NotHost};
-use crate::syntax::value::{Private, friendly};
+use crate::syntax::value::{SecretText, friendly};
 
 /// A request to a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl PeerRequest {
     }
 
     /// With these texts in it.
-    pub(crate) fn sends<'p>(mut self, url: &str, texts: impl IntoIterator<Item = &'p Private>) -> PeerRequest {
+    pub(crate) fn sends<'p>(mut self, url: &str, texts: impl IntoIterator<Item = &'p SecretText>) -> PeerRequest {
         self.captured |= is_captured(url);
         for text in texts {
             self.secrets.extend(text.secrets().map(str::to_owned));

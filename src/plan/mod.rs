@@ -32,14 +32,14 @@ pub use outbound::{Outbound, Sender, Tried};
 pub use planner::plan;
 pub use prove::prove;
 pub use rederive::{NotDerived, ProgramSteps};
-pub use render::{Looks, folded, gate, lines, markdown, outbound, resource, text};
+pub use render::{TextStyle, folded, gate, lines, markdown, outbound, resource, text};
 pub use saved::{BadPlan, Moved, Saved};
 pub use selection::{Selection, Unknown};
 
 use crate::action::{Manual, ObstacleKind, Shell};
 use crate::check::{GapKind, Partial};
 use crate::gate::Observation;
-use crate::run::{Change, Evidence, Guard, ResourceId, Task, TaskId, Work};
+use crate::run::{Change, Guard, Preconditions, ResourceId, Task, TaskId, Work};
 use crate::runbook::model::Allowed;
 
 /// Version of the plan's written form.
@@ -82,7 +82,7 @@ pub struct Plan {
     /// The diagnostics of `check` that the authors of steps answer, by step.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub allowed: BTreeMap<String, Vec<Allowed>>,
-    /// What could not be worked out; a plan that has any is not run.
+    /// What could not be computed locally; a plan that has any is not run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
     /// What the probes of its gates and of the escalation saw before the first change.
@@ -122,7 +122,7 @@ pub struct Review {
     /// What its change and the undoing of it need.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub permissions: Vec<String>,
-    /// What its gate says of the cloud as it is now; `None` if it has none, or nothing was looked at.
+    /// What its gate says of the cloud as it is now; `None` if it has none, or nothing was observed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial: Option<Trial>,
 }
@@ -210,7 +210,7 @@ pub struct Problem {
     pub wanted: Option<Box<Wanted>>,
     /// What must be so before the step may begin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub require: Option<Evidence>,
+    pub require: Option<Preconditions>,
     /// Why it cannot be undone, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub irreversible: Option<String>,
@@ -299,9 +299,9 @@ impl Plan {
     }
 
     /// Tasks that change something for good.
-    pub fn one_way(&self) -> usize {
-        let one_way = |task: &&Task| task.change.is_some() && task.reversibility.is_one_way();
-        self.tasks.iter().filter(one_way).count()
+    pub fn irreversible(&self) -> usize {
+        let irreversible = |task: &&Task| task.change.is_some() && task.reversibility.is_irreversible();
+        self.tasks.iter().filter(irreversible).count()
     }
 
     /// The tasks of a step.
@@ -311,7 +311,7 @@ impl Plan {
 
     /// The first task from which there is no way back.
     pub fn point_of_no_return(&self) -> Option<&Task> {
-        self.tasks.iter().find(|task| task.change.is_some() && task.reversibility.is_one_way())
+        self.tasks.iter().find(|task| task.change.is_some() && task.reversibility.is_irreversible())
     }
 
     /// The tasks of a phase.

@@ -107,16 +107,19 @@ fn objection(spec: &ProbeSpec, probes: &Observer, trying: Trying) -> Option<Stri
 
 /// The probes by which gates and the escalation judge.
 pub fn judging(runbook: &Runbook) -> BTreeSet<String> {
-    let turns = runbook.phases.iter().flat_map(|phase| &phase.steps).flat_map(|step| &step.turns);
+    let iterations = runbook.phases.iter().flat_map(|phase| &phase.steps).flat_map(|step| &step.iterations);
     let named: BTreeSet<String> =
-        turns.filter_map(|turn| turn.gate.as_ref()).flat_map(|gate| gate.healthy.clone()).collect();
+        iterations.filter_map(|iteration| iteration.gate.as_ref()).flat_map(|gate| gate.healthy.clone()).collect();
     let decisive = runbook.escalation.iter().flat_map(probes_of);
     named.into_iter().chain(decisive).collect()
 }
 
 fn touched(runbook: &Runbook) -> BTreeSet<ResourceId> {
     let steps = runbook.phases.iter().flat_map(|phase| &phase.steps);
-    steps.flat_map(|step| &step.turns).flat_map(|turn| turn.action.step().observed_resources(&runbook.target)).collect()
+    steps
+        .flat_map(|step| &step.iterations)
+        .flat_map(|iteration| iteration.action.step().observed_resources(&runbook.target))
+        .collect()
 }
 
 /// What was seen, written down, so that somebody without credentials can plan against it.
@@ -132,7 +135,7 @@ pub struct Snapshot {
     pub cloud: String,
     /// What was seen.
     pub resources: BTreeMap<ResourceId, Basis>,
-    /// What was not there, or could not be looked at, and why.
+    /// What was not there, or could not be observed, and why.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unseen: BTreeMap<ResourceId, Unseen>,
     /// One sample of each probe that a gate looks at.

@@ -76,8 +76,8 @@ pub(super) fn outbound(runbook: &Runbook) -> Vec<Outbound> {
         }
     }
     for step in runbook.phases.iter().flat_map(|phase| &phase.steps) {
-        for turn in &step.turns {
-            for PeerRequest { host, method, secrets, captured, effect, .. } in turn.action.step().peer_requests() {
+        for iteration in &step.iterations {
+            for PeerRequest { host, method, secrets, captured, effect, .. } in iteration.action.step().peer_requests() {
                 let (sender, planning) = (Sender::Step(step.name.clone()), not_tried("planning takes no step"));
                 found.push(Outbound { sender, host, method, secrets, captured, effect, planning });
             }

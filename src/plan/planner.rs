@@ -9,10 +9,10 @@ use super::debt::debts;
 use super::outbound::outbound;
 use super::{Access, Basis, FORMAT, Known, Plan, Problem, Review, Wanted, access, is_outside_the_cloud};
 use crate::action::{Action, Forecast, Obstacle, Rollback, StepContext, TaskDraft};
-use crate::gate::Rule;
+use crate::gate::GateRule;
 use crate::resource::{Observed, Seen};
-use crate::run::{Evidence, Guard, OnFailure, Scope, Subject, Task, TaskId, Trip};
-use crate::runbook::model::{self, Phase, Require, Runbook, Step, Turn};
+use crate::run::{Guard, GuardAction, OnFailure, Preconditions, RollbackScope, Subject, Task, TaskId};
+use crate::runbook::model::{self, Iteration, Phase, Require, Runbook, Step};
 
 /// Works out the plan, as far as that goes.
 ///
@@ -45,8 +45,8 @@ pub fn plan(runbook: &Runbook, observed: &Observed, cloud: &str, on_failure: Opt
         every: guard.every,
         failures: guard.failures,
         then: match guard.then {
-            model::Trip::Pause => Trip::Pause,
-            model::Trip::Rollback => Trip::Rollback,
+            model::GuardAction::Pause => GuardAction::Pause,
+            model::GuardAction::Rollback => GuardAction::Rollback,
         },
     });
     let mut plan = Plan {
@@ -80,8 +80,8 @@ pub fn plan(runbook: &Runbook, observed: &Observed, cloud: &str, on_failure: Opt
 }
 
 /// What a step requires, as a run of it does.
-fn evidence(require: &Require) -> Evidence {
-    Evidence {
+fn evidence(require: &Require) -> Preconditions {
+    Preconditions {
         healthy: require.healthy.clone(),
         unhealthy: require.unhealthy.clone(),
         condition: require.condition.as_ref().map(ToString::to_string),
@@ -138,18 +138,18 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     fn step(&mut self, phase: &Phase, step: &Step) {
-        for (name, item, turn) in step.by_turn() {
-            let probes = turn.gate.iter().flat_map(|gate| &gate.healthy);
+        for (name, item, iteration) in step.by_iteration() {
+            let probes = iteration.gate.iter().flat_map(|gate| &gate.healthy);
             let probes = probes.filter_map(|probe| self.runbook.probes.get(probe));
             let context = StepContext {
                 step: &step.name,
                 task: &name,
-                gate: turn.gate.as_ref(),
+                gate: iteration.gate.as_ref(),
                 gate_hosts: probes.flat_map(|probe| probe.spec.hosts()).collect(),
             };
-            let action = turn.action.step();
+            let action = iteration.action.step();
             match action.plan(&context, &mut self.forecast) {
-                Ok(drafts) => self.add(phase, step, item, turn, drafts),
+                Ok(drafts) => self.add(phase, step, item, iteration, drafts),
                 Err(Obstacle { kind, why, help }) => {
                     let desired = action.desired_state(&self.runbook.target);
                     let wanted = desired.map(|(resource, to)| Box::new(Wanted { resource, to }));
@@ -169,11 +169,18 @@ impl Planner<'_> {
     }
 
     /// Puts what a turn does into the plan.
-    fn add(&mut self, phase: &Phase, step: &Step, item: Option<&String>, turn: &Turn, drafts: Vec<TaskDraft>) {
-        let (on_failure, undoes) = match (self.on_failure, step.on_failure, phase.on_failure) {
-            (None, Some(policy), _) => (policy, Scope::Step),
-            (None, None, Some(policy)) => (policy, Scope::Phase),
-            (said, ..) => (said.unwrap_or(self.runbook.about.on_failure), Scope::Run),
+    fn add(
+        &mut self,
+        phase: &Phase,
+        step: &Step,
+        item: Option<&String>,
+        iteration: &Iteration,
+        drafts: Vec<TaskDraft>,
+    ) {
+        let (on_failure, rollback_scope) = match (self.on_failure, step.on_failure, phase.on_failure) {
+            (None, Some(policy), _) => (policy, RollbackScope::Step),
+            (None, None, Some(policy)) => (policy, RollbackScope::Phase),
+            (said, ..) => (said.unwrap_or(self.runbook.about.on_failure), RollbackScope::Run),
         };
         let changes = |draft: &TaskDraft| draft.change.is_some();
         // What is asked besides, and the evidence, come before the first change of the step, or what stands for it.
@@ -181,7 +188,7 @@ impl Planner<'_> {
         // Once for the whole step: what its first turn changes may well take the evidence away.
         let is_begun = self.tasks.iter().any(|task| task.id.step() == step.name);
         let idle = !drafts.iter().any(changes)
-            && !matches!(turn.action, Action::GateOnly(_) | Action::Notify(_) | Action::GithubIssue(_));
+            && !matches!(iteration.action, Action::GateOnly(_) | Action::Notify(_) | Action::GithubIssue(_));
         let at_once = step.fan_out.as_ref().map(|fan_out| fan_out.max_parallel).filter(|most| *most > 1);
         for (place, draft) in drafts.into_iter().enumerate() {
             let is_first = place == first && !idle;
@@ -196,15 +203,15 @@ impl Planner<'_> {
                 require,
                 pause: draft.pause,
                 message: draft.message,
-                detour: draft.detour,
-                aside: draft.aside,
+                traffic_first: draft.traffic_first,
+                candidate: draft.candidate,
                 operation_timeout: draft.operation_timeout.map(|default| step.operation_timeout.unwrap_or(default)),
                 program: draft.program,
-                turn: item.cloned(),
-                undoes,
-                spare: step.fan_out.as_ref().map_or(0, |fan_out| fan_out.max_failures),
-                parallel: at_once.unwrap_or_default(),
-                ..Task::idle(draft.id, &phase.name, turn.action.uses(), on_failure)
+                item: item.cloned(),
+                rollback_scope,
+                max_failures: step.fan_out.as_ref().map_or(0, |fan_out| fan_out.max_failures),
+                max_parallel: at_once.unwrap_or_default(),
+                ..Task::idle(draft.id, &phase.name, iteration.action.uses(), on_failure)
             });
         }
     }
@@ -242,7 +249,7 @@ impl Planner<'_> {
         }
         let on_failure = first.on_failure;
         self.tasks.push(Task {
-            gate: Some(Rule::of(symptom.unhealthy.clone(), Duration::ZERO, Duration::from_secs(5), CURED_WITHIN)),
+            gate: Some(GateRule::of(symptom.unhealthy.clone(), Duration::ZERO, Duration::from_secs(5), CURED_WITHIN)),
             ..Task::idle(TaskId::of_step("symptom"), &last.name, "probe", on_failure)
         });
     }

@@ -13,7 +13,7 @@ use super::is_outside_the_cloud;
 use super::observe::{AT_ONCE, Trials};
 use super::{Known, Plan, Problem, Trial};
 use crate::action::ObstacleKind;
-use crate::gate::{Health, Observation, Percentiles, Rule};
+use crate::gate::{GateRule, Health, Observation, Percentiles};
 use crate::resource::service::Service;
 use crate::resource::traffic::{LATEST, Split, Traffic};
 use crate::resource::{Cloud, Kinds, Observable, ReadError, Seen, Validity, revision};
@@ -44,17 +44,17 @@ impl Plan {
         for task in &mut self.tasks {
             task.unhealthy_before = unhealthy.get(&task.id).cloned().unwrap_or_default();
             // What has no traffic is not there yet, and when it is gone again nobody can tell.
-            if let (Some(aside), Some(review)) = (&task.aside, self.reviews.get_mut(&task.id)) {
-                let why = format!("the tag {} is not there yet", aside.tag);
+            if let (Some(candidate), Some(review)) = (&task.candidate, self.reviews.get_mut(&task.id)) {
+                let why = format!("the tag {} is not there yet", candidate.tag);
                 review.trial = task.gate.is_some().then_some(Trial::Unknown { why });
                 continue;
             }
-            let undoable = task.change.is_some() && !task.reversibility.is_one_way();
+            let undoable = task.change.is_some() && !task.reversibility.is_irreversible();
             task.undo_gate = task.gate.as_ref().filter(|_| undoable).and_then(|gate| {
                 let healthy: Vec<String> = gate.healthy.iter().filter(|name| is_well(name)).cloned().collect();
                 let (hold, timeout) = (gate.hold.min(UNDONE_FOR), gate.timeout.min(UNDONE_WITHIN));
                 let latency = Percentiles::default();
-                let rule = Rule { healthy, hold, timeout, max_failure_rate: None, latency, ..gate.clone() };
+                let rule = GateRule { healthy, hold, timeout, max_failure_rate: None, latency, ..gate.clone() };
                 (!rule.healthy.is_empty()).then_some(rule)
             });
             if let (Some(gate), Some(review)) = (&task.gate, self.reviews.get_mut(&task.id)) {
@@ -82,7 +82,7 @@ impl Plan {
         let mut changed = BTreeSet::new();
         let restores = self.tasks.iter().filter(|task| {
             let is_first = task.change.as_ref().is_some_and(|change| changed.insert(&change.resource));
-            !task.reversibility.is_one_way() && self.restores_baseline(task, is_first)
+            !task.reversibility.is_irreversible() && self.restores_baseline(task, is_first)
         });
         restores.filter_map(|task| Some((task.id.clone(), before.get(&task.subject()?)?.clone()))).collect()
     }
@@ -101,7 +101,7 @@ impl Plan {
                 from == baseline && from != to
             }
             // A new template serves only where the traffic follows the newest revision: then it is undone by a detour.
-            Service::NAME => is_first && task.detour.is_some(),
+            Service::NAME => is_first && task.traffic_first.is_some(),
             _ => is_first,
         }
     }
@@ -113,7 +113,7 @@ fn shares(split: &Split, latest: &str) -> BTreeMap<String, i64> {
 }
 
 /// What a gate says of the cloud as it is.
-fn trial(gate: &Rule, trials: &Trials) -> Trial {
+fn trial(gate: &GateRule, trials: &Trials) -> Trial {
     let (mut shut, mut unknown, mut untried) = (None, None, None);
     for name in &gate.healthy {
         if let Some(why) = trials.untried.get(name) {
@@ -126,7 +126,7 @@ fn trial(gate: &Rule, trials: &Trials) -> Trial {
             Some(Health::Unknown { why } | Health::Broken { why }) => {
                 unknown = unknown.or_else(|| Some(format!("{name}: {why}")));
             }
-            None => unknown = unknown.or_else(|| Some(format!("{name} was not looked at"))),
+            None => unknown = unknown.or_else(|| Some(format!("{name} was not observed"))),
         }
     }
     match (shut, unknown, untried) {
@@ -181,7 +181,7 @@ pub async fn prove(plan: &mut Plan, kinds: &Kinds, cloud: &Cloud) {
         task.warnings.extend(gone);
         let failing = chosen(std::slice::from_ref(task)).into_iter().filter_map(|revision| {
             let failed = !recent.get(&revision)?.as_ref()?.as_ref().ok()?.is_empty();
-            failed.then(|| format!("{revision} answered 503 in the last {}", crate::clock::words(RECENTLY)))
+            failed.then(|| format!("{revision} answered 503 in the last {}", crate::clock::format_duration(RECENTLY)))
         });
         task.warnings.extend(failing.collect::<Vec<_>>());
     }
@@ -226,7 +226,7 @@ fn first_changes<'t>(tasks: impl Iterator<Item = &'t Task>) -> Vec<&'t Task> {
 fn take(plan: &mut Plan, task: &TaskId, answer: Result<Validity, ReadError>) {
     let known = match answer {
         Ok(Validity::Accepted) => Known::Validated,
-        Ok(Validity::NotAsked) => Known::Computed { why: "this API has no way to ask".to_owned() },
+        Ok(Validity::NotAsked) => Known::Computed { why: "this API has no validateOnly".to_owned() },
         Ok(Validity::Refused { why }) => {
             plan.problems.push(Problem {
                 step: task.step().to_owned(),
@@ -258,7 +258,9 @@ fn undo_targets(tasks: &[Task]) -> BTreeSet<ResourceId> {
 
 fn revisions_before(task: &Task) -> impl Iterator<Item = ResourceId> + use<> {
     let change = task.change.as_ref().filter(|change| change.resource.kind == Traffic::NAME);
-    let back = change.map(|change| (change, &change.from)).or(task.detour.as_ref().map(|detour| (detour, &detour.to)));
+    let back = change
+        .map(|change| (change, &change.from))
+        .or(task.traffic_first.as_ref().map(|traffic_first| (traffic_first, &traffic_first.to)));
     let before = back.and_then(|(change, back)| {
         let split: Split = serde_json::from_value(back.clone()).ok()?;
         let named = split.shares().filter(|(name, _)| *name != LATEST);
@@ -275,6 +277,6 @@ fn no_way_back(id: &ResourceId, seen: &Result<Seen<Value>, ReadError>) -> Option
         Err(ReadError::NotFound { .. }) => {
             Some(format!("undoing it gives traffic to {name}, which does not exist any more"))
         }
-        Err(_) => Some(format!("whether {name} is there to go back to could not be looked at")),
+        Err(_) => Some(format!("whether {name} is there to go back to could not be observed")),
     }
 }

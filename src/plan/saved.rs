@@ -134,7 +134,7 @@ fn moved(
         }
         Some(Ok(seen)) => Some(moved(Ok(seen.state.clone()), false)),
         Some(Err(error)) => Some(moved(Err(error.to_string()), false)),
-        None => Some(moved(Err("it was not looked at".to_owned()), false)),
+        None => Some(moved(Err("it was not observed".to_owned()), false)),
     }
 }
 

@@ -17,13 +17,13 @@ use crate::peer::{Effect, PeerRequest, host_of_database, plain};
 use crate::syntax::Block;
 use crate::syntax::condition::Fact;
 use crate::syntax::format::{Key, ValueType, words};
-use crate::syntax::value::Private;
+use crate::syntax::value::SecretText;
 
 /// How a database is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DatabaseServer {
     /// By a URL, whose values are percent-encoded.
-    Url(Private),
+    Url(SecretText),
     /// By its parts, of which none can end another.
     Parts(Box<DatabaseParts>),
 }
@@ -36,9 +36,9 @@ pub struct DatabaseParts {
     /// `None`: the usual one.
     pub port: Option<u16>,
     /// Who logs in.
-    pub user: Option<Private>,
+    pub user: Option<SecretText>,
     /// The password.
-    pub password: Option<Private>,
+    pub password: Option<SecretText>,
     /// PostgreSQL: its name; Redis: its number.
     pub database: Option<String>,
     /// Whether it must be encrypted.
@@ -62,7 +62,7 @@ pub(super) const HOST: Key =
     Key::new("host", ValueType::Text, "The host's name or address.").required().example("\"10.20.0.3\"");
 /// The password.
 pub(super) const PASSWORD: Key =
-    Key::new("password", ValueType::Private, "The password, which is a secret; any characters may be in it.")
+    Key::new("password", ValueType::SecretText, "The password, which is a secret; any characters may be in it.")
         .example("\"${inputs.password}\"");
 /// Whether the connection is encrypted.
 pub(super) const TLS: Key = Key::new(
@@ -86,7 +86,7 @@ impl DatabaseServer {
             return block.database_url(key).map(DatabaseServer::Url);
         }
         let parts = block.block(key)?;
-        let (host, user, password) = (parts.text("host"), parts.private("user"), parts.private("password"));
+        let (host, user, password) = (parts.text("host"), parts.secret_text("user"), parts.secret_text("password"));
         let port = parts.count("port", 1).map(|port| {
             let message = |_| parts.wrong("port", format!("{port} is no port"), "a port is at most 65535");
             u16::try_from(port).map_err(message)

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Observer;
 use super::observer::Sample;
 use crate::gate::Health;
-use crate::run::{Evidence, Findings};
+use crate::run::{Observations, Preconditions};
 use crate::syntax::condition::{Condition, Fact};
 
 impl Observer {
@@ -15,11 +15,11 @@ impl Observer {
     ///
     /// # Errors
     /// Beside what was seen: why it is not so, in words.
-    pub async fn evidence(&self, wanted: &Evidence) -> (Findings, Result<(), String>) {
+    pub async fn evidence(&self, wanted: &Preconditions) -> (Observations, Result<(), String>) {
         let condition = wanted.condition.as_ref().map(|text| Condition::compile(text)).transpose();
         let condition = match condition {
             Ok(condition) => condition,
-            Err(error) => return (Findings::new(), Err(error.to_string())),
+            Err(error) => return (Observations::new(), Err(error.to_string())),
         };
         let asked = condition.iter().flat_map(Condition::paths).filter_map(|path| match path {
             [first, probe, ..] if first == "probes" => Some(probe.clone()),
@@ -32,7 +32,7 @@ impl Observer {
     }
 }
 
-fn is_so(wanted: &Evidence, condition: Option<&Condition>, seen: &BTreeMap<String, Sample>) -> Result<(), String> {
+fn is_so(wanted: &Preconditions, condition: Option<&Condition>, seen: &BTreeMap<String, Sample>) -> Result<(), String> {
     if wanted.is_empty() {
         return Err("nothing is required, so nothing shows that it is met".to_owned());
     }
@@ -45,10 +45,10 @@ fn is_so(wanted: &Evidence, condition: Option<&Condition>, seen: &BTreeMap<Strin
             let is = match health(other) {
                 Some(Health::Healthy) => "it is healthy".to_owned(),
                 Some(Health::Unhealthy { why }) => format!("it is not: {why}"),
-                Some(Health::Unknown { why } | Health::Broken { why }) => format!("it cannot be told: {why}"),
+                Some(Health::Unknown { why } | Health::Broken { why }) => format!("its health is unknown: {why}"),
                 None => "it was not observed".to_owned(),
             };
-            return Err(format!("{other} must be {word}, and {is}"));
+            return Err(format!("{other} must be {word}, but {is}"));
         }
     }
     let Some(condition) = condition else { return Ok(()) };

@@ -15,7 +15,7 @@ use crate::gate::{FactType, Facts, Polling, Sampling};
 use crate::peer::{Effect, PeerRequest, host_of_url, is_idempotent};
 use crate::syntax::Block;
 use crate::syntax::format::{Key, Table, ValueType};
-use crate::syntax::value::{self, NotScalar, Private};
+use crate::syntax::value::{self, NotScalar, SecretText};
 
 /// The URL.
 pub(super) const URL: Key = Key::new("http", ValueType::Text, "The URL.").required().example("\"https://…/health\"");
@@ -23,7 +23,7 @@ pub(super) const URL: Key = Key::new("http", ValueType::Text, "The URL.").requir
 pub(super) const METHOD: Key = Key::new("method", ValueType::Literal, "The method.").example("\"POST\"").default("GET");
 /// The body as it is sent.
 pub(super) const BODY: Key =
-    Key::new("body", ValueType::Private, "What to send. Only inside of JSON texts may it have secrets.");
+    Key::new("body", ValueType::SecretText, "What to send. Only inside of JSON texts may it have secrets.");
 /// The body as JSON.
 pub(super) const JSON: Key = Key::new("json", ValueType::Json, "What to send, as JSON; its texts may have secrets.")
     .example("{ user = \"probe\", password = \"${inputs.password}\" }");
@@ -43,9 +43,9 @@ pub struct HttpProbe {
     /// `None`: `GET`.
     pub method: Option<String>,
     /// Headers by name.
-    pub headers: BTreeMap<String, Private>,
+    pub headers: BTreeMap<String, SecretText>,
     /// What is added to the URL's query, as it is sent.
-    pub query: Option<Private>,
+    pub query: Option<SecretText>,
     /// What is sent.
     pub body: Option<Body>,
     /// How many redirects are followed.
@@ -58,7 +58,7 @@ pub struct HttpProbe {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Body {
     /// As it is sent.
-    pub text: Private,
+    pub text: SecretText,
     /// Its media type; `None` if only the author knows it.
     pub media_type: Option<&'static str>,
 }
@@ -85,7 +85,7 @@ impl Declared for HttpProbe {
 
     fn read(block: &Block<'_, '_>) -> Option<HttpProbe> {
         let (url, method) = (block.text("http"), block.literal("method"));
-        let headers = block.private_values("headers").unwrap_or_default();
+        let headers = block.secret_texts("headers").unwrap_or_default();
         let (query, body, timeout) = (block.fields("query"), read_body(block), read_timeout(block));
         let redirects = block.count("redirects", 0).unwrap_or(0);
         Some(HttpProbe { url: url?, method, headers, query, body, redirects, timeout })
@@ -99,7 +99,7 @@ fn read_body(block: &Block<'_, '_>) -> Option<Body> {
         let message = format!("a request sends one thing: `{first}` or `{second}`, not both");
         block.wrong(second, message, "take one of them out");
     }
-    let of = |text: Option<Private>, media_type| text.map(|text| Body { text, media_type });
+    let of = |text: Option<SecretText>, media_type| text.map(|text| Body { text, media_type });
     let body = of(block.body("body"), None);
     let json = of(block.json("json"), Some("application/json"));
     let form = of(block.fields("form"), Some("application/x-www-form-urlencoded"));

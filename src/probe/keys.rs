@@ -11,10 +11,10 @@ pub(super) const EXPECT: Key =
         .example("'status == 200'");
 /// How long one observation may take.
 pub(super) const TIMEOUT: Key =
-    Key::new("timeout", ValueType::Duration, "How long one look may take.").example("\"5s\"").default("10s");
+    Key::new("timeout", ValueType::Duration, "How long one observation may take.").example("\"5s\"").default("10s");
 /// Headers of a request.
 pub(super) const HEADERS: Key =
-    Key::new("headers", ValueType::PrivateValues, "Headers to send; their values may have secrets.")
+    Key::new("headers", ValueType::SecretTexts, "Headers to send; their values may have secrets.")
         .example("{ Authorization = \"Bearer ${inputs.token}\" }");
 /// What is added to a URL.
 pub(super) const QUERY: Key =
@@ -41,7 +41,7 @@ pub(super) fn read_clients(block: &Block<'_, '_>, default: u32) -> u32 {
     let clients = block.count("clients", 1).unwrap_or(default);
     if clients > MOST_CLIENTS {
         let message = format!("{clients} clients are an attack");
-        block.wrong("clients", message, &format!("at most {MOST_CLIENTS} look at once"));
+        block.wrong("clients", message, &format!("at most {MOST_CLIENTS} at once"));
     }
     clients.min(MOST_CLIENTS)
 }

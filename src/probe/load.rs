@@ -18,7 +18,7 @@ use crate::peer::{Effect, PeerRequest, host_of_url};
 use crate::syntax::Block;
 use crate::syntax::condition::Fact;
 use crate::syntax::format::{Key, Table, ValueType};
-use crate::syntax::value::Private;
+use crate::syntax::value::SecretText;
 
 const DEFAULT_CLIENTS: u32 = 10;
 const DEFAULT_HOLD: Duration = Duration::from_secs(10);
@@ -32,9 +32,9 @@ pub struct LoadProbe {
     /// Absolute URL, `http` or `https`.
     pub url: String,
     /// Headers by name.
-    pub headers: BTreeMap<String, Private>,
+    pub headers: BTreeMap<String, SecretText>,
     /// What is added to the URL's query, as it is sent.
-    pub query: Option<Private>,
+    pub query: Option<SecretText>,
     /// How many visitors there are.
     pub clients: u32,
     /// For how long they keep asking.
@@ -64,7 +64,7 @@ impl Declared for LoadProbe {
     const EXPECTATION: Option<&'static str> = None;
 
     fn read(block: &Block<'_, '_>) -> Option<LoadProbe> {
-        let (url, headers) = (block.text("load"), block.private_values("headers").unwrap_or_default());
+        let (url, headers) = (block.text("load"), block.secret_texts("headers").unwrap_or_default());
         let (query, timeout) = (block.fields("query"), read_timeout(block));
         let clients = read_clients(block, DEFAULT_CLIENTS);
         let hold = block.positive_duration("for").unwrap_or(DEFAULT_HOLD);

@@ -11,11 +11,11 @@ use super::connection::conversation::KeptSocket;
 use super::connection::http_client::{self, IdleConnections};
 use super::connection::{Dialer, Route};
 use super::{FactsByName, Probe, ProbeFailure};
-use crate::clock::{Clock, between, later, together, words};
+use crate::clock::{Clock, between, format_duration, later, together};
 use crate::gate::{Health, Observation};
 use crate::peer::Hosts;
 use crate::resource::{Cloud, Kinds};
-use crate::run::{Aside, ResourceId, Target};
+use crate::run::{CandidateTarget, ResourceId, Target};
 use crate::syntax::condition::Condition;
 
 /// The probes of a runbook, and whom they may ask.
@@ -116,25 +116,26 @@ impl Observer {
     }
 
     /// Observes once, and asks a revision without traffic in place of the service's own hosts.
-    pub async fn observe_aside(&self, name: &str, aside: &Aside) -> Observation {
+    pub async fn observe_candidate(&self, name: &str, candidate: &CandidateTarget) -> Observation {
         let Some(probe) = self.probes.get(name) else { return self.observe(name).await };
-        let host = match self.tag_host(aside).await {
+        let host = match self.tag_host(candidate).await {
             Ok(host) => host,
             Err(why) => return Observation::unknown(why),
         };
-        let spec = probe.spec.with_host_replaced(&aside.hosts, &host);
+        let spec = probe.spec.with_host_replaced(&candidate.hosts, &host);
         self.judge(probe, spec.observe(self, Connections::New)).await.0
     }
 
     /// The host name of a tag, which stays the same for good.
-    async fn tag_host(&self, aside: &Aside) -> Result<String, String> {
-        let key = (aside.service.clone(), aside.tag.clone());
+    async fn tag_host(&self, candidate: &CandidateTarget) -> Result<String, String> {
+        let key = (candidate.service.clone(), candidate.tag.clone());
         if let Some(known) = self.tag_hosts().get(&key) {
             return Ok(known.clone());
         }
-        let found = self.cloud.tag_host(&aside.service, &aside.tag).await;
-        let found = found.map_err(|error| format!("the address of the tag {} cannot be read: {error}", aside.tag))?;
-        let host = found.ok_or_else(|| format!("the tag {} has no address yet", aside.tag))?;
+        let found = self.cloud.tag_host(&candidate.service, &candidate.tag).await;
+        let found =
+            found.map_err(|error| format!("the address of the tag {} cannot be read: {error}", candidate.tag))?;
+        let host = found.ok_or_else(|| format!("the tag {} has no address yet", candidate.tag))?;
         // The cloud's own word, and not the runbook's: no limit of hosts is about it.
         self.dialer.allow(&host);
         self.tag_hosts().insert(key, host.clone());
@@ -246,7 +247,7 @@ async fn within(
     pin_mut!(observe, out_of_time);
     match select(observe, out_of_time).await {
         Either::Left((facts, _)) => facts,
-        Either::Right(_) => Err(failure(format!("no answer within {}", words(limit)))),
+        Either::Right(_) => Err(failure(format!("no answer within {}", format_duration(limit)))),
     }
 }
 

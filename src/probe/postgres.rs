@@ -29,7 +29,7 @@ const SERVER: Table = Table {
     keys: &[
         HOST,
         Key::new("port", ValueType::Integer, "The port.").default("5432"),
-        Key::new("user", ValueType::Private, "Who logs in; may be a secret.").required().example("\"probe\""),
+        Key::new("user", ValueType::SecretText, "Who logs in; may be a secret.").required().example("\"probe\""),
         PASSWORD,
         Key::new("database", ValueType::Text, "The database.").example("\"app\"").default("as the user is called"),
         TLS,

@@ -27,7 +27,7 @@ const SERVER: Table = Table {
     keys: &[
         HOST,
         Key::new("port", ValueType::Integer, "The port.").default("6379"),
-        Key::new("user", ValueType::Private, "Who logs in, if the server has an access list.").default("default"),
+        Key::new("user", ValueType::SecretText, "Who logs in, if the server has an access list.").default("default"),
         PASSWORD,
         Key::new("database", ValueType::Integer, "The database's number.").default("0"),
         TLS,

@@ -16,13 +16,13 @@ use crate::gate::{FactType, Facts, Polling, Sampling};
 use crate::peer::{Effect, PeerRequest, host_of_url};
 use crate::syntax::Block;
 use crate::syntax::format::{Key, Table, ValueType};
-use crate::syntax::value::{self, NotScalar, Private};
+use crate::syntax::value::{self, NotScalar, SecretText};
 
 /// The URL.
 pub(super) const URL: Key = Key::new("websocket", ValueType::Text, "The URL.").required().example("\"wss://…/ws\"");
 /// The message.
 pub(super) const SEND: Key =
-    Key::new("send", ValueType::Private, "The message to send. Only inside of JSON texts may it have secrets.")
+    Key::new("send", ValueType::SecretText, "The message to send. Only inside of JSON texts may it have secrets.")
         .example("'{\"type\":\"chat\"}'");
 /// What must come.
 pub(super) const EVENTS: Key =
@@ -45,11 +45,11 @@ pub struct WebsocketProbe {
     /// Absolute URL, `ws` or `wss`.
     pub url: String,
     /// Headers of the request that opens it.
-    pub headers: BTreeMap<String, Private>,
+    pub headers: BTreeMap<String, SecretText>,
     /// What is added to the URL's query, as it is sent.
-    pub query: Option<Private>,
+    pub query: Option<SecretText>,
     /// The message that is sent.
-    pub send: Option<Private>,
+    pub send: Option<SecretText>,
     /// The types of the messages that must come, in order.
     pub events: Vec<String>,
     /// How long all of them may take.
@@ -109,7 +109,7 @@ impl Declared for WebsocketProbe {
     const EXPECTATION: Option<&'static str> = Some("complete");
 
     fn read(block: &Block<'_, '_>) -> Option<WebsocketProbe> {
-        let (url, headers) = (block.text("websocket"), block.private_values("headers").unwrap_or_default());
+        let (url, headers) = (block.text("websocket"), block.secret_texts("headers").unwrap_or_default());
         let (query, send, events) = (block.fields("query"), block.body("send"), block.texts("events"));
         let within = block.positive_duration("within").unwrap_or(DEFAULT_WITHIN);
         // A flow opens a connection of its own each time.

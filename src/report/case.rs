@@ -112,11 +112,13 @@ pub fn draft(plan: &Plan, entries: &[Entry], around: Around, run: &str, display_
         work.tasks.iter().filter_map(|task| Some((&task.id, resource(task.change.as_ref()?)))).collect();
     for entry in entries {
         match &entry.event {
-            Event::Observed { probe, observation, .. } | Event::Watched { probe, observation } => {
+            Event::Sampled { probe, observation, .. } | Event::GuardSampled { probe, observation } => {
                 last.insert(probe.clone(), (entry.at, observation));
                 trace(&mut traces, probe, observation);
             }
-            Event::Begun { operation, .. } if !operations.contains(operation) => operations.push(operation.clone()),
+            Event::OperationStarted { operation, .. } if !operations.contains(operation) => {
+                operations.push(operation.clone());
+            }
             _ => {}
         }
         timeline.extend(happened(&resources_of, &entry.event).map(|what| Happened { at: entry.at, what }));
@@ -210,19 +212,23 @@ fn happened(resources: &BTreeMap<&TaskId, String>, event: &Event) -> Option<Stri
     let gate = |task: &TaskId| format!("gate of {task}");
     Some(match event {
         Event::Intended { op } => format!("{}: sent", what(op)),
-        Event::Begun { op, operation } => format!("{}: accepted, operation {operation}", what(op)),
-        Event::Settled { op, seen } => format!("{}: it is now {}", what(op), state(seen)),
+        Event::OperationStarted { op, operation } => format!("{}: accepted, operation {operation}", what(op)),
+        Event::StateObserved { op, seen } => format!("{}: it is now {}", what(op), state(seen)),
         Event::Refused { op, refusal } => {
             let why = match refusal {
-                Refusal::Drifted { .. } => "somebody else had changed it, so nothing was sent".to_owned(),
+                Refusal::Drifted { .. } => "another principal had changed it, so nothing was sent".to_owned(),
                 Refusal::Api { why } | Refusal::Busy { why, .. } | Refusal::Unreachable { why, .. } => why.clone(),
             };
             format!("{}: refused: {why}", what(op))
         }
         Event::Failed { op, why } => format!("{}: the operation failed: {why}", what(op)),
         Event::Missing { op } => format!("{}: the resource does not exist", what(op)),
-        Event::Overdue { op, operation, limit } => {
-            format!("{}: operation {operation} has not ended within {}", what(op), crate::clock::words(*limit))
+        Event::OperationTimedOut { op, operation, limit } => {
+            format!(
+                "{}: operation {operation} has not ended within {}",
+                what(op),
+                crate::clock::format_duration(*limit)
+            )
         }
         Event::InDoubt { op, why } => format!("{}: no answer: {why}", what(op)),
         Event::GateClosed { task, outcome: GateOutcome::Passed { proof } } => {
@@ -231,12 +237,12 @@ fn happened(resources: &BTreeMap<&TaskId, String>, event: &Event) -> Option<Stri
         Event::GateClosed { task, outcome: GateOutcome::Failed { why, .. } } => {
             format!("{}: not healthy: {why}", gate(task))
         }
-        Event::RollbackAsked { operator, .. } => format!("rolled back by {}", operator.user),
+        Event::RollbackRequested { operator, .. } => format!("rolled back by {}", operator.user),
         Event::Ended { ending } => match ending {
             Ending::Done { .. } => "the run was done".to_owned(),
             Ending::RolledBack { .. } => "the run was rolled back".to_owned(),
             Ending::Stopped { task, .. } => format!("the run stopped: {task} failed"),
-            Ending::Declined { task } => format!("the run stopped: somebody said no to {task}"),
+            Ending::Declined { task } => format!("the run stopped: the operator declined {task}"),
             Ending::Stuck { left, .. } => {
                 let left: Vec<_> = left.iter().map(|left| left.task.to_string()).collect();
                 format!("the run is stuck, because this could not be undone: {}", left.join(", "))

@@ -56,7 +56,7 @@ pub(super) fn timeline(record: &Record) -> String {
         let x = |seconds: f64| pixel(left + width * (seconds / whole).clamp(0.0, 1.0));
         for part in 0..=4_u32 {
             let seconds = whole * f64::from(part) / 4.0;
-            let words = crate::clock::words(std::time::Duration::from_secs_f64(seconds.round()));
+            let words = crate::clock::format_duration(std::time::Duration::from_secs_f64(seconds.round()));
             let at = x(seconds);
             area.draw(&PathElement::new([(at, 8), (at, pixel(f64::from(height) - 24.0))], SOFT.mix(0.3))).ok()?;
             area.draw(&Text::new(words, (at - 16, pixel(f64::from(height) - 18.0)), label(12))).ok()?;

@@ -47,8 +47,8 @@ pub fn export(view: &View, export: Export, most: usize) -> String {
     };
     let mut out = format!(
         "#!/usr/bin/env bash\n# {does} run {run} ({}) by hand, as of {}.\n\
-         # Read it before you run it. Each command first reads the resource: what is already as wanted is passed over, and\n\
-         # at what somebody else changed the script stops.\nset -euo pipefail\n",
+         # Read it before you run it. Each command first reads the resource: what is already as wanted is skipped, and\n\
+         # the script stops at what another principal changed.\nset -euo pipefail\n",
         inert(&view.runbook),
         view.now
     );
@@ -86,7 +86,7 @@ pub fn export(view: &View, export: Export, most: usize) -> String {
 /// What is to be done about a task so that the run is finished, if anything is.
 fn remaining(view: &TaskView) -> Option<Part> {
     let do_unless_irreversible = |mut notes: Vec<String>| {
-        let caution = view.task.reversibility.caution().filter(|_| view.task.reversibility.is_one_way());
+        let caution = view.task.reversibility.caution().filter(|_| view.task.reversibility.is_irreversible());
         match caution {
             Some(caution) => {
                 notes.push(format!("{}; run it by yourself if it is wanted:", inert(&caution)));
@@ -120,7 +120,7 @@ fn remaining(view: &TaskView) -> Option<Part> {
 /// What is to be done about a task so that the run is rolled back, if anything is.
 fn rollback(view: &TaskView) -> Option<Part> {
     let do_unless_irreversible = |notes: Vec<String>| match view.task.reversibility.caution() {
-        Some(caution) if view.task.reversibility.is_one_way() => Part::Leave(vec![inert(&caution)]),
+        Some(caution) if view.task.reversibility.is_irreversible() => Part::Leave(vec![inert(&caution)]),
         Some(caution) => Part::Do(notes.into_iter().chain([inert(&caution)]).collect()),
         None => Part::Do(notes),
     };
@@ -258,7 +258,9 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::run::{Entry, Event, Evidence, OnFailure, OpId, Refusal, Requirement, Reversibility, TaskId, Work};
+    use crate::run::{
+        Entry, Event, OnFailure, OpId, PreconditionResult, Preconditions, Refusal, Reversibility, TaskId, Work,
+    };
 
     fn task(name: &str, kind: &str, from: Value, to: Value) -> Task {
         let change = Change { resource: format!("{kind}/p/r/{name}").parse().unwrap(), from, to };
@@ -277,7 +279,10 @@ mod tests {
 
     fn applied(task: &Task) -> [Event; 2] {
         let op = OpId { task: task.id.clone(), way: Way::Apply };
-        [Event::Intended { op: op.clone() }, Event::Settled { op, seen: task.change.as_ref().unwrap().to.clone() }]
+        [
+            Event::Intended { op: op.clone() },
+            Event::StateObserved { op, seen: task.change.as_ref().unwrap().to.clone() },
+        ]
     }
 
     /// The lines of a script that are no comments, after the functions.
@@ -323,11 +328,12 @@ mod tests {
         let why = "it only grows; $(touch bad)\ntouch worse".to_owned();
         let size = |most: i64| json!({ "max_instances": most });
         let grow = task("grow", "gcp.connector", size(3), size(9));
-        let grow = Task { reversibility: Reversibility::OneWay { why }, ..grow };
-        let wanted = Evidence { unhealthy: vec!["db".to_owned()], ..Evidence::default() };
+        let grow = Task { reversibility: Reversibility::Irreversible { why }, ..grow };
+        let wanted = Preconditions { unhealthy: vec!["db".to_owned()], ..Preconditions::default() };
         let unmet = Task { require: Some(wanted), ..pin("unmet", "a", "b") };
-        let found = Requirement::Unmet { why: "db is healthy".to_owned(), evidence: std::collections::BTreeMap::new() };
-        let required = Event::Required { task: unmet.id.clone(), found };
+        let found =
+            PreconditionResult::Unmet { why: "db is healthy".to_owned(), evidence: std::collections::BTreeMap::new() };
+        let required = Event::PreconditionsChecked { task: unmet.id.clone(), found };
         let seen = view(vec![grow.clone(), unmet, pin("last", "a", "b")], vec![required]);
         let script = export(&seen, Export::Remaining, 9);
         passes_bash(&script);

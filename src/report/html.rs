@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use super::chart;
 use super::record::{GateRecord, Record, Said, TaskRecord};
-use crate::clock::{between, second, words};
+use crate::clock::{between, format_duration, second};
 use crate::inert::inert;
-use crate::run::{ChangeStatus, Stands};
+use crate::run::{ChangeStatus, CriterionStatus};
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --ink: light-dark(#1b1f24, #e6e8eb); --soft: light-dark(#5b6570, #9aa4af);
@@ -115,7 +115,7 @@ fn closure(out: &mut String, record: &Record) {
     let _ = writeln!(out, "<h2>Before the incident is closed</h2>\n<table>");
     for judged in &record.closure {
         let (mark, word) = judged.stands.words();
-        let tone = if judged.stands == Stands::Holds { "good" } else { "warn" };
+        let tone = if judged.stands == CriterionStatus::Holds { "good" } else { "warn" };
         let (name, why) = (safe(&judged.name), safe(&judged.why));
         let _ = writeln!(out, "<tr><td class=\"{tone}\">{mark} {word}<td>{name}<td class=\"soft\"><code>{why}</code>");
     }
@@ -182,7 +182,7 @@ fn step(out: &mut String, task: &TaskRecord, pictures: &mut usize) {
         let _ = writeln!(out, "<div class=\"soft\">evidence: {}</div>", safe(line));
     }
     for span in &task.spans {
-        let took = words(between(span.from, span.to));
+        let took = format_duration(between(span.from, span.to));
         let failed = span.failed.as_ref().filter(|_| task.command.is_some());
         let failed = failed.map(|why| format!(": <span class=\"bad\">{}</span>", safe(why))).unwrap_or_default();
         let _ = writeln!(out, "<div>{} at {}, {took}{failed}</div>", span.what, span.from.strftime("%H:%M:%S"));

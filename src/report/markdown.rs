@@ -4,7 +4,7 @@ use super::narrate::ending;
 use super::record::{Record, Said};
 use crate::clock::second;
 use crate::present::markdown::{Bullet, Heading, Item, Level, Page, code, line, strong, text, words};
-use crate::run::{Judged, Stands, View};
+use crate::run::{CriterionResult, CriterionStatus, View};
 
 /// The text.
 pub(super) fn markdown(record: &Record) -> String {
@@ -71,7 +71,7 @@ fn gates(page: &mut Page, record: &Record) {
 }
 
 /// How a run stands, for the readers of an issue: its steps, and what must hold before the incident is closed.
-pub fn status_comment(view: &View, criteria: &[Judged]) -> String {
+pub fn status_comment(view: &View, criteria: &[CriterionResult]) -> String {
     let mut page = Page::comment(Level::Second);
     let outcome = view.ending.as_ref().map(|known| ending(view, known)).unwrap_or_default();
     if let Some(first) = outcome.first() {
@@ -82,16 +82,16 @@ pub fn status_comment(view: &View, criteria: &[Judged]) -> String {
     page.lead(&line([of, words(", as of "), text(&second(view.now)), words(".")]));
     ticked(&mut page, criteria);
     let tasks = view.tasks.iter().filter(|task| task.task.back_for.is_none());
-    let rows = tasks.map(|task| vec![code(task.task.id.as_str()), words(task.standing.word())]);
+    let rows = tasks.map(|task| vec![code(task.task.id.as_str()), words(task.status.word())]);
     page.table("Steps", &["step", ""], rows);
     page.finish("`rectify show` has everything.")
 }
 
 /// What must hold before the incident is closed, ticked off as far as it does.
-fn ticked(page: &mut Page, criteria: &[Judged]) {
+fn ticked(page: &mut Page, criteria: &[CriterionResult]) {
     let items = criteria.iter().map(|judged| {
         let (_, word) = judged.stands.words();
-        let bullet = if judged.stands == Stands::Holds { Bullet::Ticked } else { Bullet::Open };
+        let bullet = if judged.stands == CriterionStatus::Holds { Bullet::Ticked } else { Bullet::Open };
         Item::new(bullet, line([text(&judged.name), words(": "), words(word)]))
     });
     page.list(Heading::Shown("Before the incident is closed"), &items.collect::<Vec<_>>());

@@ -6,13 +6,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::export::undo_by_hand;
-use crate::clock::{between, words};
-use crate::gate::{Fault, Health, Verdict};
+use crate::clock::{between, format_duration};
+use crate::gate::{GateFault, GateVerdict, Health};
 use crate::inert::{self, inert};
 use crate::plan;
 use crate::run::{
-    ChangeStatus, Choice, Decision, Ending, Entry, Event, Failure, GateOutcome, NOT_RUN, OpId, PauseReason, Question,
-    Refusal, Requirement, Reversibility, ServiceStatus, Standing, Stands, TaskId, TaskView, View, Way, covers,
+    ChangeStatus, Choice, CriterionStatus, Decision, Ending, Entry, Event, Failure, GateOutcome, NOT_RUN, OpId,
+    PauseReason, PreconditionResult, Question, Refusal, Reversibility, ServiceStatus, TaskId, TaskStatus, TaskView,
+    View, Way, covers,
 };
 
 /// What a command for a person begins with.
@@ -77,7 +78,7 @@ impl Narrator {
         let mut lines = Vec::new();
         match question {
             Question::Apply { task } => self.change(view, task, Way::Apply, &mut lines),
-            Question::OneWay { task, why } => {
+            Question::Irreversible { task, why } => {
                 self.change(view, task, Way::Apply, &mut lines);
                 lines.push(line(Tone::Warn, format!("      ! this cannot be undone: {}", inert(why))));
                 if let Some(text) = view.task(task).and_then(|view| view.task.confirm.as_ref()) {
@@ -101,8 +102,7 @@ impl Narrator {
                 lines.extend(restores(task, before).into_iter().map(|text| line(Tone::Warn, format!("      {text}"))));
             }
             Question::Doubt { op } => {
-                let text =
-                    format!("  ? whether {} happened is not known, and cannot be looked at", inert(&op.to_string()));
+                let text = format!("  ? whether {} happened is unknown and cannot be observed", inert(&op.to_string()));
                 lines.push(line(Tone::Warn, text));
             }
             Question::TookEffect { op, .. } => {
@@ -130,12 +130,12 @@ impl Narrator {
                 let text = format!("{} resumed by {}", clock(entry.at), inert(&operator.to_string()));
                 lines.push(line(Tone::Head, text));
             }
-            Event::RollbackAsked { operator, to } => {
+            Event::RollbackRequested { operator, to } => {
                 let to = to.as_ref().map(|to| format!(" to {}", inert(to))).unwrap_or_default();
                 let text = format!("{} rolling back{to}, asked by {}", clock(entry.at), inert(&operator.to_string()));
                 lines.push(line(Tone::Head, text));
             }
-            Event::Decided { verdict } => {
+            Event::EscalationDecided { verdict } => {
                 let tone = match verdict.decision {
                     Decision::Continue => Tone::Good,
                     Decision::Undecided => Tone::Warn,
@@ -150,35 +150,38 @@ impl Narrator {
                     lines.push(self.say(entry, Tone::Plain, &text));
                 }
             }
-            Event::Closed { criteria } => {
+            Event::ClosureEvaluated { criteria } => {
                 lines.push(line(Tone::Head, String::new()));
                 lines.push(line(Tone::Head, "before the incident is closed".to_owned()));
                 lines.extend(criteria.iter().map(|judged| {
                     let (mark, word) = judged.stands.words();
-                    let tone = if judged.stands == Stands::Holds { Tone::Good } else { Tone::Warn };
+                    let tone = if judged.stands == CriterionStatus::Holds { Tone::Good } else { Tone::Warn };
                     line(tone, format!("  {mark} {}: {word}", inert(&judged.name)))
                 }));
             }
             Event::Suspended { gap } => {
-                let text =
-                    format!("{} this machine was suspended for {}; gates begin anew", clock(entry.at), words(*gap));
+                let text = format!(
+                    "{} this machine was suspended for {}; gates begin anew",
+                    clock(entry.at),
+                    format_duration(*gap)
+                );
                 lines.push(line(Tone::Warn, text));
             }
             Event::Paused { why } => lines.extend(paused(entry, why)),
             Event::Assessed { task, found } => {
                 self.head(view, task, Way::Undo, &mut lines);
-                let (Requirement::Met { evidence } | Requirement::Unmet { evidence, .. }) = found;
+                let (PreconditionResult::Met { evidence } | PreconditionResult::Unmet { evidence, .. }) = found;
                 lines.extend(evidence.iter().map(|(probe, observation)| {
                     let health = inert(&observation.health.to_string());
                     self.say(entry, Tone::Dim, &format!("before the undo: {} is {health}", inert(probe)))
                 }));
             }
-            Event::Surveyed { services } => {
+            Event::ServicesObserved { services } => {
                 lines.push(line(Tone::Head, String::new()));
                 lines.push(line(Tone::Head, "what serves now".to_owned()));
                 lines.extend(services.iter().map(|(name, status)| served(name, status)));
             }
-            Event::StopAsked { by } => {
+            Event::StopRequested { by } => {
                 lines.push(line(Tone::Warn, format!("{} asked to stop by {}", clock(entry.at), inert(by))));
             }
             Event::Answered { question, choice, by, reason, visible } => {
@@ -187,16 +190,13 @@ impl Narrator {
                 }
                 self.asked = false;
                 let reason = reason.as_ref().map(|reason| format!(": {}", inert(reason))).unwrap_or_default();
-                let fast =
-                    visible.filter(|visible| *visible < READ).map(|visible| format!(", after {}", words(visible)));
+                let fast = visible
+                    .filter(|visible| *visible < READ)
+                    .map(|visible| format!(", after {}", format_duration(visible)));
                 let fast = fast.unwrap_or_default();
-                lines.push(self.say(
-                    entry,
-                    Tone::Dim,
-                    &format!("{}, says {}{fast}{reason}", answer(*choice), inert(by)),
-                ));
+                lines.push(self.say(entry, Tone::Dim, &format!("{} by {}{fast}{reason}", answer(*choice), inert(by))));
             }
-            Event::Required { task, found } => {
+            Event::PreconditionsChecked { task, found } => {
                 self.head(view, task, Way::Apply, &mut lines);
                 lines.extend(self.required(entry, found));
             }
@@ -204,23 +204,27 @@ impl Narrator {
             Event::Notified { task, problem } => {
                 self.head(view, task, Way::Apply, &mut lines);
                 lines.push(match problem {
-                    None => self.say(entry, Tone::Good, "✓ told"),
-                    Some(why) => self.say(entry, Tone::Warn, &format!("! nobody was told: {}", inert(why))),
+                    None => self.say(entry, Tone::Good, "✓ notified"),
+                    Some(why) => self.say(entry, Tone::Warn, &format!("! notification failed: {}", inert(why))),
                 });
             }
-            Event::Watched { probe, observation } => {
+            Event::GuardSampled { probe, observation } => {
                 lines.extend(self.watched(entry, probe, &observation.health));
             }
-            Event::Compared { moved } => lines.extend(moved.iter().map(|(id, seen)| {
-                let text =
-                    format!("! somebody changed {} {}: it is now {}", inert(&id.kind), inert(&id.name), state(seen));
+            Event::DriftChecked { moved } => lines.extend(moved.iter().map(|(id, seen)| {
+                let text = format!(
+                    "! drift: {} {} was changed by another principal: it is now {}",
+                    inert(&id.kind),
+                    inert(&id.name),
+                    state(seen)
+                );
                 self.say(entry, Tone::Bad, &text)
             })),
             Event::Unchanged { task } => {
                 self.head(view, task, Way::Apply, &mut lines);
                 let Some(task) = view.task(task).map(|view| &view.task) else { return lines };
                 if let Some(pause) = task.pause {
-                    lines.push(self.say(entry, Tone::Dim, &format!("waiting for {}", words(pause))));
+                    lines.push(self.say(entry, Tone::Dim, &format!("waiting for {}", format_duration(pause))));
                 } else if task.is_not_run() {
                     let command = task.program.as_ref().map(|program| inert(&program.run.to_string()));
                     lines.push(self.say(entry, Tone::Warn, &format!("{NOT_RUN}: {}", command.unwrap_or_default())));
@@ -237,11 +241,11 @@ impl Narrator {
                     self.change(view, &op.task, Way::Undo, &mut lines);
                 }
             }
-            Event::Begun { operation, .. } => {
+            Event::OperationStarted { operation, .. } => {
                 lines.push(self.say(entry, Tone::Dim, &format!("accepted, operation {}", inert(short(operation)))));
             }
             Event::Polled { op, .. } => lines.extend(self.still_running(view, entry, op)),
-            Event::Settled { op, seen } => lines.push(self.settled(view, entry, op, seen)),
+            Event::StateObserved { op, seen } => lines.push(self.settled(view, entry, op, seen)),
             Event::Refused { refusal: Refusal::Busy { why, .. }, .. } => {
                 lines.extend(self.say_all(entry, Tone::Warn, "! not now, trying again: ", why));
             }
@@ -274,26 +278,26 @@ impl Narrator {
                 lines.extend(self.say_all(entry, Tone::Bad, "✗ the operation failed: ", why));
             }
             Event::Missing { .. } => lines.push(self.say(entry, Tone::Bad, "✗ the resource does not exist")),
-            Event::Overdue { operation, limit, .. } => {
-                let (operation, limit) = (inert(short(operation)), words(*limit));
+            Event::OperationTimedOut { operation, limit, .. } => {
+                let (operation, limit) = (inert(short(operation)), format_duration(*limit));
                 let text =
                     format!("✗ operation {operation} has not ended within {limit}; it is not awaited any longer");
                 lines.push(self.say(entry, Tone::Bad, &text));
             }
             Event::InDoubt { why, .. } => {
-                let text = format!("? whether it happened is not known ({}): looking", inert(why));
+                let text = format!("? whether it happened is unknown ({}): observing", inert(why));
                 lines.push(self.say(entry, Tone::Warn, &text));
             }
             Event::GateOpened { task, .. } => {
                 self.health.retain(|(of, _), _| of != task);
-                let undo = view.task(task).is_some_and(|view| matches!(view.standing, Standing::ProvingUndo(_)));
+                let undo = view.task(task).is_some_and(|view| matches!(view.status, TaskStatus::UndoGateOpen(_)));
                 self.head(view, task, if undo { Way::Undo } else { Way::Apply }, &mut lines);
                 let rule = view.task(task).and_then(TaskView::rule);
                 if let Some(rule) = rule {
                     lines.push(self.say(entry, Tone::Plain, &format!("proving: {}", plan::gate(rule))));
                 }
             }
-            Event::Observed { task, probe, observation } => {
+            Event::Sampled { task, probe, observation } => {
                 lines.extend(self.observed(entry, task, probe, &observation.health));
             }
             Event::GateClosed { outcome, .. } => lines.push(match outcome {
@@ -333,7 +337,7 @@ impl Narrator {
         let change = if way == Way::Undo { change.undo() } else { change.clone() };
         lines.extend(plan::lines(&change).into_iter().map(|text| line(Tone::Plain, format!("      {text}"))));
         if way == Way::Apply {
-            if let Some(caution) = task.reversibility.caution().filter(|_| !task.reversibility.is_one_way()) {
+            if let Some(caution) = task.reversibility.caution().filter(|_| !task.reversibility.is_irreversible()) {
                 lines.push(line(Tone::Warn, format!("      ! {}", inert(&caution))));
             }
             let warnings = task.warnings.iter().map(|text| line(Tone::Warn, format!("      ! {}", inert(text))));
@@ -343,7 +347,8 @@ impl Narrator {
 
     fn settled(&self, view: &View, entry: &Entry, op: &OpId, seen: &serde_json::Value) -> Line {
         let began = self.began.get(&op.task);
-        let took = began.map_or_else(String::new, |began| format!(" in {}", words(between(*began, entry.at))));
+        let took =
+            began.map_or_else(String::new, |began| format!(" in {}", format_duration(between(*began, entry.at))));
         let change = view.task(&op.task).and_then(|view| view.task.change.as_ref());
         let change = change.map(|change| if op.way == Way::Undo { change.undo() } else { change.clone() });
         let reached = change.as_ref().is_some_and(|change| covers(seen, &change.to));
@@ -366,8 +371,8 @@ impl Narrator {
         }
         self.waiting.insert(op.task.clone(), entry.at);
         let limit = view.task(&op.task).and_then(|view| view.task.operation_timeout);
-        let limit = limit.map(|limit| format!(" of at most {}", words(limit))).unwrap_or_default();
-        let text = format!("still running, {}{limit}", words(between(began, entry.at)));
+        let limit = limit.map(|limit| format!(" of at most {}", format_duration(limit))).unwrap_or_default();
+        let text = format!("still running, {}{limit}", format_duration(between(began, entry.at)));
         Some(self.say(entry, Tone::Dim, &text))
     }
 
@@ -387,17 +392,17 @@ impl Narrator {
         changed.then(|| self.say(entry, tone, &format!("guard: {} is {}", inert(probe), inert(&health.to_string()))))
     }
 
-    fn required(&self, entry: &Entry, found: &Requirement) -> Vec<Line> {
+    fn required(&self, entry: &Entry, found: &PreconditionResult) -> Vec<Line> {
         let evidence = match found {
-            Requirement::Met { evidence } | Requirement::Unmet { evidence, .. } => evidence,
+            PreconditionResult::Met { evidence } | PreconditionResult::Unmet { evidence, .. } => evidence,
         };
         let seen = evidence.iter().map(|(probe, observation)| {
             let health = inert(&observation.health.to_string());
             self.say(entry, Tone::Dim, &format!("evidence: {} is {health}", inert(probe)))
         });
         let verdict = match found {
-            Requirement::Met { .. } => self.say(entry, Tone::Good, "✓ what it rests on is so"),
-            Requirement::Unmet { why, .. } => self.say(entry, Tone::Bad, &format!("✗ {}", inert(why))),
+            PreconditionResult::Met { .. } => self.say(entry, Tone::Good, "✓ preconditions met"),
+            PreconditionResult::Unmet { why, .. } => self.say(entry, Tone::Bad, &format!("✗ {}", inert(why))),
         };
         seen.chain([verdict]).collect()
     }
@@ -427,21 +432,23 @@ pub fn status(view: &View) -> Option<String> {
     }
     let spent = |phase: &str| {
         let began = view.tasks.iter().filter(|task| task.task.phase == phase).filter_map(|task| task.since).min()?;
-        Some(words(between(began, view.now)))
+        Some(format_duration(between(began, view.now)))
     };
     let mut going_on = view.tasks.iter().filter_map(|task| {
         let phase = view.budgets.get(&task.task.phase).zip(spent(&task.task.phase));
-        let phase = phase.map(|(budget, spent)| format!(" · phase {spent} of {}", words(*budget))).unwrap_or_default();
-        let since = task.since.map(|since| words(between(since, view.now))).unwrap_or_default();
+        let phase = phase
+            .map(|(budget, spent)| format!(" · phase {spent} of {}", format_duration(*budget)))
+            .unwrap_or_default();
+        let since = task.since.map(|since| format_duration(between(since, view.now))).unwrap_or_default();
         let id = inert(task.task.id.as_str());
-        match &task.standing {
-            Standing::Writing { way: Way::Apply, .. } => Some(format!("{id}: changing, {since}{phase}")),
-            Standing::Resting => Some(format!("{id}: waiting, {since}{phase}")),
-            Standing::Writing { way: Way::Undo, .. } => Some(format!("{id}: changing back, {since}")),
-            Standing::InDoubt { .. } => Some(format!("{id}: outcome not known, looking, {since}")),
-            Standing::Proving(gate) | Standing::ProvingUndo(gate) => Some(match gate.verdict(view.now) {
-                Verdict::Open => format!("{id}: {}{phase}", inert(&gate.progress().to_string())),
-                Verdict::Passed(_) | Verdict::Failed { .. } => format!("{id}: judging"),
+        match &task.status {
+            TaskStatus::Writing { way: Way::Apply, .. } => Some(format!("{id}: changing, {since}{phase}")),
+            TaskStatus::Pausing => Some(format!("{id}: waiting, {since}{phase}")),
+            TaskStatus::Writing { way: Way::Undo, .. } => Some(format!("{id}: changing back, {since}")),
+            TaskStatus::InDoubt { .. } => Some(format!("{id}: outcome unknown, observing, {since}")),
+            TaskStatus::GateOpen(gate) | TaskStatus::UndoGateOpen(gate) => Some(match gate.verdict(view.now) {
+                GateVerdict::Open => format!("{id}: {}{phase}", inert(&gate.progress().to_string())),
+                GateVerdict::Passed(_) | GateVerdict::Failed { .. } => format!("{id}: judging"),
             }),
             _ => None,
         }
@@ -454,7 +461,7 @@ pub fn status(view: &View) -> Option<String> {
 /// How a run ended, what is in force now, and what can be done next.
 pub fn ending(view: &View, ending: &Ending) -> Vec<Line> {
     let mut lines = Vec::new();
-    let took = view.started.map(|started| words(between(started, view.now))).unwrap_or_default();
+    let took = view.started.map(|started| format_duration(between(started, view.now))).unwrap_or_default();
     match ending {
         Ending::Done { failed, skipped } => {
             lines.push(if failed.is_empty() {
@@ -534,7 +541,7 @@ fn kept(view: &View, kept: &[TaskId]) -> Vec<Line> {
     for id in kept {
         let Some(task) = view.task(id).map(|view| &view.task) else { continue };
         let why = match &task.reversibility {
-            Reversibility::OneWay { why } => format!(" ({})", inert(why)),
+            Reversibility::Irreversible { why } => format!(" ({})", inert(why)),
             _ => String::new(),
         };
         lines.push(line(Tone::Warn, format!("  kept, because it cannot be undone: {}{why}", inert(id.as_str()))));
@@ -589,7 +596,7 @@ fn paused(entry: &Entry, why: &PauseReason) -> Vec<Line> {
         }
         PauseReason::NoOperator { question } => {
             let asked = match &**question {
-                Question::Apply { task } | Question::OneWay { task, .. } | Question::Confirm { task, .. } => {
+                Question::Apply { task } | Question::Irreversible { task, .. } | Question::Confirm { task, .. } => {
                     format!("whether to apply {}", inert(task.as_str()))
                 }
                 Question::Failed { task, .. } => format!("what to do about {}, which failed", inert(task.as_str())),
@@ -610,7 +617,7 @@ fn applied(view: &View, is_told: impl Fn(&TaskView) -> bool) -> Vec<Line> {
     for task in of_run.filter(|task| is_told(task)) {
         let id = inert(task.task.id.as_str());
         match task.change_status() {
-            ChangeStatus::Applied { .. } | ChangeStatus::Kept(_) if task.task.reversibility.is_one_way() => {
+            ChangeStatus::Applied { .. } | ChangeStatus::Kept(_) if task.task.reversibility.is_irreversible() => {
                 applied.push(format!("{id} (irreversible)"));
             }
             ChangeStatus::Applied { trouble: Some(_) } => {
@@ -656,7 +663,7 @@ pub fn failure(failure: &Failure) -> Vec<String> {
     match failure {
         Failure::Refused { resource, from, to, refusal: Refusal::Drifted { now } } => {
             let resource = format!("{} {}", inert(&resource.kind), inert(&resource.name));
-            let mut lines = vec![format!("{resource} is no longer what the plan saw; somebody else changed it")];
+            let mut lines = vec![format!("{resource} is no longer what the plan saw: another principal changed it")];
             for (field, wanted) in to.as_object().into_iter().flatten() {
                 let show = |value: Option<&serde_json::Value>| inert(&value.map(crate::run::words).unwrap_or_default());
                 lines.push(format!("{}:", inert(field)));
@@ -669,13 +676,13 @@ pub fn failure(failure: &Failure) -> Vec<String> {
         Failure::Missing { resource } => {
             vec![format!("{} {} does not exist any more", inert(&resource.kind), inert(&resource.name))]
         }
-        Failure::Overdue { resource, operation, limit } => vec![
+        Failure::OperationTimedOut { resource, operation, limit } => vec![
             format!(
                 "{} {}: operation {} has not ended within {}",
                 inert(&resource.kind),
                 inert(&resource.name),
                 inert(operation),
-                words(*limit)
+                format_duration(*limit)
             ),
             "whether it will is not known; ask Google what became of it".to_owned(),
         ],
@@ -695,8 +702,8 @@ pub fn failure(failure: &Failure) -> Vec<String> {
                 format!("{effect}{now}"),
             ]
         }
-        Failure::Interfered { resource, seen } => vec![
-            format!("{} {}: somebody else changed it meanwhile", inert(&resource.kind), inert(&resource.name)),
+        Failure::ConcurrentChange { resource, seen } => vec![
+            format!("{} {}: another principal changed it meanwhile", inert(&resource.kind), inert(&resource.name)),
             format!("it is now {}", state(seen)),
         ],
         Failure::Unknown { resource, why } => vec![
@@ -710,20 +717,20 @@ pub fn failure(failure: &Failure) -> Vec<String> {
         )],
         Failure::Gate { why, fault } => {
             let unknown = "so how it is is not known; nothing is undone for that alone".to_owned();
-            let known = *fault == Fault::Unhealthy;
+            let known = *fault == GateFault::Unhealthy;
             [inert(why)].into_iter().chain((!known).then_some(unknown)).collect()
         }
         Failure::Blocked { by } => {
             vec![format!("{by}, which changed the same resource later, was not rolled back", by = inert(by.as_str()))]
         }
-        Failure::Require { why } => vec![format!("what it rests on is not so: {}", inert(why))],
+        Failure::PreconditionsUnmet { why } => vec![format!("precondition failed: {}", inert(why))],
         Failure::Guard { probe, why, after } => {
             let after = after.as_ref().map(|after| format!("the last change before it was {}", inert(after.as_str())));
             let head = format!("the guard {} tripped: {}", inert(probe), inert(why));
             std::iter::once(head).chain(after).collect()
         }
         Failure::Budget { phase, budget } => {
-            vec![format!("phase {} has taken longer than its {}", inert(phase), words(*budget))]
+            vec![format!("phase {} has taken longer than its {}", inert(phase), format_duration(*budget))]
         }
     }
 }
@@ -749,15 +756,15 @@ fn refusal_text(refusal: &Refusal) -> &str {
 
 fn answer(choice: Choice) -> &'static str {
     match choice {
-        Choice::Yes => "yes",
-        Choice::No => "no",
-        Choice::Retry => "try again",
-        Choice::Continue => "go on without it",
-        Choice::Stop => "stop here",
-        Choice::Rollback => "roll back",
-        Choice::Skip => "leave it out",
-        Choice::AllInPhase => "yes, and to all of this phase",
-        Choice::Unknown => "not known",
+        Choice::Yes => "approved",
+        Choice::No => "declined",
+        Choice::Retry => "retry chosen",
+        Choice::Continue => "continue chosen",
+        Choice::Stop => "stop chosen",
+        Choice::Rollback => "rollback chosen",
+        Choice::Skip => "skip chosen",
+        Choice::AllInPhase => "approved, with the rest of this phase,",
+        Choice::Unknown => "stated as unknown",
     }
 }
 

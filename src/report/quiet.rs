@@ -44,8 +44,8 @@ impl<W: Write> Reporter for Quiet<W> {
 fn matters(event: &Event, line: &Line) -> bool {
     let says = !line.text.trim().is_empty();
     says && match event {
-        Event::Ended { .. } | Event::StopAsked { .. } => true,
-        Event::InDoubt { .. } | Event::Refused { .. } | Event::Closed { .. } => line.tone != Tone::Good,
+        Event::Ended { .. } | Event::StopRequested { .. } => true,
+        Event::InDoubt { .. } | Event::Refused { .. } | Event::ClosureEvaluated { .. } => line.tone != Tone::Good,
         _ => line.tone == Tone::Bad,
     }
 }

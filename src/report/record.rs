@@ -9,12 +9,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::narrate::{Line, Narrator, Tone, ending, refusal_words};
-use crate::clock::{between, words};
+use crate::clock::{between, format_duration};
 use crate::gate::Observation;
 use crate::plan::{self, Plan};
 use crate::run::{
-    Change, ChangeStatus, Command, Difference, Entry, Event, GateOutcome, Judged, KeptBecause, NOT_RUN, Question,
-    Requirement, TaskId, TaskView, View, Way,
+    Change, ChangeStatus, Command, CriterionResult, Difference, Entry, Event, GateOutcome, KeptBecause, NOT_RUN,
+    PreconditionResult, Question, TaskId, TaskView, View, Way,
 };
 
 /// The version of the JSON form.
@@ -69,7 +69,7 @@ pub struct Record {
     /// Whether to go on, as it was decided while the run went on.
     pub decisions: Vec<Said>,
     /// How what must hold for the end of the incident stood when the work was done.
-    pub closure: Vec<Judged>,
+    pub closure: Vec<CriterionResult>,
     /// What logs said, a line for each thing that they said.
     pub logs: Vec<Said>,
     /// The phases, in order.
@@ -128,7 +128,7 @@ pub struct TaskRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
     /// Whether it cannot be undone.
-    pub one_way: bool,
+    pub irreversible: bool,
     /// The fields it changes, before and after.
     pub change: Vec<Field>,
     /// Stretches of time: a write, a gate, an undo, a pause.
@@ -214,7 +214,7 @@ pub fn record(plan: &Plan, entries: &[Entry], digests: BTreeMap<String, String>,
         uses: task.uses.clone(),
         resource: task.change.as_ref().map(plan::resource),
         command: task.program.as_ref().map(|program| program.run.to_string()),
-        one_way: task.change.is_some() && task.reversibility.is_one_way(),
+        irreversible: task.change.is_some() && task.reversibility.is_irreversible(),
         change: match &task.program {
             Some(program) => vec![Field::of_command(&program.run)],
             None => task.change.iter().flat_map(Change::differences).map(field).collect(),
@@ -232,24 +232,25 @@ pub fn record(plan: &Plan, entries: &[Entry], digests: BTreeMap<String, String>,
         let at = entry.at;
         excerpts(&mut logs, at, samples(&entry.event));
         match &entry.event {
-            Event::Decided { verdict } => {
+            Event::EscalationDecided { verdict } => {
                 decisions.push(Said { at, text: format!("{}: {}", verdict.decision.words(), verdict.because) });
             }
-            Event::Closed { criteria } => closure.clone_from(criteria),
+            Event::ClosureEvaluated { criteria } => closure.clone_from(criteria),
             Event::Started { operator, rectify, .. } => {
                 operators.push(Said { at, text: format!("begun by {operator}, with rectify {rectify}") });
             }
             Event::Resumed { operator } => operators.push(Said { at, text: format!("resumed by {operator}") }),
-            Event::RollbackAsked { operator, .. } => {
+            Event::RollbackRequested { operator, .. } => {
                 operators.push(Said { at, text: format!("rolled back by {operator}") });
             }
-            Event::StopAsked { by } => operators.push(Said { at, text: format!("asked to stop by {by}") }),
+            Event::StopRequested { by } => operators.push(Said { at, text: format!("asked to stop by {by}") }),
             Event::Answered { question, choice, by, reason, visible } => {
                 let reason = reason.as_ref().map(|reason| format!(", because {reason}")).unwrap_or_default();
                 let choice = serde_json::to_value(choice).ok();
                 let choice = choice.as_ref().and_then(|choice| choice.as_str()).unwrap_or("answered").to_owned();
-                let visible = visible.map(|visible| format!(", after {}", words(visible))).unwrap_or_default();
-                answers.push(Said { at, text: format!("{}: {choice}, says {by}{visible}{reason}", asked(question)) });
+                let visible =
+                    visible.map(|visible| format!(", after {}", format_duration(visible))).unwrap_or_default();
+                answers.push(Said { at, text: format!("{}: {choice} by {by}{visible}{reason}", asked(question)) });
             }
             _ => all.take(&view, entry),
         }
@@ -315,12 +316,13 @@ fn excerpts<'s>(logs: &mut Vec<Said>, at: Timestamp, samples: impl IntoIterator<
 /// The samples that an event brings.
 fn samples(event: &Event) -> Vec<(&String, &Observation)> {
     match event {
-        Event::Observed { probe, observation, .. } | Event::Watched { probe, observation } => {
+        Event::Sampled { probe, observation, .. } | Event::GuardSampled { probe, observation } => {
             vec![(probe, observation)]
         }
-        Event::Required { found: Requirement::Met { evidence } | Requirement::Unmet { evidence, .. }, .. } => {
-            evidence.iter().collect()
-        }
+        Event::PreconditionsChecked {
+            found: PreconditionResult::Met { evidence } | PreconditionResult::Unmet { evidence, .. },
+            ..
+        } => evidence.iter().collect(),
         _ => Vec::new(),
     }
 }
@@ -348,7 +350,7 @@ impl Record {
             "stuck" => "Stuck: a person must act",
             _ => "Not ended",
         };
-        format!("{word}, after {}", words(self.took()))
+        format!("{word}, after {}", format_duration(self.took()))
     }
 }
 
@@ -366,7 +368,7 @@ impl TaskRecord {
     /// What became of its change in words, and of a program that failed why.
     pub fn outcome(&self) -> String {
         let failed = self.spans.iter().rev().find_map(|span| span.failed.as_ref()).filter(|_| self.command.is_some());
-        let words = words_of(&self.change_status, self.one_way);
+        let words = words_of(&self.change_status, self.irreversible);
         match (failed, &self.change_status) {
             (Some(why), ChangeStatus::Failed { .. }) => why.clone(),
             (None, _) | (Some(_), ChangeStatus::RolledBack) => words.to_owned(),
@@ -408,7 +410,7 @@ impl Fold {
                     debt.resource.kind,
                     debt.resource.name,
                     debt.what,
-                    words(debt.within)
+                    format_duration(debt.within)
                 )
             })
             .collect()
@@ -444,7 +446,7 @@ impl Fold {
                     span.failed = Some(why.clone());
                 }
             }
-            Event::Begun { op, operation } => {
+            Event::OperationStarted { op, operation } => {
                 if let Some(span) = self.open.get_mut(&(op.task.clone(), way(op.way))) {
                     span.operation = Some(operation.clone());
                 }
@@ -454,12 +456,12 @@ impl Fold {
                     task.operations.push(operation.clone());
                 }
             }
-            Event::Settled { op, .. } => self.close(&op.task, way(op.way), at, None),
+            Event::StateObserved { op, .. } => self.close(&op.task, way(op.way), at, None),
             Event::Refused { op, refusal } => {
                 self.close(&op.task, way(op.way), at, Some(refusal_words(refusal)));
             }
-            Event::Required { task, found } => {
-                let (Requirement::Met { evidence } | Requirement::Unmet { evidence, .. }) = found;
+            Event::PreconditionsChecked { task, found } => {
+                let (PreconditionResult::Met { evidence } | PreconditionResult::Unmet { evidence, .. }) = found;
                 let lines: Vec<String> =
                     evidence.iter().map(|(probe, seen)| format!("{probe} was {}", seen.health)).collect();
                 if let Some(task) = self.task(task) {
@@ -475,7 +477,7 @@ impl Fold {
                     task.gates.push(gate);
                 }
             }
-            Event::Observed { task, probe, observation } => {
+            Event::Sampled { task, probe, observation } => {
                 let Some(gate) = self.task(task).and_then(|task| task.gates.last_mut()) else { return };
                 gate.samples += 1;
                 let sample = Sample {
@@ -505,14 +507,14 @@ impl Fold {
 }
 
 /// What became of a change, in words.
-fn words_of(status: &ChangeStatus, one_way: bool) -> &'static str {
+fn words_of(status: &ChangeStatus, irreversible: bool) -> &'static str {
     match status {
         ChangeStatus::NotBegun => "not begun",
         ChangeStatus::InFlight { way: Way::Apply, .. } => "in flight",
         ChangeStatus::InFlight { way: Way::Undo, .. } => "being rolled back",
         ChangeStatus::InDoubt { way: Way::Apply, .. } | ChangeStatus::Unclear { .. } => "not known",
         ChangeStatus::InDoubt { way: Way::Undo, .. } => "not known whether rolled back",
-        ChangeStatus::Applied { .. } if one_way => "applied, irreversible",
+        ChangeStatus::Applied { .. } if irreversible => "applied, irreversible",
         ChangeStatus::Applied { trouble: None } => "applied",
         ChangeStatus::Applied { trouble: Some(_) } => "applied at least in part, although it failed",
         ChangeStatus::Failed { .. } => "failed, and changed nothing",
@@ -573,7 +575,7 @@ fn told(line: Line) -> Told {
 fn asked(question: &Question) -> String {
     match question {
         Question::Apply { task } => format!("apply {task}"),
-        Question::OneWay { task, why } => format!("apply {task}, which cannot be undone: {why}"),
+        Question::Irreversible { task, why } => format!("apply {task}, which cannot be undone: {why}"),
         Question::Confirm { task, text } => format!("{task}: {text}"),
         Question::Failed { task, .. } => format!("{task} failed"),
         Question::Interrupted { .. } => "interrupted".to_owned(),

@@ -15,7 +15,7 @@ use super::error::{ReadError, WriteError};
 use super::path::ApiPath;
 use super::permission::Permission;
 use super::spec::{LabelValue, Metrics, Product};
-use super::{Certainty, Progress, Seen, Validity, Writer, ended_with};
+use super::{Certainty, OperationProgress, Seen, Validity, Writer, ended_with};
 use crate::run::{NameOwner, NameShape, ResourceId};
 
 /// What the name of a service looks like. Source: the reference of Cloud Run.
@@ -91,9 +91,9 @@ pub(super) async fn patch<S>(
     id: &ResourceId,
     service: Service,
     mask: &str,
-) -> Result<Progress<S>, WriteError> {
+) -> Result<OperationProgress<S>, WriteError> {
     let operation = writer.patch_service(id, service, mask).await?;
-    Ok(Progress::Running { operation: operation.name })
+    Ok(OperationProgress::Running { operation: operation.name })
 }
 
 /// The service as it was when it had this etag, to change a part of it. What is sent has the etag, so that the API
@@ -144,7 +144,7 @@ pub(super) async fn poll<S>(
     patience: Duration,
     wrong: impl FnOnce(&Service) -> Option<String>,
     state: impl FnOnce(&Service) -> Result<S, String>,
-) -> Result<Progress<S>, ReadError> {
+) -> Result<OperationProgress<S>, ReadError> {
     let mut unknown = None;
     if operation != RECONCILING {
         let held = if patience.is_zero() { None } else { cloud.run_operation_held(operation, patience).await.ok() };
@@ -154,7 +154,7 @@ pub(super) async fn poll<S>(
             None => cloud.run_operation(operation).await,
         };
         match answer.map_err(|error| ReadError::of_operation(id, operation, &error)) {
-            Ok(answer) if !answer.done => return Ok(Progress::Running { operation: answer.name }),
+            Ok(answer) if !answer.done => return Ok(OperationProgress::Running { operation: answer.name }),
             Ok(answer) => {
                 if let Some(Outcome::Error(status)) = answer.result {
                     return Ok(ended_with(status.code, &status.message));
@@ -166,14 +166,14 @@ pub(super) async fn poll<S>(
     }
     let service = get(cloud, id).await?;
     if !at_rest(&service) {
-        return Ok(Progress::Running { operation: operation.to_owned() });
+        return Ok(OperationProgress::Running { operation: operation.to_owned() });
     }
     match (unknown, wrong(&service)) {
         (Some(error), _) => Err(error),
-        (None, Some(why)) => Ok(Progress::Failed { why, certainty: Certainty::Certain }),
+        (None, Some(why)) => Ok(OperationProgress::Failed { why, certainty: Certainty::Certain }),
         (None, None) => {
             let state = state(&service).map_err(|why| ReadError::Garbled { resource: id.clone(), why })?;
-            Ok(Progress::Done(state))
+            Ok(OperationProgress::Done(state))
         }
     }
 }

@@ -20,7 +20,7 @@ use super::gcloud::{GcloudCommands, place, quoted, text, unknown};
 use super::path::ApiPath;
 use super::permission::Permission;
 use super::spec::{ApiObject, LabelValue, Metrics, Product};
-use super::{Certainty, Kind, Observable, Progress, Seen, Writer, ended_with};
+use super::{Certainty, Kind, Observable, OperationProgress, Seen, Writer, ended_with};
 use crate::gate::{FactType, Facts};
 use crate::run::{Change, NameOwner, NameShape, ResourceId, Reversibility};
 
@@ -189,7 +189,7 @@ impl Kind for Connector {
             }
             let _ = write!(why, "Google does not document that a machine type can be changed back");
         }
-        Ok(if why.is_empty() { Reversibility::Reversible } else { Reversibility::OneWay { why } })
+        Ok(if why.is_empty() { Reversibility::Reversible } else { Reversibility::Irreversible { why } })
     }
 
     fn contradiction(state: &Value) -> Option<&'static str> {
@@ -244,7 +244,7 @@ impl Kind for Connector {
         id: &ResourceId,
         seen: &Seen<State>,
         to: &Owned,
-    ) -> Result<Progress<State>, WriteError> {
+    ) -> Result<OperationProgress<State>, WriteError> {
         if seen.state.state != "READY" {
             let why = format!("it is {}, and only a READY connector can be changed", seen.state.state);
             return Err(WriteError::Refused { resource: id.clone(), why });
@@ -261,14 +261,14 @@ impl Kind for Connector {
             mask.push("machineType");
         }
         let operation = writer.patch_connector(id, &mask.join(","), &body.into()).await?;
-        Ok(Progress::Running { operation: operation.name })
+        Ok(OperationProgress::Running { operation: operation.name })
     }
 
-    async fn poll(&self, id: &ResourceId, operation: &str, _: Duration) -> Result<Progress<State>, ReadError> {
+    async fn poll(&self, id: &ResourceId, operation: &str, _: Duration) -> Result<OperationProgress<State>, ReadError> {
         if operation != UPDATING {
             let answer = self.cloud.vpc_operation(operation).await;
             match answer.map_err(|error| ReadError::of_operation(id, operation, &error)) {
-                Ok(answer) if !answer.done => return Ok(Progress::Running { operation: answer.name }),
+                Ok(answer) if !answer.done => return Ok(OperationProgress::Running { operation: answer.name }),
                 Ok(answer) => {
                     if let Some(Outcome::Error(status)) = answer.result {
                         return Ok(ended_with(status.code, &status.message));
@@ -277,7 +277,7 @@ impl Kind for Connector {
                 // The connector says whether it is being changed.
                 Err(error @ ReadError::OperationNotFound { .. }) => {
                     return match Observable::observe(self, id).await?.operation {
-                        Some(_) => Ok(Progress::Running { operation: operation.to_owned() }),
+                        Some(_) => Ok(OperationProgress::Running { operation: operation.to_owned() }),
                         None => Err(error),
                     };
                 }
@@ -287,10 +287,10 @@ impl Kind for Connector {
         // `done` says that the operation ended; the connector says what came of it.
         match self.read(id).await? {
             (State { state, .. }, _) if state == "UPDATING" => {
-                Ok(Progress::Running { operation: operation.to_owned() })
+                Ok(OperationProgress::Running { operation: operation.to_owned() })
             }
-            (_, Some(why)) => Ok(Progress::Failed { why, certainty: Certainty::Certain }),
-            (state, None) => Ok(Progress::Done(state)),
+            (_, Some(why)) => Ok(OperationProgress::Failed { why, certainty: Certainty::Certain }),
+            (state, None) => Ok(OperationProgress::Done(state)),
         }
     }
 }
@@ -311,7 +311,7 @@ mod tests {
     #[test]
     fn a_connector_grows_one_way_and_never_shrinks() {
         let (small, large) = (size(2, 3, "e2-micro"), size(3, 10, "e2-micro"));
-        assert!(Connector::allowed(&small, &large).unwrap().is_one_way());
+        assert!(Connector::allowed(&small, &large).unwrap().is_irreversible());
         let shrink = Connector::allowed(&large, &small).unwrap_err();
         assert!(shrink.contains("never shrinks"), "{shrink}");
     }
@@ -319,6 +319,6 @@ mod tests {
     #[test]
     fn a_machine_type_is_not_known_to_go_back() {
         let change = Connector::allowed(&size(2, 3, "e2-micro"), &size(2, 3, "e2-standard-4")).unwrap();
-        assert!(change.is_one_way());
+        assert!(change.is_irreversible());
     }
 }

@@ -84,7 +84,7 @@ pub enum ReadError {
         why: String,
     },
     /// Something that has no state to look at: only who did it knows whether it was done.
-    #[error("{resource} cannot be looked at: only a person can tell")]
+    #[error("{resource} cannot be observed: only an operator knows")]
     Untold {
         /// The resource.
         resource: ResourceId,

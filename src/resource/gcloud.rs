@@ -26,7 +26,7 @@ pub struct GcloudCommands {
 }
 
 /// The functions that every script uses.
-const FUNCTIONS: &str = r#"# Whether $1 is to be changed: it is as expected ($2). If it is already as wanted ($3), it is passed over.
+const FUNCTIONS: &str = r#"# Whether $1 is to be changed: it is as expected ($2). If it is already as wanted ($3), it is skipped.
 is_to_do() {
   if [ "$4" = "$2" ]; then return 0; fi
   if [ "$4" = "$3" ]; then echo "$1 is already as wanted." >&2; return 1; fi

@@ -71,7 +71,7 @@ pub struct Seen<S> {
 
 /// How far a write got: Google's writes are long-running operations.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Progress<S> {
+pub enum OperationProgress<S> {
     /// Come to rest; this is what is there.
     Done(S),
     /// Under way.
@@ -109,7 +109,7 @@ impl Certainty {
 }
 
 /// What an operation says that ended with an error.
-fn ended_with<S>(code: i32, message: &str) -> Progress<S> {
+fn ended_with<S>(code: i32, message: &str) -> OperationProgress<S> {
     let certainty = Certainty::of(Code::from(code));
     let why = match certainty {
         // Behind what is said first: a message of several lines ends with links.
@@ -122,7 +122,7 @@ fn ended_with<S>(code: i32, message: &str) -> Progress<S> {
             Code::from(code).name()
         ),
     };
-    Progress::Failed { why, certainty }
+    OperationProgress::Failed { why, certainty }
 }
 
 /// What the API said to a write that it was only asked about.
@@ -218,7 +218,7 @@ pub trait Kind: Observable {
         id: &ResourceId,
         seen: &Seen<Self::State>,
         to: &Self::Owned,
-    ) -> impl Future<Output = Result<Progress<Self::State>, WriteError>> + Send;
+    ) -> impl Future<Output = Result<OperationProgress<Self::State>, WriteError>> + Send;
 
     /// Asks how an operation stands. An API that can hold the answer until the operation ends may take as long as
     /// `patience` for it.
@@ -227,14 +227,14 @@ pub trait Kind: Observable {
         id: &ResourceId,
         operation: &str,
         patience: Duration,
-    ) -> impl Future<Output = Result<Progress<Self::State>, ReadError>> + Send;
+    ) -> impl Future<Output = Result<OperationProgress<Self::State>, ReadError>> + Send;
 }
 
 /// What became of a write.
 #[derive(Debug)]
 pub enum Written {
     /// The API has it.
-    Sent(Progress<Value>),
+    Sent(OperationProgress<Value>),
     /// Nothing was sent: the resource is no longer what the change starts from.
     Drifted {
         /// What it is now.
@@ -260,7 +260,7 @@ pub trait AnyKind: AnyObservable {
         id: &'a ResourceId,
         operation: &'a str,
         patience: Duration,
-    ) -> BoxFuture<'a, Result<Progress<Value>, ReadError>>;
+    ) -> BoxFuture<'a, Result<OperationProgress<Value>, ReadError>>;
 }
 
 impl<O: Observable> AnyObservable for O {
@@ -316,7 +316,7 @@ impl<K: Kind> AnyKind for K {
         id: &'a ResourceId,
         operation: &'a str,
         patience: Duration,
-    ) -> BoxFuture<'a, Result<Progress<Value>, ReadError>> {
+    ) -> BoxFuture<'a, Result<OperationProgress<Value>, ReadError>> {
         Box::pin(async move { Ok(progress(id, Kind::poll(self, id, operation, patience).await?)) })
     }
 }
@@ -329,14 +329,14 @@ fn untyped<S: Serialize>(id: &ResourceId, state: &S) -> Result<Value, ReadError>
     serde_json::to_value(state).map_err(|error| ReadError::Garbled { resource: id.clone(), why: error.to_string() })
 }
 
-fn progress<S: Serialize>(id: &ResourceId, progress: Progress<S>) -> Progress<Value> {
+fn progress<S: Serialize>(id: &ResourceId, progress: OperationProgress<S>) -> OperationProgress<Value> {
     match progress {
-        Progress::Running { operation } => Progress::Running { operation },
-        Progress::Failed { why, certainty } => Progress::Failed { why, certainty },
+        OperationProgress::Running { operation } => OperationProgress::Running { operation },
+        OperationProgress::Failed { why, certainty } => OperationProgress::Failed { why, certainty },
         // A state that cannot be shown is not lost: looking again will say so.
-        Progress::Done(state) => match untyped(id, &state) {
-            Ok(state) => Progress::Done(state),
-            Err(error) => Progress::Failed { why: error.to_string(), certainty: Certainty::Uncertain },
+        OperationProgress::Done(state) => match untyped(id, &state) {
+            Ok(state) => OperationProgress::Done(state),
+            Err(error) => OperationProgress::Failed { why: error.to_string(), certainty: Certainty::Uncertain },
         },
     }
 }

@@ -20,7 +20,7 @@ use super::gcloud::{GcloudCommands, quoted, unknown};
 use super::path::ApiPath;
 use super::permission::Permission;
 use super::spec::{ApiObject, LabelValue, Metrics, Product};
-use super::{Certainty, Kind, Observable, Progress, Seen, Writer, typed};
+use super::{Certainty, Kind, Observable, OperationProgress, Seen, Writer, typed};
 use crate::gate::{FactType, Facts};
 use crate::run::{Change, NameOwner, NameShape, ResourceId, Reversibility};
 
@@ -282,7 +282,7 @@ flags_of() {
         id: &ResourceId,
         seen: &Seen<State>,
         to: &Owned,
-    ) -> Result<Progress<State>, WriteError> {
+    ) -> Result<OperationProgress<State>, WriteError> {
         let mut flags = seen.state.flags.clone();
         for (name, value) in &to.flags {
             match value {
@@ -292,10 +292,10 @@ flags_of() {
         }
         let list: Vec<_> = flags.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
         let body = json!({ "settings": { "settingsVersion": seen.etag, "databaseFlags": list } });
-        Ok(Progress::Running { operation: writer.patch_sql(id, &body).await? })
+        Ok(OperationProgress::Running { operation: writer.patch_sql(id, &body).await? })
     }
 
-    async fn poll(&self, id: &ResourceId, operation: &str, _: Duration) -> Result<Progress<State>, ReadError> {
+    async fn poll(&self, id: &ResourceId, operation: &str, _: Duration) -> Result<OperationProgress<State>, ReadError> {
         let path = ApiPath::project(&id.project).of("operations", operation);
         let answer = self.cloud.sql(&path, &[]).await;
         let answer: Operation = match answer.map_err(|error| ReadError::of_operation(id, operation, &error)) {
@@ -303,18 +303,18 @@ flags_of() {
             // The instance's own list says whether it is being changed.
             Err(error @ ReadError::OperationNotFound { .. }) => {
                 return match Observable::observe(self, id).await?.operation {
-                    Some(_) => Ok(Progress::Running { operation: operation.to_owned() }),
+                    Some(_) => Ok(OperationProgress::Running { operation: operation.to_owned() }),
                     None => Err(error),
                 };
             }
             Err(error) => return Err(error),
         };
         if !answer.is_done() {
-            return Ok(Progress::Running { operation: answer.name });
+            return Ok(OperationProgress::Running { operation: answer.name });
         }
         match failure(&answer) {
-            Some((why, certainty)) => Ok(Progress::Failed { why, certainty }),
-            None => Ok(Progress::Done(self.read(id).await?.0)),
+            Some((why, certainty)) => Ok(OperationProgress::Failed { why, certainty }),
+            None => Ok(OperationProgress::Done(self.read(id).await?.0)),
         }
     }
 }

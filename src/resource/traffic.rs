@@ -20,7 +20,7 @@ use super::follow_up::{self, FollowUp};
 use super::gcloud::{GcloudCommands, place, quoted, unknown};
 use super::permission::Permission;
 use super::spec::{ApiObject, Metrics, Product};
-use super::{Kind, Observable, Progress, Seen, Validity, Writer};
+use super::{Kind, Observable, OperationProgress, Seen, Validity, Writer};
 use crate::gate::{FactType, Facts};
 use crate::run::{Change, NameShape, ResourceId, Reversibility};
 
@@ -237,11 +237,16 @@ tagged() {
         id: &ResourceId,
         seen: &Seen<State>,
         to: &Owned,
-    ) -> Result<Progress<State>, WriteError> {
+    ) -> Result<OperationProgress<State>, WriteError> {
         cloud_run::patch(writer, id, self.wanted(id, seen.etag.as_deref(), to).await?, "traffic").await
     }
 
-    async fn poll(&self, id: &ResourceId, operation: &str, patience: Duration) -> Result<Progress<State>, ReadError> {
+    async fn poll(
+        &self,
+        id: &ResourceId,
+        operation: &str,
+        patience: Duration,
+    ) -> Result<OperationProgress<State>, ReadError> {
         cloud_run::poll(&self.cloud, id, operation, patience, not_routed, state).await
     }
 }

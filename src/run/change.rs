@@ -85,7 +85,7 @@ pub enum Reversibility {
         why: String,
     },
     /// The API refuses the swap. Such a change wants an acknowledgement of its own.
-    OneWay {
+    Irreversible {
         /// Why there is no way back, for the person who must decide.
         why: String,
     },
@@ -93,8 +93,8 @@ pub enum Reversibility {
 
 impl Reversibility {
     /// Whether there is no way back.
-    pub fn is_one_way(&self) -> bool {
-        matches!(self, Reversibility::OneWay { .. })
+    pub fn is_irreversible(&self) -> bool {
+        matches!(self, Reversibility::Irreversible { .. })
     }
 
     /// What a person should know of it before saying yes.
@@ -103,7 +103,7 @@ impl Reversibility {
             Reversibility::Reversible => None,
             Reversibility::WithLoss { why } => Some(format!("undoing it does not bring everything back: {why}")),
             Reversibility::Restarts { why } => Some(format!("restarts it: {why}")),
-            Reversibility::OneWay { why } => Some(format!("cannot be undone: {why}")),
+            Reversibility::Irreversible { why } => Some(format!("cannot be undone: {why}")),
         }
     }
 }

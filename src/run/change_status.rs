@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::change::{Change, covers};
-use super::event::{Choice, Ending, Event, Failure, Left, Question, Refusal, Requirement};
+use super::event::{Choice, Ending, Event, Failure, NotRolledBack, PreconditionResult, Question, Refusal};
 use super::id::{OpId, TaskId, Way};
 use super::task::Task;
 use super::view::{TaskView, View};
@@ -375,7 +375,7 @@ impl TaskChange {
                 self.is_resent = true;
                 self.not_applied(Known::NotBegun)
             }
-            (Way::Apply, None) => self.unclear(seen.clone(), Failure::Interfered { resource, seen }),
+            (Way::Apply, None) => self.unclear(seen.clone(), Failure::ConcurrentChange { resource, seen }),
             (Way::Apply, Some(why)) if untouched => {
                 self.known = Known::Failed(Failure::Operation { resource, why, seen, took_effect: false });
                 Companions::AsBefore
@@ -388,7 +388,7 @@ impl TaskChange {
             // It is sent again.
             (Way::Undo, None) if untouched => Companions::AsBefore,
             (Way::Undo, None) => {
-                self.not_undone(Failure::Interfered { resource, seen });
+                self.not_undone(Failure::ConcurrentChange { resource, seen });
                 Companions::AsBefore
             }
             (Way::Undo, Some(why)) => {
@@ -408,14 +408,14 @@ impl TaskChange {
             Way::Apply if reached => self.applied(task, seen, trouble),
             Way::Apply if untouched => self.not_applied(Known::NotBegun),
             Way::Apply if self.seen() == Some(&seen) => Companions::AsBefore,
-            Way::Apply => self.unclear(seen.clone(), Failure::Interfered { resource: change.resource, seen }),
+            Way::Apply => self.unclear(seen.clone(), Failure::ConcurrentChange { resource: change.resource, seen }),
             Way::Undo if reached => {
                 (self.known, self.not_undone) = (Known::RolledBack, None);
                 Companions::AsBefore
             }
             Way::Undo if untouched => self.applied(task, seen, None),
             Way::Undo => {
-                self.not_undone(Failure::Interfered { resource: change.resource, seen });
+                self.not_undone(Failure::ConcurrentChange { resource: change.resource, seen });
                 Companions::AsBefore
             }
         }
@@ -507,14 +507,14 @@ impl TaskChange {
         }
     }
 
-    fn required(&mut self, found: &Requirement) {
+    fn required(&mut self, found: &PreconditionResult) {
         match (found, &self.known) {
-            (Requirement::Unmet { why, .. }, Known::NotBegun | Known::Failed(_)) => {
-                self.known = Known::Failed(Failure::Require { why: why.clone() });
+            (PreconditionResult::Unmet { why, .. }, Known::NotBegun | Known::Failed(_)) => {
+                self.known = Known::Failed(Failure::PreconditionsUnmet { why: why.clone() });
             }
-            (Requirement::Met { .. }, Known::Failed(_)) => self.known = Known::NotBegun,
+            (PreconditionResult::Met { .. }, Known::Failed(_)) => self.known = Known::NotBegun,
             (
-                Requirement::Met { .. } | Requirement::Unmet { .. },
+                PreconditionResult::Met { .. } | PreconditionResult::Unmet { .. },
                 Known::NotBegun
                 | Known::Skipped
                 | Known::NotRun
@@ -529,7 +529,7 @@ impl TaskChange {
     fn applied(&mut self, task: &Task, seen: Value, trouble: Option<String>) -> Companions {
         let whole = task.change.as_ref().is_some_and(|change| covers(&seen, &change.to));
         self.known = Known::Applied { seen, trouble };
-        if whole && !task.reversibility.is_one_way() { Companions::Applied } else { Companions::NotApplied }
+        if whole && !task.reversibility.is_irreversible() { Companions::Applied } else { Companions::NotApplied }
     }
 
     fn not_applied(&mut self, known: Known) -> Companions {
@@ -565,7 +565,7 @@ impl View {
                 change.announced(op.way);
                 Companions::AsBefore
             }),
-            Event::Begun { op, operation } => self.write(op, |change, _| {
+            Event::OperationStarted { op, operation } => self.write(op, |change, _| {
                 change.begun(op.way, operation);
                 Companions::AsBefore
             }),
@@ -578,18 +578,21 @@ impl View {
                 Companions::AsBefore
             }),
             Event::Failed { op, why } => self.write(op, |change, task| change.failed(task, why)),
-            Event::Settled { op, seen } => self.write(op, |change, task| change.observed(task, op.way, seen)),
+            Event::StateObserved { op, seen } => self.write(op, |change, task| change.observed(task, op.way, seen)),
             Event::Missing { op } => self.write(op, |change, task| {
                 change.lost(task, op.way, |change| Failure::Missing { resource: change.resource.clone() })
             }),
-            Event::Overdue { op, operation, limit } => self.write(op, |change, task| {
+            Event::OperationTimedOut { op, operation, limit } => self.write(op, |change, task| {
                 let (operation, limit) = (operation.clone(), *limit);
-                let overdue =
-                    |change: &Change| Failure::Overdue { resource: change.resource.clone(), operation, limit };
+                let overdue = |change: &Change| Failure::OperationTimedOut {
+                    resource: change.resource.clone(),
+                    operation,
+                    limit,
+                };
                 change.lost(task, op.way, overdue)
             }),
             Event::Answered { question, choice, .. } => self.take_answer(question, *choice),
-            Event::Required { task, found } => self.on(task, |change, _| change.required(found)),
+            Event::PreconditionsChecked { task, found } => self.on(task, |change, _| change.required(found)),
             Event::Unchanged { task } => self.on(task, |change, task| {
                 change.known = if task.is_not_run() { Known::NotRun } else { Known::Unchanged };
             }),
@@ -603,7 +606,7 @@ impl View {
                     change.not_undone = None;
                 }
             }),
-            Event::RollbackAsked { .. } => self.all(|change| {
+            Event::RollbackRequested { .. } => self.all(|change| {
                 change.taken_up();
                 change.not_undone = None;
             }),
@@ -611,16 +614,16 @@ impl View {
             Event::Started { .. }
             | Event::Paused { .. }
             | Event::Suspended { .. }
-            | Event::StopAsked { .. }
+            | Event::StopRequested { .. }
             | Event::Assessed { .. }
-            | Event::Watched { .. }
-            | Event::Compared { .. }
-            | Event::Decided { .. }
-            | Event::Closed { .. }
-            | Event::Surveyed { .. }
+            | Event::GuardSampled { .. }
+            | Event::DriftChecked { .. }
+            | Event::EscalationDecided { .. }
+            | Event::ClosureEvaluated { .. }
+            | Event::ServicesObserved { .. }
             | Event::Polled { .. }
             | Event::GateOpened { .. }
-            | Event::Observed { .. }
+            | Event::Sampled { .. }
             | Event::GateClosed { .. } => {}
         }
     }
@@ -634,7 +637,7 @@ impl View {
             Question::Failed { task, failure, .. } => {
                 self.on(task, |change, _| change.asked_about_failure(failure, choice));
             }
-            Question::Apply { task } | Question::OneWay { task, .. } | Question::Confirm { task, .. } => {
+            Question::Apply { task } | Question::Irreversible { task, .. } | Question::Confirm { task, .. } => {
                 if choice == Choice::Skip {
                     self.on(task, |change, _| change.skipped());
                 }
@@ -645,7 +648,7 @@ impl View {
 
     fn take_ending(&mut self, ending: &Ending) {
         let none: &[TaskId] = &[];
-        let (left, kept, not_restored): (&[Left], _, _) = match ending {
+        let (left, kept, not_restored): (&[NotRolledBack], _, _) = match ending {
             Ending::Stuck { left, kept, not_restored } => (left, kept.as_slice(), not_restored.as_slice()),
             Ending::RolledBack { follow_ups, kept, not_restored, .. } => {
                 (follow_ups, kept.as_slice(), not_restored.as_slice())
@@ -668,7 +671,7 @@ impl View {
         for task in not_restored {
             self.on(task, |change, _| change.not_undone = Some(NotUndone::Kept(KeptBecause::Unhealthy)));
         }
-        for Left { task, why } in left {
+        for NotRolledBack { task, why } in left {
             self.on(task, |change, _| change.not_undone(why.clone()));
         }
     }

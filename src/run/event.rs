@@ -14,8 +14,8 @@ use serde_json::Value;
 
 use super::id::{OpId, ResourceId, RunId, TaskId};
 use super::task::OnFailure;
-use super::verdict::{Judged, Verdict};
-use crate::gate::{Breaks, Fault, Observation, Proof};
+use super::verdict::{CriterionResult, EscalationVerdict};
+use crate::gate::{Breaks, GateFault, Observation, Proof};
 use crate::redact;
 
 /// An event and when it happened, in the run's time.
@@ -79,7 +79,7 @@ pub enum Event {
         operator: Operator,
     },
     /// From here on the run goes back: what was applied is undone, newest first.
-    RollbackAsked {
+    RollbackRequested {
         /// Who.
         operator: Operator,
         /// The step after which everything is undone; `None`: everything.
@@ -98,7 +98,7 @@ pub enum Event {
         gap: Duration,
     },
     /// Somebody wants the run to pause: Ctrl-C, SIGTERM, a closed terminal.
-    StopAsked {
+    StopRequested {
         /// What asked, in words.
         by: String,
     },
@@ -119,18 +119,18 @@ pub enum Event {
         visible: Option<Duration>,
     },
     /// Whether what a task rests on is so.
-    Required {
+    PreconditionsChecked {
         /// The task.
         task: TaskId,
         /// What was found.
-        found: Requirement,
+        found: PreconditionResult,
     },
     /// Whether a service is healthy now, before an undo that would bring it back to a state in which it was not.
     Assessed {
         /// The task whose change is to be undone.
         task: TaskId,
         /// Met: it is healthy now.
-        found: Requirement,
+        found: PreconditionResult,
     },
     /// A pause has passed.
     Waited {
@@ -146,30 +146,30 @@ pub enum Event {
         problem: Option<String>,
     },
     /// One sample of a guard's probe.
-    Watched {
+    GuardSampled {
         /// The guard's probe.
         probe: String,
         /// What was seen.
         observation: Observation,
     },
     /// What was applied was looked at again, while something else was awaited.
-    Compared {
+    DriftChecked {
         /// What somebody else has changed meanwhile: what it is now.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         moved: BTreeMap<ResourceId, Value>,
     },
     /// Whether to go on was asked of the runbook's criteria. It decides nothing by itself: it is for people.
-    Decided {
+    EscalationDecided {
         /// The decision, with its grounds.
-        verdict: Verdict,
+        verdict: EscalationVerdict,
     },
     /// The work is done, and this is how what must hold for the end of the incident stands.
-    Closed {
+    ClosureEvaluated {
         /// Each criterion, in the order of the runbook.
-        criteria: Vec<Judged>,
+        criteria: Vec<CriterionResult>,
     },
     /// What serves now, of each service that the run touched: observed right before the run ends.
-    Surveyed {
+    ServicesObserved {
         /// By the service's name.
         services: BTreeMap<String, ServiceStatus>,
     },
@@ -184,7 +184,7 @@ pub enum Event {
         op: OpId,
     },
     /// The API took the write and gave a name to ask by.
-    Begun {
+    OperationStarted {
         /// The write.
         op: OpId,
         /// The long-running operation's name.
@@ -199,7 +199,7 @@ pub enum Event {
         held: bool,
     },
     /// What is there now. The engine compares; who looked does not judge.
-    Settled {
+    StateObserved {
         /// The write.
         op: OpId,
         /// The resource's state.
@@ -225,7 +225,7 @@ pub enum Event {
         op: OpId,
     },
     /// The operation has not ended within its limit. Whether it ever will is not known, and it is not awaited any longer.
-    Overdue {
+    OperationTimedOut {
         /// The write.
         op: OpId,
         /// The long-running operation's name.
@@ -251,7 +251,7 @@ pub enum Event {
         breaks: Breaks,
     },
     /// One sample of one probe of an open gate.
-    Observed {
+    Sampled {
         /// The task whose gate it is.
         task: TaskId,
         /// The probe.
@@ -313,38 +313,40 @@ impl Event {
 
     /// Whether it tells what became of a write, or of all of them.
     pub fn is_of_write(&self) -> bool {
-        use Event::{Begun, Ended, Failed, InDoubt, Intended, Missing, Overdue, Refused, Settled};
+        use Event::{
+            Ended, Failed, InDoubt, Intended, Missing, OperationStarted, OperationTimedOut, Refused, StateObserved,
+        };
         matches!(
             self,
-            Begun { .. }
+            OperationStarted { .. }
                 | Ended { .. }
                 | Failed { .. }
                 | InDoubt { .. }
                 | Intended { .. }
                 | Missing { .. }
-                | Overdue { .. }
+                | OperationTimedOut { .. }
                 | Refused { .. }
-                | Settled { .. }
+                | StateObserved { .. }
         )
     }
 
     /// The task whose write or gate it is about, if it is about one.
     pub fn task(&self) -> Option<&TaskId> {
         use Event::{
-            Assessed, Begun, Failed, GateClosed, GateOpened, InDoubt, Intended, Missing, Observed, Overdue, Polled,
-            Refused, Settled,
+            Assessed, Failed, GateClosed, GateOpened, InDoubt, Intended, Missing, OperationStarted, OperationTimedOut,
+            Polled, Refused, Sampled, StateObserved,
         };
         match self {
-            Begun { op, .. }
+            OperationStarted { op, .. }
             | Failed { op, .. }
             | InDoubt { op, .. }
             | Intended { op }
             | Missing { op }
-            | Overdue { op, .. }
+            | OperationTimedOut { op, .. }
             | Polled { op, .. }
             | Refused { op, .. }
-            | Settled { op, .. } => Some(&op.task),
-            Assessed { task, .. } | GateClosed { task, .. } | GateOpened { task, .. } | Observed { task, .. } => {
+            | StateObserved { op, .. } => Some(&op.task),
+            Assessed { task, .. } | GateClosed { task, .. } | GateOpened { task, .. } | Sampled { task, .. } => {
                 Some(task)
             }
             _ => None,
@@ -354,8 +356,8 @@ impl Event {
     /// Whether it begins a run, takes it up, turns it, or ends it: then it must outlive a power failure that nothing is missing
     /// before it.
     pub fn is_milestone(&self) -> bool {
-        use Event::{Ended, Resumed, RollbackAsked, Started};
-        matches!(self, Ended { .. } | Resumed { .. } | RollbackAsked { .. } | Started { .. })
+        use Event::{Ended, Resumed, RollbackRequested, Started};
+        matches!(self, Ended { .. } | Resumed { .. } | RollbackRequested { .. } | Started { .. })
     }
 }
 
@@ -370,7 +372,7 @@ pub struct ServiceStatus {
     pub unknown: Option<String>,
     /// What the probes of its gates saw.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub probes: Findings,
+    pub probes: Observations,
 }
 
 /// Why a run pauses by itself.
@@ -441,23 +443,23 @@ pub enum Refusal {
 /// Whether what a task rests on is so.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
-pub enum Requirement {
+pub enum PreconditionResult {
     /// It is.
     Met {
         /// What shows it.
-        evidence: Findings,
+        evidence: Observations,
     },
     /// It is not, or cannot be told.
     Unmet {
         /// Why.
         why: String,
         /// What was seen.
-        evidence: Findings,
+        evidence: Observations,
     },
 }
 
 /// What was seen, by probe.
-pub type Findings = BTreeMap<String, Observation>;
+pub type Observations = BTreeMap<String, Observation>;
 
 /// How a gate ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -474,7 +476,7 @@ pub enum GateOutcome {
         why: String,
         /// In what way.
         #[serde(default)]
-        fault: Fault,
+        fault: GateFault,
     },
 }
 
@@ -505,7 +507,7 @@ pub enum Failure {
         took_effect: bool,
     },
     /// After a lost answer the resource is neither as before nor as wanted: somebody else changed it.
-    Interfered {
+    ConcurrentChange {
         /// Which resource.
         resource: ResourceId,
         /// What is there now.
@@ -517,7 +519,7 @@ pub enum Failure {
         resource: ResourceId,
     },
     /// Its operation has not ended within its limit.
-    Overdue {
+    OperationTimedOut {
         /// Which resource.
         resource: ResourceId,
         /// The long-running operation's name.
@@ -544,7 +546,7 @@ pub enum Failure {
         why: String,
         /// In what way.
         #[serde(default)]
-        fault: Fault,
+        fault: GateFault,
     },
     /// What came after it on the same thing could not be undone, so that undoing this would build on that.
     Blocked {
@@ -552,7 +554,7 @@ pub enum Failure {
         by: TaskId,
     },
     /// What the task rests on is not so.
-    Require {
+    PreconditionsUnmet {
         /// Why.
         why: String,
     },
@@ -586,7 +588,7 @@ pub enum Question {
         task: TaskId,
     },
     /// Shall this change be applied although it cannot be undone?
-    OneWay {
+    Irreversible {
         /// The task.
         task: TaskId,
         /// Why it cannot be undone.
@@ -627,7 +629,7 @@ pub enum Question {
         /// What was unhealthy before the run, by probe.
         before: BTreeMap<String, String>,
     },
-    /// A write may have happened, and what it changes cannot be looked at: has it?
+    /// A write may have happened, and what it changes cannot be observed: has it?
     Doubt {
         /// The write.
         op: OpId,
@@ -686,7 +688,7 @@ pub enum Ending {
         not_restored: Vec<TaskId>,
         /// Undos that failed after the service's traffic was back: nobody is served by what they left.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        follow_ups: Vec<Left>,
+        follow_ups: Vec<NotRolledBack>,
         /// What made the run turn back; `None` if an operator asked for it.
         why: Option<Failure>,
     },
@@ -705,7 +707,7 @@ pub enum Ending {
     /// Something that should have been undone could not be. A person must act.
     Stuck {
         /// Changes that could not be undone, and why.
-        left: Vec<Left>,
+        left: Vec<NotRolledBack>,
         /// Applied changes that the API cannot take back, still in force.
         kept: Vec<TaskId>,
         /// Applied changes that were kept because rolling them back would restore an unhealthy state.
@@ -716,7 +718,7 @@ pub enum Ending {
 
 /// A change that could not be undone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Left {
+pub struct NotRolledBack {
     /// Whose change.
     pub task: TaskId,
     /// Why.
@@ -749,7 +751,7 @@ mod tests {
             Event::Failed { op: op.clone(), why: why.clone() },
             Event::Refused { op: op.clone(), refusal: Refusal::Api { why: why.clone() } },
             Event::Notified { task: task.clone(), problem: Some(why.clone()) },
-            Event::Observed { task: task.clone(), probe: "p".to_owned(), observation: observation.clone() },
+            Event::Sampled { task: task.clone(), probe: "p".to_owned(), observation: observation.clone() },
             Event::Paused {
                 why: PauseReason::AccessLost {
                     resource: resource.clone(),
@@ -757,9 +759,9 @@ mod tests {
                     remedy: Some(why.clone()),
                 },
             },
-            Event::Required {
+            Event::PreconditionsChecked {
                 task: task.clone(),
-                found: Requirement::Unmet { why: why.clone(), evidence: [("p".to_owned(), observation)].into() },
+                found: PreconditionResult::Unmet { why: why.clone(), evidence: [("p".to_owned(), observation)].into() },
             },
             Event::Ended {
                 ending: Ending::Stopped {
@@ -771,7 +773,7 @@ mod tests {
             let shown = serde_json::to_string(&event.redacted()).unwrap();
             assert!(!shown.contains(secret) && shown.contains("it says ${inputs.event}"), "{shown}");
         }
-        let seen = Event::Settled { op, seen: Value::String(secret.to_owned()) };
+        let seen = Event::StateObserved { op, seen: Value::String(secret.to_owned()) };
         assert_eq!(seen.clone().redacted(), seen);
         let made =
             Observation::of(Health::Unknown { why }).with_facts([("why".to_owned(), Value::String(secret.to_owned()))]);

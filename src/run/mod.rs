@@ -23,14 +23,14 @@ pub use change_status::{ChangeStatus, KeptBecause};
 pub use diff::{Difference, words};
 pub use digest::{Hash, digest};
 pub use event::{
-    Choice, Ending, Entry, Event, Failure, Findings, GateOutcome, Left, Operator, PauseReason, Question, Refusal,
-    Requirement, ServiceStatus,
+    Choice, Ending, Entry, Event, Failure, GateOutcome, NotRolledBack, Observations, Operator, PauseReason,
+    PreconditionResult, Question, Refusal, ServiceStatus,
 };
 pub use figure::Figure;
 pub use id::{OpId, ResourceId, RunId, Subject, TaskId, Way};
 pub use name::{NameOwner, NameShape};
 pub use program::{Command, NOT_RUN, Program};
 pub use target::Target;
-pub use task::{Aside, Evidence, Guard, MAX_AGE, OnFailure, Scope, Task, Trip, Work};
-pub use verdict::{Decision, Judged, Stands, Verdict};
-pub use view::{Standing, TaskView, View};
+pub use task::{CandidateTarget, Guard, GuardAction, MAX_AGE, OnFailure, Preconditions, RollbackScope, Task, Work};
+pub use verdict::{CriterionResult, CriterionStatus, Decision, EscalationVerdict};
+pub use view::{TaskStatus, TaskView, View};

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::change::{Change, Reversibility};
 use super::id::{ResourceId, Subject, TaskId};
 use super::program::Program;
-use crate::gate::Rule;
+use crate::gate::GateRule;
 
 /// What happens when a step fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +29,7 @@ pub enum OnFailure {
 /// How far a rollback goes that nobody asked for: what says `on_failure = "rollback"` is what is undone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Scope {
+pub enum RollbackScope {
     /// What the step applied.
     Step,
     /// What the phase applied.
@@ -39,10 +39,10 @@ pub enum Scope {
     Run,
 }
 
-impl Scope {
+impl RollbackScope {
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
     fn is_run(&self) -> bool {
-        *self == Scope::Run
+        *self == RollbackScope::Run
     }
 }
 
@@ -62,12 +62,12 @@ pub struct Task {
     pub reversibility: Reversibility,
     /// What proves that it worked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gate: Option<Rule>,
+    pub gate: Option<GateRule>,
     /// What happens when it does not.
     pub on_failure: OnFailure,
     /// How far it is undone, if that is what happens then.
-    #[serde(default, skip_serializing_if = "Scope::is_run")]
-    pub undoes: Scope,
+    #[serde(default, skip_serializing_if = "RollbackScope::is_run")]
+    pub rollback_scope: RollbackScope,
     /// What a person should know before saying yes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -76,10 +76,10 @@ pub struct Task {
     pub confirm: Option<String>,
     /// What must be so before it may begin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub require: Option<Evidence>,
+    pub require: Option<Preconditions>,
     /// What proves that undoing it left things no worse than they were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub undo_gate: Option<Rule>,
+    pub undo_gate: Option<GateRule>,
     /// How long its long-running operation, and that of its undo, is awaited at most. The planner takes it from the
     /// runbook, or from the resource's kind.
     #[serde(default, with = "duration", skip_serializing_if = "Option::is_none")]
@@ -98,22 +98,22 @@ pub struct Task {
     pub message: Option<String>,
     /// What is made before its change is undone, and taken back after that: traffic is led elsewhere first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub detour: Option<Change>,
+    pub traffic_first: Option<Change>,
     /// If it is carried out on the way back only: the task for which. Its change is in force as soon as that one's is.
     #[serde(skip)]
     pub back_for: Option<TaskId>,
     /// Where its gate's probes look instead of where they usually do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub aside: Option<Aside>,
+    pub candidate: Option<CandidateTarget>,
     /// The item that this turn of its step is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub turn: Option<String>,
+    pub item: Option<String>,
     /// How many turns of its step may fail before the step has.
     #[serde(default, skip_serializing_if = "is_zero")]
-    pub spare: u32,
+    pub max_failures: u32,
     /// How many turns of its step go on at once; none means one.
     #[serde(default, skip_serializing_if = "is_zero")]
-    pub parallel: u32,
+    pub max_parallel: u32,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
@@ -132,7 +132,7 @@ impl Task {
             reversibility: Reversibility::Reversible,
             gate: None,
             on_failure,
-            undoes: Scope::Run,
+            rollback_scope: RollbackScope::Run,
             warnings: Vec::new(),
             confirm: None,
             require: None,
@@ -142,12 +142,12 @@ impl Task {
             pause: None,
             program: None,
             message: None,
-            detour: None,
+            traffic_first: None,
             back_for: None,
-            aside: None,
-            turn: None,
-            spare: 0,
-            parallel: 0,
+            candidate: None,
+            item: None,
+            max_failures: 0,
+            max_parallel: 0,
         }
     }
 
@@ -162,24 +162,24 @@ impl Task {
     }
 
     /// The task, between the two that its detour is made of.
-    fn with_detour(self) -> Vec<Task> {
-        let Some(detour) = self.detour.clone() else { return vec![self] };
-        let back = |name: &str, change: Change, undo_gate: Option<Rule>| {
+    fn with_traffic_first(self) -> Vec<Task> {
+        let Some(traffic_first) = self.traffic_first.clone() else { return vec![self] };
+        let back = |name: &str, change: Change, undo_gate: Option<GateRule>| {
             let id = TaskId::part(self.id.as_str(), name);
-            let idle = Task::idle(id, &self.phase, &detour.resource.kind, self.on_failure);
-            let (back_for, turn, parallel) = (Some(self.id.clone()), self.turn.clone(), self.parallel);
+            let idle = Task::idle(id, &self.phase, &traffic_first.resource.kind, self.on_failure);
+            let (back_for, item, max_parallel) = (Some(self.id.clone()), self.item.clone(), self.max_parallel);
             let operation_timeout = self.operation_timeout;
-            Task { change: Some(change), undo_gate, back_for, turn, parallel, operation_timeout, ..idle }
+            Task { change: Some(change), undo_gate, back_for, item, max_parallel, operation_timeout, ..idle }
         };
         // Undone from the last to the first: the detour, the change itself, the way back from the detour.
-        let last = back("traffic", detour.undo(), None);
-        vec![back("follow", detour.clone(), self.undo_gate.clone()), self, last]
+        let last = back("traffic", traffic_first.undo(), None);
+        vec![back("follow", traffic_first.clone(), self.undo_gate.clone()), self, last]
     }
 }
 
 /// The address of a revision that has no traffic yet, and the hosts in whose place it is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Aside {
+pub struct CandidateTarget {
     /// The Cloud Run service.
     pub service: ResourceId,
     /// The revision's tag.
@@ -190,11 +190,11 @@ pub struct Aside {
 
 /// What must be so before a task may begin: proof that it is the right one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Evidence {
+pub struct Preconditions {
     /// Probes that must be healthy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub healthy: Vec<String>,
-    /// Probes that must be unhealthy. One that cannot be looked at is not.
+    /// Probes that must be unhealthy. One that cannot be observed is not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unhealthy: Vec<String>,
     /// What must hold of what the probes see, in CEL.
@@ -220,13 +220,13 @@ fn is_max_age(age: &Duration) -> bool {
     *age == MAX_AGE
 }
 
-impl Default for Evidence {
-    fn default() -> Evidence {
-        Evidence { healthy: Vec::new(), unhealthy: Vec::new(), condition: None, max_age: MAX_AGE }
+impl Default for Preconditions {
+    fn default() -> Preconditions {
+        Preconditions { healthy: Vec::new(), unhealthy: Vec::new(), condition: None, max_age: MAX_AGE }
     }
 }
 
-impl Evidence {
+impl Preconditions {
     /// Whether it asks for nothing: then nothing shows that it is met.
     pub fn is_empty(&self) -> bool {
         self.healthy.is_empty() && self.unhealthy.is_empty() && self.condition.is_none()
@@ -238,19 +238,19 @@ impl Evidence {
 pub struct Guard {
     /// The probe.
     pub probe: String,
-    /// How often it is looked at.
+    /// How often it is observed.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub every: Duration,
     /// How many unhealthy samples in a row trip it, at least 1.
     pub failures: u32,
     /// What happens then.
-    pub then: Trip,
+    pub then: GuardAction,
 }
 
 /// What a guard does when it trips.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Trip {
+pub enum GuardAction {
     /// Begin nothing more, and ask.
     #[default]
     Pause,
@@ -271,6 +271,6 @@ pub struct Work {
 
 impl From<Vec<Task>> for Work {
     fn from(tasks: Vec<Task>) -> Work {
-        Work { tasks: tasks.into_iter().flat_map(Task::with_detour).collect(), ..Work::default() }
+        Work { tasks: tasks.into_iter().flat_map(Task::with_traffic_first).collect(), ..Work::default() }
     }
 }

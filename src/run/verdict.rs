@@ -28,7 +28,7 @@ impl Decision {
 /// How a criterion stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Stands {
+pub enum CriterionStatus {
     /// Its condition holds.
     Holds,
     /// It does not.
@@ -37,33 +37,33 @@ pub enum Stands {
     Unknown,
 }
 
-impl Stands {
+impl CriterionStatus {
     /// A mark, and the same in words.
     pub fn words(self) -> (&'static str, &'static str) {
         match self {
-            Stands::Holds => ("✓", "holds"),
-            Stands::Fails => ("✗", "does not hold"),
-            Stands::Unknown => ("?", "cannot be told"),
+            CriterionStatus::Holds => ("✓", "holds"),
+            CriterionStatus::Fails => ("✗", "does not hold"),
+            CriterionStatus::Unknown => ("?", "unknown"),
         }
     }
 }
 
 /// A criterion, judged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Judged {
+pub struct CriterionResult {
     /// What it is about.
     pub name: String,
     /// What it speaks for: `continue`, `escalate_now`, or `close`.
     pub ground: String,
     /// How it stands.
-    pub stands: Stands,
+    pub stands: CriterionStatus,
     /// The condition, or why it cannot be told.
     pub why: String,
 }
 
 /// The decision, with everything that it rests on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Verdict {
+pub struct EscalationVerdict {
     /// Version of this form: 1.
     pub format: u32,
     /// What is to be done.
@@ -71,5 +71,5 @@ pub struct Verdict {
     /// In one sentence, why.
     pub because: String,
     /// Each criterion, in the order of the runbook.
-    pub criteria: Vec<Judged>,
+    pub criteria: Vec<CriterionResult>,
 }

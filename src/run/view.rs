@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use super::change::Change;
 use super::change_status::{ChangeStatus, TaskChange};
-use super::event::{Choice, Ending, Entry, Event, Failure, GateOutcome, Question, Requirement};
+use super::event::{Choice, Ending, Entry, Event, Failure, GateOutcome, PreconditionResult, Question};
 use super::id::{OpId, RunId, TaskId, Way};
 use super::program::NOT_RUN;
 use super::task::{Task, Work};
-use super::verdict::Judged;
-use crate::gate::{Gate, Rule};
+use super::verdict::CriterionResult;
+use crate::gate::{Gate, GateRule};
 
 /// A run as people look at it.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ pub struct View {
     /// Phases whose ordinary changes were all approved at once, and who approved them.
     pub approved_phases: BTreeMap<String, String>,
     /// How what must hold for the end of the incident stood when the work was done.
-    pub closure: Vec<Judged>,
+    pub closure: Vec<CriterionResult>,
 }
 
 /// A task and where it stands.
@@ -50,7 +50,7 @@ pub struct TaskView {
     /// The task.
     pub task: Task,
     /// Where it stands.
-    pub standing: Standing,
+    pub status: TaskStatus,
     /// When it came to stand there.
     pub since: Option<Timestamp>,
     /// What was last seen of the resource.
@@ -61,7 +61,7 @@ pub struct TaskView {
 
 /// Where a task stands.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Standing {
+pub enum TaskStatus {
     /// Its turn has not come.
     Waiting,
     /// Its write is under way.
@@ -79,15 +79,15 @@ pub enum Standing {
     /// Its change is in force; nothing was proven yet.
     Applied,
     /// It lets time pass.
-    Resting,
+    Pausing,
     /// Its gate is open.
-    Proving(Gate),
+    GateOpen(Gate),
     /// The operator left it out.
     Skipped,
     /// Its program was left out: this is a rehearsal.
     NotRun,
     /// Undone, and its gate is open to show that nothing is worse for it.
-    ProvingUndo(Gate),
+    UndoGateOpen(Gate),
     /// Done, with what its gate proved, if it has one.
     Done {
         /// The gate's verdict.
@@ -98,27 +98,27 @@ pub enum Standing {
     /// Undone.
     Undone,
     /// Should have been undone and could not be.
-    Left,
+    NotRolledBack,
 }
 
-impl Standing {
+impl TaskStatus {
     /// In a word or two.
     pub fn word(&self) -> &'static str {
         match self {
-            Standing::Waiting => "to come",
-            Standing::Writing { way: Way::Apply, .. } => "changing",
-            Standing::Writing { way: Way::Undo, .. } => "changing back",
-            Standing::InDoubt { .. } => "outcome not known",
-            Standing::Applied => "applied",
-            Standing::Resting => "waiting",
-            Standing::Proving(_) => "proving",
-            Standing::Skipped => "left out",
-            Standing::NotRun => NOT_RUN,
-            Standing::ProvingUndo(_) => "undone, proving",
-            Standing::Done { .. } => "done",
-            Standing::Failed => "failed",
-            Standing::Undone => "undone",
-            Standing::Left => "could not be undone",
+            TaskStatus::Waiting => "to come",
+            TaskStatus::Writing { way: Way::Apply, .. } => "changing",
+            TaskStatus::Writing { way: Way::Undo, .. } => "changing back",
+            TaskStatus::InDoubt { .. } => "outcome unknown",
+            TaskStatus::Applied => "applied",
+            TaskStatus::Pausing => "waiting",
+            TaskStatus::GateOpen(_) => "proving",
+            TaskStatus::Skipped => "left out",
+            TaskStatus::NotRun => NOT_RUN,
+            TaskStatus::UndoGateOpen(_) => "undone, proving",
+            TaskStatus::Done { .. } => "done",
+            TaskStatus::Failed => "failed",
+            TaskStatus::Undone => "undone",
+            TaskStatus::NotRolledBack => "could not be undone",
         }
     }
 }
@@ -135,8 +135,8 @@ impl TaskView {
     }
 
     /// What its gate asks: that of its undo while that is being proven.
-    pub fn rule(&self) -> Option<&Rule> {
-        let undone = matches!(self.standing, Standing::ProvingUndo(_));
+    pub fn rule(&self) -> Option<&GateRule> {
+        let undone = matches!(self.status, TaskStatus::UndoGateOpen(_));
         if undone { self.task.undo_gate.as_ref() } else { self.task.gate.as_ref() }
     }
 }
@@ -155,7 +155,7 @@ impl View {
     pub fn new(work: &Work) -> View {
         let tasks = work.tasks.iter().map(|task| TaskView {
             task: task.clone(),
-            standing: Standing::Waiting,
+            status: TaskStatus::Waiting,
             since: None,
             seen: None,
             change: TaskChange::default(),
@@ -197,51 +197,56 @@ impl View {
                 self.cloud.clone_from(cloud);
                 self.started = Some(entry.at);
             }
-            Event::Resumed { .. } | Event::RollbackAsked { .. } => {
+            Event::Resumed { .. } | Event::RollbackRequested { .. } => {
                 self.ending = None;
                 self.stopped_by = None;
             }
             Event::Suspended { .. } => {
                 for view in &mut self.tasks {
-                    if let Standing::Proving(gate) | Standing::ProvingUndo(gate) = &mut view.standing {
+                    if let TaskStatus::GateOpen(gate) | TaskStatus::UndoGateOpen(gate) = &mut view.status {
                         *gate = gate.reopened(entry.at);
                     }
                 }
             }
-            Event::StopAsked { by } => self.stopped_by = Some(by.clone()),
+            Event::StopRequested { by } => self.stopped_by = Some(by.clone()),
             Event::Ended { ending } => self.end(ending),
             Event::Answered { question: Question::TookEffect { op, .. } | Question::Doubt { op }, .. }
             | Event::Intended { op }
-            | Event::Begun { op, .. }
+            | Event::OperationStarted { op, .. }
             | Event::Failed { op, .. }
             | Event::InDoubt { op, .. } => self.written(op),
             Event::Answered { question, choice, by, .. } => self.answered(question, *choice, by),
             Event::Unchanged { task } if self.task(task).is_some_and(|view| view.task.is_not_run()) => {
-                self.stand(task, Standing::NotRun);
+                self.set_status(task, TaskStatus::NotRun);
             }
             Event::Unchanged { task } => {
                 let rests = self.task(task).is_some_and(|view| view.task.pause.is_some());
-                self.stand(task, if rests { Standing::Resting } else { Standing::Applied });
+                self.set_status(task, if rests { TaskStatus::Pausing } else { TaskStatus::Applied });
             }
-            Event::Waited { task } | Event::Notified { task, .. } => self.stand(task, Standing::Applied),
-            Event::Required { task, found: Requirement::Unmet { .. } } => self.stand(task, Standing::Failed),
+            Event::Waited { task } | Event::Notified { task, .. } => self.set_status(task, TaskStatus::Applied),
+            Event::PreconditionsChecked { task, found: PreconditionResult::Unmet { .. } } => {
+                self.set_status(task, TaskStatus::Failed);
+            }
             Event::Paused { .. }
             | Event::Assessed { .. }
-            | Event::Surveyed { .. }
-            | Event::Required { .. }
-            | Event::Watched { .. }
-            | Event::Compared { .. }
+            | Event::ServicesObserved { .. }
+            | Event::PreconditionsChecked { .. }
+            | Event::GuardSampled { .. }
+            | Event::DriftChecked { .. }
             | Event::Polled { .. }
-            | Event::Decided { .. } => {}
-            Event::Closed { criteria } => self.closure.clone_from(criteria),
-            Event::Settled { op, seen } => {
+            | Event::EscalationDecided { .. } => {}
+            Event::ClosureEvaluated { criteria } => self.closure.clone_from(criteria),
+            Event::StateObserved { op, seen } => {
                 self.written(op);
                 if let Some(view) = self.find(&op.task) {
                     view.seen = Some(seen.clone());
                 }
             }
-            Event::Refused { op, .. } | Event::Missing { op } | Event::Overdue { op, .. } => {
-                self.stand(&op.task, if op.way == Way::Undo { Standing::Left } else { Standing::Failed });
+            Event::Refused { op, .. } | Event::Missing { op } | Event::OperationTimedOut { op, .. } => {
+                self.set_status(
+                    &op.task,
+                    if op.way == Way::Undo { TaskStatus::NotRolledBack } else { TaskStatus::Failed },
+                );
             }
             Event::GateOpened { task, breaks } => {
                 let Some(view) = self.task(task) else { return };
@@ -249,25 +254,28 @@ impl View {
                 let undone = view.task.change.is_some() && !view.change_status().is_applied();
                 let rule = if undone { view.task.undo_gate.clone() } else { view.task.gate.clone() };
                 if let Some(gate) = rule.map(|rule| Gate::open_after(rule, entry.at, breaks)) {
-                    self.stand(task, if undone { Standing::ProvingUndo(gate) } else { Standing::Proving(gate) });
+                    self.set_status(
+                        task,
+                        if undone { TaskStatus::UndoGateOpen(gate) } else { TaskStatus::GateOpen(gate) },
+                    );
                 }
             }
-            Event::Observed { task, probe, observation } => {
-                if let Some(TaskView { standing: Standing::Proving(gate) | Standing::ProvingUndo(gate), .. }) =
+            Event::Sampled { task, probe, observation } => {
+                if let Some(TaskView { status: TaskStatus::GateOpen(gate) | TaskStatus::UndoGateOpen(gate), .. }) =
                     self.find(task)
                 {
                     gate.see(probe, observation, entry.at);
                 }
             }
             Event::GateClosed { task, outcome } => {
-                let undone = self.task(task).is_some_and(|view| matches!(view.standing, Standing::ProvingUndo(_)));
-                let standing = match outcome {
-                    GateOutcome::Passed { .. } if undone => Standing::Undone,
-                    GateOutcome::Failed { .. } if undone => Standing::Left,
-                    GateOutcome::Passed { .. } => Standing::Done { proof: Some(outcome.clone()) },
-                    GateOutcome::Failed { .. } => Standing::Failed,
+                let undone = self.task(task).is_some_and(|view| matches!(view.status, TaskStatus::UndoGateOpen(_)));
+                let status = match outcome {
+                    GateOutcome::Passed { .. } if undone => TaskStatus::Undone,
+                    GateOutcome::Failed { .. } if undone => TaskStatus::NotRolledBack,
+                    GateOutcome::Passed { .. } => TaskStatus::Done { proof: Some(outcome.clone()) },
+                    GateOutcome::Failed { .. } => TaskStatus::Failed,
                 };
-                self.stand(task, standing);
+                self.set_status(task, status);
             }
         }
     }
@@ -276,11 +284,11 @@ impl View {
         self.tasks.get_mut(*self.places.get(id)?)
     }
 
-    fn stand(&mut self, id: &TaskId, standing: Standing) {
+    fn set_status(&mut self, id: &TaskId, status: TaskStatus) {
         let now = self.now;
         if let Some(view) = self.find(id) {
-            let done = standing == Standing::Applied && view.task.gate.is_none();
-            view.standing = if done { Standing::Done { proof: None } } else { standing };
+            let done = status == TaskStatus::Applied && view.task.gate.is_none();
+            view.status = if done { TaskStatus::Done { proof: None } } else { status };
             view.since = Some(now);
         }
     }
@@ -288,21 +296,21 @@ impl View {
     /// Something is known of a write: where its task stands follows from what became of its change.
     fn written(&mut self, op: &OpId) {
         let Some(status) = self.task(&op.task).map(TaskView::change_status) else { return };
-        let standing = match (status, op.way) {
-            (ChangeStatus::InFlight { way, operation }, _) => Standing::Writing { way, operation },
-            (ChangeStatus::InDoubt { way, .. }, _) | (ChangeStatus::Unclear { .. }, way) => Standing::InDoubt { way },
-            (ChangeStatus::Applied { trouble: None }, Way::Apply) | (ChangeStatus::Unchanged, _) => Standing::Applied,
-            (ChangeStatus::Applied { .. }, Way::Apply) | (ChangeStatus::Failed { .. }, _) => Standing::Failed,
+        let status = match (status, op.way) {
+            (ChangeStatus::InFlight { way, operation }, _) => TaskStatus::Writing { way, operation },
+            (ChangeStatus::InDoubt { way, .. }, _) | (ChangeStatus::Unclear { .. }, way) => TaskStatus::InDoubt { way },
+            (ChangeStatus::Applied { trouble: None }, Way::Apply) | (ChangeStatus::Unchanged, _) => TaskStatus::Applied,
+            (ChangeStatus::Applied { .. }, Way::Apply) | (ChangeStatus::Failed { .. }, _) => TaskStatus::Failed,
             // It is seen not to be undone, and is sent again.
-            (ChangeStatus::Applied { .. }, Way::Undo) => Standing::Writing { way: Way::Undo, operation: None },
-            (ChangeStatus::RolledBack, _) => Standing::Undone,
-            (ChangeStatus::NotRolledBack { .. } | ChangeStatus::Kept(_), _) => Standing::Left,
+            (ChangeStatus::Applied { .. }, Way::Undo) => TaskStatus::Writing { way: Way::Undo, operation: None },
+            (ChangeStatus::RolledBack, _) => TaskStatus::Undone,
+            (ChangeStatus::NotRolledBack { .. } | ChangeStatus::Kept(_), _) => TaskStatus::NotRolledBack,
             // It is seen not to have happened, and is sent again.
-            (ChangeStatus::NotBegun, _) => Standing::Waiting,
-            (ChangeStatus::Skipped, _) => Standing::Skipped,
-            (ChangeStatus::NotRun, _) => Standing::NotRun,
+            (ChangeStatus::NotBegun, _) => TaskStatus::Waiting,
+            (ChangeStatus::Skipped, _) => TaskStatus::Skipped,
+            (ChangeStatus::NotRun, _) => TaskStatus::NotRun,
         };
-        self.stand(&op.task, standing);
+        self.set_status(&op.task, status);
         self.bring_beside(&op.task);
     }
 
@@ -313,11 +321,11 @@ impl View {
         let near = self.tasks.iter_mut().skip(place.saturating_sub(1)).take(3);
         let waits = |view: &&mut TaskView| {
             view.task.back_for.as_ref() == Some(id)
-                && view.standing == Standing::Waiting
+                && view.status == TaskStatus::Waiting
                 && view.change_status().is_applied()
         };
         for view in near.filter(waits) {
-            view.standing = Standing::Done { proof: None };
+            view.status = TaskStatus::Done { proof: None };
             view.since = Some(now);
         }
     }
@@ -330,11 +338,11 @@ impl View {
                 self.approved_phases.extend(phase.map(|phase| (phase, by.to_owned())));
             }
             Question::Failed { failure, .. } if matches!(**failure, Failure::Unknown { .. }) => {}
-            Question::Failed { task, .. } => self.stand(task, Standing::Failed),
-            Question::Apply { task } | Question::OneWay { task, .. } | Question::Confirm { task, .. }
+            Question::Failed { task, .. } => self.set_status(task, TaskStatus::Failed),
+            Question::Apply { task } | Question::Irreversible { task, .. } | Question::Confirm { task, .. }
                 if choice == Choice::Skip =>
             {
-                self.stand(task, Standing::Skipped);
+                self.set_status(task, TaskStatus::Skipped);
             }
             _ => {}
         }
@@ -343,7 +351,7 @@ impl View {
     fn end(&mut self, ending: &Ending) {
         if let Ending::Stuck { left, .. } = ending {
             for left in left {
-                self.stand(&left.task, Standing::Left);
+                self.set_status(&left.task, TaskStatus::NotRolledBack);
             }
         }
         self.ending = Some(ending.clone());

@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::model::{
-    About, Allowed, Closing, Escalation, FanOut, Guard, Limits, OnFailure, Phase, Require, Runbook, Step, Symptom, Turn,
+    About, Allowed, Closing, Escalation, FanOut, Guard, Iteration, Limits, OnFailure, Phase, Require, Runbook, Step,
+    Symptom,
 };
 use super::read::Mode;
 use crate::action::Action;
-use crate::gate::Rule;
+use crate::gate::GateRule;
 use crate::probe::Probe;
 use crate::run::Target;
 use crate::syntax::Path;
@@ -99,11 +100,11 @@ pub struct StepDraft {
     /// Its name.
     pub name: Option<String>,
     /// What it does: once, or once for each item.
-    pub turns: Vec<TurnDraft>,
+    pub iterations: Vec<IterationDraft>,
     /// `for_each`.
     pub fan_out: Part<FanOut>,
-    /// `one_way`.
-    pub one_way: bool,
+    /// `irreversible`.
+    pub irreversible: bool,
     /// `confirm`.
     pub confirm: Option<String>,
     /// `require`.
@@ -118,11 +119,11 @@ pub struct StepDraft {
 
 /// What a step does for one item, as far as it could be read.
 #[derive(Clone, Debug)]
-pub struct TurnDraft {
+pub struct IterationDraft {
     /// `uses` and `with`.
     pub action: Part<Action>,
     /// `gate`.
-    pub gate: Part<Rule>,
+    pub gate: Part<GateRule>,
     /// The probes that the gate names, even if something else about it could not be read.
     pub watched: Vec<String>,
 }
@@ -230,12 +231,12 @@ impl PhaseDraft {
 impl StepDraft {
     /// A step that is no table at all.
     pub(super) fn faulty() -> StepDraft {
-        let turn = TurnDraft { action: Part::Faulty, gate: Part::Faulty, watched: Vec::new() };
+        let iteration = IterationDraft { action: Part::Faulty, gate: Part::Faulty, watched: Vec::new() };
         StepDraft {
             name: None,
-            turns: vec![turn],
+            iterations: vec![iteration],
             fan_out: Part::Faulty,
-            one_way: false,
+            irreversible: false,
             confirm: None,
             require: Part::Faulty,
             on_failure: None,
@@ -245,12 +246,12 @@ impl StepDraft {
     }
 
     fn into_step(self) -> Option<Step> {
-        let turns = self.turns.into_iter().map(TurnDraft::into_turn).collect::<Option<_>>()?;
+        let iterations = self.iterations.into_iter().map(IterationDraft::into_iteration).collect::<Option<_>>()?;
         Some(Step {
             name: self.name?,
-            turns,
+            iterations,
             fan_out: self.fan_out.into_read(),
-            one_way: self.one_way,
+            irreversible: self.irreversible,
             confirm: self.confirm,
             require: self.require.into_read(),
             on_failure: self.on_failure,
@@ -260,8 +261,8 @@ impl StepDraft {
     }
 }
 
-impl TurnDraft {
-    fn into_turn(self) -> Option<Turn> {
-        Some(Turn { action: self.action.into_read()?, gate: self.gate.into_read() })
+impl IterationDraft {
+    fn into_iteration(self) -> Option<Iteration> {
+        Some(Iteration { action: self.action.into_read()?, gate: self.gate.into_read() })
     }
 }

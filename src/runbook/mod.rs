@@ -10,5 +10,5 @@ pub mod format;
 pub mod model;
 mod read;
 
-pub use draft::{Draft, Part, PhaseDraft, StepDraft, TurnDraft};
+pub use draft::{Draft, IterationDraft, Part, PhaseDraft, StepDraft};
 pub use read::{Mode, read};

@@ -16,7 +16,7 @@ use super::language::Language;
 use super::mistake::{BAD_CONDITION, BAD_VALUE, MISSING_KEY, Mistake, SECRET_MISPLACED, UNKNOWN_KEY, WRONG_TYPE};
 use super::spelling::{did_you_mean, list};
 use super::template::{Audience, Resolved, Scope};
-use super::value::{Encoding, Percent, Private, duration};
+use super::value::{Encoding, Percent, SecretText, duration};
 
 /// A document being read: what references stand for, and what was noted so far.
 pub(crate) struct Reader<'d> {
@@ -155,41 +155,41 @@ impl<'d> Reader<'d> {
         Some(self.resolved(path, node, Audience::Everybody)?.text)
     }
 
-    fn json(&self, path: &Path, node: &Node) -> Option<Private> {
-        let quoted = |text: &str| Private::literal(serde_json::Value::from(text).to_string());
-        let between = |index: usize| Private::literal(if index == 0 { "" } else { "," });
+    fn json(&self, path: &Path, node: &Node) -> Option<SecretText> {
+        let quoted = |text: &str| SecretText::literal(serde_json::Value::from(text).to_string());
+        let between = |index: usize| SecretText::literal(if index == 0 { "" } else { "," });
         match &node.value {
             Value::Text(_) => {
-                let text = self.private(path, node, Language::JsonText)?;
-                Some(Private::concat([Private::literal("\""), text, Private::literal("\"")]))
+                let text = self.secret_text(path, node, Language::JsonText)?;
+                Some(SecretText::concat([SecretText::literal("\""), text, SecretText::literal("\"")]))
             }
-            Value::Integer(Some(number)) => Some(Private::literal(number.to_string())),
-            Value::Flag(flag) => Some(Private::literal(flag.to_string())),
+            Value::Integer(Some(number)) => Some(SecretText::literal(number.to_string())),
+            Value::Flag(flag) => Some(SecretText::literal(flag.to_string())),
             Value::Float => {
                 let written = self.document.text().get(node.at.clone()).unwrap_or_default().replace('_', "");
                 let number = written.trim_start_matches('+').parse().ok().and_then(serde_json::Number::from_f64);
                 if number.is_none() {
                     self.wrong_type(node, "a number that JSON has");
                 }
-                number.map(|number| Private::literal(number.to_string()))
+                number.map(|number| SecretText::literal(number.to_string()))
             }
             Value::Time => Some(quoted(self.document.text().get(node.at.clone()).unwrap_or_default())),
             Value::List(items) => {
-                let mut all = vec![Some(Private::literal("["))];
+                let mut all = vec![Some(SecretText::literal("["))];
                 for (index, item) in items.iter().enumerate() {
                     all.extend([Some(between(index)), self.json(&path.index(index), item)]);
                 }
-                all.push(Some(Private::literal("]")));
-                Some(Private::concat(all.into_iter().collect::<Option<Vec<_>>>()?))
+                all.push(Some(SecretText::literal("]")));
+                Some(SecretText::concat(all.into_iter().collect::<Option<Vec<_>>>()?))
             }
             Value::Table(table) => {
-                let mut all = vec![Some(Private::literal("{"))];
+                let mut all = vec![Some(SecretText::literal("{"))];
                 for (index, (name, entry)) in in_order(table).into_iter().enumerate() {
                     let value = self.json(&path.key(name), &entry.node);
-                    all.extend([Some(between(index)), Some(quoted(name)), Some(Private::literal(":")), value]);
+                    all.extend([Some(between(index)), Some(quoted(name)), Some(SecretText::literal(":")), value]);
                 }
-                all.push(Some(Private::literal("}")));
-                Some(Private::concat(all.into_iter().collect::<Option<Vec<_>>>()?))
+                all.push(Some(SecretText::literal("}")));
+                Some(SecretText::concat(all.into_iter().collect::<Option<Vec<_>>>()?))
             }
             Value::Integer(None) => {
                 self.wrong_type(node, "a number of at most 64 bits");
@@ -198,7 +198,7 @@ impl<'d> Reader<'d> {
         }
     }
 
-    fn private(&self, path: &Path, node: &Node, language: Language) -> Option<Private> {
+    fn secret_text(&self, path: &Path, node: &Node, language: Language) -> Option<SecretText> {
         let resolved = self.resolved(path, node, Audience::Recipient)?;
         let composed = language.compose(&resolved).map_err(|misplaced| {
             self.note(Mistake::new(SECRET_MISPLACED, node.at.clone(), misplaced.message).help(misplaced.help));
@@ -266,44 +266,45 @@ impl<'r, 'd> Block<'r, 'd> {
     }
 
     /// A text that may have secrets in it.
-    pub(crate) fn private(&self, key: &'static str) -> Option<Private> {
-        let (path, node) = self.take(key, |is| matches!(is, ValueType::Private))?;
-        self.reader.private(&path, node, Language::Plain)
+    pub(crate) fn secret_text(&self, key: &'static str) -> Option<SecretText> {
+        let (path, node) = self.take(key, |is| matches!(is, ValueType::SecretText))?;
+        self.reader.secret_text(&path, node, Language::Plain)
     }
 
     /// A text that is sent: in JSON its values are written as JSON, and in nothing else it may have secrets in it.
-    pub(crate) fn body(&self, key: &'static str) -> Option<Private> {
-        let (path, node) = self.take(key, |is| matches!(is, ValueType::Private))?;
-        self.reader.private(&path, node, Language::Body)
+    pub(crate) fn body(&self, key: &'static str) -> Option<SecretText> {
+        let (path, node) = self.take(key, |is| matches!(is, ValueType::SecretText))?;
+        self.reader.secret_text(&path, node, Language::Body)
     }
 
     /// Values by name, as a query or a form: `a=b&c=d`, everything percent-encoded.
-    pub(crate) fn fields(&self, key: &'static str) -> Option<Private> {
+    pub(crate) fn fields(&self, key: &'static str) -> Option<SecretText> {
         let (path, node) = self.take(key, |is| matches!(is, ValueType::Fields))?;
         let mut fields = Vec::new();
         for (name, entry) in self.reader.named(node) {
             let value = match &entry.node.value {
-                Value::Integer(Some(number)) => Some(Private::literal(number.to_string())),
-                Value::Flag(flag) => Some(Private::literal(flag.to_string())),
-                _ => self.reader.private(&path.key(name), &entry.node, Language::Url),
+                Value::Integer(Some(number)) => Some(SecretText::literal(number.to_string())),
+                Value::Flag(flag) => Some(SecretText::literal(flag.to_string())),
+                _ => self.reader.secret_text(&path.key(name), &entry.node, Language::Url),
             };
             let between = if fields.is_empty() { "" } else { "&" };
             let name = Encoding::Url.encode(name).ok()?;
-            fields.push(value.map(|value| Private::concat([Private::literal(format!("{between}{name}=")), value])));
+            fields
+                .push(value.map(|value| SecretText::concat([SecretText::literal(format!("{between}{name}=")), value])));
         }
-        Some(Private::concat(fields.into_iter().collect::<Option<Vec<_>>>()?))
+        Some(SecretText::concat(fields.into_iter().collect::<Option<Vec<_>>>()?))
     }
 
     /// A table or list as JSON; every text in it is a JSON text, whatever is in it.
-    pub(crate) fn json(&self, key: &'static str) -> Option<Private> {
+    pub(crate) fn json(&self, key: &'static str) -> Option<SecretText> {
         let (path, node) = self.take(key, |is| matches!(is, ValueType::Json))?;
         self.reader.json(&path, node)
     }
 
     /// How a database is reached, if that stands there as a URL.
-    pub(crate) fn database_url(&self, key: &'static str) -> Option<Private> {
+    pub(crate) fn database_url(&self, key: &'static str) -> Option<SecretText> {
         let (path, node) = self.take(key, |is| matches!(is, ValueType::Server(_)))?;
-        self.reader.private(&path, node, Language::DatabaseUrl)
+        self.reader.secret_text(&path, node, Language::DatabaseUrl)
     }
 
     /// Whether a table stands behind the key.
@@ -312,10 +313,10 @@ impl<'r, 'd> Block<'r, 'd> {
     }
 
     /// Texts by name that may have secrets in them.
-    pub(crate) fn private_values(&self, key: &'static str) -> Option<BTreeMap<String, Private>> {
-        let (path, node) = self.take(key, |is| matches!(is, ValueType::PrivateValues))?;
+    pub(crate) fn secret_texts(&self, key: &'static str) -> Option<BTreeMap<String, SecretText>> {
+        let (path, node) = self.take(key, |is| matches!(is, ValueType::SecretTexts))?;
         let read = |(name, entry): (&str, &Entry)| {
-            Some((name.to_owned(), self.reader.private(&path.key(name), &entry.node, Language::Plain)?))
+            Some((name.to_owned(), self.reader.secret_text(&path.key(name), &entry.node, Language::Plain)?))
         };
         let read: Vec<_> = self.reader.named(node).into_iter().map(read).collect();
         read.into_iter().collect()

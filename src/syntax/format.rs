@@ -37,7 +37,7 @@ pub enum ValueType {
     /// A text that is taken as it stands.
     Literal,
     /// A text in which `${…}` may stand for a secret as well: it is used, and never shown.
-    Private,
+    SecretText,
     /// A whole number.
     Integer,
     /// True or false.
@@ -63,7 +63,7 @@ pub enum ValueType {
     /// A table of texts, whole numbers and flags by name.
     Values,
     /// A table of private texts by name.
-    PrivateValues,
+    SecretTexts,
     /// A table of texts, whole numbers and flags by name, of which texts may have secrets.
     Fields,
     /// Whatever JSON can say; its texts may have secrets.

@@ -4,7 +4,7 @@
 //! written in the language of its place; and where no language is known, a secret is not put at all.
 
 use super::template::{Part, Resolved};
-use super::value::{Encoding, Piece, Private, Sources};
+use super::value::{Encoding, Piece, SecretText, Sources};
 
 /// What a text with secrets is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl Language {
     }
 
     /// The text with every value written as its place wants it.
-    pub(crate) fn compose(self, resolved: &Resolved) -> Result<Private, Misplaced> {
+    pub(crate) fn compose(self, resolved: &Resolved) -> Result<SecretText, Misplaced> {
         let parts = &resolved.parts;
         let encodings: Vec<Encoding> = match self {
             Language::Plain => vec![Encoding::Plain; parts.len()],
@@ -58,7 +58,7 @@ impl Language {
             }
         };
         let sources = Sources { secrets: resolved.secrets.clone(), absent: resolved.absent.clone() };
-        Ok(Private::new(resolved.text.clone(), parts.iter().zip(encodings).map(piece).collect(), sources))
+        Ok(SecretText::new(resolved.text.clone(), parts.iter().zip(encodings).map(piece).collect(), sources))
     }
 }
 

@@ -242,7 +242,7 @@ impl Scope {
                 code: TOO_MUCH_TEXT,
                 at: 0..text.len(),
                 message: format!(
-                    "with this the runbook stands for more than {} MiB of text",
+                    "with this the runbook expands to more than {} MiB of text",
                     MOST_TEXT / (1024 * 1024)
                 ),
                 help: Some("refer to large values less often, or iterate over fewer items".to_owned()),
@@ -308,7 +308,7 @@ impl Scope {
             None => Some(Problem {
                 code: BAD_REFERENCE,
                 at,
-                message: format!("`{written}` stands for nothing here"),
+                message: format!("`{written}` refers to nothing here"),
                 help: did_you_mean(name, names.keys().map(String::as_str)),
             }),
         };

@@ -74,7 +74,7 @@ impl Image {
 
 /// A text that may have secrets in it: it can be used, and what is shown of it has none.
 #[derive(Clone)]
-pub struct Private {
+pub struct SecretText {
     shown: String,
     value: SecretString,
     pieces: Vec<Piece>,
@@ -149,10 +149,10 @@ impl Encoding {
     }
 }
 
-impl Private {
+impl SecretText {
     /// `shown` is what the pieces say, with `${…}` in the place of every secret and every captured value.
-    pub(crate) fn new(shown: String, pieces: Vec<Piece>, sources: Sources) -> Private {
-        Private { shown, value: joined(&pieces), pieces, sources }
+    pub(crate) fn new(shown: String, pieces: Vec<Piece>, sources: Sources) -> SecretText {
+        SecretText { shown, value: joined(&pieces), pieces, sources }
     }
 
     /// The inputs that are secrets and stand in it, by name.
@@ -166,13 +166,13 @@ impl Private {
     }
 
     /// A text without secrets.
-    pub(crate) fn literal(text: impl Into<String>) -> Private {
+    pub(crate) fn literal(text: impl Into<String>) -> SecretText {
         let text = text.into();
-        Private::new(text.clone(), vec![Piece::Known(text.into())], Sources::default())
+        SecretText::new(text.clone(), vec![Piece::Known(text.into())], Sources::default())
     }
 
     /// All of these, one after the other.
-    pub(crate) fn concat(all: impl IntoIterator<Item = Private>) -> Private {
+    pub(crate) fn concat(all: impl IntoIterator<Item = SecretText>) -> SecretText {
         let (mut shown, mut pieces, mut sources) = (String::new(), Vec::new(), Sources::default());
         for part in all {
             shown.push_str(&part.shown);
@@ -180,14 +180,14 @@ impl Private {
             sources.secrets.extend(part.sources.secrets);
             sources.absent.extend(part.sources.absent);
         }
-        Private::new(shown, pieces, sources)
+        SecretText::new(shown, pieces, sources)
     }
 
     /// The same with these values in the places of what was to be captured. What is shown of it stays as it was.
     ///
     /// # Errors
     /// If a value cannot be written where it is to stand.
-    pub fn filled(&self, captured: &BTreeMap<String, SecretString>) -> Result<Private, NotScalar> {
+    pub fn filled(&self, captured: &BTreeMap<String, SecretString>) -> Result<SecretText, NotScalar> {
         let fill = |piece: &Piece| match piece {
             Piece::Captured { name, encoding } => match captured.get(name) {
                 Some(value) => Ok(Piece::Known(encoding.encode(value.expose_secret())?.into())),
@@ -196,7 +196,7 @@ impl Private {
             Piece::Known(_) => Ok(piece.clone()),
         };
         let pieces = self.pieces.iter().map(fill).collect::<Result<_, NotScalar>>()?;
-        Ok(Private::new(self.shown.clone(), pieces, self.sources.clone()))
+        Ok(SecretText::new(self.shown.clone(), pieces, self.sources.clone()))
     }
 
     /// The text itself, for whom it is meant.
@@ -222,25 +222,25 @@ pub fn filled(url: &str, captured: &BTreeMap<String, SecretString>) -> String {
     })
 }
 
-impl fmt::Display for Private {
+impl fmt::Display for SecretText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.shown)
     }
 }
 
-impl fmt::Debug for Private {
+impl fmt::Debug for SecretText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Private({:?})", self.shown)
     }
 }
 
-impl PartialEq for Private {
-    fn eq(&self, other: &Private) -> bool {
+impl PartialEq for SecretText {
+    fn eq(&self, other: &SecretText) -> bool {
         self.shown == other.shown && self.value().expose_secret() == other.value().expose_secret()
     }
 }
 
-impl Eq for Private {}
+impl Eq for SecretText {}
 
 /// A year: longer than any gate, and short enough that no sum of durations overflows.
 const LONGEST: Duration = Duration::from_hours(365 * 24);

@@ -19,10 +19,10 @@ pub(super) const RULE: Rule = Rule {
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    for (step, turn, action) in subject.actions() {
+    for (step, iteration, action) in subject.actions() {
         let Action::RunDeploy(RunDeploy { candidate: Some(candidate), .. }) = action else { continue };
         let place = subject.key_place(&argument(&step, "candidate"));
-        let gate = match &turn.gate {
+        let gate = match &iteration.gate {
             Part::Absent => {
                 let message = "without a gate nothing looks at the candidate";
                 let help = "add a gate with the probes that must be healthy";

@@ -21,11 +21,11 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
-    let gates = subject.turns().filter_map(|(step, turn)| Some((step.key("gate"), turn.gate.read()?)));
+    let gates = subject.iterations().filter_map(|(step, iteration)| Some((step.key("gate"), iteration.gate.read()?)));
     gates.flat_map(|(path, gate)| faults(subject, &path, gate)).collect()
 }
 
-fn faults(subject: &Subject<'_>, path: &Path, gate: &gate::Rule) -> Vec<Diagnostic> {
+fn faults(subject: &Subject<'_>, path: &Path, gate: &gate::GateRule) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let (hold, every, timeout) = (friendly(gate.hold), friendly(gate.every), friendly(gate.timeout));
     let default = |key: &str| if subject.document.span(&path.key(key)).is_some() { "" } else { ", the default" };
@@ -51,7 +51,7 @@ fn faults(subject: &Subject<'_>, path: &Path, gate: &gate::Rule) -> Vec<Diagnost
 }
 
 /// A limit that takes more samples than the gate has time for.
-fn too_few(subject: &Subject<'_>, path: &Path, gate: &gate::Rule, demand: &Demand) -> Option<Diagnostic> {
+fn too_few(subject: &Subject<'_>, path: &Path, gate: &gate::GateRule, demand: &Demand) -> Option<Diagnostic> {
     let between = gate.timeout.as_nanos().checked_div(gate.every.as_nanos()).unwrap_or_default();
     let most = u32::try_from(between).unwrap_or(u32::MAX).saturating_add(1);
     let limit = match gate.max_failure_rate.filter(|_| demand.key == "max_failure_rate") {
@@ -77,7 +77,7 @@ fn too_few(subject: &Subject<'_>, path: &Path, gate: &gate::Rule, demand: &Deman
 }
 
 /// A failure rate that none of the gate's probes can have.
-fn without_rate(subject: &Subject<'_>, path: &Path, gate: &gate::Rule) -> Option<Diagnostic> {
+fn without_rate(subject: &Subject<'_>, path: &Path, gate: &gate::GateRule) -> Option<Diagnostic> {
     let limit = gate.demands().first()?.key;
     let probe = |name: &String| subject.draft.probes.get(name)?.read();
     let probes: Option<Vec<_>> = gate.healthy.iter().map(probe).collect();

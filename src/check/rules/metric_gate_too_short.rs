@@ -24,8 +24,8 @@ const LAG: Duration = Duration::from_mins(1 + 4);
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    for (step, turn) in subject.turns() {
-        let Some(gate) = turn.gate.read().filter(|gate| gate.hold < 2 * LAG) else { continue };
+    for (step, iteration) in subject.iterations() {
+        let Some(gate) = iteration.gate.read().filter(|gate| gate.hold < 2 * LAG) else { continue };
         for (index, name) in gate.healthy.iter().enumerate() {
             let probe = subject.draft.probes.get(name).and_then(|probe| probe.read());
             if !probe.is_some_and(|probe| matches!(probe.spec, ProbeSpec::Metric(_))) {

@@ -22,11 +22,11 @@ mod duplicate_name;
 mod empty_phase;
 mod failure_hidden;
 mod gate_too_short;
+mod irreversible_unsaid;
 mod list_replaced;
 mod metric_gate_too_short;
 mod no_data_while_healthy;
 mod not_yet;
-mod one_way_unsaid;
 mod other_target;
 mod probe_step_without_gate;
 mod reference_in_script;
@@ -59,7 +59,7 @@ use super::diagnostic::Diagnostic;
 use super::shell::{CommandLine, Place, ShellFindings, StepCommand};
 use crate::action::{Action, Manual};
 use crate::probe::ProbeSpec;
-use crate::runbook::{Draft, TurnDraft};
+use crate::runbook::{Draft, IterationDraft};
 use crate::syntax::condition::Condition;
 use crate::syntax::{Document, Path};
 
@@ -115,7 +115,7 @@ pub const RULES: &[Rule] = &[
     metric_gate_too_short::RULE,
     no_data_while_healthy::RULE,
     not_yet::RULE,
-    one_way_unsaid::RULE,
+    irreversible_unsaid::RULE,
     other_target::RULE,
     probe_step_without_gate::RULE,
     reference_in_script::RULE,
@@ -152,13 +152,15 @@ pub(super) struct Subject<'s> {
 
 impl<'s> Subject<'s> {
     /// Every action that could be read, with the step that it stands in: several, if that has a `for_each`.
-    fn actions(&self) -> impl Iterator<Item = (Path, &'s TurnDraft, &'s Action)> {
-        self.turns().filter_map(|(path, turn)| Some((path, turn, turn.action.read()?)))
+    fn actions(&self) -> impl Iterator<Item = (Path, &'s IterationDraft, &'s Action)> {
+        self.iterations().filter_map(|(path, iteration)| Some((path, iteration, iteration.action.read()?)))
     }
 
     /// Every turn of every step.
-    fn turns(&self) -> impl Iterator<Item = (Path, &'s TurnDraft)> {
-        self.draft.steps().flat_map(|(path, step)| step.turns.iter().map(move |turn| (path.clone(), turn)))
+    fn iterations(&self) -> impl Iterator<Item = (Path, &'s IterationDraft)> {
+        self.draft
+            .steps()
+            .flat_map(|(path, step)| step.iterations.iter().map(move |iteration| (path.clone(), iteration)))
     }
 
     /// What each probe observes, where that could be read and no placeholder is left in it, with its place.
@@ -190,9 +192,9 @@ impl<'s> Subject<'s> {
                 mentions.extend(each(step.key("require").key("healthy"), &require.healthy));
                 mentions.extend(each(step.key("require").key("unhealthy"), &require.unhealthy));
             }
-            for turn in &draft.turns {
-                mentions.extend(each(step.key("gate").key("healthy"), &turn.watched));
-                if let Some(Action::Manual(Manual { verify: Some(probe), .. })) = turn.action.read() {
+            for iteration in &draft.iterations {
+                mentions.extend(each(step.key("gate").key("healthy"), &iteration.watched));
+                if let Some(Action::Manual(Manual { verify: Some(probe), .. })) = iteration.action.read() {
                     mentions.push((argument(&step, "verify"), probe));
                 }
             }

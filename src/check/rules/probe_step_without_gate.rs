@@ -15,8 +15,8 @@ pub(super) const RULE: Rule = Rule {
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    for (step, turn, action) in subject.actions() {
-        if *action != Action::GateOnly(GateOnly) || !matches!(turn.gate, Part::Absent) {
+    for (step, iteration, action) in subject.actions() {
+        if *action != Action::GateOnly(GateOnly) || !matches!(iteration.gate, Part::Absent) {
             continue;
         }
         let message = "a step of the action `probe` changes nothing: its gate is the step, and it has none";

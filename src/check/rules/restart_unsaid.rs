@@ -23,7 +23,7 @@ pub(super) const RULE: Rule = Rule {
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (step, draft) in subject.draft.steps() {
-        let flags = draft.turns.iter().find_map(|turn| match turn.action.read() {
+        let flags = draft.iterations.iter().find_map(|iteration| match iteration.action.read() {
             Some(Action::SqlPatch(SqlPatch { flags, .. })) => Some(flags),
             _ => None,
         });

@@ -1,7 +1,7 @@
 //! A step that is rolled back when it fails can be rolled back.
 //!
 //! Otherwise the runbook promises at its desk what it cannot keep in the incident: the rollback ends stuck, half done.
-//! `one_way = true` is the acknowledgement that this is known.
+//! `irreversible = true` is the acknowledgement that this is known.
 
 use super::{Answer, Rule, Subject};
 use crate::action::Rollback;
@@ -31,19 +31,19 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
                 (None, None) => (about, root.clone()),
             };
             let undo = step
-                .turns
+                .iterations
                 .iter()
-                .find_map(|turn| turn.action.read())
+                .find_map(|iteration| iteration.action.read())
                 .map_or(Rollback::Possible, |action| action.step().rollback());
             // A refused undo that is not acknowledged has a rule of its own.
-            if policy != OnFailure::Rollback || step.one_way || undo != Rollback::NotDeclared {
+            if policy != OnFailure::Rollback || step.irreversible || undo != Rollback::NotDeclared {
                 continue;
             }
             let place = subject.place(&path.key("uses"));
             found.push(
                 Diagnostic::error(RULE.code, place, "this step is to be rolled back, and nothing says how to undo it")
                     .and(subject.place(&said.key("on_failure")), "asks for a rollback")
-                    .help("give it an `undo`, add one_way = true, or another `on_failure`"),
+                    .help("give it an `undo`, add irreversible = true, or another `on_failure`"),
             );
         }
     }

@@ -17,9 +17,9 @@ pub(super) const RULE: Rule = Rule {
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    for (step, turn, action) in subject.actions() {
+    for (step, iteration, action) in subject.actions() {
         let Action::RunDeploy(RunDeploy { shift, .. }) = action else { continue };
-        if shift.len() < 2 || !matches!(turn.gate, Part::Absent) {
+        if shift.len() < 2 || !matches!(iteration.gate, Part::Absent) {
             continue;
         }
         let message = "without a gate nothing decides whether traffic moves on: the shares follow one another at once";

@@ -44,7 +44,7 @@ enum Move {
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut services: BTreeMap<String, Vec<Event>> = BTreeMap::new();
     for (step, draft) in subject.draft.steps() {
-        for action in draft.turns.iter().filter_map(|turn| turn.action.read()) {
+        for action in draft.iterations.iter().filter_map(|iteration| iteration.action.read()) {
             if let Some((service, event)) = by_action(subject, &step, action) {
                 services.entry(service).or_default().push(event);
             }

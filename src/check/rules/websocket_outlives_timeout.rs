@@ -34,8 +34,8 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
             found.push(Diagnostic::error(RULE.code, place, message).help("say what the service's own is"));
         }
     }
-    for (step, turn) in subject.turns() {
-        let Some(gate) = turn.gate.read() else { continue };
+    for (step, iteration) in subject.iterations() {
+        let Some(gate) = iteration.gate.read() else { continue };
         for (index, name) in gate.healthy.iter().enumerate() {
             let spec = subject.draft.probes.get(name).and_then(|probe| probe.read()).map(|probe| &probe.spec);
             let Some(ProbeSpec::Websocket(websocket)) = spec else { continue };

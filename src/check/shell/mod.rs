@@ -114,8 +114,8 @@ pub(crate) fn commands(document: &Document, draft: &Draft) -> ShellFindings {
         has_items: false,
     };
     for (step, draft_of_step) in draft.steps() {
-        for turn in &draft_of_step.turns {
-            let Some(Action::Shell(shell)) = turn.action.read() else { continue };
+        for iteration in &draft_of_step.iterations {
+            let Some(Action::Shell(shell)) = iteration.action.read() else { continue };
             search.has_items = draft_of_step.fan_out.read().is_some();
             search.step(draft, &step, shell);
             // A script is the same for each item, because no value is put into it.
@@ -132,7 +132,7 @@ pub(crate) fn commands(document: &Document, draft: &Draft) -> ShellFindings {
 pub fn programs(checked: &super::Checked) -> BTreeSet<String> {
     let mut programs = BTreeSet::new();
     let steps = checked.runbook().phases.iter().flat_map(|phase| &phase.steps);
-    for action in steps.flat_map(|step| &step.turns).map(|turn| &turn.action) {
+    for action in steps.flat_map(|step| &step.iterations).map(|iteration| &iteration.action) {
         let Action::Shell(Shell { run, check, undo, .. }) = action else { continue };
         for command in std::iter::once(run).chain(check).chain(undo) {
             match command {

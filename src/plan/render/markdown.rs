@@ -19,7 +19,7 @@ pub fn markdown(plan: &Plan) -> String {
     page.title(Level::Third, &text(&plan.title));
     page.lead(&strong(&summary(plan)));
     page.lead(&line([code(&plan.project), words(" in "), code(&plan.region), words(", on "), text(&plan.cloud)]));
-    one_way(&mut page, plan);
+    irreversible(&mut page, plan);
     changes(&mut page, plan);
     problems(&mut page, plan);
     answers(&mut page, plan);
@@ -34,9 +34,9 @@ pub fn markdown(plan: &Plan) -> String {
     page.finish("`rectify plan` shows everything.")
 }
 
-fn one_way(page: &mut Page, plan: &Plan) {
-    let doors = plan.tasks.iter().filter_map(|task| match (&task.change, &task.reversibility) {
-        (Some(change), Reversibility::OneWay { why }) => {
+fn irreversible(page: &mut Page, plan: &Plan) {
+    let irreversible = plan.tasks.iter().filter_map(|task| match (&task.change, &task.reversibility) {
+        (Some(change), Reversibility::Irreversible { why }) => {
             Some(vec![code(task.id.as_str()), code(&change.resource.name), text(why)])
         }
         _ => None,
@@ -45,8 +45,8 @@ fn one_way(page: &mut Page, plan: &Plan) {
         let name = problem.wanted.as_ref().map_or("", |wanted| wanted.resource.name.as_str());
         Some(vec![code(&problem.step), code(name), text(problem.irreversible.as_deref()?)])
     });
-    let doors = doors.chain(unplanned);
-    page.table("⛔ One-way doors", &["step", "resource", "why there is no way back"], doors);
+    let irreversible = irreversible.chain(unplanned);
+    page.table("⛔ Irreversible", &["step", "resource", "why it cannot be undone"], irreversible);
 }
 
 fn changes(page: &mut Page, plan: &Plan) {
@@ -56,7 +56,7 @@ fn changes(page: &mut Page, plan: &Plan) {
             Reversibility::Reversible => "yes",
             Reversibility::WithLoss { .. } => "with loss",
             Reversibility::Restarts { .. } => "yes, restarts",
-            Reversibility::OneWay { .. } => "**no**",
+            Reversibility::Irreversible { .. } => "**no**",
         };
         let known = match plan.reviews.get(&task.id).and_then(|review| review.known.as_ref()) {
             Some(Known::Validated) => "validated by the API",
@@ -91,7 +91,7 @@ fn problems(page: &mut Page, plan: &Plan) {
     let rows = plan.problems.iter().map(|problem| {
         let mark = match problem.sort {
             ObstacleKind::Impossible => "cannot work",
-            ObstacleKind::Unseen => "could not be looked at",
+            ObstacleKind::Unseen => "could not be observed",
             ObstacleKind::Offline => "unknown",
             ObstacleKind::MissingInput => "waits for an input",
         };
@@ -113,7 +113,7 @@ fn gates(page: &mut Page, plan: &Plan) {
         let now = match plan.reviews.get(&task.id).and_then(|review| review.trial.as_ref()) {
             Some(Trial::Open) => "⚠️ passes before anything is done: its yes says little",
             Some(Trial::Shut { .. }) => "shut, as it should be",
-            Some(Trial::Unknown { .. }) => "cannot be told",
+            Some(Trial::Unknown { .. }) => "unknown",
             Some(Trial::Untried { .. }) => "not tried while planning",
             None => "not tried",
         };
@@ -141,7 +141,7 @@ fn requests(page: &mut Page, plan: &Plan) {
 fn debts(page: &mut Page, plan: &Plan) {
     let rows = plan.debts.iter().map(|debt| {
         let owners = join(debt.owners.iter().map(|owner| code(owner)), ", ");
-        let within = text(&clock::words(debt.within));
+        let within = text(&clock::format_duration(debt.within));
         vec![code(&debt.resource.name), text(&debt.what), owners, within, text(&debt.payment)]
     });
     page.table("Left behind", &["resource", "what", "owners", "within", "how it is paid"], rows);
@@ -174,7 +174,7 @@ fn detail(plan: &Plan, task: &Task) -> Vec<Item> {
     all.extend(remarks(task));
     lines.extend(all.iter().chain(&task.warnings).map(|remark| text(remark)));
     if let Some(Known::Computed { why }) = review.and_then(|review| review.known.as_ref()) {
-        lines.push(line([words("worked out; "), text(why)]));
+        lines.push(line([words("computed locally; "), text(why)]));
     }
     let head = Item::new(Bullet::Plain, line([code(task.id.as_str()), what]));
     std::iter::once(head).chain(lines.into_iter().map(|line| Item::new(Bullet::Below, line))).collect()

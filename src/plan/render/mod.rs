@@ -5,5 +5,5 @@ mod text;
 mod words;
 
 pub use markdown::markdown;
-pub use text::{Looks, text};
+pub use text::{TextStyle, text};
 pub use words::{folded, gate, lines, outbound, resource};

@@ -6,14 +6,14 @@ use super::words::{
     access, answered, evidence, folded, gate, guard, idle, lines, outbound, remarks, resource, restores, summary,
 };
 use crate::action::ObstacleKind;
-use crate::clock::words;
+use crate::clock::format_duration;
 use crate::inert::inert;
 use crate::plan::{Known, Plan, Problem, Trial, WHOLE};
 use crate::run::Task;
 
 /// How a text may look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Looks {
+pub struct TextStyle {
     /// Whether colours may be used. It says the same without.
     pub colour: bool,
     /// How many columns there are.
@@ -21,7 +21,7 @@ pub struct Looks {
 }
 
 /// The plan as text.
-pub fn text(plan: &Plan, looks: Looks) -> String {
+pub fn text(plan: &Plan, looks: TextStyle) -> String {
     let mut page = Page { out: String::new(), looks };
     let at = plan.observed_at.map(|at| format!(", as it was at {}", crate::clock::second(at)));
     let place = format!("{} in {}, on {}", inert(&plan.project), inert(&plan.region), inert(&plan.cloud));
@@ -29,7 +29,7 @@ pub fn text(plan: &Plan, looks: Looks) -> String {
     page.line(Tone::Plain, 0, &format!("{place}{}", at.unwrap_or_default()));
     let no_return = plan.point_of_no_return().map(|task| task.id.clone());
     for (place, phase) in plan.phases.iter().enumerate() {
-        let budget = phase.budget.map(|budget| format!(", within {}", words(budget))).unwrap_or_default();
+        let budget = phase.budget.map(|budget| format!(", within {}", format_duration(budget))).unwrap_or_default();
         let head = format!("phase {} of {}: {}{budget}", place + 1, plan.phases.len(), inert(&phase.title));
         page.gap();
         page.line(Tone::Head, 0, &head);
@@ -87,7 +87,7 @@ enum Tone {
 
 struct Page {
     out: String,
-    looks: Looks,
+    looks: TextStyle,
 }
 
 impl Page {
@@ -128,7 +128,7 @@ impl Page {
                 self.line(Tone::Plain, 6, &line);
             }
             if let Some(caution) = task.reversibility.caution() {
-                let tone = if task.reversibility.is_one_way() { Tone::Bad } else { Tone::Warn };
+                let tone = if task.reversibility.is_irreversible() { Tone::Bad } else { Tone::Warn };
                 self.line(tone, 6, &format!("! {}", inert(&caution)));
             }
         }
@@ -145,25 +145,23 @@ impl Page {
             self.line(Tone::Warn, 6, &format!("? {}", inert(text)));
         }
         match review.and_then(|review| review.known.as_ref()) {
-            Some(Known::Validated) => self.line(Tone::Dim, 6, "the API says that it would take this"),
-            Some(Known::Computed { why }) => self.line(Tone::Dim, 6, &format!("worked out; {}", inert(why))),
+            Some(Known::Validated) => self.line(Tone::Dim, 6, "validated by the API (validateOnly)"),
+            Some(Known::Computed { why }) => self.line(Tone::Dim, 6, &format!("computed locally; {}", inert(why))),
             None => {}
         }
         if let Some(rule) = &task.gate {
             self.line(Tone::Plain, 6, &format!("then: {}", gate(rule)));
         }
         match review.and_then(|review| review.trial.as_ref()) {
-            Some(Trial::Open) => self.line(
-                Tone::Warn,
-                6,
-                "! this gate would pass now, before anything is done: its yes says little about the step",
-            ),
-            Some(Trial::Shut { why }) => self.line(Tone::Dim, 6, &format!("shut now: {}", inert(why))),
+            Some(Trial::Open) => {
+                self.line(Tone::Warn, 6, "! this gate already passes, so it cannot show that the step worked");
+            }
+            Some(Trial::Shut { why }) => self.line(Tone::Dim, 6, &format!("currently failing: {}", inert(why))),
             Some(Trial::Untried { why }) => {
                 self.line(Tone::Dim, 6, &format!("not tried while planning: {}", inert(why)));
             }
             Some(Trial::Unknown { why }) => {
-                self.line(Tone::Warn, 6, &format!("! how it stands now cannot be told: {}", inert(why)));
+                self.line(Tone::Warn, 6, &format!("! current state unknown: {}", inert(why)));
             }
             None => {}
         }
@@ -207,11 +205,11 @@ impl Page {
             return;
         }
         self.gap();
-        self.line(Tone::Head, 0, "what it leaves behind");
+        self.line(Tone::Head, 0, "follow-ups");
         for debt in &plan.debts {
             let owed = format!("  {}: {}", inert(&debt.resource.name), inert(&debt.what));
             self.line(Tone::Warn, 0, &owed);
-            self.line(Tone::Plain, 6, &format!("to be paid within {} {}", words(debt.within), debt.by()));
+            self.line(Tone::Plain, 6, &format!("due within {}, {}", format_duration(debt.within), debt.by()));
             self.line(Tone::Plain, 6, &format!("how: {}", inert(&debt.payment)));
         }
     }

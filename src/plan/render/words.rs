@@ -2,10 +2,10 @@
 
 use crate::action::ObstacleKind;
 use crate::clock;
-use crate::gate::{Demand, Rule, rate_in_words};
+use crate::gate::{Demand, GateRule, rate_in_words};
 use crate::inert::inert;
 use crate::plan::{Access, Outbound, Plan, Sender, Tried};
-use crate::run::{Change, Evidence, Guard, NOT_RUN, Task, Trip};
+use crate::run::{Change, Guard, GuardAction, NOT_RUN, Preconditions, Task};
 use crate::runbook::model::Allowed;
 use crate::syntax::value::percent;
 
@@ -41,22 +41,23 @@ pub fn lines(change: &Change) -> Vec<String> {
 }
 
 /// A gate in words.
-pub fn gate(rule: &Rule) -> String {
+pub fn gate(rule: &GateRule) -> String {
     let probes = rule.healthy.iter().map(|probe| inert(probe)).collect::<Vec<_>>().join(", ");
-    let hold = if rule.hold.is_zero() { "once".to_owned() } else { format!("for {}", clock::words(rule.hold)) };
+    let hold =
+        if rule.hold.is_zero() { "once".to_owned() } else { format!("for {}", clock::format_duration(rule.hold)) };
     let rate = rule.max_failure_rate.map(|rate| format!(", failure rate under {}", percent(rate)));
     let latency = if rule.latency.is_empty() { String::new() } else { format!(", {}", rule.latency.as_limits()) };
     let limits = format!("{}{latency}", rate.unwrap_or_default());
     let takes = if limits.is_empty() { String::new() } else { takes(rule) };
     format!(
         "{probes} healthy {hold}, every {}, within {}{limits}{takes}",
-        clock::words(rule.every),
-        clock::words(rule.timeout)
+        clock::format_duration(rule.every),
+        clock::format_duration(rule.timeout)
     )
 }
 
 /// How many samples in a row the limits of a gate take, and what they are not about.
-fn takes(rule: &Rule) -> String {
+fn takes(rule: &GateRule) -> String {
     let without: Vec<String> = rule
         .healthy
         .iter()
@@ -75,7 +76,7 @@ fn takes(rule: &Rule) -> String {
 }
 
 /// What must be so before a task begins, in words.
-pub(super) fn evidence(evidence: &Evidence) -> String {
+pub(super) fn evidence(evidence: &Preconditions) -> String {
     let names = |names: &[String]| names.iter().map(|name| inert(name)).collect::<Vec<_>>().join(", ");
     let mut parts = Vec::new();
     if !evidence.unhealthy.is_empty() {
@@ -91,7 +92,7 @@ pub(super) fn evidence(evidence: &Evidence) -> String {
 /// What a task does that changes no resource, in words.
 pub(super) fn idle(task: &Task) -> String {
     match (&task.pause, &task.message) {
-        (Some(pause), _) => format!("waits for {}", clock::words(*pause)),
+        (Some(pause), _) => format!("waits for {}", clock::format_duration(*pause)),
         (_, Some(text)) => format!("tells: {}", inert(text)),
         _ if task.uses == "probe" => "changes nothing".to_owned(),
         _ => "nothing to change: it already is so".to_owned(),
@@ -101,18 +102,18 @@ pub(super) fn idle(task: &Task) -> String {
 /// What a task is like besides: whether it is left out, how it is undone, if that takes a detour, and what may go on at the
 /// same time.
 pub(super) fn remarks(task: &Task) -> Vec<String> {
-    let detour = task.detour.as_ref().map(|detour| {
-        let to: Vec<_> = detour.differences().iter().map(|difference| inert(&difference.after)).collect();
-        format!("undone by way of {}, which takes seconds; then comes the change itself", to.join(", "))
+    let traffic_first = task.traffic_first.as_ref().map(|traffic_first| {
+        let to: Vec<_> = traffic_first.differences().iter().map(|difference| inert(&difference.after)).collect();
+        format!("rollback: traffic back to {} first (seconds), then the change itself", to.join(", "))
     });
-    let wave = (task.parallel > 1).then(|| format!("up to {} of this step go on at once", task.parallel));
+    let wave = (task.max_parallel > 1).then(|| format!("up to {} of this step go on at once", task.max_parallel));
     let not_run = task.is_not_run().then(|| {
         let gate = task.gate.as_ref().map_or("", |_| "; its gate is not waited for");
         format!("{NOT_RUN}{gate}; --run-programs runs it")
     });
     let undo_partial = task.program.as_ref().is_some_and(|program| program.undo_partial);
     let undo_partial = undo_partial.then(|| "its undo is also run after it has failed".to_owned());
-    not_run.into_iter().chain(undo_partial).chain(detour).chain(wave).collect()
+    not_run.into_iter().chain(undo_partial).chain(traffic_first).chain(wave).collect()
 }
 
 /// That undoing a task brings back what was unhealthy, if it does.
@@ -124,11 +125,11 @@ pub(super) fn restores(task: &Task) -> Option<String> {
 /// A guard in words.
 pub(super) fn guard(guard: &Guard) -> String {
     let then = match guard.then {
-        Trip::Pause => "the run pauses and asks",
-        Trip::Rollback => "the run rolls back",
+        GuardAction::Pause => "the run pauses and asks",
+        GuardAction::Rollback => "the run rolls back",
     };
     let times = if guard.failures == 1 { "once".to_owned() } else { format!("{} times in a row", guard.failures) };
-    format!("{} unhealthy {times}, looked at every {}: {then}", inert(&guard.probe), clock::words(guard.every))
+    format!("{} unhealthy {times} (every {}): {then}", inert(&guard.probe), clock::format_duration(guard.every))
 }
 
 /// What sends a request, in words.
@@ -175,7 +176,7 @@ pub(super) fn while_planning(request: &Outbound) -> String {
 }
 
 /// What a gate that passes rules out, if it passes as soon as it can.
-pub(super) fn proof(rule: &Rule) -> String {
+pub(super) fn proof(rule: &GateRule) -> String {
     let has_rate = rule.healthy.iter().any(|probe| rule.probe_traits(probe).sampling.has_rate());
     match rule.first_bound().filter(|_| has_rate) {
         Some(bound) => format!(
@@ -219,15 +220,15 @@ pub(super) fn summary(plan: &Plan) -> String {
 
 /// How many changes there are, and how many of them can be undone.
 fn changes(plan: &Plan) -> String {
-    let (all, one_way, partly) = (plan.changes(), plan.one_way(), plan.partly_undone());
-    match (all, one_way, partly) {
+    let (all, irreversible, partly) = (plan.changes(), plan.irreversible(), plan.partly_undone());
+    match (all, irreversible, partly) {
         (1, 0, 0) => "1 change, which can be undone".to_owned(),
         (1, 0, _) => "1 change, which can be undone only in part".to_owned(),
         (1, ..) => "1 change, which cannot be undone".to_owned(),
         (_, 0, 0) => format!("{all} changes, all of which can be undone"),
         (_, 0, _) => format!("{all} changes, {partly} of which can be undone only in part"),
-        (_, _, 0) => format!("{all} changes, {one_way} of which cannot be undone"),
-        (..) => format!("{all} changes, {one_way} of which cannot be undone, and {partly} only in part"),
+        (_, _, 0) => format!("{all} changes, {irreversible} of which cannot be undone"),
+        (..) => format!("{all} changes, {irreversible} of which cannot be undone, and {partly} only in part"),
     }
 }
 
@@ -244,7 +245,7 @@ pub(super) fn access(access: &Access) -> Option<String> {
             format!("you lack what it needs: {missing}")
         }
         (None, Some(why)) => {
-            format!("it needs {count} permissions; whether you have them cannot be told: {}", inert(why))
+            format!("it needs {count} permissions; whether you have them is unknown: {}", inert(why))
         }
         (None, None) => {
             let all = access.needs.iter().map(|need| inert(&need.permission)).collect::<Vec<_>>().join(", ");

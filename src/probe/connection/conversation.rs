@@ -21,10 +21,10 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::dial::{Dialer, Stream, origin, url};
 use super::http_client::add;
-use crate::clock::{Clock, between, later, words};
+use crate::clock::{Clock, between, format_duration, later};
 use crate::probe::{FactsByName, ProbeFailure};
 use crate::syntax::condition::Fact;
-use crate::syntax::value::Private;
+use crate::syntax::value::SecretText;
 
 /// A message larger than this is not one of a chat's events.
 const LARGEST: usize = 1 << 20;
@@ -36,10 +36,10 @@ const SLACK: Duration = Duration::from_secs(5);
 /// A conversation as a runbook asks for it.
 pub(in crate::probe) struct Conversation<'a> {
     pub(in crate::probe) url: &'a str,
-    pub(in crate::probe) headers: &'a BTreeMap<String, Private>,
+    pub(in crate::probe) headers: &'a BTreeMap<String, SecretText>,
     /// What is added to the URL's query, encoded.
-    pub(in crate::probe) query: Option<&'a Private>,
-    pub(in crate::probe) send: Option<&'a Private>,
+    pub(in crate::probe) query: Option<&'a SecretText>,
+    pub(in crate::probe) send: Option<&'a SecretText>,
     pub(in crate::probe) events: &'a [String],
     pub(in crate::probe) within: Duration,
 }
@@ -92,7 +92,7 @@ impl Conversation<'_> {
                 let by_the_clock = lived.saturating_add(SLACK) >= reconnect.request_timeout;
                 if !(by_the_clock && reconnect.allowed) {
                     let meant = if by_the_clock { ", at its request time-out" } else { "" };
-                    let why = format!("the connection was cut after {}{meant}: {why}", words(lived));
+                    let why = format!("the connection was cut after {}{meant}: {why}", format_duration(lived));
                     return Err(ProbeFailure::Unhealthy(why));
                 }
                 reconnects += 1;
@@ -126,7 +126,7 @@ impl Conversation<'_> {
                 Either::Left((ended, _)) => Some(ended),
                 // While the name is waited for, nothing is known of who should converse.
                 Either::Right(_) => {
-                    match dialer.out_of_time(&host, format!("no answer within {}", words(self.within))) {
+                    match dialer.out_of_time(&host, format!("no answer within {}", format_duration(self.within))) {
                         unknown @ ProbeFailure::Unknown(_) => Some(Err(unknown)),
                         ProbeFailure::Unhealthy(_) | ProbeFailure::Broken(_) => None,
                     }
@@ -136,7 +136,9 @@ impl Conversation<'_> {
         match ended {
             Some(Ok(())) => Ok(heard.last),
             Some(Err(failure)) => Err(failure),
-            None => Err(ProbeFailure::Unhealthy(format!("{} within {}", heard.missing(), words(self.within)))),
+            None => {
+                Err(ProbeFailure::Unhealthy(format!("{} within {}", heard.missing(), format_duration(self.within))))
+            }
         }
     }
 

@@ -320,19 +320,19 @@ type Builder = tokio_rustls::rustls::ConfigBuilder<ClientConfig, tokio_rustls::r
 /// A TLS configuration that takes the time from this clock: a certificate of a simulated cloud expires in its time.
 pub(in crate::probe) fn builder(clock: &Arc<dyn Clock>) -> Result<Builder, String> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_details(provider, Arc::new(Hands(clock.clone())));
+    let builder = ClientConfig::builder_with_details(provider, Arc::new(ProbeTime(clock.clone())));
     builder.with_safe_default_protocol_versions().map_err(|error| error.to_string())
 }
 
-struct Hands(Arc<dyn Clock>);
+struct ProbeTime(Arc<dyn Clock>);
 
-impl fmt::Debug for Hands {
+impl fmt::Debug for ProbeTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Hands")
     }
 }
 
-impl TimeProvider for Hands {
+impl TimeProvider for ProbeTime {
     fn current_time(&self) -> Option<UnixTime> {
         Some(UnixTime::since_unix_epoch(between(Timestamp::UNIX_EPOCH, self.0.now())))
     }

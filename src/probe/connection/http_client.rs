@@ -24,10 +24,10 @@ use reqwest::Url;
 use secrecy::ExposeSecret as _;
 
 use super::dial::{Dialer, Origin, Took, origin, url};
-use crate::clock::{Clock, between, later, words};
+use crate::clock::{Clock, between, format_duration, later};
 use crate::probe::{Body, FactsByName, ProbeFailure};
 use crate::syntax::condition::Fact;
-use crate::syntax::value::Private;
+use crate::syntax::value::SecretText;
 
 /// How much of a body is read. Health pages are small; whatever sends more is not one.
 const BODY: usize = 64 * 1024;
@@ -39,9 +39,9 @@ const KEPT: usize = 64;
 pub(in crate::probe) struct Request<'a> {
     pub(in crate::probe) url: &'a str,
     pub(in crate::probe) method: Option<&'a str>,
-    pub(in crate::probe) headers: &'a BTreeMap<String, Private>,
+    pub(in crate::probe) headers: &'a BTreeMap<String, SecretText>,
     /// What is added to the URL's query, encoded.
-    pub(in crate::probe) query: Option<&'a Private>,
+    pub(in crate::probe) query: Option<&'a SecretText>,
     pub(in crate::probe) body: Option<&'a Body>,
     pub(in crate::probe) redirects: u32,
 }
@@ -134,7 +134,9 @@ impl Client {
         match select(answer, out_of_time).await {
             Either::Left((answer, _)) => answer,
             // The answer is still being waited for here, and so is the name, if that is what takes so long.
-            Either::Right(_) => Err(self.dialer.out_of_time(&host, format!("no answer within {}", words(timeout)))),
+            Either::Right(_) => {
+                Err(self.dialer.out_of_time(&host, format!("no answer within {}", format_duration(timeout))))
+            }
         }
     }
 
@@ -292,7 +294,7 @@ fn build(wanted: &Request<'_>, url: &Url, redirected: bool) -> Result<http::Requ
 }
 
 /// Adds a runbook's headers. A secret in one is not shown by whoever shows a request.
-pub(in crate::probe) fn add(headers: &mut HeaderMap, wanted: &BTreeMap<String, Private>) -> Result<(), String> {
+pub(in crate::probe) fn add(headers: &mut HeaderMap, wanted: &BTreeMap<String, SecretText>) -> Result<(), String> {
     for (name, value) in wanted {
         let cannot = || format!("the header {name} cannot be sent: {value}");
         let known = HeaderName::try_from(name.as_str()).map_err(|_| cannot())?;

@@ -62,7 +62,7 @@ fn with(action: &str, arguments: &Table) -> Value {
 
 fn value(is: &ValueType) -> Map<String, Value> {
     let schema = match is {
-        ValueType::Text | ValueType::Literal | ValueType::Private | ValueType::Condition | ValueType::Pattern => {
+        ValueType::Text | ValueType::Literal | ValueType::SecretText | ValueType::Condition | ValueType::Pattern => {
             json!({ "type": "string" })
         }
         ValueType::Integer => json!({ "type": "integer" }),
@@ -79,7 +79,7 @@ fn value(is: &ValueType) -> Map<String, Value> {
         ValueType::Values | ValueType::Fields => {
             json!({ "type": "object", "additionalProperties": { "type": ["string", "integer", "boolean"] } })
         }
-        ValueType::PrivateValues => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
+        ValueType::SecretTexts => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
         ValueType::Json => json!({ "type": ["object", "array", "string", "number", "boolean"] }),
         ValueType::Command => json!({ "anyOf": [
             { "type": "array", "items": { "type": "string" }, "minItems": 1 },

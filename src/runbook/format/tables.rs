@@ -1,6 +1,6 @@
 //! The tables of a runbook, but for what probes look at and what actions take.
 
-use crate::runbook::model::{OnFailure, Priority, Trip};
+use crate::runbook::model::{GuardAction, OnFailure, Priority};
 use crate::syntax::format::{Key, Table, ValueType, words};
 
 /// The words of every `on_failure`.
@@ -12,7 +12,8 @@ pub(in crate::runbook) const ON_FAILURE: [(&str, OnFailure); 4] = [
 ];
 
 /// The words of a guard's `then`.
-pub(in crate::runbook) const TRIP: [(&str, Trip); 2] = [("pause", Trip::Pause), ("rollback", Trip::Rollback)];
+pub(in crate::runbook) const TRIP: [(&str, GuardAction); 2] =
+    [("pause", GuardAction::Pause), ("rollback", GuardAction::Rollback)];
 
 /// The words of a support case's `priority`, Google's own
 /// (source: <https://docs.cloud.google.com/support/docs/reference/v2>).
@@ -35,7 +36,7 @@ pub(in crate::runbook) const ROOT: Table = Table {
         Key::new(
             "probes",
             ValueType::Probes,
-            "What health means, named once: what is looked at, and what must hold of it.",
+            "What health means, named once: what is observed, and what must hold of it.",
         ),
         Key::new("symptom", ValueType::Table(&SYMPTOM), SYMPTOM.about),
         Key::new("limits", ValueType::Table(&LIMITS), LIMITS.about),
@@ -165,7 +166,7 @@ const STEP: Table = Table {
             .required()
             .example("\"gcp.run.traffic\""),
         Key::new("with", ValueType::Arguments, "What the action needs to know.").example("{ … }"),
-        Key::new("one_way", ValueType::Flag, "Says that whoever wrote this knows that the step cannot be undone.")
+        Key::new("irreversible", ValueType::Flag, "Says that whoever wrote this knows that the step cannot be undone.")
             .default("false"),
         Key::new("confirm", ValueType::Text, "What the operator is asked before it, beside what is always shown."),
         Key::new("require", ValueType::Table(&REQUIRE), REQUIRE.about),
@@ -217,7 +218,7 @@ const GATE: Table = Table {
         Key::new("for", ValueType::Duration, "How long they must be healthy without a break.")
             .example("\"5m\"")
             .default("one healthy sample of each"),
-        Key::new("every", ValueType::Duration, "How often each is looked at.").example("\"5s\"").default("10s"),
+        Key::new("every", ValueType::Duration, "How often each is observed.").example("\"5s\"").default("10s"),
         Key::new("timeout", ValueType::Duration, "When it gives up.").example("\"20m\"").default("20m"),
         Key::new("max_failure_rate", ValueType::Rate, "The failure rate that the samples must rule out with 95 % confidence.")
             .example("\"2%\""),
@@ -238,7 +239,7 @@ const GATE: Table = Table {
         Key::new("max_unknown", ValueType::Integer, "Give up after so many samples in a row of which nothing is known.")
             .example("20")
             .default("only the timeout"),
-        Key::new("max_broken", ValueType::Integer, "Give up after so many looks in a row that could not be taken.")
+        Key::new("max_broken", ValueType::Integer, "Give up after so many consecutive observations that could not be made.")
             .example("5")
             .default("5"),
         Key::new("max_flaps", ValueType::Integer, "Give up after so many changes of a probe between healthy and not.")
@@ -247,7 +248,7 @@ const GATE: Table = Table {
         Key::new(
             "request_budget",
             ValueType::Integer,
-            "How many times the looks of plain polling a probe of the service itself may take, to notice its recovery sooner.",
+            "How many times the requests of plain polling a probe of the service itself may make, to notice its recovery sooner.",
         )
         .example("2")
         .default("1: plain polling"),
@@ -273,7 +274,7 @@ const GUARD: Table = Table {
     about: "A probe that is watched in the background while phases run.",
     keys: &[
         Key::new("probe", ValueType::Text, "The probe's name.").required().example("\"backend\""),
-        Key::new("every", ValueType::Duration, "How often it is looked at.").example("\"10s\"").default("10s"),
+        Key::new("every", ValueType::Duration, "How often it is observed.").example("\"10s\"").default("10s"),
         Key::new("failures", ValueType::Integer, "How many unhealthy samples in a row trip it.")
             .example("3")
             .default("3"),

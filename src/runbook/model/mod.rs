@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::escalation::{Closing, Criterion, Escalation, Ground, Priority, SupportCase};
 use crate::action::{Action, StepLimits};
-use crate::gate::Rule;
+use crate::gate::GateRule;
 use crate::peer::Hosts;
 use crate::probe::{Probe, ProbeSet};
 pub use crate::run::OnFailure;
@@ -104,11 +104,11 @@ pub struct Step {
     /// Unique in the whole runbook.
     pub name: String,
     /// What it does: once, or once for each item of its `for_each`.
-    pub turns: Vec<Turn>,
-    /// How its turns are taken, if it has a `for_each`.
+    pub iterations: Vec<Iteration>,
+    /// How its iterations are taken, if it has a `for_each`.
     pub fan_out: Option<FanOut>,
     /// Whether its author knows that it cannot be undone.
-    pub one_way: bool,
+    pub irreversible: bool,
     /// What the operator is asked before it.
     pub confirm: Option<String>,
     /// What must be so before it may begin.
@@ -131,29 +131,29 @@ pub struct Allowed {
 }
 
 impl Step {
-    /// Its turns: the name of each, the item that it is for, if it has a `for_each`, and what it does.
-    pub fn by_turn(&self) -> impl Iterator<Item = (String, Option<&String>, &Turn)> {
-        self.turns.iter().enumerate().map(|(place, turn)| {
+    /// Its iterations: the name of each, the item that it is for, if it has a `for_each`, and what it does.
+    pub fn by_iteration(&self) -> impl Iterator<Item = (String, Option<&String>, &Iteration)> {
+        self.iterations.iter().enumerate().map(|(place, iteration)| {
             let item = self.fan_out.as_ref().and_then(|fan_out| fan_out.items.get(place));
             let name = item.map_or_else(|| self.name.clone(), |item| format!("{}/{item}", self.name));
-            (name, item, turn)
+            (name, item, iteration)
         })
     }
 }
 
 /// What a step does, for one item.
 #[derive(Clone, Debug)]
-pub struct Turn {
+pub struct Iteration {
     /// `uses` and `with`.
     pub action: Action,
     /// What proves that it worked.
-    pub gate: Option<Rule>,
+    pub gate: Option<GateRule>,
 }
 
-/// How the turns of a step are taken.
+/// How the iterations of a step are taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FanOut {
-    /// What the step is done for, one turn each.
+    /// What the step is done for, one iteration each.
     pub items: Vec<String>,
     /// How many at once, at least 1.
     pub max_parallel: u32,
@@ -188,17 +188,17 @@ pub struct Symptom {
 pub struct Guard {
     /// The probe's name.
     pub probe: String,
-    /// How often it is looked at.
+    /// How often it is observed.
     pub every: Duration,
     /// How many unhealthy samples in a row trip it, at least 1.
     pub failures: u32,
     /// What happens then.
-    pub then: Trip,
+    pub then: GuardAction,
 }
 
 /// What a guard does when it trips.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Trip {
+pub enum GuardAction {
     /// Begin nothing more, and ask.
     #[default]
     Pause,

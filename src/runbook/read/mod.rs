@@ -8,11 +8,14 @@ mod phase;
 mod probe;
 mod surroundings;
 
+use std::time::Duration;
+
 use super::draft::{Draft, Part};
 use super::format::{ON_FAILURE, ROOT};
 use super::model::About;
 use crate::run::Target;
 use crate::syntax::mistake::Mistake;
+use crate::syntax::value::friendly;
 use crate::syntax::{Block, Noted, Reader};
 use crate::syntax::{Document, Path};
 use crate::syntax::{Inputs, Meaning};
@@ -29,6 +32,19 @@ pub enum Mode {
     Rehearse,
     /// To be carried out; every input needs its value.
     Run,
+}
+
+/// The shortest time between two observations of one probe: what asks more often is a load, and no poll.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Reads how often a probe is observed.
+fn read_every(block: &Block<'_, '_>, default: Duration) -> Duration {
+    let every = block.positive_duration("every").unwrap_or(default);
+    if every < SHORTEST_INTERVAL {
+        let message = format!("a probe is observed at most every {}", friendly(SHORTEST_INTERVAL));
+        block.wrong("every", message, "use `load` to send many requests");
+    }
+    every.max(SHORTEST_INTERVAL)
 }
 
 /// Reads a runbook, as far as it can be read, and says what is wrong with the rest.

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::part;
+use super::{part, read_every};
 use crate::action::{ACTIONS, Action, ActionFormat, GateOnly};
-use crate::gate::{Limits, Percentiles, Rule};
+use crate::gate::{GateLimits, GateRule, Percentiles};
 use crate::run::MAX_AGE;
-use crate::runbook::draft::{Part, PhaseDraft, StepDraft, TurnDraft};
+use crate::runbook::draft::{IterationDraft, Part, PhaseDraft, StepDraft};
 use crate::runbook::format::ON_FAILURE;
 use crate::runbook::model::{Allowed, FanOut, Require};
 use crate::syntax::Meaning;
@@ -66,7 +66,7 @@ fn read_phase(reader: &Reader<'_>, block: &Block<'_, '_>) -> PhaseDraft {
 fn read_step(reader: &Reader<'_>, block: &Block<'_, '_>) -> StepDraft {
     let name = block.literal("name");
     let fan_out = part(reader, block.has("for_each"), || read_for_each(&block.block("for_each")?));
-    let turns = match &fan_out {
+    let iterations = match &fan_out {
         Part::Absent => vec![read_turn(reader, block)],
         Part::Faulty => {
             // Without its items nothing can be said of what `${item}` stands for.
@@ -83,14 +83,14 @@ fn read_step(reader: &Reader<'_>, block: &Block<'_, '_>) -> StepDraft {
             .collect(),
     };
     reader.scope.forget("item");
-    let one_way = block.flag("one_way").unwrap_or(false);
+    let irreversible = block.flag("irreversible").unwrap_or(false);
     let confirm = block.text("confirm");
     let require = part(reader, block.has("require"), || Some(read_require(&block.block("require")?)));
     let on_failure = block.choice("on_failure", &ON_FAILURE);
     let operation_timeout = block.duration("operation_timeout");
     let allow = block.blocks("allow").iter().flatten().filter_map(read_allowed).collect();
     block.finish();
-    StepDraft { name, turns, fan_out, one_way, confirm, require, on_failure, operation_timeout, allow }
+    StepDraft { name, iterations, fan_out, irreversible, confirm, require, on_failure, operation_timeout, allow }
 }
 
 fn read_allowed(block: &Block<'_, '_>) -> Option<Allowed> {
@@ -102,11 +102,11 @@ fn read_allowed(block: &Block<'_, '_>) -> Option<Allowed> {
     Some(Allowed { code: code?, reason: reason? })
 }
 
-fn read_turn(reader: &Reader<'_>, block: &Block<'_, '_>) -> TurnDraft {
+fn read_turn(reader: &Reader<'_>, block: &Block<'_, '_>) -> IterationDraft {
     let mut watched = Vec::new();
     let action = part(reader, true, || read_action(reader, block));
     let gate = part(reader, block.has("gate"), || read_gate(&block.block("gate")?, &mut watched));
-    TurnDraft { action, gate, watched }
+    IterationDraft { action, gate, watched }
 }
 
 fn read_for_each(block: &Block<'_, '_>) -> Option<FanOut> {
@@ -126,7 +126,7 @@ fn read_for_each(block: &Block<'_, '_>) -> Option<FanOut> {
     let mut sorted: Vec<&String> = items.iter().collect();
     sorted.sort_unstable();
     if let Some((twice, _)) = sorted.iter().zip(sorted.iter().skip(1)).find(|(one, next)| one == next) {
-        block.wrong("items", format!("`{twice}` stands there twice"), "a turn is told apart by its item");
+        block.wrong("items", format!("`{twice}` is there twice"), "an iteration is identified by its item");
     }
     Some(FanOut { items, max_parallel, max_failures })
 }
@@ -147,27 +147,27 @@ fn read_require(block: &Block<'_, '_>) -> Require {
     Require { healthy, unhealthy, condition, max_age }
 }
 
-fn read_gate(block: &Block<'_, '_>, watched: &mut Vec<String>) -> Option<Rule> {
+fn read_gate(block: &Block<'_, '_>, watched: &mut Vec<String>) -> Option<GateRule> {
     let healthy = block.texts("healthy");
     watched.extend(healthy.iter().flatten().cloned());
     let hold = block.duration("for").unwrap_or(Duration::ZERO);
-    let every = block.positive_duration("every").unwrap_or(EVERY);
+    let every = read_every(block, EVERY);
     let timeout = block.positive_duration("timeout").unwrap_or(GATE_TIMEOUT);
     let max_failure_rate = block.parsed("max_failure_rate", crate::syntax::value::rate);
     let tolerate = block.count("tolerate", 0).unwrap_or(0);
     let [p50, p95, p99] = ["p50", "p95", "p99"].map(|key| block.positive_duration(key));
     let [unhealthy, unknown, broken, flaps] =
         ["max_unhealthy", "max_unknown", "max_broken", "max_flaps"].map(|key| block.count(key, 1));
-    let usual = Limits::default();
-    let limits = Limits { unhealthy, unknown, broken: broken.unwrap_or(usual.broken), flaps };
+    let usual = GateLimits::default();
+    let limits = GateLimits { unhealthy, unknown, broken: broken.unwrap_or(usual.broken), flaps };
     let request_budget = block.count("request_budget", 1).unwrap_or(1);
     if healthy.as_ref().is_some_and(Vec::is_empty) {
-        block.wrong("healthy", "a gate that looks at nothing proves nothing", "name at least one probe");
+        block.wrong("healthy", "a gate without probes shows nothing", "name at least one probe");
     }
     block.finish();
-    let rule = Rule::of(healthy?, hold, every, timeout);
+    let rule = GateRule::of(healthy?, hold, every, timeout);
     let latency = Percentiles { p50, p95, p99 };
-    Some(Rule { max_failure_rate, tolerate, latency, limits, request_budget, ..rule })
+    Some(GateRule { max_failure_rate, tolerate, latency, limits, request_budget, ..rule })
 }
 
 /// The action of this name.

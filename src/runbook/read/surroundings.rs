@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::part;
+use super::{part, read_every};
 use crate::action::StepLimits;
 use crate::peer::{HostPattern, Hosts};
 use crate::runbook::draft::Part;
@@ -70,7 +70,7 @@ pub(super) fn read_guards(reader: &Reader<'_>, root: &Block<'_, '_>) -> Vec<Part
 
 fn read_guard(block: &Block<'_, '_>) -> Option<Guard> {
     let probe = block.text("probe");
-    let every = block.positive_duration("every").unwrap_or(EVERY);
+    let every = read_every(block, EVERY);
     let failures = block.count("failures", 1).unwrap_or(FAILURES);
     let then = block.choice("then", &TRIP).unwrap_or_default();
     block.finish();

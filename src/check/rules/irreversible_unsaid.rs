@@ -9,9 +9,9 @@ use crate::action::Rollback;
 use crate::check::diagnostic::Diagnostic;
 
 pub(super) const RULE: Rule = Rule {
-    code: "one-way-unsaid",
-    title: "a step that cannot be undone says `one_way = true`",
-    page: include_str!("../../../docs/checks/one-way-unsaid.md"),
+    code: "irreversible-unsaid",
+    title: "a step that cannot be undone says `irreversible = true`",
+    page: include_str!("../../../docs/checks/irreversible-unsaid.md"),
     answer: Answer::WithReason,
     find,
 };
@@ -19,19 +19,23 @@ pub(super) const RULE: Rule = Rule {
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (step, draft) in subject.draft.steps() {
-        let Some(undo) = draft.turns.iter().find_map(|turn| turn.action.read()).map(|action| action.step().rollback())
+        let Some(undo) = draft
+            .iterations
+            .iter()
+            .find_map(|iteration| iteration.action.read())
+            .map(|action| action.step().rollback())
         else {
             continue;
         };
         let place = || subject.place(&step.key("uses"));
         match undo {
-            Rollback::Impossible(why) if !draft.one_way => found.push(
+            Rollback::Impossible(why) if !draft.irreversible => found.push(
                 Diagnostic::error(RULE.code, place(), format!("this cannot be undone: {why}"))
-                    .help("add one_way = true to the step, so that whoever reviews it knows"),
+                    .help("add irreversible = true to the step, so that whoever reviews it knows"),
             ),
-            Rollback::Possible if draft.one_way => found.push(
-                Diagnostic::warning(RULE.code, subject.key_place(&step.key("one_way")), "this step can be undone")
-                    .help("take `one_way` out: what cries wolf is not read"),
+            Rollback::Possible if draft.irreversible => found.push(
+                Diagnostic::warning(RULE.code, subject.key_place(&step.key("irreversible")), "this step can be undone")
+                    .help("take `irreversible` out: what cries wolf is not read"),
             ),
             _ => {}
         }

@@ -1,7 +1,7 @@
 //! Looks that are under way, each in its own time.
 //!
 //! A gate's probes and the guards keep schedules of their own: one that takes long must not hold up another. So a look
-//! outlives the wave that asked for it. It goes on while the next waves still want it, and is dropped when none does.
+//! outlives the batch that asked for it. It goes on while the next batches still want it, and is dropped when none does.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::run::{TaskId, View};
 
 /// For whom a probe is looked through.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum For {
+pub(super) enum Watcher {
     /// The gate of a task.
     Gate(TaskId),
     /// A guard.
@@ -28,7 +28,7 @@ pub(super) enum For {
 /// A look that has ended. While it is kept, its line of work counts as busy: whoever waited for it has the time to say
 /// that it is.
 pub(super) struct Ended {
-    pub(super) watcher: For,
+    pub(super) watcher: Watcher,
     pub(super) probe: String,
     pub(super) observation: Observation,
     _busy: Option<Box<dyn Send + Sync>>,
@@ -36,34 +36,34 @@ pub(super) struct Ended {
 
 /// All that are under way.
 #[derive(Default)]
-pub struct Looks {
+pub struct ProbesInFlight {
     under_way: FuturesUnordered<LocalBoxFuture<'static, Ended>>,
-    keys: BTreeSet<(For, String)>,
+    keys: BTreeSet<(Watcher, String)>,
 }
 
-impl Looks {
+impl ProbesInFlight {
     /// Begins those of these that are not under way, and drops all others.
     pub(super) fn want(
         &mut self,
-        wanted: Vec<(For, String)>,
+        wanted: Vec<(Watcher, String)>,
         view: &View,
         probes: &Arc<Observer>,
         clock: &Arc<dyn Clock>,
     ) {
-        let wanted: BTreeSet<(For, String)> = wanted.into_iter().collect();
+        let wanted: BTreeSet<(Watcher, String)> = wanted.into_iter().collect();
         if !self.keys.is_subset(&wanted) {
             // Those that are still wanted begin anew: it is rare, and nothing that was seen is lost by it.
-            *self = Looks::default();
+            *self = ProbesInFlight::default();
         }
         for (watcher, probe) in wanted.difference(&self.keys).cloned() {
-            let aside = match &watcher {
-                For::Gate(task) => view.task(task).and_then(|view| view.task.aside.clone()),
-                For::Guard => None,
+            let candidate = match &watcher {
+                Watcher::Gate(task) => view.task(task).and_then(|view| view.task.candidate.clone()),
+                Watcher::Guard => None,
             };
             let (probes, busy) = (probes.clone(), clock.beside());
             let look = async move {
-                let observation = match &aside {
-                    Some(aside) => probes.observe_aside(&probe, aside).await,
+                let observation = match &candidate {
+                    Some(candidate) => probes.observe_candidate(&probe, candidate).await,
                     None => probes.observe(&probe).await,
                 };
                 Ended { watcher, probe, observation, _busy: Some(busy) }
