@@ -131,12 +131,16 @@ fn deploy(line: &CommandLine) -> Option<TypedStep> {
     Some(TypedStep { action: "gcp.run.deploy", with })
 }
 
+/// The bounds that these two flags set, as further arguments.
+fn bounds(line: &CommandLine, min: &str, max: &str) -> String {
+    let each = [(min, "min_instances"), (max, "max_instances")].into_iter();
+    each.filter_map(|(flag, key)| Some(format!(", {key} = {}", line.number(flag)?))).collect()
+}
+
 /// The bounds of a service. Those of its revisions (`--max-instances`) have no action.
 fn scale(line: &CommandLine) -> Option<TypedStep> {
     let service = named(line, "run services update")?;
-    let bounds = [("min", "min_instances"), ("max", "max_instances")];
-    let bounds = bounds.iter().filter_map(|(flag, key)| Some(format!(", {key} = {}", line.number(flag)?)));
-    let bounds: String = bounds.collect();
+    let bounds = bounds(line, "min", "max");
     let is_whole = has_only(line, &["min", "max"]) && !bounds.is_empty();
     is_whole.then(|| TypedStep { action: "gcp.run.scale", with: format!("service = {service}{bounds}") })
 }
@@ -144,9 +148,8 @@ fn scale(line: &CommandLine) -> Option<TypedStep> {
 fn connector(line: &CommandLine) -> Option<TypedStep> {
     let connector = named(line, "compute networks vpc-access connectors update")?;
     let machine = line.value("machine-type").map(|machine| format!(", machine_type = {}", quoted(machine)));
-    let bounds = [("min-instances", "min_instances"), ("max-instances", "max_instances")];
-    let bounds = bounds.iter().filter_map(|(flag, key)| Some(format!(", {key} = {}", line.number(flag)?)));
-    let with = format!("connector = {connector}{}{}", bounds.collect::<String>(), machine.unwrap_or_default());
+    let bounds = bounds(line, "min-instances", "max-instances");
+    let with = format!("connector = {connector}{bounds}{}", machine.unwrap_or_default());
     has_only(line, &["min-instances", "max-instances", "machine-type"])
         .then_some(TypedStep { action: "gcp.connector.scale", with })
 }
