@@ -7,8 +7,8 @@ use google_cloud_monitoring_v3::model::TimeInterval;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use crate::support::SCENARIO;
 use crate::support::cloud::Cloud;
+use crate::support::{Desk, SCENARIO};
 
 const SHOP: &str = "runbooks/sql-connections.sim.toml";
 const SERVICES: [&str; 3] = ["orders", "payments", "catalog"];
@@ -61,6 +61,52 @@ async fn rates_are_of_what_was_ingested_and_no_data_is_no_answer() {
     let ask = [("query", failing), ("start", "2025-09-16T03:03:00Z"), ("end", "2025-09-16T03:08:00Z"), ("step", "60")];
     let answer = cloud.http.get(cloud.url(range)).query(&ask).send().await.unwrap().json::<Value>().await.unwrap();
     assert_eq!(answer["data"]["result"][0]["values"].as_array().unwrap().len(), 6, "{answer}");
+}
+
+/// The idioms of error rates: what is missing counts as nothing, and series of one group are divided by each other.
+#[tokio::test]
+async fn an_error_rate_is_zero_while_nothing_fails() {
+    let cloud = Cloud::of(SCENARIO, "");
+    cloud.sleep(SignedDuration::from_mins(10)).await;
+    let count = |class: &str| {
+        let backend = r#"{"run.googleapis.com/request_count",service_name="netra-backend-staging""#;
+        format!("sum(rate({backend}{class}}}[5m]))")
+    };
+    let (all, well) = (count(""), count(r#",response_code_class="2xx""#));
+    assert_eq!(value(&cloud, "netra-staging", &well).await, None, "nothing was ever 200");
+    assert_eq!(value(&cloud, "netra-staging", &format!("{well} or vector(0)")).await, Some(0.0));
+    assert_eq!(value(&cloud, "netra-staging", &format!("({well} or on() vector(0)) / on() {all}")).await, Some(0.0));
+    assert_eq!(value(&cloud, "netra-staging", &format!("{all} / on() {all} or vector(0)")).await, Some(1.0));
+    let split = all.replace("sum(", "sum by (revision_name) (");
+    let both = promql(&cloud, "netra-staging", &format!("{split} and on(revision_name) {split}")).await;
+    assert_eq!(both.as_array().unwrap().len(), 2, "{both}");
+    let none = promql(&cloud, "netra-staging", &format!("{split} unless {split}")).await;
+    assert_eq!(none, serde_json::json!([]));
+    let path = "/v1/projects/netra-staging/location/global/prometheus/api/v1/query";
+    let many = [("query", format!("{split} - ignoring(revision_name) {all}"))];
+    let answer = cloud.http.get(cloud.url(path)).query(&many).send().await.unwrap();
+    assert_eq!(answer.status(), 400, "several series of one group");
+}
+
+/// A query that is refused for what it is will not get better while the gate waits.
+#[test]
+fn a_query_that_has_no_answer_ends_the_gate_at_once_and_says_why() {
+    let desk = Desk::new();
+    let query = "run_googleapis_com:request_latencies{service_name=\"netra-backend-staging\"}";
+    let text = format!(
+        "[runbook]\nname = \"one\"\non_failure = \"stop\"\n[target]\nproject = \"netra-staging\"\nregion = \"us-central1\"\n\
+         [probes.slow]\nmetric = '{query}'\nexpect = \"value < 500.0\"\n\
+         [[phase]]\nname = \"p\"\n[[phase.step]]\nname = \"watch\"\nuses = \"probe\"\n\
+         gate = {{ healthy = [\"slow\"], for = \"10m\", timeout = \"1h\" }}\n"
+    );
+    let file = desk.write("one.toml", &text);
+    let done = desk.rectify(&["run", &file, "--sim", SCENARIO, "--speed", "max", "--yes"]);
+    assert_ne!(done.code, 0);
+    done.says("request_latencies is a distribution and has no value of its own; take a quantile, as in");
+    let journal = desk.journal();
+    let at = |entry: &Value| entry["at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let took = at(journal.last().unwrap()).duration_since(at(&journal[0]));
+    assert!(took < SignedDuration::from_mins(10), "{took}");
 }
 
 #[tokio::test]

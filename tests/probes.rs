@@ -62,7 +62,7 @@ fn a_metric_is_one_number_and_no_data_is_no_number() {
     once(&desk, &metric("sum(", "value > 0.0")).code(2).complains("bad-query");
     let desk = Desk::new();
     let unanswerable = "quantile_over_time(0.5, run_googleapis_com:container_instance_count[5m])";
-    once(&desk, &metric(unanswerable, "value > 0.0")).code(1).says("the metric cannot be read");
+    once(&desk, &metric(unanswerable, "value > 0.0")).code(1).says("the query is refused");
 }
 
 const EVENTS: &str =

@@ -17,6 +17,7 @@ use super::{Declared, FactsByName, ProbeFailure, ProbeFormat, ProbeKind};
 use crate::clock::earlier;
 use crate::gate::{FactType, Facts, Polling, Sampling};
 use crate::peer::PeerRequest;
+use crate::resource::ReadError;
 use crate::syntax::Block;
 use crate::syntax::condition::Fact;
 use crate::syntax::format::{Key, Table, ValueType};
@@ -118,7 +119,13 @@ impl MetricProbe {
             delay = delay.max(known.unwrap_or(LONGEST_DELAY));
         }
         let at = earlier(observer.clock.now(), delay);
-        let values = cloud.promql(project, &self.query, at).await.map_err(|error| unreadable(&error))?;
+        let values = cloud.promql(project, &self.query, at).await.map_err(|error| match &error {
+            // What is refused for what it is will be refused again, however long the gate waits.
+            ReadError::Refused { denied: false, why, .. } => {
+                ProbeFailure::Broken(format!("the query is refused: {why}"))
+            }
+            _ => unreadable(&error),
+        })?;
         match values.as_slice() {
             [] => Err(ProbeFailure::Unknown(NO_DATA.to_owned())),
             [value] if value.is_finite() => Ok(BTreeMap::from([("value".to_owned(), Fact::Number(*value))])),
@@ -151,11 +158,17 @@ fn longest_range(query: &str) -> Duration {
     ranges.max().unwrap_or_default()
 }
 
-/// The metrics that a query names: whatever has the colon of a Google metric in it.
+/// The metrics that a query names, as PromQL spells them: whatever has the colon of a Google metric in it, and between quotation
+/// marks Google's own names (source: the documentation of PromQL in Cloud Monitoring).
 fn metric_names(query: &str) -> Vec<String> {
     let letter = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == ':';
     let words = query.split(|other: char| !letter(other)).filter(|word| word.contains("_com:"));
-    let mut names: Vec<String> = words.map(str::to_owned).collect();
+    let quoted = query.split(['"', '\'', '`']).filter_map(|text| {
+        let (service, rest) = text.split_once('/').filter(|(service, _)| service.ends_with(".googleapis.com"))?;
+        let plain = |text: &str| text.replace(|letter: char| !letter.is_ascii_alphanumeric(), "_");
+        Some(format!("{}:{}", plain(service), plain(rest)))
+    });
+    let mut names: Vec<String> = words.map(str::to_owned).chain(quoted).collect();
     names.sort_unstable();
     names.dedup();
     names
@@ -168,6 +181,8 @@ mod tests {
     #[test]
     fn the_metrics_of_a_query_are_found() {
         let query = r#"sum(rate(run_googleapis_com:request_count{service_name="a:b"}[5m])) / sum(x) "#;
+        assert_eq!(metric_names(query), ["run_googleapis_com:request_count"]);
+        let query = r#"sum(rate({"run.googleapis.com/request_count", service_name="a/b"}[5m]))"#;
         assert_eq!(metric_names(query), ["run_googleapis_com:request_count"]);
     }
 }

@@ -1,6 +1,7 @@
 //! The part of PromQL that the simulated cloud answers: selectors with label matchers; `rate` and `increase` of counters,
 //! `max_over_time`, `min_over_time` and `avg_over_time` of gauges; `sum`, `avg`, `max`, `min` and `count` (also `by` and
-//! `without`), `histogram_quantile`, arithmetic and comparison of vectors and numbers, brackets.
+//! `without`), `histogram_quantile`, `vector`, arithmetic and comparison of vectors and numbers, `and`, `or` and `unless`, all of
+//! them with `on` and `ignoring`, brackets. A metric is named as PromQL spells it, or between quotation marks as Google does.
 //!
 //! What is PromQL and not answered is refused by name. Counters are Google's DELTA
 //! metrics: a rate is what was counted in the range, divided by it, without the extrapolation of Prometheus (ours). A
@@ -11,7 +12,7 @@ mod parser;
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use parser::{Aggregate, Expr, Function, Groups, Matcher, Operator, Selector};
+use parser::{Aggregate, Expr, Function, Groups, Matcher, Matching, Operator, Selector, SetOperator};
 
 use super::World;
 use super::metric::descriptor::{DESCRIPTORS, Descriptor, Kind};
@@ -87,10 +88,14 @@ fn evaluate(world: &World, expression: &Expr, at: Timestamp) -> Result<Answer, R
         Expr::Selector(selector) => select(world, selector, at),
         Expr::Range(..) => Err(wrong("a range is not a value; take a rate of it")),
         Expr::Function(Function::HistogramQuantile, arguments) => quantile(world, arguments, at),
+        Expr::Function(Function::Vector, arguments) => vector(world, arguments, at),
         Expr::Function(function, arguments) => over_time(world, *function, arguments, at),
         Expr::Aggregate { how, groups, of } => together(*how, groups, evaluate(world, of, at)?),
-        Expr::Binary(operator, left, right) => {
-            combined(*operator, evaluate(world, left, at)?, evaluate(world, right, at)?)
+        Expr::Binary(operator, matching, left, right) => {
+            combined(*operator, matching, evaluate(world, left, at)?, evaluate(world, right, at)?)
+        }
+        Expr::Set(operator, matching, left, right) => {
+            chosen(*operator, matching, evaluate(world, left, at)?, evaluate(world, right, at)?)
         }
     }
 }
@@ -128,11 +133,25 @@ fn meant(selector: &Selector) -> Result<Meant, Refusal> {
     let name = selector.metric.as_ref().or(named).ok_or_else(|| wrong("a selector names its metric"))?;
     let parts = [("_bucket", Part::Buckets), ("_count", Part::Count), ("_sum", Part::Sum), ("", Part::Points)];
     let fits = |descriptor: &'static Descriptor| {
-        let ours = descriptor.promql();
-        let (_, part) = parts.into_iter().find(|(ending, _)| name.strip_suffix(ending) == Some(ours.as_str()))?;
-        ((descriptor.kind == Kind::Spread) == (part != Part::Points)).then_some(Meant { descriptor, part })
+        let ours = [descriptor.promql(), descriptor.name.to_owned()];
+        let is_ours = |text: Option<&str>| text.is_some_and(|text| ours.iter().any(|name| name == text));
+        let (_, part) = parts.into_iter().find(|(ending, _)| is_ours(name.strip_suffix(ending)))?;
+        Some(Meant { descriptor, part })
     };
-    DESCRIPTORS.iter().find_map(fits).ok_or_else(|| unknown(&format!("the metric {name}")))
+    let meant = DESCRIPTORS.iter().find_map(fits).ok_or_else(|| unknown(&format!("the metric {name}")))?;
+    match (meant.descriptor.kind == Kind::Spread, meant.part == Part::Points) {
+        (true, true) => {
+            let spelt = meant.descriptor.promql();
+            Err(wrong(format!(
+                "{name} is a distribution and has no value of its own; take a quantile, as in \
+                 histogram_quantile(0.95, sum by (le) (rate({spelt}_bucket[5m])))"
+            )))
+        }
+        (false, false) => {
+            Err(wrong(format!("{name} is of no distribution: the metric has no _bucket, _count or _sum")))
+        }
+        (true, false) | (false, true) => Ok(meant),
+    }
 }
 
 fn fits(matchers: &[Matcher], labels: &BTreeMap<String, String>) -> bool {
@@ -206,6 +225,7 @@ fn over_time(world: &World, function: Function, arguments: &[Expr], at: Timestam
         #[expect(clippy::cast_precision_loss, reason = "points are thousands at most")]
         Function::AvgOverTime => (false, |all, _| all.iter().sum::<f64>() / all.len() as f64),
         Function::HistogramQuantile => return quantile(world, arguments, at),
+        Function::Vector => return vector(world, arguments, at),
     };
     let [Expr::Range(selector, range)] = arguments else {
         return Err(wrong(format!("{} is taken of a range, such as x[5m]", function.name())));
@@ -223,6 +243,45 @@ fn over_time(world: &World, function: Function, arguments: &[Expr], at: Timestam
     Ok(Answer::Vector(found.into_iter().map(one).collect()))
 }
 
+/// A number as a vector of one series without labels.
+fn vector(world: &World, arguments: &[Expr], at: Timestamp) -> Result<Answer, Refusal> {
+    let [number] = arguments else { return Err(wrong("vector takes one argument")) };
+    match evaluate(world, number, at)? {
+        Answer::Scalar(number) => Ok(Answer::Vector(vec![(BTreeMap::new(), number)])),
+        Answer::Vector(_) => Err(wrong("vector is taken of a number")),
+    }
+}
+
+/// The labels by which a series is found again in another vector.
+fn signature(matching: &Matching, labels: &Labels) -> Labels {
+    let kept = labels.iter().filter(|(name, _)| match matching {
+        Matching::All => true,
+        Matching::On(on) => on.contains(name),
+        Matching::Ignoring(ignoring) => !ignoring.contains(name),
+    });
+    kept.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// The series of two vectors that a set operator keeps. They keep their labels.
+fn chosen(operator: SetOperator, matching: &Matching, left: Answer, right: Answer) -> Result<Answer, Refusal> {
+    let (Answer::Vector(values), Answer::Vector(others)) = (left, right) else {
+        return Err(wrong("set operators are for vectors; a number becomes one by vector(…)"));
+    };
+    let signatures = |values: &[(Labels, f64)]| -> Vec<Labels> {
+        values.iter().map(|(labels, _)| signature(matching, labels)).collect()
+    };
+    let (ours, theirs) = (signatures(&values), signatures(&others));
+    let is_in = |all: &[Labels], labels: &Labels| all.contains(&signature(matching, labels));
+    Ok(Answer::Vector(match operator {
+        SetOperator::And => values.into_iter().filter(|(labels, _)| is_in(&theirs, labels)).collect(),
+        SetOperator::Unless => values.into_iter().filter(|(labels, _)| !is_in(&theirs, labels)).collect(),
+        SetOperator::Or => {
+            let added = others.into_iter().filter(|(labels, _)| !is_in(&ours, labels));
+            values.into_iter().chain(added).collect()
+        }
+    }))
+}
+
 /// The value below which this part of what was counted lies, by straight lines within buckets, as Prometheus has it.
 fn quantile(world: &World, arguments: &[Expr], at: Timestamp) -> Result<Answer, Refusal> {
     let [part, counted] = arguments else {
@@ -230,7 +289,7 @@ fn quantile(world: &World, arguments: &[Expr], at: Timestamp) -> Result<Answer, 
     };
     let Answer::Scalar(part) = evaluate(world, part, at)? else { return Err(wrong("a quantile is a number")) };
     let Answer::Vector(values) = evaluate(world, counted, at)? else { return Err(wrong("buckets are a vector")) };
-    let mut groups: BTreeMap<BTreeMap<String, String>, Vec<(f64, f64)>> = BTreeMap::new();
+    let mut groups: BTreeMap<Labels, Vec<(f64, f64)>> = BTreeMap::new();
     for (mut labels, count) in values {
         let bound = labels.remove("le").ok_or_else(|| wrong("buckets have a label `le`"))?;
         let bound = if bound == "+Inf" { f64::INFINITY } else { bound.parse().unwrap_or(f64::NAN) };
@@ -275,7 +334,7 @@ fn together(how: Aggregate, into: &Groups, of: Answer) -> Result<Answer, Refusal
     Ok(Answer::Vector(groups.into_iter().map(|(labels, values)| (labels, one(&values))).collect()))
 }
 
-fn combined(operator: Operator, left: Answer, right: Answer) -> Result<Answer, Refusal> {
+fn combined(operator: Operator, matching: &Matching, left: Answer, right: Answer) -> Result<Answer, Refusal> {
     let both = |one: f64, other: f64| operate(operator, one, other);
     Ok(match (left, right) {
         (Answer::Scalar(one), Answer::Scalar(other)) => Answer::Scalar(
@@ -295,7 +354,7 @@ fn combined(operator: Operator, left: Answer, right: Answer) -> Result<Answer, R
             Answer::Vector(kept.collect())
         }
         (Answer::Vector(values), Answer::Vector(others)) => {
-            let others: BTreeMap<_, f64> = others.into_iter().collect();
+            let (values, others) = (one_each(matching, values)?, one_each(matching, others)?);
             let kept = values.into_iter().filter_map(|(labels, one)| {
                 let other = *others.get(&labels)?;
                 Some((labels, both(one, other)?))
@@ -303,6 +362,17 @@ fn combined(operator: Operator, left: Answer, right: Answer) -> Result<Answer, R
             Answer::Vector(kept.collect())
         }
     })
+}
+
+/// The values by the labels that they are matched by, of which each belongs to one series only.
+fn one_each(matching: &Matching, values: Vec<(Labels, f64)>) -> Result<BTreeMap<Labels, f64>, Refusal> {
+    let mut found = BTreeMap::new();
+    for (labels, value) in values {
+        if found.insert(signature(matching, &labels), value).is_some() {
+            return Err(wrong("found several series for the match group: many-to-one matching must be explicit"));
+        }
+    }
+    Ok(found)
 }
 
 /// `None`: a comparison that does not hold leaves nothing.

@@ -38,7 +38,49 @@ pub(super) enum Expr {
         of: Box<Expr>,
     },
     /// Two of them combined.
-    Binary(Operator, Box<Expr>, Box<Expr>),
+    Binary(Operator, Matching, Box<Expr>, Box<Expr>),
+    /// Series chosen from two vectors.
+    Set(SetOperator, Matching, Box<Expr>, Box<Expr>),
+}
+
+/// By which labels the series of two vectors belong together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Matching {
+    /// By all.
+    All,
+    /// By these.
+    On(Vec<String>),
+    /// By all but these.
+    Ignoring(Vec<String>),
+}
+
+/// How series are chosen from two vectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "as PromQL calls them")]
+pub(super) enum SetOperator {
+    And,
+    Or,
+    Unless,
+}
+
+/// What stands between two expressions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Infix {
+    Value(Operator),
+    Set(SetOperator),
+}
+
+impl Infix {
+    /// How tightly it binds.
+    fn strength(self) -> u8 {
+        match self {
+            Infix::Set(SetOperator::Or) => 1,
+            Infix::Set(SetOperator::And | SetOperator::Unless) => 2,
+            Infix::Value(operator) if operator.compares() => 3,
+            Infix::Value(Operator::Multiply | Operator::Divide) => 5,
+            Infix::Value(_) => 4,
+        }
+    }
 }
 
 /// Which series.
@@ -91,15 +133,17 @@ pub(super) enum Function {
     MinOverTime,
     AvgOverTime,
     HistogramQuantile,
+    Vector,
 }
 
-const FUNCTIONS: [(&str, Function); 6] = [
+const FUNCTIONS: [(&str, Function); 7] = [
     ("rate", Function::Rate),
     ("increase", Function::Increase),
     ("max_over_time", Function::MaxOverTime),
     ("min_over_time", Function::MinOverTime),
     ("avg_over_time", Function::AvgOverTime),
     ("histogram_quantile", Function::HistogramQuantile),
+    ("vector", Function::Vector),
 ];
 
 /// The functions that PromQL has besides.
@@ -108,7 +152,7 @@ const OTHER_FUNCTIONS: &str = "abs absent absent_over_time acos acosh asin asinh
     histogram_avg histogram_count histogram_fraction histogram_stddev histogram_stdvar histogram_sum holt_winters hour idelta info irate \
     label_join label_replace last_over_time ln log10 log2 mad_over_time minute month pi predict_linear present_over_time \
     quantile_over_time rad resets round scalar sgn sin sinh sort sort_by_label sort_by_label_desc sort_desc sqrt stddev_over_time \
-    stdvar_over_time sum_over_time tan tanh time timestamp vector year";
+    stdvar_over_time sum_over_time tan tanh time timestamp year";
 
 impl Function {
     /// As PromQL calls it.
@@ -178,16 +222,6 @@ impl Operator {
             | Operator::LessOrEqual
             | Operator::Equal
             | Operator::NotEqual => true,
-        }
-    }
-
-    /// How tightly it binds.
-    fn strength(self) -> u8 {
-        match self {
-            Operator::Multiply | Operator::Divide => 3,
-            Operator::Add | Operator::Subtract => 2,
-            _ if self.compares() => 1,
-            _ => 0,
         }
     }
 }
@@ -368,8 +402,14 @@ impl Parser {
     }
 
     /// The operator that comes next, if there is one; it stays.
-    fn operator(&mut self) -> Result<Option<Operator>, Refusal> {
-        Ok(Some(match self.tokens.peek() {
+    fn operator(&mut self) -> Result<Option<Infix>, Refusal> {
+        let set = |name: &str| match name.to_ascii_lowercase().as_str() {
+            "and" => Some(SetOperator::And),
+            "or" => Some(SetOperator::Or),
+            "unless" => Some(SetOperator::Unless),
+            _ => None,
+        };
+        Ok(Some(Infix::Value(match self.tokens.peek() {
             Some(Token::Sign("+")) => Operator::Add,
             Some(Token::Sign("-")) => Operator::Subtract,
             Some(Token::Sign("*")) => Operator::Multiply,
@@ -381,13 +421,25 @@ impl Parser {
             Some(Token::Sign("==")) => Operator::Equal,
             Some(Token::Sign("!=")) => Operator::NotEqual,
             Some(Token::Sign(sign @ ("%" | "^"))) => return Err(unknown(sign)),
-            Some(Token::Name(name))
-                if ["and", "or", "unless", "atan2"].iter().any(|word| name.eq_ignore_ascii_case(word)) =>
-            {
-                return Err(unknown(&name.to_ascii_lowercase()));
-            }
+            Some(Token::Name(name)) if name.eq_ignore_ascii_case("atan2") => return Err(unknown("atan2")),
+            Some(Token::Name(name)) => return Ok(set(name).map(Infix::Set)),
             _ => return Ok(None),
-        }))
+        })))
+    }
+
+    /// `on (a, b)` or `ignoring (a, b)`, if it comes next.
+    fn matching(&mut self) -> Result<Matching, Refusal> {
+        let matching = if self.keyword("on") {
+            Matching::On(self.labels()?)
+        } else if self.keyword("ignoring") {
+            Matching::Ignoring(self.labels()?)
+        } else {
+            return Ok(Matching::All);
+        };
+        match ["group_left", "group_right"].into_iter().find(|word| self.keyword(word)) {
+            Some(word) => Err(unknown(word)),
+            None => Ok(matching),
+        }
     }
 
     /// An expression whose operators bind more tightly than this.
@@ -395,11 +447,15 @@ impl Parser {
         let mut left = self.signed()?;
         while let Some(operator) = self.operator()?.filter(|operator| operator.strength() > strength) {
             self.tokens.next();
-            if ["bool", "on", "ignoring"].iter().any(|word| self.keyword(word)) {
-                return Err(unknown("on, ignoring and bool"));
+            if self.keyword("bool") {
+                return Err(unknown("bool"));
             }
-            let right = self.expression(operator.strength())?;
-            left = Expr::Binary(operator, Box::new(left), Box::new(right));
+            let matching = self.matching()?;
+            let right = Box::new(self.expression(operator.strength())?);
+            left = match operator {
+                Infix::Value(operator) => Expr::Binary(operator, matching, Box::new(left), right),
+                Infix::Set(operator) => Expr::Set(operator, matching, Box::new(left), right),
+            };
         }
         Ok(left)
     }
@@ -598,8 +654,17 @@ mod tests {
             Expr::Range(selector, range) => format!("{}[{range:?}]", select(selector)),
             Expr::Function(function, arguments) => format!("{}({})", function.name(), all(arguments)),
             Expr::Aggregate { how, groups, of } => format!("{how:?} {groups:?} ({})", shape(of)),
-            Expr::Binary(operator, left, right) => format!("({} {operator:?} {})", shape(left), shape(right)),
+            Expr::Binary(operator, matching, left, right) => {
+                format!("({} {operator:?}{} {})", shape(left), by(matching), shape(right))
+            }
+            Expr::Set(operator, matching, left, right) => {
+                format!("({} {operator:?}{} {})", shape(left), by(matching), shape(right))
+            }
         }
+    }
+
+    fn by(matching: &Matching) -> String {
+        if *matching == Matching::All { String::new() } else { format!(" {matching:?}") }
     }
 
     fn select(selector: &Selector) -> String {
@@ -630,6 +695,11 @@ mod tests {
             ("{\"a.b/c\", \"d.e\"=\"f\"}", "a.b/c{d.e is f}"),
             ("a{x=\"\\\"\\n\\\\\"} # a remark", "a{x is \"\n\\}"),
             ("rate(a[1h30m])", "rate(a{}[5400s])"),
+            ("a or b and c unless d", "(a{} Or ((b{} And c{}) Unless d{}))"),
+            ("a > 1 or vector(0)", "((a{} Greater 1) Or vector(0))"),
+            ("a / on() b", "(a{} Divide On([]) b{})"),
+            ("a + ignoring(x) b * c", "(a{} Add Ignoring([\"x\"]) (b{} Multiply c{}))"),
+            ("a and on(x, y) b", "(a{} And On([\"x\", \"y\"]) b{})"),
             ("SUM by (x, y) (a)", "Sum By([\"x\", \"y\"]) (a{})"),
             ("count(a) without (x)", "Count Without([\"x\"]) (a{})"),
             (
@@ -650,12 +720,9 @@ mod tests {
             "\"text\"",
             "a % 2",
             "a ^ 2",
-            "a and b",
-            "a or b",
-            "a unless b",
             "a > bool 1",
-            "a + on(x) b",
-            "a + ignoring(x) b",
+            "a atan2 b",
+            "a / on(x) group_left b",
             "topk(3, a)",
             "quantile(0.9, a)",
             "irate(a[5m])",
@@ -694,6 +761,9 @@ mod tests {
             "sum by a",
             "a by (b)",
             "a{\"b\"}",
+            "a + on b",
+            "a or",
+            "vector()",
             "é",
         ] {
             assert_eq!(parse(text).unwrap_err().code, Code::InvalidArgument, "{text}");
