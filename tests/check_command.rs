@@ -156,6 +156,24 @@ fn a_new_runbook_checks_clean_and_overwrites_nothing() {
 }
 
 #[test]
+fn a_new_runbook_can_be_rehearsed_at_once() {
+    let desk = Desk::new();
+    let file = desk.path("my incident.toml").display().to_string();
+    let made = desk.rectify(&["new", &file]).code(0).says("my incident.sim.toml to rehearse it on");
+    made.says("rectify run ");
+    let planned = desk.rectify(&["plan", &file, "--sim"]).code(0);
+    assert_eq!(planned.stderr, "", "nothing to remark on in the scenario");
+    planned.says("my-service-00001-abc 100 %").says("currently failing: service");
+    desk.rectify(&["run", &file, "--sim", "--speed", "max", "--yes"]).code(0).says("✓ done");
+    // A scenario that is there is somebody's own.
+    std::fs::remove_file(&file).unwrap();
+    let scenario = desk.write("my incident.sim.toml", "# mine\n");
+    let made = desk.rectify(&["new", &file]).code(0);
+    assert!(!made.stdout.contains("sim.toml"), "{}", made.stdout);
+    assert_eq!(fs::read_to_string(scenario).unwrap(), "# mine\n");
+}
+
+#[test]
 fn completions_and_manual_pages_know_every_command() {
     let desk = Desk::new();
     for shell in ["bash", "zsh", "fish"] {

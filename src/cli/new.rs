@@ -1,4 +1,4 @@
-//! `rectify new`: a runbook to begin with, and the schema that an editor completes it from.
+//! `rectify new`: a runbook to begin with, a simulated cloud to rehearse it on, and the schema that an editor completes it from.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
@@ -8,10 +8,13 @@ use clap::Args;
 
 use super::console::Console;
 use super::exit::{CliError, Exit};
+use crate::inert::inert;
 use crate::runbook::format;
 
 /// The runbook to begin with; `"NAME"` stands for its name.
 const STARTER: &str = include_str!("starter.toml");
+/// Its simulated cloud; `NAME` stands for the file's name without its ending.
+const SCENARIO: &str = include_str!("starter.sim.toml");
 /// What the starter's first line names.
 const SCHEMA: &str = "runbook.schema.json";
 /// What a runbook is called whose file has no name to be one.
@@ -34,20 +37,27 @@ pub(super) fn new(arguments: &Arguments, console: Console) -> Result<Exit, CliEr
             .help("name a file that is not, or remove it yourself"),
         _ => CliError::new(Exit::Failed, format!("{} cannot be written: {error}", file.display())),
     })?;
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    // As `--sim` without a value looks for it.
+    let scenario = file.with_extension("sim.toml");
+    let with_scenario = beside(&scenario, &SCENARIO.replace("NAME", &inert(&stem)), "to rehearse it on")?;
     let schema = file.with_file_name(SCHEMA);
     let json = serde_json::to_string_pretty(&format::schema());
     let json = json.map_err(|error| CliError::from_error(Exit::Failed, &error))?;
-    let with_schema = match write(&schema, &format!("{json}\n")) {
-        Ok(()) => format!(", and {} for your editor", schema.display()),
-        // One that is there serves as well, and may be somebody's own.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => String::new(),
-        Err(error) => {
-            return Err(CliError::new(Exit::Failed, format!("{} cannot be written: {error}", schema.display())));
-        }
-    };
-    console.out(&format!("wrote {}{with_schema}\n\n", file.display()));
-    console.out(&format!("  rectify check {}\n", file.display()));
+    let with_schema = beside(&schema, &format!("{json}\n"), "for your editor")?;
+    let name = inert(&file.display().to_string());
+    console.out(&format!("wrote {name}{with_scenario}{with_schema}\n\n"));
+    console.out(&format!("  rectify check {name}\n  rectify run {name} --sim\n"));
     Ok(Exit::Done)
+}
+
+/// Writes what goes with the runbook, and says so. What is there already serves as well, and may be somebody's own.
+fn beside(path: &Path, text: &str, purpose: &str) -> Result<String, CliError> {
+    match write(path, text) {
+        Ok(()) => Ok(format!(", {} {purpose}", inert(&path.display().to_string()))),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(String::new()),
+        Err(error) => Err(CliError::new(Exit::Failed, format!("{} cannot be written: {error}", path.display()))),
+    }
 }
 
 fn write(path: &Path, text: &str) -> io::Result<()> {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use toml::Spanned;
 
-use super::reading::{Complaint, Complaints, Named, complain};
+use super::reading::{Complaint, Complaints, DeclaredNames, Named, complain};
 use crate::sim::world::World;
 use crate::sim::world::backend_service::BackendService;
 use crate::sim::world::certificate::{self, Certificate, DomainStatus, Kind, Managed, NO_TEXT, Status};
@@ -51,9 +51,14 @@ enum KindName {
 }
 
 /// Puts the backend services into the world; the services that they name are there already.
-pub(super) fn backend_services(tables: Named<BackendServiceTable>, world: &mut World, complaints: &mut Complaints) {
+pub(super) fn backend_services(
+    tables: Named<BackendServiceTable>,
+    world: &mut World,
+    declared: &DeclaredNames,
+    complaints: &mut Complaints,
+) {
     for (name, table) in tables {
-        if let Some(built) = complaints.keep(table.build(&name, world)) {
+        if let Some(built) = complaints.keep(table.build(&name, world, declared)) {
             world.compute.backend_services.insert(name.into_inner(), built);
         }
     }
@@ -69,10 +74,15 @@ pub(super) fn certificates(tables: Named<CertificateTable>, world: &mut World, c
 }
 
 impl BackendServiceTable {
-    fn build(self, name: &Spanned<String>, world: &World) -> Result<BackendService, Complaint> {
+    fn build(
+        self,
+        name: &Spanned<String>,
+        world: &World,
+        declared: &DeclaredNames,
+    ) -> Result<BackendService, Complaint> {
         let mut settings = self.settings;
         if let Some(service) = &self.service {
-            if !world.services.contains_key(service.as_ref()) {
+            if !declared.has("services", service.as_ref()) {
                 return complain(service.span(), format!("there is no service {:?}", service.as_ref()));
             }
             let group = format!(

@@ -9,13 +9,27 @@ use serde_json::{Map, Value, json};
 use toml::Spanned;
 
 use super::captured::Captured;
-use super::reading::{Complaint, Complaints, Named, complain, positive};
+use super::reading::{Complaint, Complaints, Named, complain, positive_or};
 use crate::sim::world::connector::{self, Connector, State};
 use crate::sim::world::{SetUp, World};
 
+/// How many connections an instance carries of which the scenario says nothing (ours).
+const CARRIED: [(&str, u64); 3] = [("f1-micro", 20), ("e2-micro", 40), ("e2-standard-4", 640)];
+
+/// How long an update takes of which the scenario says nothing (ours).
+const UPDATE_TAKES: SignedDuration = SignedDuration::from_mins(4);
+
+/// What a connector is that the scenario says nothing more of: two or three of the smallest that there are by default (source:
+/// gcloud's reference), in a network of the usual name, with a range of ours.
+const MACHINE_TYPE: &str = "e2-micro";
+const INSTANCES: (i64, i64) = (2, 3);
+const NETWORK: &str = "default";
+const RANGE: &str = "10.8.0.0/28";
+
 /// What connector instances carry, by machine type.
 pub(super) fn carried(figures: Named<u64>, complaints: &mut Complaints) -> BTreeMap<String, u64> {
-    let mut carried = BTreeMap::new();
+    let mut carried: BTreeMap<String, u64> =
+        CARRIED.into_iter().map(|(machine_type, connections)| (machine_type.to_owned(), connections)).collect();
     for (machine_type, connections) in figures {
         if !connector::MACHINE_TYPES.contains(&machine_type.as_ref().as_str()) {
             let known = connector::MACHINE_TYPES.join(", ");
@@ -29,7 +43,7 @@ pub(super) fn carried(figures: Named<u64>, complaints: &mut Complaints) -> BTree
 /// Puts the connectors into the world.
 pub(super) fn build(tables: Named<ConnectorTable>, world: &mut World, complaints: &mut Complaints) {
     for (name, table) in tables {
-        if let Some(connector) = complaints.keep(table.build(name.span(), world.now, &world.connections_per_instance)) {
+        if let Some(connector) = complaints.keep(table.build(name.span(), world.now)) {
             world.connectors.insert(name.into_inner(), connector);
         }
     }
@@ -48,7 +62,7 @@ pub(super) struct ConnectorTable {
     ip_cidr_range: String,
     /// The name of the subnet that it has in the place of a network and a range.
     subnet: Option<String>,
-    update_takes: Spanned<SignedDuration>,
+    update_takes: Option<Spanned<SignedDuration>>,
     #[serde(default)]
     state: StateOrBody,
 }
@@ -80,12 +94,7 @@ impl TryFrom<String> for StateOrBody {
 }
 
 impl ConnectorTable {
-    fn build(
-        self,
-        at: Range<usize>,
-        start: Timestamp,
-        figures: &BTreeMap<String, u64>,
-    ) -> Result<Connector, Complaint> {
+    fn build(self, at: Range<usize>, start: Timestamp) -> Result<Connector, Complaint> {
         let (state, body) = match self.state {
             StateOrBody::State(state) => (state, Captured(Map::new())),
             StateOrBody::Body(body) => {
@@ -95,28 +104,20 @@ impl ConnectorTable {
         };
         let text = |field: &str| body.0.get(field).and_then(Value::as_str).map(str::to_owned);
         let number = |field: &str| body.0.get(field).and_then(Value::as_i64);
-        let Some(machine_type) = self.machine_type.or_else(|| text("machineType")) else {
-            return complain(at, "missing field `machine_type`");
-        };
-        let min_instances = self.min_instances.or_else(|| number("minInstances"));
+        let machine_type = self.machine_type.or_else(|| text("machineType")).unwrap_or_else(|| MACHINE_TYPE.to_owned());
+        let min_instances = self.min_instances.or_else(|| number("minInstances")).unwrap_or(INSTANCES.0);
         let max_instances = self.max_instances.or_else(|| number("maxInstances"));
-        let (Some(min_instances), Some(max_instances)) = (min_instances, max_instances) else {
-            return complain(at, "missing field `min_instances` or `max_instances`");
-        };
+        let max_instances = max_instances.unwrap_or_else(|| INSTANCES.1.max(min_instances.saturating_add(1)));
         if let Some(refusal) = connector::out_of_bounds(min_instances, max_instances, &machine_type) {
             return complain(at, refusal.message);
         }
-        if !figures.contains_key(&machine_type) {
-            let reason = format!("[connections_per_instance] says nothing about {machine_type}");
-            return complain(at, reason);
-        }
-        let network = if self.network.is_empty() { text("network").unwrap_or_default() } else { self.network };
-        let range = if self.ip_cidr_range.is_empty() { text("ipCidrRange") } else { Some(self.ip_cidr_range) };
-        let range = range.unwrap_or_default();
         let subnet = self.subnet.map(|name| json!({ "name": name })).or_else(|| body.0.get("subnet").cloned());
-        if subnet.is_none() && (network.is_empty() || range.is_empty()) {
-            return complain(at, "a connector has a `network` and an `ip_cidr_range`, or a `subnet`");
-        }
+        let said = |own: String, captured: Option<String>, usual: &str| {
+            let own = Some(own).filter(|own| !own.is_empty()).or(captured);
+            own.unwrap_or_else(|| if subnet.is_some() { String::new() } else { usual.to_owned() })
+        };
+        let network = said(self.network, text("network"), NETWORK);
+        let range = said(self.ip_cidr_range, text("ipCidrRange"), RANGE);
         Ok(Connector {
             created: self.created.unwrap_or_else(|| body.time("createTime", start)),
             subnet,
@@ -127,7 +128,7 @@ impl ConnectorTable {
             machine_type,
             min_instances,
             max_instances,
-            update_takes: positive(self.update_takes)?,
+            update_takes: positive_or(self.update_takes, UPDATE_TAKES)?,
         })
     }
 }

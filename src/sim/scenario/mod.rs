@@ -82,7 +82,8 @@ pub fn read(path: &Path) -> Result<World, ScenarioError> {
 /// Reads a scenario from its text; `file` is its name in errors.
 pub fn parse(file: &str, text: &str) -> Result<World, ScenarioError> {
     world(text).map_err(|mut complaints| {
-        complaints.sort_by_key(|complaint| complaint.at.start);
+        complaints.sort_by(|a, b| (a.at.start, &a.reason).cmp(&(b.at.start, &b.reason)));
+        complaints.dedup_by(|a, b| a.at == b.at && a.reason == b.reason);
         ScenarioError::Wrong(complaints.into_iter().map(|complaint| mistake(file, text, complaint)).collect())
     })
 }
@@ -99,11 +100,23 @@ fn mistake(file: &str, text: &str, Complaint { at, reason }: Complaint) -> Mista
 #[serde(deny_unknown_fields)]
 struct Cloud {
     project: String,
+    #[serde(default = "project_number")]
     project_number: String,
     region: String,
+    #[serde(default = "start")]
     start: Timestamp,
     #[serde(default)]
     disabled_apis: BTreeSet<String>,
+}
+
+/// What nobody has to invent: any number of a project does.
+fn project_number() -> String {
+    "100000000001".to_owned()
+}
+
+/// The morning on which a scenario begins that does not say when: 2026-01-05T09:00:00Z.
+fn start() -> Timestamp {
+    Timestamp::constant(1_767_603_600, 0)
 }
 
 /// Reads all tables, then puts them together.
@@ -124,9 +137,10 @@ fn world(text: &str) -> Result<World, Vec<Complaint>> {
     let curve = reader.list("connection_set_up");
     let faults = reader.list("faults");
     let measurements = reader.list("measurements");
-    let mut complaints = Complaints::default();
-    let parts = Parts::read(&mut reader, &mut complaints);
-    let cloud = reader.end(cloud)?;
+    let mut of_parts = Complaints::default();
+    let parts = Parts::read(&mut reader, &mut of_parts);
+    let (cloud, mut complaints, declared) = reader.end(cloud)?;
+    complaints.extend(of_parts);
 
     let mut world = World {
         now: cloud.start,
@@ -158,13 +172,12 @@ fn world(text: &str) -> Result<World, Vec<Complaint>> {
     connector::build(connectors, &mut world, &mut complaints);
     sql::build(databases, &mut world, &mut complaints);
     // What follows names what stands above.
-    std::mem::take(&mut complaints).settled()?;
-    service::build(services, &mut world, &mut complaints);
+    service::build(services, &mut world, &declared, &mut complaints);
     compute::certificates(certificates, &mut world, &mut complaints);
-    std::mem::take(&mut complaints).settled()?;
-    compute::backend_services(backend_services, &mut world, &mut complaints);
+    compute::backend_services(backend_services, &mut world, &declared, &mut complaints);
     let nobody = "there is no such service, connector or database";
-    let why = |found: &Measurement| found.complaint().or_else(|| (!world.has(found)).then_some(nobody));
+    let is_there = |found: &Measurement| world.has(found) || declared.has_any(&found.of);
+    let why = |found: &Measurement| found.complaint().or_else(|| (!is_there(found)).then_some(nobody));
     world.measurements = complaints.sound(measurements, why);
     complaints.settled()?;
     world.settle();
@@ -221,6 +234,47 @@ mod tests {
         let none = refused("[cloud]\nproject = 5\n");
         assert!(none.starts_with("a.sim.toml:2:11: invalid type"), "{none}");
         assert_eq!(refused(""), "a.sim.toml:1:1: there is no table [cloud]");
+    }
+
+    /// What a project has is written; what nobody outside Google knows has a value.
+    #[test]
+    fn ten_lines_are_a_scenario() {
+        let text = "[cloud]\nproject = \"shop\"\nregion = \"us-central1\"\n\
+            [connectors.small]\n\
+            [sql.orders]\ndatabase_version = \"POSTGRES_16\"\n\
+            [services.shop]\n\
+            [[services.shop.revisions]]\nname = \"shop-00001-abc\"\nimage = \"r/shop@sha256:1\"\n";
+        let world = parse("a", text).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(text.lines().count(), 10);
+        assert_eq!(world.connectors["small"].machine_type, "e2-micro");
+        assert!(world.services.contains_key("shop") && world.sql.instances.contains_key("orders"));
+    }
+
+    /// A table that is wrong does not hide what is wrong elsewhere, and is told once: not again where it is named.
+    #[test]
+    fn everything_is_told_at_once_and_once() {
+        let text = with("machine_type = \"e2-micro\"", "machine_typ = \"e2-micro\"\nmin_instance = 2")
+            .replacen("crash_latency = \"2s\"", "crash_latency = \"-2s\"", 1)
+            .replacen("needs = [\"netra-auth-staging\"]", "needs = [\"nobody\"]", 1)
+            + "\n[sql.orders]\ndatabase_version = \"ORACLE_23\"\ntiers = 3\n\
+               [backend_services.api]\nservice = \"netra-backend-staging\"\n\
+               [backend_services.web]\nservice = \"nobody\"\n";
+        let error = refused(&text);
+        let reasons: Vec<&str> = error.lines().map(|line| line.splitn(4, ':').nth(3).unwrap().trim()).collect();
+        let expected = [
+            "unknown field `machine_typ`",
+            "unknown field `min_instance`",
+            "there is no service \"nobody\" to need",
+            "a duration cannot be negative",
+            "unknown field `tiers`",
+            "there is no service \"nobody\"",
+        ];
+        assert_eq!(reasons.len(), expected.len(), "{error}");
+        for (reason, expected) in reasons.iter().zip(expected) {
+            assert!(reason.starts_with(expected), "{reason}: {expected}");
+        }
+        let lines = |text: &str| text.split(':').nth(1).unwrap().parse::<usize>().unwrap();
+        assert!(error.lines().all(|line| lines(line) > 1), "{error}");
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Reading a scenario piece by piece, so that every mistake in it is told at once.
 //!
-//! Each table is read on its own, and what is wrong with one says nothing about its neighbour. Only then are the pieces
-//! put together ([`super::world`]): a name that leads nowhere because its table could not be read is not told twice.
+//! Each table is read on its own, and what is wrong with one says nothing about its neighbour; of one table, every key that is
+//! wrong is told. The pieces are put together ([`super::world`]) also if some are missing: [`DeclaredNames`] knows the tables that
+//! could not be read, so that a name that leads to one of them is not told as well.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use jiff::SignedDuration;
@@ -20,6 +21,22 @@ pub(super) struct Complaint {
 /// A complaint in the place of a result.
 pub(super) fn complain<T>(at: Range<usize>, reason: impl Into<String>) -> Result<T, Complaint> {
     Err(Complaint { at, reason: reason.into() })
+}
+
+/// The names of the tables of each family, whether they could be read or not.
+#[derive(Default)]
+pub(super) struct DeclaredNames(BTreeMap<&'static str, BTreeSet<String>>);
+
+impl DeclaredNames {
+    /// Whether there is a table `[family.name]`.
+    pub(super) fn has(&self, family: &str, name: &str) -> bool {
+        self.0.get(family).is_some_and(|names| names.contains(name))
+    }
+
+    /// Whether there is a table of this name, of whatever family.
+    pub(super) fn has_any(&self, name: &str) -> bool {
+        self.0.values().any(|names| names.contains(name))
+    }
 }
 
 /// All that is wrong.
@@ -51,7 +68,12 @@ impl Complaints {
         result.map_err(|complaint| self.0.push(complaint)).ok()
     }
 
-    /// Ends a pass: there is no going on if there was anything to complain of.
+    /// These and others.
+    pub(super) fn extend(&mut self, others: Complaints) {
+        self.0.extend(others.0);
+    }
+
+    /// Ends the reading: nothing may be wrong.
     pub(super) fn settled(self) -> Result<(), Vec<Complaint>> {
         if self.0.is_empty() { Ok(()) } else { Err(self.0) }
     }
@@ -64,6 +86,7 @@ pub(in crate::sim) type Named<T> = Vec<(Spanned<String>, T)>;
 pub(in crate::sim) struct Reader<'t> {
     root: DeTable<'t>,
     known: BTreeSet<&'static str>,
+    declared: DeclaredNames,
     complaints: Complaints,
 }
 
@@ -71,7 +94,12 @@ impl<'t> Reader<'t> {
     /// Takes a text apart. After a syntax error nothing else is looked at: what stands behind it may not mean itself.
     pub(super) fn of(text: &'t str) -> Result<Self, Vec<Complaint>> {
         match DeTable::parse(text) {
-            Ok(root) => Ok(Self { root: root.into_inner(), known: BTreeSet::new(), complaints: Complaints::default() }),
+            Ok(root) => Ok(Self {
+                root: root.into_inner(),
+                known: BTreeSet::new(),
+                declared: DeclaredNames::default(),
+                complaints: Complaints::default(),
+            }),
             Err(error) => Err(vec![complaint(&error, 0..0)]),
         }
     }
@@ -79,7 +107,7 @@ impl<'t> Reader<'t> {
     /// A table that may be missing.
     pub(in crate::sim) fn optional<T: DeserializeOwned>(&mut self, name: &'static str) -> Option<T> {
         let value = self.take(name)?;
-        self.complaints.keep(read(value))
+        read(value, &mut self.complaints)
     }
 
     /// A table that must be there.
@@ -102,7 +130,8 @@ impl<'t> Reader<'t> {
         let mut named = Vec::new();
         for (name, value) in table {
             let name = Spanned::new(name.span(), name.into_inner().into_owned());
-            if let Some(value) = self.complaints.keep(read(value)) {
+            self.declared.0.entry(family).or_default().insert(name.as_ref().clone());
+            if let Some(value) = read(value, &mut self.complaints) {
                 named.push((name, value));
             }
         }
@@ -117,23 +146,24 @@ impl<'t> Reader<'t> {
             self.complaints.add(at, format!("{name} must be a list of tables: [[{name}]]"));
             return Vec::new();
         };
-        let element = |value: Spanned<DeValue<'_>>| {
+        let mut element = |value: Spanned<DeValue<'_>>| {
             let at = value.span();
-            read(value).map(|value| Spanned::new(at, value))
+            read(value, &mut self.complaints).map(|value| Spanned::new(at, value))
         };
-        array.into_iter().filter_map(|value| self.complaints.keep(element(value))).collect()
+        array.into_iter().filter_map(&mut element).collect()
     }
 
-    /// Ends the reading, and gives back what there is no going on without. What nobody asked for is unknown.
-    pub(super) fn end<T>(mut self, needed: Option<T>) -> Result<T, Vec<Complaint>> {
+    /// Ends the reading, and gives back what there is no going on without, what is wrong so far, and which tables there are. What
+    /// nobody asked for is unknown.
+    pub(super) fn end<T>(mut self, needed: Option<T>) -> Result<(T, Complaints, DeclaredNames), Vec<Complaint>> {
         for (name, _) in self.root {
             let known = self.known.iter().copied();
             let hint = suggestion(name.as_ref(), known).unwrap_or_default();
             self.complaints.add(name.span(), format!("unknown table `{}`{hint}", name.as_ref()));
         }
         match needed {
-            Some(needed) if self.complaints.0.is_empty() => Ok(needed),
-            _ => Err(self.complaints.0),
+            Some(needed) => Ok((needed, self.complaints, self.declared)),
+            None => Err(self.complaints.0),
         }
     }
 
@@ -143,10 +173,36 @@ impl<'t> Reader<'t> {
     }
 }
 
-/// Reads one value, and complains of it where it stands.
-fn read<T: DeserializeOwned>(value: Spanned<DeValue<'_>>) -> Result<T, Complaint> {
+/// Reads one value, and complains of everything that is wrong with it where it stands.
+///
+/// Serde ends at the first mistake. So what it complains of is taken out of the table, and the rest is read again.
+fn read<T: DeserializeOwned>(value: Spanned<DeValue<'_>>, complaints: &mut Complaints) -> Option<T> {
     let at = value.span();
-    T::deserialize(value.into_deserializer()).map_err(|error| complaint(&error, at))
+    let mut value = value;
+    let mut is_whole = true;
+    loop {
+        let error = match T::deserialize(value.clone().into_deserializer()) {
+            Ok(read) => return is_whole.then_some(read),
+            Err(error) => error,
+        };
+        let Complaint { at, reason } = complaint(&error, at.clone());
+        let wrong = value.as_ref().as_table().and_then(|table| {
+            let holds = |span: Range<usize>| span.start <= at.start && at.end <= span.end;
+            table
+                .iter()
+                .find(|(key, value)| holds(key.span()) || holds(value.span()))
+                .map(|(key, _)| key.as_ref().to_string())
+        });
+        // What is missing may be what was misspelt, and that is told.
+        if is_whole || wrong.is_some() {
+            complaints.add(at, reason);
+        }
+        is_whole = false;
+        match (wrong, value.as_mut()) {
+            (Some(key), DeValue::Table(table)) => drop(table.remove(key.as_str())),
+            _ => return None,
+        }
+    }
 }
 
 fn complaint(error: &Error, around: Range<usize>) -> Complaint {
@@ -168,6 +224,14 @@ fn suggestion<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<St
         .filter(|(distance, _)| *distance <= 1 + word.chars().count() / 4)
         .min()?;
     Some(format!("; did you mean `{}`?", near.1))
+}
+
+/// A duration that is none into the past; without one, what is chosen for it here.
+pub(super) fn positive_or(
+    duration: Option<Spanned<SignedDuration>>,
+    default: SignedDuration,
+) -> Result<SignedDuration, Complaint> {
+    duration.map_or(Ok(default), positive)
 }
 
 /// A duration that is none into the past.

@@ -9,31 +9,36 @@ use serde_json::{Map, Value, json};
 use toml::Spanned;
 
 use super::captured::{Captured, CapturedService};
-use super::reading::{Complaint, Complaints, Named, complain, positive};
+use super::reading::{Complaint, Complaints, DeclaredNames, Named, complain, positive, positive_or};
 use crate::sim::world::service::{Chat, Condition, ConditionState, Figures, Login, Service};
 use crate::sim::world::traffic::{self, Target};
 use crate::sim::world::{World, template, uuid_like};
 
 /// Puts the services into the world; everything that they may name is there already.
-pub(super) fn build(tables: Named<ServiceTable>, world: &mut World, complaints: &mut Complaints) {
-    refuse_unmet_needs(&tables, complaints);
+pub(super) fn build(
+    tables: Named<ServiceTable>,
+    world: &mut World,
+    declared: &DeclaredNames,
+    complaints: &mut Complaints,
+) {
+    refuse_unmet_needs(&tables, declared, complaints);
     let mut hosts = BTreeSet::new();
     for (name, table) in tables {
         let at = name.span();
         if let Some(twice) = table.hosts.iter().find(|host| !hosts.insert(host.to_ascii_lowercase())) {
             complaints.add(at.clone(), format!("the host {twice:?} leads to two services"));
         }
-        if let Some(service) = complaints.keep(table.build(name.as_ref(), &at, world)) {
+        if let Some(service) = complaints.keep(table.build(name.as_ref(), &at, world, declared)) {
             world.services.insert(name.into_inner(), service);
         }
     }
 }
 
 /// A service may need only services that there are, and none may need itself.
-fn refuse_unmet_needs(tables: &Named<ServiceTable>, complaints: &mut Complaints) {
+fn refuse_unmet_needs(tables: &Named<ServiceTable>, declared: &DeclaredNames, complaints: &mut Complaints) {
     let needs: BTreeMap<String, Vec<Spanned<String>>> =
         tables.iter().map(|(name, table)| (name.as_ref().clone(), table.needs.clone())).collect();
-    for need in needs.values().flatten().filter(|need| !needs.contains_key(need.as_ref())) {
+    for need in needs.values().flatten().filter(|need| !declared.has("services", need.as_ref())) {
         complaints.add(need.span(), format!("there is no service {:?} to need", need.as_ref()));
     }
     complaints.keep(refuse_circles(&needs));
@@ -62,6 +67,8 @@ fn refuse_circles(needs: &BTreeMap<String, Vec<Spanned<String>>>) -> Result<(), 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ServiceTable {
+    /// None of a worker, which nobody asks.
+    #[serde(default)]
     hosts: Vec<String>,
     #[serde(default)]
     paths: Vec<String>,
@@ -69,16 +76,18 @@ pub(super) struct ServiceTable {
     health_path: String,
     #[serde(default)]
     needs: Vec<Spanned<String>>,
+    #[serde(default = "one")]
     instances: u64,
+    #[serde(default)]
     connections_per_instance: u64,
     connect_timeout: Option<Spanned<SignedDuration>>,
     database: Option<Spanned<String>>,
-    latency: Spanned<SignedDuration>,
-    starved_latency: Spanned<SignedDuration>,
-    crash_latency: Spanned<SignedDuration>,
-    start_up: Spanned<SignedDuration>,
-    deploy_takes: Spanned<SignedDuration>,
-    traffic_takes: Spanned<SignedDuration>,
+    latency: Option<Spanned<SignedDuration>>,
+    starved_latency: Option<Spanned<SignedDuration>>,
+    crash_latency: Option<Spanned<SignedDuration>>,
+    start_up: Option<Spanned<SignedDuration>>,
+    deploy_takes: Option<Spanned<SignedDuration>>,
+    traffic_takes: Option<Spanned<SignedDuration>>,
     #[serde(default)]
     requests_per_minute: u64,
     login: Option<Login>,
@@ -88,6 +97,19 @@ pub(super) struct ServiceTable {
     revisions: Option<Spanned<Vec<RevisionTable>>>,
     /// What `gcloud run services describe --format=json` printed, in the place of `revisions` and `traffic`.
     state: Option<Spanned<Captured>>,
+}
+
+/// The figures of a service whose table does not say otherwise. All are ours.
+const LATENCY: SignedDuration = SignedDuration::from_millis(60);
+const STARVED_LATENCY: SignedDuration = SignedDuration::from_secs(12);
+const CRASH_LATENCY: SignedDuration = SignedDuration::from_secs(2);
+const START_UP: SignedDuration = SignedDuration::from_secs(10);
+const DEPLOY_TAKES: SignedDuration = SignedDuration::from_mins(1);
+const TRAFFIC_TAKES: SignedDuration = SignedDuration::from_secs(5);
+
+/// How many instances a service has whose table does not say otherwise.
+fn one() -> u64 {
+    1
 }
 
 fn health() -> String {
@@ -107,15 +129,16 @@ struct TargetTable {
 struct RevisionTable {
     name: Spanned<String>,
     image: String,
-    created: Timestamp,
+    /// When it was made; without it, when the cloud begins. The youngest is the newest, and of several the last.
+    created: Option<Timestamp>,
     connector: Option<Spanned<String>>,
     /// Whatever else its template says, in the API's own words.
     #[serde(default)]
     template: Map<String, Value>,
 }
 
-fn known_database(name: Spanned<String>, world: &World) -> Result<String, Complaint> {
-    if !world.sql.instances.contains_key(name.as_ref()) {
+fn known_database(name: Spanned<String>, declared: &DeclaredNames) -> Result<String, Complaint> {
+    if !declared.has("sql", name.as_ref()) {
         return complain(name.span(), format!("there is no database {:?} in [sql]", name.as_ref()));
     }
     Ok(name.into_inner())
@@ -129,7 +152,13 @@ fn unhurried(chat: Spanned<Chat>) -> Result<Chat, Complaint> {
 }
 
 impl ServiceTable {
-    fn build(self, short: &str, at: &Range<usize>, world: &World) -> Result<Service, Complaint> {
+    fn build(
+        self,
+        short: &str,
+        at: &Range<usize>,
+        world: &World,
+        declared: &DeclaredNames,
+    ) -> Result<Service, Complaint> {
         let figures = Figures {
             hosts: self.hosts,
             paths: self.paths,
@@ -138,13 +167,13 @@ impl ServiceTable {
             instances: self.instances,
             connections_per_instance: self.connections_per_instance,
             connect_timeout: self.connect_timeout.map(positive).transpose()?,
-            database: self.database.map(|name| known_database(name, world)).transpose()?,
-            latency: positive(self.latency)?,
-            starved_latency: positive(self.starved_latency)?,
-            crash_latency: positive(self.crash_latency)?,
-            start_up: positive(self.start_up)?,
-            deploy_takes: positive(self.deploy_takes)?,
-            traffic_takes: positive(self.traffic_takes)?,
+            database: self.database.map(|name| known_database(name, declared)).transpose()?,
+            latency: positive_or(self.latency, LATENCY)?,
+            starved_latency: positive_or(self.starved_latency, STARVED_LATENCY)?,
+            crash_latency: positive_or(self.crash_latency, CRASH_LATENCY)?,
+            start_up: positive_or(self.start_up, START_UP)?,
+            deploy_takes: positive_or(self.deploy_takes, DEPLOY_TAKES)?,
+            traffic_takes: positive_or(self.traffic_takes, TRAFFIC_TAKES)?,
             requests_per_minute: self.requests_per_minute,
             login: self.login,
             chat: self.chat.map(unhurried).transpose()?,
@@ -169,11 +198,11 @@ impl ServiceTable {
             if !name.starts_with(&format!("{short}-")) {
                 return complain(at, format!("a revision's name must begin with '{short}-'"));
             }
-            if table.created > world.now {
+            let created = table.created.unwrap_or(world.now);
+            if created > world.now {
                 return complain(at, "a revision cannot be younger than the cloud's start");
             }
-            let created = table.created;
-            let template = table.template(world)?;
+            let template = table.template(world, declared)?;
             let mut revision = world.make_revision(short, &name, &template);
             revision.created = created;
             revision.ready = succeeded(created);
@@ -285,11 +314,11 @@ impl CapturedService {
 
 impl RevisionTable {
     /// The template that the revision was made from, in the API's own words.
-    fn template(&self, world: &World) -> Result<Map<String, Value>, Complaint> {
+    fn template(&self, world: &World, declared: &DeclaredNames) -> Result<Map<String, Value>, Complaint> {
         let mut made = Map::new();
         made.insert("containers".into(), json!([{ "image": self.image, "ports": [{ "containerPort": 8080 }] }]));
         if let Some(connector) = &self.connector {
-            if !world.connectors.contains_key(connector.as_ref()) {
+            if !declared.has("connectors", connector.as_ref()) {
                 return complain(connector.span(), format!("there is no connector {:?}", connector.as_ref()));
             }
             let access =

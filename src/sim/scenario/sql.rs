@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use toml::Spanned;
 
 use super::captured::Captured;
-use super::reading::{Complaint, Complaints, Named, complain, positive};
+use super::reading::{Complaint, Complaints, Named, complain, positive_or};
 use crate::sim::world::World;
 use crate::sim::world::sql::{Engine, Figures, Instance, Phase, State, settings, update};
 
@@ -31,8 +31,8 @@ pub(super) struct SqlTable {
     /// Whatever else its settings say, in the API's own words.
     #[serde(default)]
     settings: Map<String, Value>,
-    update_takes: Spanned<SignedDuration>,
-    restart_takes: Spanned<SignedDuration>,
+    update_takes: Option<Spanned<SignedDuration>>,
+    restart_takes: Option<Spanned<SignedDuration>>,
     #[serde(default)]
     other_connections: u64,
     #[serde(default = "reserved")]
@@ -40,6 +40,13 @@ pub(super) struct SqlTable {
     #[serde(default)]
     state_while_restarting: State,
 }
+
+/// The machine of an instance of which the scenario says nothing (ours).
+const TIER: &str = "db-custom-2-7680";
+
+/// How long an update and a restart take of which the scenario says nothing (ours).
+const UPDATE_TAKES: SignedDuration = SignedDuration::from_mins(1);
+const RESTART_TAKES: SignedDuration = SignedDuration::from_mins(1);
 
 /// PostgreSQL's default of `superuser_reserved_connections`.
 fn reserved() -> u64 {
@@ -61,6 +68,7 @@ static KNOWN: LazyLock<Vec<&'static str>> =
 
 impl SqlTable {
     fn build(self, at: Range<usize>, start: Timestamp, region: &str) -> Result<Instance, Complaint> {
+        let is_captured = self.state.is_some();
         let body = self.state.unwrap_or_else(|| Captured(Map::new()));
         let captured_version = body.0.get("databaseVersion").and_then(Value::as_str).map(str::to_owned);
         let Some(database_version) = self.database_version.or(captured_version) else {
@@ -91,9 +99,11 @@ impl SqlTable {
                 settings.entry(field).or_insert(value);
             }
         }
-        if !settings.contains_key("tier") {
+        // What was captured says it; of an instance that is only described here any will do.
+        if is_captured && !settings.contains_key("tier") {
             return complain(at, "missing field `tier`");
         }
+        settings.entry("tier").or_insert_with(|| json!(TIER));
         settings::fill_defaults(&mut settings, engine, region);
         if let Err(refusal) = update::check(&settings, engine) {
             return complain(at, refusal.message);
@@ -110,8 +120,8 @@ impl SqlTable {
             down: false,
             goes_down: None,
             figures: Figures {
-                update_takes: positive(self.update_takes)?,
-                restart_takes: positive(self.restart_takes)?,
+                update_takes: positive_or(self.update_takes, UPDATE_TAKES)?,
+                restart_takes: positive_or(self.restart_takes, RESTART_TAKES)?,
                 other_connections: self.other_connections,
                 reserved_connections: self.reserved_connections,
                 state_while_restarting: self.state_while_restarting,
