@@ -15,7 +15,12 @@ const EXAMPLES: &[(&str, &str, usize, &[&str])] = &[
         "add-a-resource-and-an-action",
         r"\b(SqlPatch|sql_patch)\b|resource::sql\b|\bsql::|\bmod sql;|gcp\.sql",
         4,
-        &["src/check/rules/restart_unsaid.rs", "src/check/rules/typed_step.rs", "src/drill/elsewhere.rs"],
+        &[
+            "src/check/rules/restart_unsaid.rs",
+            "src/check/rules/typed_step.rs",
+            "src/drill/elsewhere.rs",
+            "src/resource/sql_flag.rs",
+        ],
     ),
     ("add-a-probe", r"\bTcpProbe\b|\bmod tcp;|\btcp::", 2, &[]),
     ("add-a-simulated-resource", r"\b(service_health|ServiceHealth)\b", 2, &[]),

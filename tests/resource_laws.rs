@@ -182,7 +182,11 @@ async fn a_deploy_that_does_not_start_fails_and_says_so_also_to_who_only_looks()
 async fn what_does_not_exist_is_not_brought_to_life() {
     let laboratory = Laboratory::open().await;
     for kind in KINDS.iter().map(|kind| kind.name).filter(|kind| *kind != "gcp.service-health") {
-        let name = if kind == "gcp.run.revision" { "netra-typo/netra-typo-00001-abc" } else { "netra-typo" };
+        let name = match kind {
+            "gcp.run.revision" => "netra-typo/netra-typo-00001-abc",
+            "gcp.sql.flag" => "netra-typo/max_connections",
+            _ => "netra-typo",
+        };
         let id = id(kind, name);
         let error = laboratory.kinds.observe(&id).await.unwrap_err();
         assert_eq!(error.to_string(), format!("{id} does not exist"));
@@ -195,7 +199,9 @@ async fn every_fact_that_a_condition_can_name_is_there_and_of_its_type() {
     let laboratory = Laboratory::open().await;
     let revision = "netra-backend-staging/netra-backend-staging-00750-69k";
     let names = [("gcp.run.revision", revision), ("gcp.backend-service", "api"), ("gcp.certificate", "api")];
-    let names = names.into_iter().chain([("gcp.service-health", "Cloud Run")]);
+    let flag = "staging-shared-postgres/max_connections";
+    let names = names.into_iter().chain([("gcp.service-health", "Cloud Run"), ("gcp.sql.flag", flag)]);
+    let names = names.chain([("gcp.run.revisions", "netra-backend-staging")]);
     let shown: Vec<ResourceId> = names.map(|(kind, name)| id(kind, name)).collect();
     let changed = changes(&laboratory).await.into_iter().map(|change| change.resource);
     let all: Vec<ResourceId> = changed.chain(shown).collect();

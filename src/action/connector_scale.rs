@@ -31,6 +31,49 @@ impl ConnectorScale {
         target.resource(Connector::NAME, &self.connector)
     }
 
+    /// Whether an update would be taken in the state that the connector is in, or soon.
+    ///
+    /// Source: the states of `Connector.State` in `google/cloud/vpcaccess/v1/vpc_access.proto`. Google's troubleshooting of Serverless
+    /// VPC Access has no repair of a connector in ERROR but to delete and create it anew.
+    fn must_be_changeable(&self, state: &Value) -> Result<(), Obstacle> {
+        let name = &self.connector;
+        match state.get("state").and_then(Value::as_str) {
+            // An operation under way ends; the run waits for it.
+            Some("READY" | "UPDATING" | "CREATING") => Ok(()),
+            Some("ERROR") => {
+                Err(Obstacle::impossible(format!("connector {name} is in state ERROR: it takes no update any more"))
+                    .help(
+                        "create another connector and move the services to it, or delete this one and create it anew: \
+                         `gcloud compute networks vpc-access connectors describe` says what it looks like",
+                    ))
+            }
+            Some("DELETING") => Err(Obstacle::impossible(format!("connector {name} is being deleted"))
+                .help("wait until it is gone, and create another")),
+            other => {
+                let state = other.unwrap_or("none at all");
+                Err(Obstacle::impossible(format!(
+                    "the state of connector {name} is {state}, which rectify does not know: whether it takes an update is \
+                     unknown"
+                ))
+                .help("look at it with `gcloud compute networks vpc-access connectors describe`, and plan again once it is READY"))
+            }
+        }
+    }
+
+    /// Which of the bounds that this changes the API does not tell.
+    fn bounds_unknown(&self, now: &Owned) -> Option<String> {
+        let bounds = [
+            ("min_instances", self.min_instances, now.min_instances),
+            ("max_instances", self.max_instances, now.max_instances),
+        ];
+        let unknown = bounds.into_iter().filter(|(_, wanted, now)| wanted.is_some() && now.is_none());
+        let unknown: Vec<&str> = unknown.map(|(name, ..)| name).collect();
+        let names = unknown.join(" and ");
+        (!unknown.is_empty()).then(|| {
+            format!("what {names} is now is unknown: the API does not say, and refuses the change if it is more than is wanted")
+        })
+    }
+
     fn wanted(&self) -> Owned {
         Owned {
             min_instances: self.min_instances,
@@ -79,11 +122,16 @@ impl StepAction for ConnectorScale {
 
     fn plan(&self, step: &StepContext<'_>, forecast: &mut Forecast<'_>) -> Result<Vec<TaskDraft>, Obstacle> {
         let id = self.id(forecast.target());
+        self.must_be_changeable(forecast.state(&id)?)?;
         let now: Owned = forecast.typed_state(&id)?;
         let added = self.max_instances.zip(now.max_instances).map_or(0, |(wanted, now)| wanted.saturating_sub(now));
         forecast.within_instances(&self.connector, added)?;
         let mut task = step.whole();
+        let unknown = self.bounds_unknown(&now);
         forecast.change::<Connector>(id, to_json(&self.wanted())?, &mut task)?;
+        if task.change.is_some() {
+            task.warnings.extend(unknown);
+        }
         Ok(vec![task])
     }
 

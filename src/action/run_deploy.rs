@@ -209,6 +209,14 @@ impl StepAction for RunDeploy {
         tasks.push(deployed);
 
         if let Some(candidate @ Candidate { tag, .. }) = candidate {
+            if now.default_url_disabled {
+                let why = format!(
+                    "the default URL of {service} is disabled, and so is the one of the tag {tag}: nothing could ask the candidate"
+                );
+                return Err(Obstacle::impossible(why).help(
+                    "enable it with `gcloud run services update --default-url`, or take `candidate` out and begin with a small share",
+                ));
+            }
             let hosts = candidate.hosts_in(&step.gate_hosts).map_err(|why| Obstacle::impossible(why.to_string()))?;
             let mut task = step.part("candidate");
             let traffic = forecast.traffic(service);

@@ -62,20 +62,47 @@ impl Declared for RunScale {
     }
 }
 
+/// What the service's scaling is, besides its bounds.
+struct Surroundings {
+    /// The count, if it is scaled by hand.
+    manual: Option<i64>,
+    /// The most instances that the template allows of a revision.
+    template_max: Option<i64>,
+    /// Whether all traffic goes to the revision of the template.
+    template_serves_all: bool,
+}
+
 impl RunScale {
-    /// Why the bounds would change nothing, if so.
-    fn void_because(&self, revision_max: Option<i64>, manual: Option<i64>) -> Vec<String> {
-        let manual = manual.map(|count| {
-            format!("the service is scaled by hand, to {count} instances: bounds have no effect until its scaling is automatic")
-        });
-        let capped = revision_max.zip(self.max_instances).filter(|(revision, wanted)| revision < wanted);
-        let capped = capped.map(|(revision, wanted)| {
-            format!(
-                "each revision has at most {revision} instances by its template, so that {wanted} has no effect: \
-                 `gcloud run services update --max-instances` changes that, in a new revision"
-            )
-        });
-        manual.into_iter().chain(capped).collect()
+    /// Whether the bounds have an effect, and what is to be said if it is less than they say.
+    ///
+    /// # Errors
+    /// If they have none: nothing would be changed but a number that nobody uses.
+    fn effect(&self, now: &Owned, around: &Surroundings) -> Result<Option<String>, Obstacle> {
+        if let Some(count) = around.manual {
+            let why = format!(
+                "{} is scaled by hand, to {count} instances: bounds have no effect until its scaling is automatic",
+                self.service
+            );
+            return Err(
+                Obstacle::impossible(why).help("change the count, or set its scaling to automatic, in the console")
+            );
+        }
+        let Some((cap, wanted)) = around.template_max.zip(self.max_instances).filter(|(cap, wanted)| cap < wanted)
+        else {
+            return Ok(None);
+        };
+        let why = format!("each revision has at most {cap} instances by its template");
+        // 0 is no limit of the service's own.
+        let is_capped = now.max_instances.is_none_or(|now| now == 0 || now >= cap);
+        if is_capped && around.template_serves_all && self.min_instances.is_none() {
+            return Err(Obstacle::impossible(format!("max_instances = {wanted} would have no effect: {why}")).help(
+                "raise the template's bound, which makes a new revision: `gcloud run services update --max-instances=COUNT`",
+            ));
+        }
+        Ok(Some(format!(
+            "{why}: more than that max_instances = {wanted} does not give; `gcloud run services update --max-instances` \
+             raises it, in a new revision"
+        )))
     }
 }
 
@@ -93,7 +120,12 @@ impl StepAction for RunScale {
         let now: Owned = forecast.typed_state(&id)?;
         let state = forecast.state(&id)?;
         let observed = |field: &str| state.get(field).and_then(Value::as_i64);
-        let void = self.void_because(observed("revision_max_instances"), observed("manual_instances"));
+        let around = Surroundings {
+            manual: observed("manual_instances"),
+            template_max: observed("revision_max_instances"),
+            template_serves_all: state.get("template_serves_all").and_then(Value::as_bool).unwrap_or_default(),
+        };
+        let caution = self.effect(&now, &around)?;
         let added = |wanted: Option<i64>, now: Option<i64>| {
             wanted.zip(now).map_or(0, |(wanted, now)| wanted.saturating_sub(now))
         };
@@ -103,7 +135,7 @@ impl StepAction for RunScale {
         let mut task = step.whole();
         forecast.change::<Scaling>(id, to_json(&self.wanted())?, &mut task)?;
         if task.change.is_some() {
-            task.warnings.extend(void);
+            task.warnings.extend(caution);
             if let (Some(most), Some(0)) = (self.max_instances, now.max_instances) {
                 task.warnings.push(format!("max_instances 0 is no limit: {most} is fewer than may run now"));
             }

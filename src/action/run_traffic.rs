@@ -10,7 +10,7 @@ use super::{
     StepContext, TaskDraft,
 };
 use crate::peer::PeerRequest;
-use crate::resource::revision::{self, Revision};
+use crate::resource::revision::{self, ListState, MOST_LISTED, Revision};
 use crate::resource::service::Service;
 use crate::resource::traffic::{LATEST, Split, Traffic};
 use crate::resource::{Observable as _, ReadError};
@@ -152,6 +152,24 @@ impl Forecast<'_> {
         self.target().resource(Traffic::NAME, service)
     }
 
+    /// The revisions that there are in the place of one that is not, and what each serves.
+    fn existing(&self, missing: &ResourceId) -> Option<String> {
+        let seen = self.observed(&revision::list_with(missing)?)?.as_ref().ok()?;
+        let ListState { names } = serde_json::from_value(seen.state.clone()).ok()?;
+        let (service, _) = missing.name.split_once('/')?;
+        let split: Option<Split> =
+            self.known_state(&self.traffic(service)).and_then(|state| serde_json::from_value(state.clone()).ok());
+        let share = |name: &String| split.as_ref().map(|split| split.share(name)).filter(|share| *share > 0);
+        let named = names.iter().map(|name| match share(name) {
+            Some(share) => format!("{name} ({share} %)"),
+            None => name.clone(),
+        });
+        let named: Vec<String> = named.collect();
+        let first = if names.len() < MOST_LISTED { "it has" } else { "the newest that it has are" };
+        (!named.is_empty())
+            .then(|| format!("{first} {}; those that serve nobody are deleted in time", named.join(", ")))
+    }
+
     fn must_be_ready(&self, service: &str, name: &str) -> Result<(), Obstacle> {
         let revision = revision::of(&self.target().resource(Service::NAME, service), name);
         match self.observed(&revision) {
@@ -162,8 +180,10 @@ impl Forecast<'_> {
                 Err(Obstacle::impossible(why).help("choose a revision that is ready"))
             }
             Some(Err(ReadError::NotFound { .. })) => {
-                Err(Obstacle::impossible(format!("{service} has no revision {name}"))
-                    .help("revisions that serve nobody are deleted in time; choose one that exists"))
+                let help = self.existing(&revision).unwrap_or_else(|| {
+                    "revisions that serve nobody are deleted in time; choose one that exists".to_owned()
+                });
+                Err(Obstacle::impossible(format!("{service} has no revision {name}")).help(&help))
             }
             Some(Err(error)) => Err(Obstacle::unseen(error)),
             None => Err(self.not_observed(&revision)),

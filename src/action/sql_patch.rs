@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::forecast::to_json;
-use super::{ActionFormat, Declared, Forecast, Name, Obstacle, Rollback, StepAction, StepContext, TaskDraft};
+use super::{
+    ActionFormat, Declared, Forecast, Name, Obstacle, ObstacleKind, Rollback, StepAction, StepContext, TaskDraft,
+};
 use crate::peer::PeerRequest;
 use crate::resource::Observable as _;
 use crate::resource::sql::{Owned, Sql};
+use crate::resource::sql_flag::{self, Engine, Restart};
 use crate::run::{ResourceId, Reversibility, Target};
 use crate::syntax::Block;
 use crate::syntax::format::{Key, Table, ValueType};
@@ -25,6 +28,43 @@ pub struct SqlPatch {
 impl SqlPatch {
     fn id(&self, target: &Target) -> ResourceId {
         target.resource(Sql::NAME, &self.instance)
+    }
+
+    /// Nobody observed the instance, so that not even its engine is known.
+    fn with_what_may_restart(&self, obstacle: Obstacle) -> Obstacle {
+        if obstacle.kind != ObstacleKind::Offline {
+            return obstacle;
+        }
+        let may: Vec<&str> =
+            self.flags.keys().map(String::as_str).filter(|flag| !Engine::are_agreed_on_no_restart(flag)).collect();
+        if may.is_empty() {
+            return obstacle;
+        }
+        let why = format!("{}; changing {} may restart the database (not known offline)", obstacle.why, may.join(", "));
+        Obstacle { why, ..obstacle }
+    }
+}
+
+/// Whether a change of a flag restarts the instance: as Cloud SQL says, or where it was not asked, as its engine does.
+fn restart(forecast: &Forecast<'_>, instance: &ResourceId, version: &str, flag: &str) -> Restart {
+    let seen = forecast.observed(&sql_flag::of(instance, flag)).and_then(|seen| seen.as_ref().ok());
+    let said = seen.and_then(|seen| serde_json::from_value::<sql_flag::State>(seen.state.clone()).ok());
+    let by_engine = || Engine::of_version(version).map_or(Restart::Unknown, |engine| engine.restart(flag));
+    said.map_or_else(by_engine, |state| state.restart)
+}
+
+fn say_what_restarts(task: &mut TaskDraft, changed: &[&str], version: &str, restart: impl Fn(&str) -> Restart) {
+    let which = |meant: Restart| changed.iter().copied().filter(|flag| restart(flag) == meant).collect::<Vec<_>>();
+    let (required, unknown) = (which(Restart::Required), which(Restart::Unknown));
+    if !required.is_empty() {
+        let why = format!("{} is read when the database starts: every connection breaks", required.join(", "));
+        task.reversibility = Reversibility::Restarts { why };
+    }
+    if !unknown.is_empty() {
+        task.warnings.push(format!(
+            "may restart the database: whether {version} is restarted to change {} is not known",
+            unknown.join(", ")
+        ));
     }
 }
 
@@ -56,7 +96,9 @@ impl Declared for SqlPatch {
 
 impl StepAction for SqlPatch {
     fn observed_resources(&self, target: &Target) -> Vec<ResourceId> {
-        vec![self.id(target)]
+        let id = self.id(target);
+        let flags: Vec<ResourceId> = self.flags.keys().map(|flag| sql_flag::of(&id, flag)).collect();
+        std::iter::once(id).chain(flags).collect()
     }
 
     fn desired_state(&self, target: &Target) -> Option<(ResourceId, Value)> {
@@ -65,18 +107,22 @@ impl StepAction for SqlPatch {
 
     fn plan(&self, step: &StepContext<'_>, forecast: &mut Forecast<'_>) -> Result<Vec<TaskDraft>, Obstacle> {
         let id = self.id(forecast.target());
-        let state = forecast.state(&id)?;
-        let engine = state.get("database_version").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let state = forecast.state(&id).map_err(|obstacle| self.with_what_may_restart(obstacle))?;
+        let version = state.get("database_version").and_then(Value::as_str).unwrap_or_default().to_owned();
         let now = |name: &str| state.get("flags").and_then(|flags| flags.get(name)).and_then(Value::as_str);
+        let changed: Vec<&str> = self
+            .flags
+            .iter()
+            .filter(|(name, wanted)| now(name) != Some(wanted))
+            .map(|(name, _)| name.as_str())
+            .collect();
         let from = self.flags.keys().map(|name| (name.clone(), now(name).map(str::to_owned))).collect();
         let to = self.flags.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
         let (from, to) = (to_json(&Owned { flags: from })?, to_json(&Owned { flags: to })?);
         let mut task = step.whole();
-        forecast.change_from::<Sql>(id, from, to, &mut task)?;
-        // Which flags are read at start only is known of PostgreSQL; the settings of other databases have the same names.
-        if !engine.starts_with("POSTGRES") && task.change.is_some() {
-            task.reversibility = Reversibility::Reversible;
-            task.warnings.push(format!("may restart the database: which flags of {engine} do is not known here"));
+        forecast.change_from::<Sql>(id.clone(), from, to, &mut task)?;
+        if task.change.is_some() {
+            say_what_restarts(&mut task, &changed, &version, |flag| restart(forecast, &id, &version, flag));
         }
         Ok(vec![task])
     }

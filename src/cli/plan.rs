@@ -166,7 +166,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
 
-    /// Exit with 3 if there are changes
+    /// Exit with 3 if there are changes, or may be because the plan is incomplete
     #[arg(long)]
     detailed_exitcode: bool,
 }
@@ -339,7 +339,7 @@ pub(super) async fn make(
     Ok(PreparedPlan { checked, connection, plan })
 }
 
-async fn made(
+pub(super) async fn made(
     runbook: &Runbook,
     place: CloudTarget,
     policy: Policy,
@@ -417,7 +417,9 @@ pub(super) async fn plan(arguments: &Arguments, console: Console) -> Result<Exit
         let trouble = CliError::new(Exit::Usage, "the plan is incomplete, and no plan was kept");
         return Err(trouble.help("give the inputs that it waits for with --input NAME=VALUE"));
     }
-    Ok(if arguments.detailed_exitcode && plan.changes() > 0 { Exit::Changes } else { Exit::Done })
+    // Of an incomplete plan it is not known that it changes nothing.
+    let may_change = plan.changes() > 0 || !plan.is_complete();
+    Ok(if arguments.detailed_exitcode && may_change { Exit::Changes } else { Exit::Done })
 }
 
 impl Arguments {

@@ -38,8 +38,8 @@ pub use selection::{Selection, Unknown};
 
 use crate::action::{Manual, ObstacleKind, Shell};
 use crate::check::{GapKind, Partial};
-use crate::gate::Observation;
-use crate::run::{Change, Guard, Preconditions, ResourceId, Task, TaskId, Work};
+use crate::gate::{GateRule, Observation};
+use crate::run::{Change, FailurePolicy, Guard, Preconditions, ResourceId, Task, TaskId, Work};
 use crate::runbook::model::Allowed;
 
 /// Version of the plan's written form.
@@ -214,6 +214,29 @@ pub struct Problem {
     /// Why it cannot be undone, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub irreversible: Option<String>,
+    /// What would have to be healthy after the step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<GateRule>,
+    /// What would happen if the step failed, where that much could be read.
+    #[serde(default, flatten, skip_serializing_if = "Option::is_none")]
+    pub failure_policy: Option<FailurePolicy>,
+}
+
+impl Problem {
+    /// Of a step of which nothing but this is known.
+    fn new(step: String, sort: ObstacleKind, why: String) -> Problem {
+        Problem {
+            step,
+            sort,
+            why,
+            help: None,
+            wanted: None,
+            require: None,
+            irreversible: None,
+            gate: None,
+            failure_policy: None,
+        }
+    }
 }
 
 /// What stands in the place of a step where a problem is the whole runbook's.
@@ -271,17 +294,13 @@ impl Plan {
         for (phase, steps) in self.phases.iter_mut().zip(&partial.steps) {
             phase.steps.clone_from(steps);
         }
-        self.problems.extend(partial.gaps.iter().map(|gap| Problem {
-            step: gap.step.clone().unwrap_or_else(|| WHOLE.to_owned()),
-            sort: match gap.kind {
+        self.problems.extend(partial.gaps.iter().map(|gap| {
+            let sort = match gap.kind {
                 GapKind::Mistake => ObstacleKind::Impossible,
                 GapKind::MissingInput => ObstacleKind::MissingInput,
-            },
-            why: gap.why.clone(),
-            help: gap.help.clone(),
-            wanted: None,
-            require: None,
-            irreversible: None,
+            };
+            let step = gap.step.clone().unwrap_or_else(|| WHOLE.to_owned());
+            Problem { help: gap.help.clone(), ..Problem::new(step, sort, gap.why.clone()) }
         }));
     }
 
@@ -302,6 +321,15 @@ impl Plan {
     pub fn irreversible(&self) -> usize {
         let irreversible = |task: &&Task| task.change.is_some() && task.reversibility.is_irreversible();
         self.tasks.iter().filter(irreversible).count()
+    }
+
+    /// What happens when a step fails, where most of its steps agree; `None` if it has none.
+    pub fn usual_failure_policy(&self) -> Option<FailurePolicy> {
+        let of_tasks = self.tasks.iter().map(Task::failure_policy);
+        let all: Vec<_> = of_tasks.chain(self.problems.iter().filter_map(|problem| problem.failure_policy)).collect();
+        let count = |policy: &FailurePolicy| all.iter().filter(|other| *other == policy).count();
+        // Of several the first: what stands for the run is in no other order than its steps.
+        all.iter().rev().max_by_key(|policy| count(policy)).copied()
     }
 
     /// The tasks of a step.

@@ -11,7 +11,7 @@ use super::Basis;
 use crate::escalation::probes_of;
 use crate::gate::Observation;
 use crate::probe::{Observer, ProbeSpec};
-use crate::resource::{Kinds, Observed, ReadError, Seen};
+use crate::resource::{Kinds, Observed, ReadError, Seen, revision};
 use crate::run::ResourceId;
 use crate::runbook::model::Runbook;
 
@@ -55,8 +55,18 @@ pub async fn observe(runbook: &Runbook, kinds: &Kinds, at: Timestamp) -> Observe
         let seen = kinds.observe(&id).await;
         (id, seen)
     });
-    let resources = resources.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await;
-    Observed { at: Some(at), resources: resources.into_iter().collect() }
+    let mut resources: BTreeMap<_, _> =
+        resources.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await.into_iter().collect();
+    // Whoever names a revision that is not there wants to know which are.
+    let is_missing = |seen: &Result<_, ReadError>| matches!(seen, Err(ReadError::NotFound { .. }));
+    let missing = resources.iter().filter(|(_, seen)| is_missing(seen));
+    let lists: BTreeSet<ResourceId> = missing.filter_map(|(id, _)| revision::list_with(id)).collect();
+    let lists = stream::iter(lists).map(|id| async move {
+        let seen = kinds.observe(&id).await;
+        (id, seen)
+    });
+    resources.extend(lists.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await);
+    Observed { at: Some(at), resources }
 }
 
 /// What is sent to peers while planning.

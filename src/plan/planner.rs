@@ -11,7 +11,7 @@ use super::{Access, Basis, FORMAT, Known, Plan, Problem, Review, Wanted, access,
 use crate::action::{Action, Forecast, Obstacle, Rollback, StepContext, TaskDraft};
 use crate::gate::GateRule;
 use crate::resource::{Observed, Seen};
-use crate::run::{Guard, GuardAction, OnFailure, Preconditions, RollbackScope, Subject, Task, TaskId};
+use crate::run::{FailurePolicy, Guard, GuardAction, OnFailure, Preconditions, RollbackScope, Subject, Task, TaskId};
 use crate::runbook::model::{self, Iteration, Phase, Require, Runbook, Step};
 
 /// Works out the plan, as far as that goes.
@@ -161,11 +161,31 @@ impl Planner<'_> {
                         Rollback::NotDeclared => Some("nothing says how to undo it".to_owned()),
                         Rollback::Possible => None,
                     };
-                    let step = step.name.clone();
-                    self.problems.push(Problem { step, sort: kind, why, help, wanted, require, irreversible });
+                    let failure_policy = Some(self.failure_policy(phase, step));
+                    let gate = iteration.gate.clone();
+                    let known = Problem {
+                        help,
+                        wanted,
+                        require,
+                        irreversible,
+                        gate,
+                        failure_policy,
+                        ..Problem::new(step.name.clone(), kind, why)
+                    };
+                    self.problems.push(known);
                 }
             }
         }
+    }
+
+    /// What happens when a step fails: as the operator says, or the step, the phase or the runbook.
+    fn failure_policy(&self, phase: &Phase, step: &Step) -> FailurePolicy {
+        let (on_failure, rollback_scope) = match (self.on_failure, step.on_failure, phase.on_failure) {
+            (None, Some(policy), _) => (policy, RollbackScope::Step),
+            (None, None, Some(policy)) => (policy, RollbackScope::Phase),
+            (said, ..) => (said.unwrap_or(self.runbook.about.on_failure), RollbackScope::Run),
+        };
+        FailurePolicy { on_failure, rollback_scope }
     }
 
     /// Puts what a turn does into the plan.
@@ -177,11 +197,7 @@ impl Planner<'_> {
         iteration: &Iteration,
         drafts: Vec<TaskDraft>,
     ) {
-        let (on_failure, rollback_scope) = match (self.on_failure, step.on_failure, phase.on_failure) {
-            (None, Some(policy), _) => (policy, RollbackScope::Step),
-            (None, None, Some(policy)) => (policy, RollbackScope::Phase),
-            (said, ..) => (said.unwrap_or(self.runbook.about.on_failure), RollbackScope::Run),
-        };
+        let FailurePolicy { on_failure, rollback_scope } = self.failure_policy(phase, step);
         let changes = |draft: &TaskDraft| draft.change.is_some();
         // What is asked besides, and the evidence, come before the first change of the step, or what stands for it.
         let first = drafts.iter().position(changes).unwrap_or(0);
@@ -218,7 +234,8 @@ impl Planner<'_> {
 
     /// Tells each gate what its probes are like.
     fn sights(&mut self) {
-        for gate in self.tasks.iter_mut().filter_map(|task| task.gate.as_mut()) {
+        let unplanned = self.problems.iter_mut().filter_map(|problem| problem.gate.as_mut());
+        for gate in self.tasks.iter_mut().filter_map(|task| task.gate.as_mut()).chain(unplanned) {
             let probes = gate.healthy.iter().filter_map(|name| Some((name.clone(), self.runbook.probes.get(name)?)));
             gate.probes = probes.map(|(name, probe)| (name, probe.spec.traits())).collect();
         }

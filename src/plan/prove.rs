@@ -41,7 +41,12 @@ impl Plan {
         self.note_tried(trials);
         let unhealthy = self.unhealthy_by_subject(samples);
         let is_well = |name: &String| samples.get(name).is_some_and(|sample| sample.health == Health::Healthy);
+        let mut changed: BTreeSet<String> = BTreeSet::new();
         for task in &mut self.tasks {
+            let is_first_step = changed.iter().all(|step| step == task.id.step());
+            if task.change.is_some() {
+                changed.insert(task.id.step().to_owned());
+            }
             task.unhealthy_before = unhealthy.get(&task.id).cloned().unwrap_or_default();
             // What has no traffic is not there yet, and when it is gone again nobody can tell.
             if let (Some(candidate), Some(review)) = (&task.candidate, self.reviews.get_mut(&task.id)) {
@@ -57,6 +62,10 @@ impl Plan {
                 let rule = GateRule { healthy, hold, timeout, max_failure_rate: None, latency, ..gate.clone() };
                 (!rule.healthy.is_empty()).then_some(rule)
             });
+            // What an earlier step changes may well be the cure.
+            let answered_by_others = answered_by_others(task, samples).filter(|_| is_first_step);
+            let answered_by_others = answered_by_others.filter(|why| !task.warnings.contains(why));
+            task.warnings.extend(answered_by_others);
             if let (Some(gate), Some(review)) = (&task.gate, self.reviews.get_mut(&task.id)) {
                 review.trial = Some(trial(gate, trials));
             }
@@ -110,6 +119,29 @@ impl Plan {
 /// Which revisions serve, and with which share.
 fn shares(split: &Split, latest: &str) -> BTreeMap<String, i64> {
     split.held(latest).shares().map(|(revision, share)| (revision.to_owned(), share)).collect()
+}
+
+/// That what a gate asks goes on being answered mostly by revisions that serve now, and are unhealthy.
+fn answered_by_others(task: &Task, samples: &BTreeMap<String, Observation>) -> Option<String> {
+    let (gate, change) = task.gate.as_ref().zip(task.change.as_ref())?;
+    if change.resource.kind != Traffic::NAME {
+        return None;
+    }
+    let split = |value: &Value| serde_json::from_value::<Split>(value.clone()).ok();
+    let (before, after) = (split(&change.from)?, split(&change.to)?);
+    let stays: i64 = after.shares().filter(|(name, _)| before.share(name) > 0).map(|(_, share)| share).sum();
+    let is_unhealthy = |name: &&String| {
+        gate.probe_traits(name).sampling.has_rate()
+            && matches!(samples.get(*name).map(|sample| &sample.health), Some(Health::Unhealthy { .. }))
+    };
+    let unhealthy: Vec<&str> = gate.healthy.iter().filter(is_unhealthy).map(String::as_str).collect();
+    (stays > 50 && stays < 100 && !unhealthy.is_empty()).then(|| {
+        format!(
+            "{stays} % of the traffic stays on revisions that serve now, and their answers are unhealthy ({}): this gate is not \
+             expected to pass at this share",
+            unhealthy.join(", ")
+        )
+    })
 }
 
 /// What a gate says of the cloud as it is.
@@ -228,15 +260,8 @@ fn take(plan: &mut Plan, task: &TaskId, answer: Result<Validity, ReadError>) {
         Ok(Validity::Accepted) => Known::Validated,
         Ok(Validity::NotAsked) => Known::Computed { why: "this API has no validateOnly".to_owned() },
         Ok(Validity::Refused { why }) => {
-            plan.problems.push(Problem {
-                step: task.step().to_owned(),
-                sort: ObstacleKind::Impossible,
-                why: format!("the API would refuse {task}: {why}"),
-                help: None,
-                wanted: None,
-                require: None,
-                irreversible: None,
-            });
+            let why = format!("the API would refuse {task}: {why}");
+            plan.problems.push(Problem::new(task.step().to_owned(), ObstacleKind::Impossible, why));
             return;
         }
         // It was a write that would not have been made, and nothing that was to be read.

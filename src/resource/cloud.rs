@@ -250,6 +250,14 @@ impl Cloud {
         self.revisions.get_revision().set_name(name).send().await
     }
 
+    /// The newest revisions of a service. Newest first (source: the comment of `ListRevisions` in
+    /// `google/cloud/run/v2/revision.proto`); one page.
+    pub(super) async fn revisions_of(&self, service: &str, most: usize) -> Result<Vec<Revision>, SdkError> {
+        let request = self.revisions.list_revisions().set_parent(service);
+        let request = request.set_page_size(i32::try_from(most).unwrap_or(i32::MAX));
+        Ok(request.send().await?.revisions)
+    }
+
     /// Asks Cloud Run whether it would take a PATCH, without its taking place.
     pub(super) async fn validate_service(&self, service: Service, mask: &str) -> Result<(), SdkError> {
         let request = self.services.update_service().set_service(service).set_allow_missing(false);
@@ -291,6 +299,11 @@ impl Cloud {
     /// GETs what Cloud SQL Admin has at a path below a project.
     pub(super) async fn sql(&self, path: &ApiPath, query: &[(&str, &str)]) -> Result<Value, SdkError> {
         self.rest.get(Api::Sql, &ApiPath::version("/v1").name(path), query).await
+    }
+
+    /// The flags that instances of a version, such as `POSTGRES_15`, can have.
+    pub(super) async fn sql_flags(&self, version: &str) -> Result<Value, SdkError> {
+        self.rest.get(Api::Sql, &ApiPath::version("/v1").at("flags"), &[("databaseVersion", version)]).await
     }
 
     /// The incidents that Google has told this project of and that are not over.

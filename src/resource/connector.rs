@@ -44,10 +44,12 @@ const UPDATING: &str = "updating";
 pub struct State {
     /// `READY`, `UPDATING`, `CREATING`, `DELETING`, `ERROR`.
     pub state: String,
-    /// Fewest instances.
-    pub min_instances: i64,
-    /// Most instances.
-    pub max_instances: i64,
+    /// Fewest instances; `None` if the API does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_instances: Option<i64>,
+    /// Most instances; `None` if the API does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_instances: Option<i64>,
     /// Machine type of the instances.
     pub machine_type: String,
 }
@@ -81,15 +83,17 @@ impl Connector {
         let connector = self.cloud.connector(path(id).as_str()).await;
         let connector = connector.map_err(|error| ReadError::of(id, &error))?;
         let (min, max) = (i64::from(connector.min_instances), i64::from(connector.max_instances));
-        if min < 0 || max < min {
+        if min < 0 || max < 0 || (max < min && max > 0) {
             let why = format!("its size is {min} to {max} instances");
             return Err(ReadError::Garbled { resource: id.clone(), why });
         }
+        // What the API leaves out reads as 0, and no connector has 0 instances.
+        let known = |count: i64| (count > 0).then_some(count);
         let trouble = (connector.state == ApiState::Error).then(|| "the connector is in state ERROR".to_owned());
         let state = State {
             state: connector.state.name().unwrap_or("UNKNOWN").to_owned(),
-            min_instances: min,
-            max_instances: max,
+            min_instances: known(min),
+            max_instances: known(max),
             machine_type: connector.machine_type,
         };
         Ok((state, trouble))
@@ -252,8 +256,13 @@ impl Kind for Connector {
         let (mut body, mut mask) = (serde_json::Map::new(), Vec::new());
         // An update of one bound must name both (gcloud's reference).
         if to.min_instances.is_some() || to.max_instances.is_some() {
-            body.insert("minInstances".into(), to.min_instances.unwrap_or(seen.state.min_instances).into());
-            body.insert("maxInstances".into(), to.max_instances.unwrap_or(seen.state.max_instances).into());
+            let bounds = (to.min_instances.or(seen.state.min_instances), to.max_instances.or(seen.state.max_instances));
+            let (Some(min), Some(max)) = bounds else {
+                let why = "an update names both bounds, and the API does not say what the other one is".to_owned();
+                return Err(WriteError::Refused { resource: id.clone(), why });
+            };
+            body.insert("minInstances".into(), min.into());
+            body.insert("maxInstances".into(), max.into());
             mask.extend(["minInstances", "maxInstances"]);
         }
         if let Some(machine_type) = &to.machine_type {

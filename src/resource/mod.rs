@@ -27,6 +27,7 @@ pub mod service;
 mod service_health;
 mod spec;
 pub mod sql;
+pub mod sql_flag;
 mod support;
 pub mod traffic;
 mod writer;
@@ -368,7 +369,7 @@ macro_rules! kinds {
 
 kinds! {
     changeable: connector::Connector, service::Service, traffic::Traffic, scaling::Scaling, sql::Sql;
-    observable: revision::Revision, backend_service::BackendService, certificate::Certificate, Incidents;
+    observable: revision::Revision, revision::RevisionList, sql_flag::SqlFlag, backend_service::BackendService, certificate::Certificate, Incidents;
 }
 
 impl Kinds {

@@ -1,11 +1,11 @@
-//! A revision of a Cloud Run service: what could serve, or did. Only looked at.
+//! A revision of a Cloud Run service: what could serve, or did; and which there are. Only looked at.
 //!
-//! Its name in an id is that of its service, a slash, and its own.
+//! Its name in an id is that of its service, a slash, and its own. The list has the service's name.
 
 use std::sync::Arc;
 
 use google_cloud_run_v2::model::condition::State as ConditionState;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::cloud::Cloud;
 use super::cloud_run;
@@ -35,6 +35,53 @@ impl Revision {
     /// The revisions of this cloud.
     pub fn on(cloud: &Arc<Cloud>) -> Revision {
         Revision { cloud: Arc::clone(cloud) }
+    }
+}
+
+/// Which revisions a service has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListState {
+    /// Their short names, newest first; at most [`MOST_LISTED`].
+    pub names: Vec<String>,
+}
+
+/// More revisions than these nobody chooses from.
+pub const MOST_LISTED: usize = 10;
+
+/// `gcp.run.revisions`.
+pub struct RevisionList {
+    cloud: Arc<Cloud>,
+}
+
+impl RevisionList {
+    /// The lists of this cloud.
+    pub fn on(cloud: &Arc<Cloud>) -> RevisionList {
+        RevisionList { cloud: Arc::clone(cloud) }
+    }
+}
+
+/// The id of the list that a revision would be in.
+pub fn list_with(revision: &ResourceId) -> Option<ResourceId> {
+    let (service, _) = revision.name.split_once('/').filter(|_| revision.kind == Revision::NAME)?;
+    Some(ResourceId { kind: RevisionList::NAME.to_owned(), name: service.to_owned(), ..revision.clone() })
+}
+
+impl Observable for RevisionList {
+    type State = ListState;
+
+    const NAME: &'static str = "gcp.run.revisions";
+    const FACTS: Facts = &[];
+    const NAME_SHAPE: NameShape = cloud_run::SERVICE_NAME;
+    const PART_OF: ApiObject = ApiObject::CloudRunService;
+    const READ_PERMISSIONS: &'static [Permission] = &["run.revisions.list"];
+    const PRODUCT: Option<Product> = Some(cloud_run::PRODUCT);
+    const METRICS: Option<Metrics> = None;
+
+    async fn observe(&self, id: &ResourceId) -> Result<Seen<ListState>, ReadError> {
+        let found = self.cloud.revisions_of(&cloud_run::path(id), MOST_LISTED).await;
+        let found = found.map_err(|error| ReadError::of(id, &error))?;
+        let names = found.iter().map(|revision| cloud_run::short(&revision.name)).collect();
+        Ok(Seen { state: ListState { names }, etag: None, operation: None, trouble: None })
     }
 }
 

@@ -33,6 +33,8 @@ pub struct State {
     /// The most instances that the template allows of each revision, if it says so. Bounds of the service do not raise it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision_max_instances: Option<i64>,
+    /// Whether all traffic goes to the newest revision, which is the one that the template describes.
+    pub template_serves_all: bool,
     /// How many instances there are, whatever the bounds say, if the service is scaled by hand.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub manual_instances: Option<i64>,
@@ -177,5 +179,17 @@ fn state(service: &Service) -> Result<State, String> {
     let revision_max = of_template.map(|scaling| i64::from(scaling.max_instance_count)).filter(|most| *most > 0);
     let is_manual = scaling.is_some_and(|all| all.scaling_mode == ScalingMode::Manual);
     let manual = scaling.filter(|_| is_manual).map(|all| i64::from(all.manual_instance_count.unwrap_or_default()));
-    Ok(State { min_instances: min, max_instances: max, revision_max_instances: revision_max, manual_instances: manual })
+    let newest = cloud_run::short(&service.latest_created_revision);
+    let is_newest_ready = cloud_run::short(&service.latest_ready_revision) == newest;
+    let serving: Vec<_> = service.traffic_statuses.iter().filter(|target| target.percent > 0).collect();
+    let is_newest = |revision: &str| revision.is_empty() || cloud_run::short(revision) == newest;
+    let template_serves_all =
+        is_newest_ready && !serving.is_empty() && serving.iter().all(|target| is_newest(&target.revision));
+    Ok(State {
+        min_instances: min,
+        max_instances: max,
+        revision_max_instances: revision_max,
+        template_serves_all,
+        manual_instances: manual,
+    })
 }

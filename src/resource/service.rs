@@ -38,6 +38,10 @@ pub struct State {
     pub reconciling: bool,
     /// How often the service's spec has changed.
     pub generation: i64,
+    /// Whether its own address at `run.app` is switched off, and with it those of its tags (source: `default_uri_disabled` in
+    /// `google/cloud/run/v2/service.proto`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub default_url_disabled: bool,
 }
 
 /// The fields a change may own.
@@ -200,6 +204,7 @@ fn state(service: &ApiService) -> Result<State, String> {
         ready: cloud_run::is_ready(service),
         reconciling: service.reconciling,
         generation: service.generation,
+        default_url_disabled: service.default_uri_disabled,
     })
 }
 

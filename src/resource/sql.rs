@@ -24,23 +24,6 @@ use super::{Certainty, Kind, Observable, OperationProgress, Seen, Writer, typed}
 use crate::gate::{FactType, Facts};
 use crate::run::{Change, NameOwner, NameShape, ResourceId, Reversibility};
 
-/// PostgreSQL settings that are read at start only, of those that an incident may make somebody change.
-///
-/// Source: the `postmaster` context in <https://www.postgresql.org/docs/current/runtime-config.html>; Cloud SQL restarts
-/// the instance to change them.
-pub const AT_START: [&str; 10] = [
-    "autovacuum_max_workers",
-    "cloudsql.logical_decoding",
-    "max_connections",
-    "max_locks_per_transaction",
-    "max_prepared_transactions",
-    "max_replication_slots",
-    "max_wal_senders",
-    "max_worker_processes",
-    "shared_buffers",
-    "superuser_reserved_connections",
-];
-
 /// What an instance is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct State {
@@ -229,14 +212,9 @@ flags_of() {
     /// Source: durations are not published; Terraform awaits an update for 90 minutes, which is longer than a remediation may wait unasked.
     const OPERATION_TIMEOUT: Duration = Duration::from_hours(1);
 
-    fn allowed(_: &Owned, to: &Owned) -> Result<Reversibility, String> {
-        let at_start: Vec<&str> = to.flags.keys().map(String::as_str).filter(|name| AT_START.contains(name)).collect();
-        Ok(if at_start.is_empty() {
-            Reversibility::Reversible
-        } else {
-            let why = format!("{} is read when the database starts: every connection breaks", at_start.join(", "));
-            Reversibility::Restarts { why }
-        })
+    /// Which flags restart the instance depends on its engine and its version: see [`super::sql_flag`].
+    fn allowed(_: &Owned, _: &Owned) -> Result<Reversibility, String> {
+        Ok(Reversibility::Reversible)
     }
 
     fn contradiction(state: &Value) -> Option<&'static str> {

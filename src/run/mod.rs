@@ -31,6 +31,8 @@ pub use id::{OpId, ResourceId, RunId, Subject, TaskId, Way};
 pub use name::{NameOwner, NameShape};
 pub use program::{Command, NOT_RUN, Program};
 pub use target::Target;
-pub use task::{CandidateTarget, Guard, GuardAction, MAX_AGE, OnFailure, Preconditions, RollbackScope, Task, Work};
+pub use task::{
+    CandidateTarget, FailurePolicy, Guard, GuardAction, MAX_AGE, OnFailure, Preconditions, RollbackScope, Task, Work,
+};
 pub use verdict::{CriterionResult, CriterionStatus, Decision, EscalationVerdict};
 pub use view::{TaskStatus, TaskView, View};

@@ -40,10 +40,20 @@ pub enum RollbackScope {
 }
 
 impl RollbackScope {
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
-    fn is_run(&self) -> bool {
+    /// Whether all of the run is meant.
+    pub fn is_run(&self) -> bool {
         *self == RollbackScope::Run
     }
+}
+
+/// What happens when a step fails, and how far that goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailurePolicy {
+    /// What happens.
+    pub on_failure: OnFailure,
+    /// How far it is undone, if that is what happens.
+    #[serde(default, skip_serializing_if = "RollbackScope::is_run")]
+    pub rollback_scope: RollbackScope,
 }
 
 /// A step of the runbook becomes one task, or several when it changes several things one after another.
@@ -122,6 +132,11 @@ fn is_zero(count: &u32) -> bool {
 }
 
 impl Task {
+    /// What happens when it fails.
+    pub fn failure_policy(&self) -> FailurePolicy {
+        FailurePolicy { on_failure: self.on_failure, rollback_scope: self.rollback_scope }
+    }
+
     /// A task of this id that does nothing and proves nothing.
     pub fn idle(id: TaskId, phase: &str, uses: &str, on_failure: OnFailure) -> Task {
         Task {

@@ -4,7 +4,8 @@
 //! in it. What it says of the outside world cannot be markup: see [`crate::present::markdown`].
 
 use super::words::{
-    CAPTURED, access, evidence, gate, guard, idle, peer, proof, remarks, restores, sender, summary, while_planning,
+    CAPTURED, access, evidence, failure_policy, gate, guard, idle, peer, proof, remarks, restores, sender, summary,
+    unusual_failure_policy, while_planning,
 };
 use crate::action::ObstacleKind;
 use crate::clock;
@@ -19,6 +20,10 @@ pub fn markdown(plan: &Plan) -> String {
     page.title(Level::Third, &text(&plan.title));
     page.lead(&strong(&summary(plan)));
     page.lead(&line([code(&plan.project), words(" in "), code(&plan.region), words(", on "), text(&plan.cloud)]));
+    if let Some(policy) = plan.usual_failure_policy() {
+        page.lead(&line([words("If a step fails, "), words(failure_policy(policy)), words(".")]));
+    }
+    page.table("Inputs", &["input", "value"], plan.inputs.iter().map(|(name, value)| vec![code(name), code(value)]));
     irreversible(&mut page, plan);
     changes(&mut page, plan);
     problems(&mut page, plan);
@@ -27,7 +32,7 @@ pub fn markdown(plan: &Plan) -> String {
     guards(&mut page, plan);
     requests(&mut page, plan);
     debts(&mut page, plan);
-    if let Some(access) = access(&plan.access) {
+    if let Some(access) = access(plan) {
         page.section("Permissions", &text(&access));
     }
     details(&mut page, plan);
@@ -79,12 +84,13 @@ fn fields(change: &Change) -> Inline {
 }
 
 /// What a step that is not planned wants, a field a line, and what it needs for that.
-fn wanted(problem: &Problem) -> Inline {
+fn wanted(plan: &Plan, problem: &Problem) -> Inline {
     let fields = problem.wanted.iter().flat_map(|wanted| wanted.to.as_object().into_iter().flatten());
     let fields =
         fields.map(|(field, value)| line([code(field), words(": unknown → "), code(&crate::run::words(value))]));
     let require = problem.require.iter().map(|require| line([words("only if: "), text(&evidence(require))]));
-    join(fields.chain(require), "<br>")
+    let policy = unusual_failure_policy(plan, problem.failure_policy).map(|policy| text(&policy));
+    join(fields.chain(require).chain(policy), "<br>")
 }
 
 fn problems(page: &mut Page, plan: &Plan) {
@@ -96,7 +102,7 @@ fn problems(page: &mut Page, plan: &Plan) {
             ObstacleKind::MissingInput => "waits for an input",
         };
         let help = problem.help.as_deref().map(text).unwrap_or_default();
-        vec![code(&problem.step), words(mark), wanted(problem), text(&problem.why), help]
+        vec![code(&problem.step), words(mark), wanted(plan, problem), text(&problem.why), help]
     });
     page.table("Not planned", &["step", "", "what it wants", "why", "what to do"], rows);
 }
@@ -111,7 +117,7 @@ fn gates(page: &mut Page, plan: &Plan) {
     let rows = plan.tasks.iter().filter_map(|task| {
         let rule = task.gate.as_ref()?;
         let now = match plan.reviews.get(&task.id).and_then(|review| review.trial.as_ref()) {
-            Some(Trial::Open) => "⚠️ passes before anything is done: its yes says little",
+            Some(Trial::Open) => "⚠️ already passes, so it cannot show that the step worked",
             Some(Trial::Shut { .. }) => "shut, as it should be",
             Some(Trial::Unknown { .. }) => "unknown",
             Some(Trial::Untried { .. }) => "not tried while planning",
@@ -119,6 +125,11 @@ fn gates(page: &mut Page, plan: &Plan) {
         };
         Some(vec![code(task.id.as_str()), text(&gate(rule)), text(&proof(rule)), words(now)])
     });
+    let unplanned = plan.problems.iter().filter_map(|problem| {
+        let rule = problem.gate.as_ref()?;
+        Some(vec![code(&problem.step), text(&gate(rule)), text(&proof(rule)), words("not tried")])
+    });
+    let rows = rows.chain(unplanned);
     page.table("Gates", &["after", "must hold", "what it proves", "on the cloud as it is"], rows);
 }
 
@@ -169,6 +180,7 @@ fn detail(plan: &Plan, task: &Task) -> Vec<Item> {
     }
     lines.extend(task.require.as_ref().map(|wanted| line([words("only if: "), text(&evidence(wanted))])));
     lines.extend(task.confirm.as_ref().map(|asked| line([words("asks: "), text(asked)])));
+    lines.extend(unusual_failure_policy(plan, Some(task.failure_policy())).map(|policy| text(&policy)));
     let mut all: Vec<String> =
         task.reversibility.caution().filter(|_| task.change.is_some()).into_iter().chain(restores(task)).collect();
     all.extend(remarks(task));

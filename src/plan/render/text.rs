@@ -3,7 +3,8 @@
 use console::Style;
 
 use super::words::{
-    access, answered, evidence, folded, gate, guard, idle, lines, outbound, remarks, resource, restores, summary,
+    access, answered, evidence, failure_policy, folded, gate, guard, idle, inputs, lines, outbound, remarks, resource,
+    restores, summary, unusual_failure_policy,
 };
 use crate::action::ObstacleKind;
 use crate::clock::format_duration;
@@ -27,6 +28,12 @@ pub fn text(plan: &Plan, looks: TextStyle) -> String {
     let place = format!("{} in {}, on {}", inert(&plan.project), inert(&plan.region), inert(&plan.cloud));
     page.line(Tone::Head, 0, &inert(&plan.title));
     page.line(Tone::Plain, 0, &format!("{place}{}", at.unwrap_or_default()));
+    if let Some(inputs) = inputs(plan) {
+        page.line(Tone::Plain, 0, &format!("inputs: {inputs}"));
+    }
+    if let Some(policy) = plan.usual_failure_policy() {
+        page.line(Tone::Plain, 0, &format!("if a step fails, {}", failure_policy(policy)));
+    }
     let no_return = plan.point_of_no_return().map(|task| task.id.clone());
     for (place, phase) in plan.phases.iter().enumerate() {
         let budget = phase.budget.map(|budget| format!(", within {}", format_duration(budget))).unwrap_or_default();
@@ -66,7 +73,7 @@ pub fn text(plan: &Plan, looks: TextStyle) -> String {
         }
     }
     page.debts(plan);
-    if let Some(access) = access(&plan.access) {
+    if let Some(access) = access(plan) {
         let lacking = plan.access.missing.as_ref().is_some_and(|missing| !missing.is_empty());
         page.gap();
         page.line(if lacking { Tone::Bad } else { Tone::Plain }, 0, &format!("permissions: {access}"));
@@ -152,6 +159,9 @@ impl Page {
         if let Some(rule) = &task.gate {
             self.line(Tone::Plain, 6, &format!("then: {}", gate(rule)));
         }
+        if let Some(policy) = unusual_failure_policy(plan, Some(task.failure_policy())) {
+            self.line(Tone::Plain, 6, &policy);
+        }
         match review.and_then(|review| review.trial.as_ref()) {
             Some(Trial::Open) => {
                 self.line(Tone::Warn, 6, "! this gate already passes, so it cannot show that the step worked");
@@ -187,6 +197,12 @@ impl Page {
                 let value = inert(&crate::run::words(value));
                 self.line(Tone::Plain, 6, &format!("{}  {before} → {value}", inert(field)));
             }
+        }
+        if let Some(rule) = &first.gate {
+            self.line(Tone::Plain, 6, &format!("then: {}", gate(rule)));
+        }
+        if let Some(policy) = unusual_failure_policy(plan, first.failure_policy) {
+            self.line(Tone::Plain, 6, &policy);
         }
         for problem in problems {
             let (tone, mark) = match problem.sort {

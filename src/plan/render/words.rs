@@ -4,8 +4,8 @@ use crate::action::ObstacleKind;
 use crate::clock;
 use crate::gate::{Demand, GateRule, rate_in_words};
 use crate::inert::inert;
-use crate::plan::{Access, Outbound, Plan, Sender, Tried};
-use crate::run::{Change, Guard, GuardAction, NOT_RUN, Preconditions, Task};
+use crate::plan::{Access, Outbound, Plan, Sender, Tried, WHOLE};
+use crate::run::{Change, FailurePolicy, Guard, GuardAction, NOT_RUN, OnFailure, Preconditions, RollbackScope, Task};
 use crate::runbook::model::Allowed;
 use crate::syntax::value::percent;
 
@@ -116,6 +116,31 @@ pub(super) fn remarks(task: &Task) -> Vec<String> {
     not_run.into_iter().chain(undo_partial).chain(traffic_first).chain(wave).collect()
 }
 
+/// What happens when a step fails, in words.
+pub(super) fn failure_policy(policy: FailurePolicy) -> &'static str {
+    match (policy.on_failure, policy.rollback_scope) {
+        (OnFailure::Ask, _) => "the operator is asked",
+        (OnFailure::Rollback, RollbackScope::Step) => "the step is rolled back",
+        (OnFailure::Rollback, RollbackScope::Phase) => "the phase is rolled back",
+        (OnFailure::Rollback, RollbackScope::Run) => "the run is rolled back",
+        (OnFailure::Stop, _) => "the run stops, and nothing is rolled back",
+        (OnFailure::Continue, _) => "the run goes on with the next step",
+    }
+}
+
+/// What happens when this step fails, if that is not what happens when most steps of the plan do.
+pub(super) fn unusual_failure_policy(plan: &Plan, policy: Option<FailurePolicy>) -> Option<String> {
+    let unusual = policy.filter(|policy| plan.usual_failure_policy() != Some(*policy))?;
+    Some(format!("if it fails, {}", failure_policy(unusual)))
+}
+
+/// The inputs that were given, each with its value. Inert.
+pub(super) fn inputs(plan: &Plan) -> Option<String> {
+    let each: Vec<String> =
+        plan.inputs.iter().map(|(name, value)| format!("{} = {}", inert(name), inert(value))).collect();
+    (!each.is_empty()).then(|| each.join(", "))
+}
+
 /// That undoing a task brings back what was unhealthy, if it does.
 pub(super) fn restores(task: &Task) -> Option<String> {
     let probes = task.unhealthy_before.keys().map(|probe| inert(probe)).collect::<Vec<_>>().join(", ");
@@ -197,7 +222,8 @@ pub(super) fn summary(plan: &Plan) -> String {
         return changes(plan);
     }
     let steps = |is_meant: &dyn Fn(ObstacleKind) -> bool| {
-        let meant = plan.problems.iter().filter(|problem| is_meant(problem.sort)).map(|problem| problem.step.as_str());
+        let of_steps = plan.problems.iter().filter(|problem| problem.step != WHOLE);
+        let meant = of_steps.filter(|problem| is_meant(problem.sort)).map(|problem| problem.step.as_str());
         meant.collect::<std::collections::BTreeSet<_>>().len()
     };
     let count = |number: usize| if number == 1 { "1 step".to_owned() } else { format!("{number} steps") };
@@ -205,6 +231,9 @@ pub(super) fn summary(plan: &Plan) -> String {
     let (inputs, offline) =
         (steps(&|sort| sort == ObstacleKind::MissingInput), steps(&|sort| sort == ObstacleKind::Offline));
     let mut missing = Vec::new();
+    if plan.problems.iter().any(|problem| problem.step == WHOLE) {
+        missing.push("something about the runbook as a whole is missing or wrong".to_owned());
+    }
     if wrong > 0 {
         missing.push(format!("{} cannot be planned", count(wrong)));
     }
@@ -233,25 +262,49 @@ fn changes(plan: &Plan) -> String {
 }
 
 /// Whether the caller may do it, in words; `None` if nothing is needed.
-pub(super) fn access(access: &Access) -> Option<String> {
+pub(super) fn access(plan: &Plan) -> Option<String> {
+    let access = &plan.access;
     let count = access.needs.len();
-    if count == 0 {
+    let programs = plan.tasks.iter().filter(|task| task.program.is_some()).count();
+    if count == 0 && programs == 0 {
         return None;
     }
-    Some(match (&access.missing, &access.unknown) {
-        (Some(missing), _) if missing.is_empty() => format!("you have all {count} permissions that it needs"),
+    let unexamined = match programs {
+        0 => None,
+        1 => Some("1 shell step was not examined: which permissions its program needs is not known".to_owned()),
+        _ => Some(format!(
+            "{programs} shell steps were not examined: which permissions their programs need is not known"
+        )),
+    };
+    let tested = (count > 0).then(|| tested(plan, access));
+    Some(tested.into_iter().chain(unexamined).collect::<Vec<_>>().join("; "))
+}
+
+/// What is known of the permissions that the typed steps need.
+fn tested(plan: &Plan, access: &Access) -> String {
+    let count = access.needs.len();
+    // Of what could not be planned it is not known what it needs.
+    let all = if plan.is_complete() { "it needs" } else { "what could be planned needs" };
+    match (&access.missing, &access.unknown) {
+        (Some(missing), _) if missing.is_empty() => {
+            if count == 1 {
+                format!("you have the permission that {all}")
+            } else {
+                format!("you have all {count} permissions that {all}")
+            }
+        }
         (Some(missing), _) => {
             let missing = missing.iter().map(|name| inert(name)).collect::<Vec<_>>().join(", ");
-            format!("you lack what it needs: {missing}")
+            format!("you lack what {all}: {missing}")
         }
         (None, Some(why)) => {
-            format!("it needs {count} permissions; whether you have them is unknown: {}", inert(why))
+            format!("{all} {count} permissions; whether you have them is unknown: {}", inert(why))
         }
         (None, None) => {
-            let all = access.needs.iter().map(|need| inert(&need.permission)).collect::<Vec<_>>().join(", ");
-            format!("it needs {all}")
+            let names = access.needs.iter().map(|need| inert(&need.permission)).collect::<Vec<_>>().join(", ");
+            format!("{all} {names}")
         }
-    })
+    }
 }
 
 /// A text as lines of at most so many columns, indented; what does not fit goes on below, indented further. No word is
