@@ -28,6 +28,8 @@ mod drill;
 mod environment;
 mod escalation;
 mod faults;
+mod fix;
+mod forecast;
 mod gcloud;
 mod incidents;
 mod issue;

@@ -32,7 +32,8 @@ pub(super) fn without_answered(document: &Document, draft: &Draft, found: Vec<Di
             left.retain(|diagnostic| diagnostic.code != allowed.code || !extent.contains(&diagnostic.start()));
             if left.len() == before {
                 let message = format!("there is no `{}` at this step to answer", allowed.code);
-                left.push(Diagnostic::warning(BAD_ALLOW, place, message).help("take it out of `allow`"));
+                let edit = document.without_entry(&step.key("allow")).filter(|_| draft.allow.len() == 1);
+                left.push(Diagnostic::warning(BAD_ALLOW, place, message).help("take it out of `allow`").edits(edit));
             }
         }
     }

@@ -13,7 +13,7 @@ use miette::{
 };
 
 use crate::inert::is_active;
-use crate::syntax::Mistake;
+use crate::syntax::{Edit, Mistake};
 
 /// Whether a runbook with this in it may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,13 +46,15 @@ pub struct Diagnostic {
     pub labels: Vec<Label>,
     /// How to put it right.
     pub help: Option<String>,
+    /// The same as edits of the text, where that is certain: `check --fix` applies them.
+    pub edits: Vec<Edit>,
 }
 
 impl Diagnostic {
     /// Something that must be put right.
     pub fn error(code: &'static str, at: Range<usize>, message: impl Into<String>) -> Diagnostic {
         let labels = vec![Label { at, text: String::new() }];
-        Diagnostic { code, severity: Severity::Error, message: message.into(), labels, help: None }
+        Diagnostic { code, severity: Severity::Error, message: message.into(), labels, help: None, edits: Vec::new() }
     }
 
     /// Something that somebody should look at.
@@ -83,6 +85,13 @@ impl Diagnostic {
         self
     }
 
+    /// The edits that put it right for certain.
+    #[must_use]
+    pub fn edits(mut self, edits: impl IntoIterator<Item = Edit>) -> Diagnostic {
+        self.edits.extend(edits);
+        self
+    }
+
     pub(super) fn start(&self) -> usize {
         self.labels.first().map_or(0, |label| label.at.start)
     }
@@ -90,8 +99,8 @@ impl Diagnostic {
 
 impl From<Mistake> for Diagnostic {
     fn from(mistake: Mistake) -> Diagnostic {
-        let Mistake { code, message, at, help } = mistake;
-        Diagnostic { help, ..Diagnostic::error(code, at, message) }
+        let Mistake { code, message, at, help, edit } = mistake;
+        Diagnostic { help, ..Diagnostic::error(code, at, message) }.edits(edit)
     }
 }
 

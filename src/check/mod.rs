@@ -7,6 +7,7 @@ mod allow;
 mod annotation;
 mod diagnostic;
 mod explain;
+mod fix;
 mod json;
 mod partial;
 mod query;
@@ -17,6 +18,7 @@ use std::fmt;
 
 pub use diagnostic::{Diagnostic, Label, Severity, Style, render};
 pub use explain::{codes, page};
+pub use fix::{Fix, Fixed, fix};
 pub use json::Report;
 pub use partial::{Gap, GapKind, Partial};
 pub use rules::{RULES, Rule};
@@ -99,6 +101,12 @@ impl Outcome {
     /// while some of its inputs are still to be given.
     pub fn is_sound(&self) -> bool {
         !self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+
+    /// The line that a diagnostic is about, counted from one; `None` if it is about the file as a whole.
+    pub fn line_of(&self, diagnostic: &Diagnostic) -> Option<usize> {
+        let label = diagnostic.labels.first().filter(|label| label.at != (0..0))?;
+        Some(diagnostic::line_and_column(&self.text, label.at.start).0)
     }
 
     /// The report as annotations of a GitHub Actions job.

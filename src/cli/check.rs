@@ -7,7 +7,8 @@ use clap::{Args, ValueEnum};
 use super::console::Console;
 use super::exit::{CliError, Exit};
 use super::input_file::{Limit, read};
-use crate::check::{Checked, Outcome, Report, Severity, Style, check as check_bytes, is_runbook};
+use super::output_file;
+use crate::check::{Checked, Fix, Outcome, Report, Severity, Style, check as check_bytes, fix, is_runbook};
 use crate::inert::inert;
 use crate::runbook::Mode;
 use crate::syntax::Inputs;
@@ -21,6 +22,10 @@ pub(super) struct Arguments {
     /// How to say what is wrong
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
+
+    /// Apply the fixes that are certain, print what they change, and report the rest
+    #[arg(long, conflicts_with_all = ["format", "list"])]
+    fix: bool,
 
     /// Check nothing: print the names of those files that are runbooks, whatever else is wrong with them
     #[arg(long, conflicts_with = "format")]
@@ -45,6 +50,11 @@ pub(super) fn check(arguments: &Arguments, console: Console) -> Result<Exit, Cli
     if arguments.list {
         return Ok(list(arguments, console));
     }
+    if arguments.fix {
+        for file in &arguments.files {
+            apply_fixes(file, console)?;
+        }
+    }
     let outcomes: Vec<Outcome> = arguments.files.iter().map(|file| outcome(file)).collect();
     match arguments.format {
         Format::Text => tell(&outcomes, console),
@@ -56,6 +66,30 @@ pub(super) fn check(arguments: &Arguments, console: Console) -> Result<Exit, Cli
         }
     }
     Ok(if outcomes.iter().all(Outcome::is_sound) { Exit::Done } else { Exit::Usage })
+}
+
+/// Applies to a file what can be fixed for certain, and prints it. What cannot be read is reported by the check that follows.
+fn apply_fixes(file: &Path, console: Console) -> Result<(), CliError> {
+    if file == Path::new("-") {
+        return Err(CliError::new(Exit::Usage, "what comes on stdin cannot be fixed").help("name a file"));
+    }
+    let name = file.display().to_string();
+    let Some(fixed) = read(file, Limit::Text).ok().and_then(|bytes| fix(&name, &bytes)) else { return Ok(()) };
+    if fixed.fixes.is_empty() {
+        return Ok(());
+    }
+    output_file::rewrite(file, fixed.text.as_bytes())?;
+    for Fix { code, line, before, after } in &fixed.fixes {
+        console.out(&format!("{}:{line}: fixed {code}\n", inert(&name)));
+        for (mark, lines) in [("-", before), ("+", after)] {
+            for text in lines {
+                console.out(&format!("  {mark} {}\n", inert(text)));
+            }
+        }
+    }
+    let count = if fixed.fixes.len() == 1 { "1 fix".to_owned() } else { format!("{} fixes", fixed.fixes.len()) };
+    console.out(&format!("{count} in {}\n\n", inert(&name)));
+    Ok(())
 }
 
 /// Names the runbooks among the files. One that cannot be read might be a runbook, so it is named too.

@@ -1,6 +1,8 @@
 //! `rectify doctor`: is everything there that a runbook needs, before it is needed at 3 a.m.?
 //!
-//! It looks and changes nothing, but for a file that it makes and removes in the state directory.
+//! It looks and changes nothing, but for a file that it makes and removes in the state directory. It lists whatever it finds and
+//! refuses nothing: what is wrong with the runbook is a finding like any other, and the rest is looked at all the same. Only the
+//! cloud is not asked about a runbook that `check` rejects.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +12,16 @@ use jiff::SignedDuration;
 use super::check::file;
 use super::cloud::{CloudTarget, Connection, Purpose};
 use super::console::Console;
-use super::environment::{can_start, github, named};
+use super::credentials;
+use super::environment::{can_start, github, settings_of_tools};
 use super::exit::{CliError, Exit};
-use super::plan::{Given, Policy, PreparedPlan, Source, TrialFlags, make};
-use crate::action::{Action, IssueRef};
-use crate::check::{Checked, check, programs as programs_of};
+use super::plan::{Given, Policy, Source, TrialFlags, made};
+use crate::action::{Action, IssueRef, ObstacleKind};
+use crate::check::{Diagnostic, Outcome, Severity, check, programs as programs_of};
 use crate::inert::inert;
 use crate::journal::State;
-use crate::plan::{Plan, Selection};
-use crate::resource::{Incidents, KindSpec, Observable as _, Principal};
+use crate::plan::Plan;
+use crate::resource::{Incidents, KindSpec, LOGIN, Observable as _, Principal};
 use crate::run::ResourceId;
 use crate::runbook::model::Runbook;
 use crate::syntax::mistake::MISSING_INPUT;
@@ -68,26 +71,90 @@ const SKEW: SignedDuration = SignedDuration::from_secs(30);
 
 pub(super) async fn doctor(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, CliError> {
     let mut findings = Findings { console, worst: Found::Good };
-    // Checking is the first look: a runbook with a mistake ends here.
-    let PreparedPlan { checked, connection, plan } =
-        make(&arguments.source, &Selection::default(), Policy::to_show(&arguments.trials), console).await?;
-    findings.say(Found::Good, &format!("the runbook {} has no mistakes", plan.runbook));
-    principal(&mut findings, &connection).await;
-    clock(&mut findings, &connection).await;
-    apis(&mut findings, &connection, &plan).await;
-    permissions(&mut findings, &plan);
-    inputs(&mut findings, &arguments.source)?;
-    programs(&mut findings, &checked);
-    resources(&mut findings, &plan);
-    incidents(&mut findings, &connection, &plan).await;
-    support(&mut findings, &connection, &plan, checked.runbook().escalation.is_some()).await;
-    issues(&mut findings, checked.runbook());
+    let place = arguments.source.place()?;
+    let outcome = checked(&arguments.source, &place, Purpose::Plan)?;
+    let errors = mistakes(&mut findings, &outcome);
+    let runbook = match (&outcome.checked, &outcome.partial) {
+        (Some(checked), _) => Some(checked.runbook()),
+        (None, partial) => partial.as_ref().map(|partial| &partial.runbook),
+    };
+    inputs(&mut findings, &checked(&arguments.source, &place, Purpose::CarryOut)?);
+    if let Some(runbook) = runbook {
+        programs(&mut findings, runbook);
+        issues(&mut findings, runbook);
+        if errors == 0 {
+            cloud(&mut findings, arguments, (runbook, &outcome), place, console).await?;
+        } else {
+            findings.say(Found::Note, "the cloud was not asked: a runbook with mistakes reaches nobody");
+        }
+    }
     match state.probe() {
         Ok(()) => findings.say(Found::Good, &format!("runs can be kept in {}", state.root().display())),
         Err(error) => findings.say(Found::Bad, &format!("runs cannot be kept: {error}")),
     }
-    connection.close().await?;
     Ok(if findings.worst == Found::Bad { Exit::Failed } else { Exit::Done })
+}
+
+fn checked(source: &Source, place: &CloudTarget, purpose: Purpose) -> Result<Outcome, CliError> {
+    let given = source.inputs.given(Given::default())?;
+    Ok(check(&source.file.display().to_string(), &file(&source.file)?, &given.inputs(), place.mode(purpose)))
+}
+
+/// What `check` rejects, a line each; how much that is. Inputs without values are told apart.
+fn mistakes(findings: &mut Findings, outcome: &Outcome) -> usize {
+    let is_error =
+        |diagnostic: &&Diagnostic| diagnostic.severity == Severity::Error && diagnostic.code != MISSING_INPUT;
+    let errors: Vec<&Diagnostic> = outcome.diagnostics.iter().filter(is_error).collect();
+    for error in &errors {
+        let line = outcome.line_of(error).map(|line| format!("{line}:")).unwrap_or_default();
+        findings.say(Found::Bad, &format!("{}:{line} {}: {}", outcome.name(), error.code, error.message));
+    }
+    let warnings = outcome.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Warning).count();
+    if errors.is_empty() {
+        findings.say(Found::Good, &format!("{} has no mistakes", outcome.name()));
+    }
+    if warnings > 0 {
+        let count = if warnings == 1 { "1 warning".to_owned() } else { format!("{warnings} warnings") };
+        findings.say(Found::Note, &format!("{count}: `rectify check {}` shows what to look at", outcome.name()));
+    }
+    errors.len()
+}
+
+/// What only the cloud can say.
+async fn cloud(
+    findings: &mut Findings,
+    arguments: &Arguments,
+    (runbook, outcome): (&Runbook, &Outcome),
+    place: CloudTarget,
+    console: Console,
+) -> Result<(), CliError> {
+    if matches!(place, CloudTarget::Google { .. })
+        && let Some(why) = credentials::absent().await
+    {
+        findings.say(Found::Bad, &format!("{why}: `{LOGIN}`; the cloud was not asked"));
+        return Ok(());
+    }
+    let policy = Policy::to_show(&arguments.trials);
+    let (connection, mut plan) = match made(runbook, place, policy, console).await {
+        Ok(made) => made,
+        Err(trouble) if trouble.exit == Exit::Usage => return Err(trouble),
+        Err(CliError { message, help, .. }) => {
+            let help = help.map(|help| format!(": {help}")).unwrap_or_default();
+            findings.say(Found::Bad, &format!("{message}{help}"));
+            return Ok(());
+        }
+    };
+    if let Some(partial) = &outcome.partial {
+        plan.add_gaps(partial);
+    }
+    principal(findings, &connection).await;
+    clock(findings, &connection).await;
+    apis(findings, &connection, &plan).await;
+    permissions(findings, &plan);
+    resources(findings, &plan);
+    incidents(findings, &connection, &plan).await;
+    support(findings, &connection, &plan, runbook.escalation.is_some()).await;
+    connection.close().await
 }
 
 async fn principal(findings: &mut Findings, connection: &Connection) {
@@ -106,11 +173,8 @@ async fn principal(findings: &mut Findings, connection: &Connection) {
     }
 }
 
-/// Which inputs have no value yet; a run would ask for each of them.
-fn inputs(findings: &mut Findings, source: &Source) -> Result<(), CliError> {
-    let given = source.inputs.given(Given::default())?;
-    let mode = source.place()?.mode(Purpose::CarryOut);
-    let outcome = check(&source.file.display().to_string(), &file(&source.file)?, &given.inputs(), mode);
+/// Which inputs, secrets among them, have no value yet; a run would ask for each of them.
+fn inputs(findings: &mut Findings, outcome: &Outcome) {
     let missing: Vec<_> = outcome.diagnostics.iter().filter(|diagnostic| diagnostic.code == MISSING_INPUT).collect();
     if missing.is_empty() {
         findings.say(Found::Good, "every input has a value");
@@ -119,22 +183,28 @@ fn inputs(findings: &mut Findings, source: &Source) -> Result<(), CliError> {
         let help = diagnostic.help.as_ref().map(|help| format!(": {help}")).unwrap_or_default();
         findings.say(Found::Bad, &format!("{}{help}", diagnostic.message));
     }
-    Ok(())
 }
 
 /// Whether the programs of shell steps are there, and what of this environment they will not get.
-fn programs(findings: &mut Findings, checked: &Checked) {
-    let programs = programs_of(checked);
+fn programs(findings: &mut Findings, runbook: &Runbook) {
+    let programs = programs_of(runbook);
     for program in &programs {
         if can_start(program) {
             findings.say(Found::Good, &format!("{program} can be started"));
         } else {
-            findings.say(Found::Bad, &format!("{program} is not there: a shell step runs it"));
+            findings.say(Found::Bad, &format!("{program} is not on PATH: a shell step runs it"));
         }
     }
-    let kept_back = ["CLOUDSDK_CONFIG", "CLOUDSDK_CORE_PROJECT", "GOOGLE_APPLICATION_CREDENTIALS", "KUBECONFIG"];
-    let kept_back: Vec<&str> = kept_back.into_iter().filter(|name| named(name).is_some()).collect();
-    if !programs.is_empty() && !kept_back.is_empty() {
+    let iterations = runbook.phases.iter().flat_map(|phase| &phase.steps).flat_map(|step| &step.iterations);
+    let environments: Vec<_> = iterations
+        .filter_map(|iteration| match &iteration.action {
+            Action::Shell(shell) => Some(&shell.env),
+            _ => None,
+        })
+        .collect();
+    let is_kept_back = |name: &String| environments.iter().any(|env| !env.contains_key(name));
+    let kept_back: Vec<String> = settings_of_tools().into_iter().filter(is_kept_back).collect();
+    if !kept_back.is_empty() {
         let names = kept_back.join(", ");
         let what =
             format!("shell steps do not get {names} of this environment; a step that needs it names it in `env`");
@@ -187,11 +257,13 @@ fn touched(plan: &Plan) -> Vec<ResourceId> {
 fn permissions(findings: &mut Findings, plan: &Plan) {
     let access = &plan.access;
     match (&access.missing, &access.unknown) {
+        _ if access.needs.is_empty() => {}
         (Some(missing), _) if missing.is_empty() => {
-            findings.say(
-                Found::Good,
-                &format!("all {} permissions that the typed steps need are there", access.needs.len()),
-            );
+            let what = match access.needs.len() {
+                1 => "the permission that the typed steps need is there".to_owned(),
+                count => format!("all {count} permissions that the typed steps need are there"),
+            };
+            findings.say(Found::Good, &what);
         }
         (Some(missing), _) => {
             for permission in missing {
@@ -207,11 +279,12 @@ fn permissions(findings: &mut Findings, plan: &Plan) {
         (None, None) => {}
     }
     let programs = plan.tasks.iter().filter(|task| task.program.is_some()).count();
-    if programs > 0 {
-        let what =
-            format!("{programs} shell steps were not examined: which permissions their programs need is not known");
-        findings.say(Found::Note, &what);
-    }
+    let what = match programs {
+        0 => return,
+        1 => "1 shell step was not examined: which permissions its program needs is not known".to_owned(),
+        _ => format!("{programs} shell steps were not examined: which permissions their programs need is not known"),
+    };
+    findings.say(Found::Note, &what);
 }
 
 fn resources(findings: &mut Findings, plan: &Plan) {
@@ -219,7 +292,8 @@ fn resources(findings: &mut Findings, plan: &Plan) {
         let count = plan.observed.len();
         findings.say(Found::Good, &format!("everything could be planned; {count} resources were observed"));
     }
-    for problem in &plan.problems {
+    // Inputs without values are listed as such.
+    for problem in plan.problems.iter().filter(|problem| problem.sort != ObstacleKind::MissingInput) {
         findings.say(Found::Bad, &format!("{}: {}", problem.step, problem.why));
     }
 }

@@ -43,6 +43,14 @@ pub(super) fn named(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// The variables of this environment that `gcloud`, `kubectl` and `terraform` go by.
+pub(super) fn settings_of_tools() -> BTreeSet<String> {
+    const OTHERS: [&str; 4] =
+        ["GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT", "GOOGLE_IMPERSONATE_SERVICE_ACCOUNT", "KUBECONFIG"];
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    names.filter(|name| name.starts_with("CLOUDSDK_") || OTHERS.contains(&name.as_str())).collect()
+}
+
 /// Whether a program can be started: by its path, or by its name in one of the folders of `PATH`.
 #[expect(clippy::disallowed_methods, reason = "the environment is read here")]
 pub(super) fn can_start(program: &str) -> bool {

@@ -5,6 +5,7 @@ mod check;
 mod cloud;
 mod completions;
 mod console;
+mod credentials;
 mod debts;
 mod doctor;
 mod environment;

@@ -28,6 +28,19 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     write().map(drop).map_err(|error| cannot_be_written(path, &error))
 }
 
+/// Writes a file whole or not at all that is there already, and stays readable by whom it was.
+pub(super) fn rewrite(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || {
+        is_replaceable(path)?;
+        let mut fresh = tempfile::NamedTempFile::new_in(folder)?;
+        fresh.write_all(bytes)?;
+        fresh.as_file().set_permissions(fs::metadata(path)?.permissions())?;
+        fresh.persist(path).map_err(|error| error.error)
+    };
+    write().map(drop).map_err(|error| cannot_be_written(path, &error))
+}
+
 /// Opens a file that grows. What is there already stays in it, and from now on nobody else reads it.
 pub(super) fn append(path: &Path) -> Result<File, CliError> {
     let open = || {

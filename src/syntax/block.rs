@@ -13,8 +13,8 @@ use super::condition::Condition;
 use super::document::{Document, Entry, Node, Path, Table, Value};
 use super::format::{self, ValueType};
 use super::language::Language;
-use super::mistake::{BAD_CONDITION, BAD_VALUE, MISSING_KEY, Mistake, SECRET_MISPLACED, UNKNOWN_KEY, WRONG_TYPE};
-use super::spelling::{did_you_mean, list};
+use super::mistake::{BAD_CONDITION, BAD_VALUE, Edit, MISSING_KEY, Mistake, SECRET_MISPLACED, UNKNOWN_KEY, WRONG_TYPE};
+use super::spelling::{did_you_mean, list, slip_of};
 use super::template::{Audience, Resolved, Scope};
 use super::value::{Encoding, Percent, SecretText, duration};
 
@@ -583,7 +583,9 @@ impl<'r, 'd> Block<'r, 'd> {
             if self.format.key(key).is_none() {
                 let known = self.format.keys.iter().map(|key| key.name);
                 let mistake = Mistake::new(UNKNOWN_KEY, entry.key_at.clone(), format!("there is no key `{key}` here"));
-                self.reader.note(Mistake { help: did_you_mean(key, known), ..mistake });
+                let meant = slip_of(key, known.clone()).filter(|meant| !self.has(meant));
+                let edit = meant.map(|meant| Edit { at: entry.key_at.clone(), text: meant.to_owned() });
+                self.reader.note(Mistake { help: did_you_mean(key, known), edit, ..mistake });
             }
         }
         for key in self.format.keys.iter().filter(|key| key.required && !self.has(key.name)) {

@@ -11,7 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use toml_parser::lexer::TokenKind;
 
-use super::mistake::{Mistake, SYNTAX, TOO_DEEP};
+use super::mistake::{Edit, Mistake, SYNTAX, TOO_DEEP};
 
 /// How many syntax errors are worth showing: after the first few, the rest are echoes.
 const MOST_SYNTAX_ERRORS: usize = 5;
@@ -180,6 +180,15 @@ impl Document {
     /// Where the value at `path` stands, or else the nearest thing around it, so that a place is always known.
     pub fn place(&self, path: &Path) -> Range<usize> {
         (0..=path.0.len()).rev().find_map(|length| self.span(&Path(path.0[..length].to_vec()))).unwrap_or(0..0)
+    }
+
+    /// Takes the entry at `path` away with its lines, if nothing else stands in them: no other entry, and no comment.
+    pub fn without_entry(&self, path: &Path) -> Option<Edit> {
+        let (key, value) = (self.key_span(path)?, self.span(path)?);
+        let start = self.text.get(..key.start)?.rfind('\n').map_or(0, |newline| newline + 1);
+        let end = self.text.get(value.end..)?.find('\n').map_or(self.text.len(), |length| value.end + length + 1);
+        let is_blank = |at: Range<usize>| self.text.get(at).is_some_and(|text| text.trim().is_empty());
+        (is_blank(start..key.start) && is_blank(value.end..end)).then(|| Edit { at: start..end, text: String::new() })
     }
 
     /// A part of the string at `path`, `part` being bytes of the string's value.

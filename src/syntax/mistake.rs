@@ -16,12 +16,23 @@ pub struct Mistake {
     pub at: Range<usize>,
     /// How to put it right.
     pub help: Option<String>,
+    /// The same as an edit of the text, where that is certain.
+    pub edit: Option<Edit>,
+}
+
+/// A replacement of a part of a document's text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    /// What is replaced, as bytes of the text; empty where something is inserted.
+    pub at: Range<usize>,
+    /// What is put in its place.
+    pub text: String,
 }
 
 impl Mistake {
     /// A mistake at a place.
     pub fn new(code: &'static str, at: Range<usize>, message: impl Into<String>) -> Mistake {
-        Mistake { code, message: message.into(), at, help: None }
+        Mistake { code, message: message.into(), at, help: None, edit: None }
     }
 
     /// How to put it right.

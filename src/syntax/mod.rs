@@ -18,6 +18,6 @@ pub mod value;
 pub(crate) use block::{Block, Noted, Reader};
 pub use document::{Document, Path, has_table};
 pub(crate) use document::{Entry, Node};
-pub use mistake::Mistake;
+pub use mistake::{Edit, Mistake};
 pub use template::{Environment, Exposure, INPUT_PREFIX, Inputs};
 pub(crate) use template::{Meaning, Origin, input_variable};

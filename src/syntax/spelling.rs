@@ -28,6 +28,16 @@ pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Vec<
     near.into_iter().map(|(_, candidate)| candidate).collect()
 }
 
+/// The one known word that differs from this one by a single slip of the fingers, if there is exactly one. Only of words that
+/// this program chose itself: of two names that somebody else chose, both may be meant.
+pub fn slip_of<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    if !(4..=100).contains(&word.len()) {
+        return None;
+    }
+    let mut near = known.into_iter().filter(|candidate| strsim::damerau_levenshtein(word, candidate) == 1);
+    near.next().filter(|_| near.next().is_none())
+}
+
 /// The sentence for a help text: what was perhaps meant, or else what there is.
 pub fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k str> + Clone) -> Option<String> {
     let near = nearest(word, known.clone());

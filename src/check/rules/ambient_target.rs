@@ -3,9 +3,11 @@
 //! Without `--project` it is whichever the operator's machine was last set to: at 3 a.m. that may be production. The
 //! runbook's target is not passed on to programs by itself. The same goes for a region, and for the context of `kubectl`.
 
+use super::reference_in_script::is_plain;
 use super::{Answer, Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
 use crate::check::shell::{Place, Scope, Setting, StepCommand};
+use crate::syntax::{Edit, Path};
 
 pub(super) const RULE: Rule = Rule {
     code: "ambient-target",
@@ -31,12 +33,14 @@ fn fault(subject: &Subject<'_>, command: &StepCommand) -> Option<Diagnostic> {
     match scope {
         Scope::Project | Scope::Regional if !has_project => {
             let message = "without --project this changes whichever project the machine was last set to";
-            Some(Diagnostic::error(RULE.code, place, message).help(flag_help(command, "project")))
+            let edit = flag_edit(subject, command, "project");
+            Some(Diagnostic::error(RULE.code, place, message).help(flag_help(command, "project")).edits(edit))
         }
         Scope::Regional if !has_region => {
             let message = "without a region this changes whichever region the machine was last set to";
             let flag = region_flag(command);
-            Some(Diagnostic::warning(RULE.code, place, message).help(flag_help(command, flag)))
+            let edit = flag_edit(subject, command, flag);
+            Some(Diagnostic::warning(RULE.code, place, message).help(flag_help(command, flag)).edits(edit))
         }
         Scope::Cluster if !target.names_cluster() && !set.cluster => {
             let message = "without --context this changes whichever cluster the machine was last set to";
@@ -52,6 +56,33 @@ fn fault(subject: &Subject<'_>, command: &StepCommand) -> Option<Diagnostic> {
 /// Some services of Google call a region a location.
 fn region_flag(command: &StepCommand) -> &'static str {
     if ["scheduler", "tasks"].contains(&command.line.group()) { "location" } else { "region" }
+}
+
+/// The flag with what `[target]` says, behind the last word of the command that stands in the text as it is. The diagnostic is
+/// about commands of which the target is meant: what is changed elsewhere is named.
+fn flag_edit(subject: &Subject<'_>, command: &StepCommand, flag: &str) -> Option<Edit> {
+    let text = subject.document.text();
+    let target = subject.draft.target.read().filter(|_| subject.draft.is_known(&Path::root().key("target")))?;
+    let (key, value) = if flag == "project" { ("project", &target.project) } else { ("region", &target.region) };
+    let words = command.line.words();
+    // What follows two hyphens is another program's.
+    let end_of_own = words.iter().position(|word| word.text == "--").unwrap_or(words.len());
+    let (word, place) = words.get(..end_of_own)?.iter().rev().find_map(|word| {
+        let place = subject.command_place(command, &word.place);
+        let written = text.get(place.clone())?;
+        let stands_so = match word.place {
+            Place::Argument(_) => true,
+            Place::Whole => false,
+            Place::Script { .. } => word.is_literal && written == word.text,
+        };
+        stands_so.then_some((word, place))
+    })?;
+    let text = match word.place {
+        Place::Argument(_) => format!(", \"--{flag}=${{target.{key}}}\""),
+        Place::Script { .. } if is_plain(value) => format!(" --{flag}={value}"),
+        Place::Script { .. } | Place::Whole => return None,
+    };
+    Some(Edit { at: place.end..place.end, text })
 }
 
 /// How to name it: a program's argument may refer to the runbook's target, a script gets it in `env`.

@@ -35,7 +35,8 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
             ),
             Rollback::Possible if draft.irreversible => found.push(
                 Diagnostic::warning(RULE.code, subject.key_place(&step.key("irreversible")), "this step can be undone")
-                    .help("take `irreversible` out: what cries wolf is not read"),
+                    .help("take `irreversible` out: what cries wolf is not read")
+                    .edits(subject.document.without_entry(&step.key("irreversible"))),
             ),
             _ => {}
         }

@@ -8,6 +8,7 @@ mod bad_name;
 mod bad_query;
 mod bad_url;
 mod beyond_limits;
+mod canary_asks_unhealthy;
 mod candidate_unseen;
 mod closure_missing;
 mod command_refused;
@@ -25,6 +26,7 @@ mod gate_too_short;
 mod irreversible_unsaid;
 mod list_replaced;
 mod metric_gate_too_short;
+mod mutating_check;
 mod no_data_while_healthy;
 mod not_yet;
 mod other_target;
@@ -97,6 +99,7 @@ pub const RULES: &[Rule] = &[
     bad_query::RULE,
     bad_url::RULE,
     beyond_limits::RULE,
+    canary_asks_unhealthy::RULE,
     candidate_unseen::RULE,
     closure_missing::RULE,
     command_refused::RULE,
@@ -113,6 +116,7 @@ pub const RULES: &[Rule] = &[
     gate_too_short::RULE,
     list_replaced::RULE,
     metric_gate_too_short::RULE,
+    mutating_check::RULE,
     no_data_while_healthy::RULE,
     not_yet::RULE,
     irreversible_unsaid::RULE,

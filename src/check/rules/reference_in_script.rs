@@ -5,6 +5,7 @@
 
 use super::{Answer, Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
+use crate::syntax::{Edit, Path};
 
 pub(super) const RULE: Rule = Rule {
     code: "reference-in-script",
@@ -28,7 +29,20 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
         };
         let help =
             format!("write \"${variable}\", and add to the step's `with`: env = {{ {variable} = \"${{{name}}}\" }}");
-        found.push(Diagnostic::error(RULE.code, at, message).help(help));
+        // What `[target]` says is no value of an operator's, and the same for every run.
+        let target = subject.draft.target.read().filter(|_| subject.draft.is_known(&Path::root().key("target")));
+        let value = target.and_then(|target| match written {
+            "${target.project}" => Some(target.project.clone()),
+            "${target.region}" => Some(target.region.clone()),
+            _ => None,
+        });
+        let edit = value.filter(|value| is_plain(value)).map(|text| Edit { at: at.clone(), text });
+        found.push(Diagnostic::error(RULE.code, at, message).help(help).edits(edit));
     }
     found
+}
+
+/// Whether a text means itself in a script and in every string of TOML.
+pub(super) fn is_plain(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|letter| letter.is_ascii_alphanumeric() || ".:_-".contains(letter))
 }

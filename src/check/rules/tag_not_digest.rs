@@ -7,6 +7,7 @@ use super::{Answer, Rule, Subject, argument};
 use crate::action::{Action, RunDeploy};
 use crate::check::diagnostic::Diagnostic;
 use crate::check::shell::StepCommand;
+use crate::syntax::{Edit, Path};
 
 pub(super) const RULE: Rule = Rule {
     code: "tag-not-digest",
@@ -28,7 +29,7 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
         let diagnostic = if written.contains('@') {
             let message =
                 format!("`{written}` has no proper digest: `@sha256:` and 64 hexadecimal digits, in lower case");
-            Diagnostic::error(RULE.code, subject.place(&path), message)
+            Diagnostic::error(RULE.code, subject.place(&path), message).edits(in_lower_case(subject, &path))
         } else {
             let message = format!("`{written}` names an image by tag; what a tag means can change at any moment");
             Diagnostic::error(RULE.code, subject.place(&path), message).help(HELP)
@@ -37,6 +38,16 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     }
     found.extend(subject.commands().iter().filter_map(|command| in_command(subject, command)));
     found
+}
+
+/// The digest in lower case, if that is all that is wrong with it.
+fn in_lower_case(subject: &Subject<'_>, path: &Path) -> Option<Edit> {
+    let place = subject.place(path);
+    let text = subject.document.text().get(place.clone())?;
+    let start = text.find("@sha256:")? + "@sha256:".len();
+    let digest: String = text.get(start..)?.chars().take_while(char::is_ascii_hexdigit).collect();
+    let at = place.start + start..place.start + start + digest.len();
+    (digest.len() == 64).then(|| Edit { at, text: digest.to_lowercase() })
 }
 
 /// An image by tag in a command. It is one that Google takes, so that only a reviewer can object to it.

@@ -20,6 +20,7 @@ pub(crate) use unwrap::{base_name, code_argument};
 use crate::action::{Action, Shell};
 use crate::run::Command;
 use crate::runbook::Draft;
+use crate::runbook::model::Runbook;
 use crate::syntax::{Document, Path};
 use parse::{SimpleCommand, TimeLeft, Word};
 use unwrap::{Unwrapped, unwrap};
@@ -129,9 +130,9 @@ pub(crate) fn commands(document: &Document, draft: &Draft) -> ShellFindings {
 
 /// The programs that these steps need on the machine: those that are called by name, `bash` for scripts, and of the programs in
 /// scripts those whose commands are understood.
-pub fn programs(checked: &super::Checked) -> BTreeSet<String> {
+pub fn programs(runbook: &Runbook) -> BTreeSet<String> {
     let mut programs = BTreeSet::new();
-    let steps = checked.runbook().phases.iter().flat_map(|phase| &phase.steps);
+    let steps = runbook.phases.iter().flat_map(|phase| &phase.steps);
     for action in steps.flat_map(|step| &step.iterations).map(|iteration| &iteration.action) {
         let Action::Shell(Shell { run, check, undo, .. }) = action else { continue };
         for command in std::iter::once(run).chain(check).chain(undo) {

@@ -12,8 +12,8 @@ use crate::runbook::model::{Allowed, FanOut, Require};
 use crate::syntax::Meaning;
 use crate::syntax::Path;
 use crate::syntax::mistake::{MISSING_KEY, Mistake, UNKNOWN_ACTION};
-use crate::syntax::spelling::did_you_mean;
-use crate::syntax::{Block, Reader};
+use crate::syntax::spelling::{did_you_mean, slip_of};
+use crate::syntax::{Block, Edit, Reader};
 
 /// Time between two samples.
 const EVERY: Duration = Duration::from_secs(10);
@@ -181,7 +181,9 @@ fn read_action(reader: &Reader<'_>, step: &Block<'_, '_>) -> Option<Action> {
         let at = reader.document.place(&step.path.key("uses"));
         let mistake = Mistake::new(UNKNOWN_ACTION, at, format!("there is no action `{uses}`"));
         let known = ACTIONS.iter().map(|action| action.name);
-        reader.note(Mistake { help: did_you_mean(&uses, known), ..mistake });
+        let at = mistake.at.clone();
+        let edit = slip_of(&uses, known.clone()).map(|meant| Edit { at, text: format!("\"{meant}\"") });
+        reader.note(Mistake { help: did_you_mean(&uses, known), edit, ..mistake });
         return None;
     };
     if !step.has("with") {
