@@ -179,10 +179,8 @@ fn paths_of_apis_are_built_in_one_place() {
         for (number, line) in code.lines().enumerate() {
             let is_path =
                 ["projects/{", "locations/{", "/v1/{", "/v2/{", "/v3/{"].iter().any(|part| line.contains(part));
-            // Names in the body of a request choose no path.
-            let is_body = line.contains("set_resource_names");
             let is_here = file.ends_with("resource/path.rs");
-            assert!(!is_path || is_body || is_here, "{}:{}: build it with ApiPath", file.display(), number + 1);
+            assert!(!is_path || is_here, "{}:{}: build it with ApiPath", file.display(), number + 1);
         }
     }
 }

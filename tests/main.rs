@@ -13,6 +13,7 @@
 mod support;
 
 mod access;
+mod answers;
 mod architecture;
 mod bad_input;
 mod captured;

@@ -1,4 +1,4 @@
-//! What every kind of resource must keep, tried on the simulated cloud through Google's own client library: a
+//! What every kind of resource must keep, tried on the simulated cloud over a real socket: a
 //! write that starts from something else is not sent, a running operation is seen, a write that is sent twice
 //! takes effect once, and the swapped change leads back where the API allows it.
 

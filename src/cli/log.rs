@@ -4,7 +4,6 @@
 //! JSON object a line, and goes to stderr with `-v`. What is said before a run has a directory waits for it. Times are the
 //! run's, which are simulated in a rehearsal.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
@@ -12,31 +11,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
-use tracing::span::{Attributes, Id, Record};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
-use tracing_subscriber::layer::{Context, SubscriberExt as _};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer, fmt as lines};
 
 use super::output_file;
-use crate::clock::{Clock, SystemClock, between};
+use crate::clock::{Clock, SystemClock};
 use crate::journal::Directory;
 use crate::redact::Lines;
 use crate::report::Called;
-use crate::resource::{CALLS, Call};
+use crate::resource::CALLS;
 
 /// The file in a run's directory.
 const FILE: &str = "log.jsonl";
 /// So much is kept for a run that has no directory yet, in bytes.
 const WAITING: usize = 1 << 20;
-/// Where the SDK tells of its calls, and what it calls them.
-const SDK: (&str, &str) = ("google_cloud_gax_internal", "http_request");
-
 /// Where lines go.
 enum Sink {
     /// There is no run yet, and may never be one.
@@ -54,7 +47,7 @@ fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Begins to log. Once, or calls on stderr from `-v` on, and everything that any library says from `-vv` on.
 pub(super) fn begin(verbosity: u8) {
-    let ours = |level| Targets::new().with_target("rectify", level).with_target(SDK.0, LevelFilter::OFF);
+    let ours = |level| Targets::new().with_target("rectify", level);
     let stderr = match verbosity {
         0 => None,
         1 => Some(ours(LevelFilter::INFO)),
@@ -70,9 +63,8 @@ pub(super) fn begin(verbosity: u8) {
     });
     let kept = lines::layer().json().with_timer(OfTheRun).with_writer(|| Lines::new(Kept));
     let kept = kept.with_filter(ours(LevelFilter::DEBUG).with_default(LevelFilter::WARN));
-    let calls = OfTheSdk.with_filter(Targets::new().with_target(SDK.0, LevelFilter::INFO));
     // Only a second beginning could fail, and then there is a log.
-    let _ = tracing_subscriber::registry().with(calls).with(kept).with(told).try_init();
+    let _ = tracing_subscriber::registry().with(kept).with(told).try_init();
 }
 
 /// From now on times are this clock's.
@@ -153,55 +145,5 @@ impl FormatTime for OfTheRun {
     fn format_time(&self, to: &mut Writer<'_>) -> fmt::Result {
         let clock = held(&CLOCK).clone();
         write!(to, "{}", clock.map_or_else(|| SystemClock.now(), |clock| clock.now()))
-    }
-}
-
-/// Turns the SDK's spans of calls into the same lines that our own calls make.
-struct OfTheSdk;
-
-/// What is told of a call, by the names that the SDK gives it among many others.
-const TOLD: [&str; 4] = ["http.request.method", "url.full", "http.response.status_code", "error.type"];
-
-/// A call of the SDK's, from its beginning.
-struct OperationStarted {
-    at: Timestamp,
-    fields: BTreeMap<&'static str, String>,
-}
-
-impl Visit for OperationStarted {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        if TOLD.contains(&field.name()) {
-            self.fields.insert(field.name(), value.to_owned());
-        }
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if TOLD.contains(&field.name()) {
-            self.fields.insert(field.name(), format!("{value:?}"));
-        }
-    }
-}
-
-impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for OfTheSdk {
-    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        let Some(span) = context.span(id).filter(|span| span.name() == SDK.1) else { return };
-        let mut begun = OperationStarted { at: SystemClock.now(), fields: BTreeMap::new() };
-        attributes.record(&mut begun);
-        span.extensions_mut().insert(begun);
-    }
-
-    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
-        let Some(span) = context.span(id) else { return };
-        if let Some(begun) = span.extensions_mut().get_mut::<OperationStarted>() {
-            values.record(begun);
-        }
-    }
-
-    fn on_close(&self, id: Id, context: Context<'_, S>) {
-        let begun = context.span(&id).and_then(|span| span.extensions_mut().remove::<OperationStarted>());
-        let Some(OperationStarted { at, mut fields }) = begun else { return };
-        let [method, url, status, error] = TOLD.map(|name| fields.remove(name).unwrap_or_default());
-        let answer = status.parse().map_err(|_| error);
-        Call { method, url, answer, took: between(at, SystemClock.now()) }.tell();
     }
 }

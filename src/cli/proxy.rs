@@ -1,8 +1,8 @@
 //! Loopback is never asked for through a proxy.
 //!
-//! Google's client library honours `HTTP_PROXY` also for 127.0.0.1 and cannot be told otherwise, so behind a
-//! company's proxy a simulated cloud could not be reached. Only the environment can exempt loopback, and a
-//! process cannot safely change its own; it can start over with another.
+//! The clients for webhooks, for GitHub and for traces honour `HTTP_PROXY` also for 127.0.0.1, where a rehearsal's chat and a
+//! collector listen, so behind a company's proxy those could not be reached. Programs that a run starts read the same environment. Only
+//! the environment can exempt loopback for all of them, and a process cannot safely change its own; it can start over with another.
 
 use std::os::unix::process::CommandExt as _;
 
@@ -28,6 +28,6 @@ pub(super) fn exempt_loopback() {
     for name in EXEMPT {
         again.env(name, &list);
     }
-    // If this fails, the program goes on as it is; only a simulated cloud is then out of reach.
+    // If this fails, the program goes on as it is; only what listens on loopback is then out of reach.
     let _ = again.exec();
 }

@@ -6,16 +6,15 @@
 
 use std::time::Duration;
 
-use google_cloud_longrunning::model::operation::Result as Outcome;
-use google_cloud_run_v2::model::{Service, condition::State as ConditionState};
 use reqwest::Url;
 
 use super::cloud::Cloud;
 use super::error::{ReadError, WriteError};
 use super::path::ApiPath;
 use super::permission::Permission;
+use super::run_api::{ConditionState, Service, ServicePart, ServiceUpdate};
 use super::spec::{LabelValue, Metrics, Product};
-use super::{Certainty, OperationProgress, Seen, Validity, Writer, ended_with};
+use super::{Certainty, OperationProgress, Seen, Validity, Writer};
 use crate::run::{NameOwner, NameShape, ResourceId};
 
 /// What the name of a service looks like. Source: the reference of Cloud Run.
@@ -51,8 +50,8 @@ pub(super) const METRICS: Metrics = Metrics {
 const RECONCILING: &str = "reconciling";
 
 /// The service's full resource name.
-pub(super) fn path(id: &ResourceId) -> String {
-    ApiPath::location(&id.project, &id.region).of("services", &id.name).to_string()
+pub(super) fn path(id: &ResourceId) -> ApiPath {
+    ApiPath::location(&id.project, &id.region).of("services", &id.name)
 }
 
 pub(super) async fn get(cloud: &Cloud, id: &ResourceId) -> Result<Service, ReadError> {
@@ -82,48 +81,55 @@ pub(super) async fn observe<S>(
     let operation = if at_rest(&service) { None } else { Some(running(cloud, id).await?) };
     let trouble = if operation.is_none() { wrong(&service) } else { None };
     let state = state(&service).map_err(|why| ReadError::Garbled { resource: id.clone(), why })?;
-    Ok(Seen { state, etag: Some(service.etag), operation, trouble })
+    Ok(Seen { state, etag: service.etag, operation, trouble })
 }
 
-/// Writes one part of the service, if it still has this etag.
+/// Writes one part of the service, if it still has the etag of the update.
 pub(super) async fn patch<S>(
     writer: &Writer,
     id: &ResourceId,
-    service: Service,
-    mask: &str,
+    update: &ServiceUpdate,
 ) -> Result<OperationProgress<S>, WriteError> {
-    let operation = writer.patch_service(id, service, mask).await?;
+    let operation = writer.patch_service(id, update).await?;
     Ok(OperationProgress::Running { operation: operation.name })
 }
 
-/// The service as it was when it had this etag, to change a part of it. What is sent has the etag, so that the API
-/// refuses it if somebody was there since.
-pub(super) async fn get_unmoved(cloud: &Cloud, id: &ResourceId, etag: Option<&str>) -> Result<Service, WriteError> {
-    if let Some(service) = etag.and_then(|etag| cloud.service_with(&path(id), etag)) {
-        return Ok(service);
-    }
-    let service = get(cloud, id).await.map_err(WriteError::not_sent)?;
-    if Some(service.etag.as_str()) != etag {
+/// The write of a part of the service that is worked out from what the service was when it had this etag. The API refuses it if
+/// somebody was there since.
+pub(super) async fn update(
+    cloud: &Cloud,
+    id: &ResourceId,
+    etag: Option<&str>,
+    part: impl FnOnce(Service) -> Result<ServicePart, WriteError>,
+) -> Result<ServiceUpdate, WriteError> {
+    let Some(etag) = etag else {
+        let why = "the API gave no etag, without which the write could undo somebody else's".to_owned();
+        return Err(WriteError::Refused { resource: id.clone(), why });
+    };
+    let service = match cloud.service_with(&path(id), etag) {
+        Some(service) => service,
+        None => get(cloud, id).await.map_err(WriteError::not_sent)?,
+    };
+    if service.etag.as_deref() != Some(etag) {
         return Err(WriteError::Conflict { resource: id.clone(), why: "its etag moved".to_owned() });
     }
-    Ok(service)
+    Ok(ServiceUpdate { name: path(id), etag: etag.to_owned(), part: part(service)? })
 }
 
 /// Asks the API whether it would take a write.
 pub(super) async fn validate(
     cloud: &Cloud,
     id: &ResourceId,
-    wanted: Result<Service, WriteError>,
-    mask: &str,
+    wanted: Result<ServiceUpdate, WriteError>,
 ) -> Result<Validity, ReadError> {
-    let service = match wanted {
-        Ok(service) => service,
+    let update = match wanted {
+        Ok(update) => update,
         Err(WriteError::Unreachable { resource, why, remedy }) => {
             return Err(ReadError::Unreachable { resource, why, remedy });
         }
         Err(error) => return Ok(Validity::Refused { why: error.to_string() }),
     };
-    match cloud.validate_service(service, mask).await {
+    match cloud.validate_service(&update).await {
         Ok(()) => Ok(Validity::Accepted),
         Err(error) => match ReadError::of(id, &error) {
             // What the caller may not do, and what is asked of a cloud in trouble, says nothing of the write itself.
@@ -156,8 +162,8 @@ pub(super) async fn poll<S>(
         match answer.map_err(|error| ReadError::of_operation(id, operation, &error)) {
             Ok(answer) if !answer.done => return Ok(OperationProgress::Running { operation: answer.name }),
             Ok(answer) => {
-                if let Some(Outcome::Error(status)) = answer.result {
-                    return Ok(ended_with(status.code, &status.message));
+                if let Some(failed) = answer.failure() {
+                    return Ok(failed);
                 }
             }
             Err(error @ ReadError::OperationNotFound { .. }) => unknown = Some(error),
@@ -192,13 +198,13 @@ pub(super) fn at_rest(service: &Service) -> bool {
 /// What the service's terminal condition complains about.
 pub(super) fn trouble(service: &Service) -> Option<String> {
     let condition = service.terminal_condition.as_ref()?;
-    (condition.state == ConditionState::ConditionFailed).then(|| condition.message.clone())
+    (condition.state == ConditionState::Failed).then(|| condition.message.clone())
 }
 
 /// Whether the service is well, by everything that its API says: at rest, its terminal condition succeeded, and
 /// its newest revision is the one that serves as the newest.
 pub(super) fn is_ready(service: &Service) -> bool {
-    let succeeded = |state: &ConditionState| *state == ConditionState::ConditionSucceeded;
+    let succeeded = |state: &ConditionState| *state == ConditionState::Succeeded;
     at_rest(service)
         && service.terminal_condition.as_ref().is_some_and(|condition| succeeded(&condition.state))
         && service.observed_generation == service.generation
@@ -207,10 +213,7 @@ pub(super) fn is_ready(service: &Service) -> bool {
 
 async fn running(cloud: &Cloud, id: &ResourceId) -> Result<String, ReadError> {
     let location = ApiPath::location(&id.project, &id.region);
-    let operations = cloud.run_operations(location.as_str()).await.map_err(|error| ReadError::of(id, &error))?;
-    let ours = operations.into_iter().find(|operation| {
-        let target = operation.metadata.as_ref().and_then(|any| any.to_msg::<Service>().ok());
-        target.is_some_and(|service| service.name == path(id))
-    });
+    let operations = cloud.run_operations(&location).await.map_err(|error| ReadError::of(id, &error))?;
+    let ours = operations.into_iter().find(|operation| operation.is_about(path(id).as_str()));
     Ok(ours.map_or_else(|| RECONCILING.to_owned(), |operation| operation.name))
 }

@@ -8,19 +8,21 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use google_cloud_longrunning::model::operation::Result as Outcome;
-use google_cloud_vpcaccess_v1::model::{OperationMetadata, connector::State as ApiState};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::api_error::ApiError;
 use super::cloud::Cloud;
 use super::error::{ReadError, WriteError};
 use super::follow_up::FollowUp;
 use super::gcloud::{GcloudCommands, place, quoted, text, unknown};
+use super::operation::{self, Operation};
 use super::path::ApiPath;
 use super::permission::Permission;
+use super::proto_json::{integer, proto_enum};
+use super::rest::{Api, Request};
 use super::spec::{ApiObject, LabelValue, Metrics, Product};
-use super::{Certainty, Kind, Observable, OperationProgress, Seen, Writer, ended_with};
+use super::{Certainty, Kind, Observable, OperationProgress, Seen, Writer};
 use crate::gate::{FactType, Facts};
 use crate::run::{Change, NameOwner, NameShape, ResourceId, Reversibility};
 
@@ -35,6 +37,45 @@ pub const MAX_INSTANCES: RangeInclusive<i64> = 3..=10;
 
 /// The machine types a connector can be made of. Same sources as [`MIN_INSTANCES`].
 pub const MACHINE_TYPES: [&str; 3] = ["f1-micro", "e2-micro", "e2-standard-4"];
+
+/// The version of the API that is spoken.
+const VERSION: &str = "/v1";
+
+proto_enum! {
+    /// How a connector stands.
+    ApiState {
+        Ready = 1 "READY",
+        Creating = 2 "CREATING",
+        Deleting = 3 "DELETING",
+        Error = 4 "ERROR",
+        Updating = 5 "UPDATING",
+    }
+}
+
+/// A connector, as the API has it (source: `google/cloud/vpcaccess/v1/vpc_access.proto`).
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Wire {
+    name: String,
+    state: ApiState,
+    #[serde(deserialize_with = "integer")]
+    min_instances: i64,
+    #[serde(deserialize_with = "integer")]
+    max_instances: i64,
+    machine_type: String,
+}
+
+impl Cloud {
+    async fn connector(&self, name: &ApiPath) -> Result<Wire, ApiError> {
+        let found: Wire = self.rest.read(Request::get(Api::VpcAccess, ApiPath::version(VERSION).name(name))).await?;
+        name.check_answer(&found.name)?;
+        Ok(found)
+    }
+
+    async fn vpc_operation(&self, name: &str) -> Result<Operation, ApiError> {
+        self.rest.operation(Request::get(Api::VpcAccess, operation::path(VERSION, name)?)).await
+    }
+}
 
 /// Stands for an operation whose name is not known: the connector itself says when it is over.
 const UPDATING: &str = "updating";
@@ -80,9 +121,9 @@ impl Connector {
     }
 
     async fn read(&self, id: &ResourceId) -> Result<(State, Option<String>), ReadError> {
-        let connector = self.cloud.connector(path(id).as_str()).await;
+        let connector = self.cloud.connector(&path(id)).await;
         let connector = connector.map_err(|error| ReadError::of(id, &error))?;
-        let (min, max) = (i64::from(connector.min_instances), i64::from(connector.max_instances));
+        let (min, max) = (connector.min_instances, connector.max_instances);
         if min < 0 || max < 0 || (max < min && max > 0) {
             let why = format!("its size is {min} to {max} instances");
             return Err(ReadError::Garbled { resource: id.clone(), why });
@@ -91,7 +132,7 @@ impl Connector {
         let known = |count: i64| (count > 0).then_some(count);
         let trouble = (connector.state == ApiState::Error).then(|| "the connector is in state ERROR".to_owned());
         let state = State {
-            state: connector.state.name().unwrap_or("UNKNOWN").to_owned(),
+            state: connector.state.name().to_owned(),
             min_instances: known(min),
             max_instances: known(max),
             machine_type: connector.machine_type,
@@ -102,12 +143,9 @@ impl Connector {
     /// The unfinished operation on this connector, if there is one.
     async fn running(&self, id: &ResourceId) -> Result<Option<String>, ReadError> {
         let location = ApiPath::location(&id.project, &id.region);
-        let operations =
-            self.cloud.vpc_operations(location.as_str()).await.map_err(|error| ReadError::of(id, &error))?;
-        let ours = operations.into_iter().find(|operation| {
-            let target = operation.metadata.as_ref().and_then(|any| any.to_msg::<OperationMetadata>().ok());
-            target.is_some_and(|metadata| metadata.target == path(id).as_str())
-        });
+        let operations = self.cloud.rest.unfinished(Api::VpcAccess, VERSION, &location).await;
+        let operations = operations.map_err(|error| ReadError::of(id, &error))?;
+        let ours = operations.into_iter().find(|operation| operation.is_about(path(id).as_str()));
         Ok(ours.map(|operation| operation.name))
     }
 }
@@ -269,7 +307,7 @@ impl Kind for Connector {
             body.insert("machineType".into(), machine_type.clone().into());
             mask.push("machineType");
         }
-        let operation = writer.patch_connector(id, &mask.join(","), &body.into()).await?;
+        let operation = writer.patch_connector(id, &mask.join(","), body.into()).await?;
         Ok(OperationProgress::Running { operation: operation.name })
     }
 
@@ -279,8 +317,8 @@ impl Kind for Connector {
             match answer.map_err(|error| ReadError::of_operation(id, operation, &error)) {
                 Ok(answer) if !answer.done => return Ok(OperationProgress::Running { operation: answer.name }),
                 Ok(answer) => {
-                    if let Some(Outcome::Error(status)) = answer.result {
-                        return Ok(ended_with(status.code, &status.message));
+                    if let Some(failed) = answer.failure() {
+                        return Ok(failed);
                     }
                 }
                 // The connector says whether it is being changed.
@@ -329,5 +367,12 @@ mod tests {
     fn a_machine_type_is_not_known_to_go_back() {
         let change = Connector::allowed(&size(2, 3, "e2-micro"), &size(2, 3, "e2-standard-4")).unwrap();
         assert!(change.is_irreversible());
+    }
+
+    #[test]
+    fn enums_are_googles() {
+        for (number, state) in ApiState::KNOWN {
+            assert_eq!(google_cloud_vpcaccess_v1::model::connector::State::from(*number).name(), Some(state.name()));
+        }
     }
 }

@@ -6,10 +6,9 @@
 
 use std::time::Duration;
 
-use google_cloud_gax::error::Error as SdkError;
-use google_cloud_gax::error::rpc::{Code, StatusDetails};
-
-use crate::clock::between;
+use super::api_error::{ApiError, Refusal};
+use super::code::Code;
+use super::gcloud::quoted;
 use crate::redact;
 use crate::run::ResourceId;
 
@@ -159,36 +158,47 @@ fn after(remedy: Option<&str>) -> String {
 }
 
 impl ReadError {
-    /// Sorts an error of the SDK's.
-    pub fn of(resource: &ResourceId, error: &SdkError) -> ReadError {
-        let error = innermost(error);
+    /// Sorts what became of a read.
+    pub(super) fn of(resource: &ResourceId, error: &ApiError) -> ReadError {
         let (resource, why) = (resource.clone(), words(error));
         if let Some(NoAccess { remedy }) = no_access(error) {
             return ReadError::Unreachable { resource, why, remedy };
         }
-        match code(error) {
-            Some(Code::NotFound) => ReadError::NotFound { resource },
-            Some(
+        match error {
+            ApiError::Refused(refusal) => match refusal.code() {
+                Code::NotFound => ReadError::NotFound { resource },
                 Code::Unavailable
                 | Code::ResourceExhausted
                 | Code::Internal
                 | Code::Unknown
                 | Code::DeadlineExceeded
                 | Code::Aborted
-                | Code::Cancelled,
-            ) => ReadError::Unavailable { resource, why, retry_after: retry_after(error) },
-            Some(code) => {
-                let denied = code == Code::PermissionDenied;
-                ReadError::Refused { resource, why, denied }
-            }
-            None if error.is_binding() => ReadError::Refused { resource, why, denied: false },
-            None if error.is_deserialization() => ReadError::Garbled { resource, why },
-            None => ReadError::Unavailable { resource, why, retry_after: None },
+                | Code::Cancelled => ReadError::Unavailable { resource, why, retry_after: refusal.retry_after },
+                code @ (Code::Ok
+                | Code::InvalidArgument
+                | Code::AlreadyExists
+                | Code::PermissionDenied
+                | Code::FailedPrecondition
+                | Code::OutOfRange
+                | Code::Unimplemented
+                | Code::DataLoss
+                | Code::Unauthenticated) => {
+                    let denied = code == Code::PermissionDenied;
+                    ReadError::Refused { resource, why, denied }
+                }
+            },
+            ApiError::Request(_) => ReadError::Refused { resource, why, denied: false },
+            ApiError::Malformed(_) | ApiError::TooLarge { .. } => ReadError::Garbled { resource, why },
+            ApiError::Timeout(_)
+            | ApiError::Broken(_)
+            | ApiError::EndlessList(_)
+            | ApiError::Connect(_)
+            | ApiError::Credentials { .. } => ReadError::Unavailable { resource, why, retry_after: None },
         }
     }
 
-    /// Sorts an error that the SDK met when it asked for an operation.
-    pub fn of_operation(resource: &ResourceId, operation: &str, error: &SdkError) -> ReadError {
+    /// Sorts what became of asking for an operation.
+    pub(super) fn of_operation(resource: &ResourceId, operation: &str, error: &ApiError) -> ReadError {
         match ReadError::of(resource, error) {
             ReadError::NotFound { resource } => {
                 ReadError::OperationNotFound { resource, operation: operation.to_owned() }
@@ -220,33 +230,45 @@ impl ReadError {
 }
 
 impl WriteError {
-    /// Sorts an error of the SDK's.
-    pub fn of(resource: &ResourceId, error: &SdkError) -> WriteError {
-        let error = innermost(error);
+    /// Sorts what became of a write.
+    pub(super) fn of(resource: &ResourceId, error: &ApiError) -> WriteError {
         let (resource, why) = (resource.clone(), words(error));
         if let Some(NoAccess { remedy }) = no_access(error) {
             return WriteError::Unreachable { resource, why, remedy };
         }
-        if reason(error) == Some("operationInProgress") {
+        match error {
             // 409 today, 403 in 2018 (forseti-security issue 1493).
-            return WriteError::Busy { resource, why, retry_after: retry_after(error) };
-        }
-        match code(error) {
-            Some(Code::NotFound) => WriteError::Missing { resource },
-            Some(Code::Aborted) => WriteError::Conflict { resource, why },
-            Some(Code::ResourceExhausted) => WriteError::Busy { resource, why, retry_after: retry_after(error) },
-            // The server may have begun before it failed.
-            Some(
+            ApiError::Refused(refusal) if refusal.reason.as_deref() == Some("operationInProgress") => {
+                WriteError::Busy { resource, why, retry_after: refusal.retry_after }
+            }
+            ApiError::Refused(refusal) => match refusal.code() {
+                Code::NotFound => WriteError::Missing { resource },
+                Code::Aborted => WriteError::Conflict { resource, why },
+                Code::ResourceExhausted => WriteError::Busy { resource, why, retry_after: refusal.retry_after },
+                // The server may have begun before it failed.
                 Code::Unavailable
                 | Code::Internal
                 | Code::Unknown
                 | Code::DeadlineExceeded
                 | Code::Cancelled
-                | Code::DataLoss,
-            ) => WriteError::InDoubt { resource, why },
-            Some(_) => WriteError::Refused { resource, why },
-            None if error.is_binding() || error.is_serialization() => WriteError::Refused { resource, why },
-            None => WriteError::InDoubt { resource, why },
+                | Code::DataLoss => WriteError::InDoubt { resource, why },
+                Code::Ok
+                | Code::InvalidArgument
+                | Code::AlreadyExists
+                | Code::PermissionDenied
+                | Code::FailedPrecondition
+                | Code::OutOfRange
+                | Code::Unimplemented
+                | Code::Unauthenticated => WriteError::Refused { resource, why },
+            },
+            ApiError::Request(_) => WriteError::Refused { resource, why },
+            ApiError::Connect(_)
+            | ApiError::Credentials { .. }
+            | ApiError::Timeout(_)
+            | ApiError::Broken(_)
+            | ApiError::Malformed(_)
+            | ApiError::TooLarge { .. }
+            | ApiError::EndlessList(_) => WriteError::InDoubt { resource, why },
         }
     }
 
@@ -273,115 +295,64 @@ struct NoAccess {
 }
 
 /// Whether an error is about the way to the API, or about who the caller is, and not about what was asked.
-fn no_access(error: &SdkError) -> Option<NoAccess> {
+fn no_access(error: &ApiError) -> Option<NoAccess> {
     let login = || Some(LOGIN.to_owned());
-    if error.is_connect() {
-        return Some(NoAccess { remedy: None });
-    }
-    if error.is_authentication() {
+    match error {
+        ApiError::Connect(_) => Some(NoAccess { remedy: None }),
         // A token endpoint that does not answer now may answer in a moment. One that says no (`invalid_grant`: a session
         // ended, a password changed, a refresh token revoked) says so until somebody logs in.
-        return Some(NoAccess { remedy: if error.is_transient_and_before_rpc() { None } else { login() } });
-    }
-    // A token runs out, and an administrator ends a session; both look like this.
-    (code(error) == Some(Code::Unauthenticated)).then(|| NoAccess { remedy: login() })
-}
-
-/// The error below one that only says that no further attempt was made.
-fn innermost(error: &SdkError) -> &SdkError {
-    let mut error = error;
-    while error.is_exhausted() {
-        match std::error::Error::source(error).and_then(|source| source.downcast_ref::<SdkError>()) {
-            Some(source) => error = source,
-            None => break,
-        }
-    }
-    error
-}
-
-/// The shortest time after which the API wants to be asked again: `Retry-After` in seconds or as a date (RFC 9110,
-/// section 10.2.3), or `google.rpc.RetryInfo`; the longer of them.
-pub(super) fn retry_after(error: &SdkError) -> Option<Duration> {
-    let field = |name: http::HeaderName| error.http_headers()?.get(name)?.to_str().ok();
-    let moment = |text: &str| Some(jiff::fmt::rfc2822::parse(text).ok()?.timestamp());
-    let named = field(http::header::RETRY_AFTER).and_then(|text| match text.trim().parse() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        // Measured by the API's own clock.
-        Err(_) => Some(between(moment(field(http::header::DATE)?)?, moment(text)?)),
-    });
-    let details = error.status().into_iter().flat_map(|status| &status.details);
-    let delays = details.filter_map(|detail| match detail {
-        StatusDetails::RetryInfo(info) => Duration::try_from(info.retry_delay?).ok(),
-        _ => None,
-    });
-    named.into_iter().chain(delays).max()
-}
-
-/// The canonical code, also where the answer was not Google-shaped (a proxy's page).
-fn code(error: &SdkError) -> Option<Code> {
-    // Compute Engine and Cloud SQL give no canonical code, only HTTP's.
-    let named = error.status().map(|status| status.code).filter(|code| *code != Code::Unknown);
-    named.or_else(|| error.http_status_code().and_then(of_http)).or_else(|| error.status().map(|status| status.code))
-}
-
-/// Source: the HTTP mapping in `google/rpc/code.proto`.
-pub(super) fn of_http(status: u16) -> Option<Code> {
-    match status {
-        400 => Some(Code::InvalidArgument),
-        401 => Some(Code::Unauthenticated),
-        403 => Some(Code::PermissionDenied),
-        404 => Some(Code::NotFound),
-        409 | 412 => Some(Code::Aborted),
-        429 => Some(Code::ResourceExhausted),
-        500 => Some(Code::Internal),
-        502 | 503 => Some(Code::Unavailable),
-        504 => Some(Code::DeadlineExceeded),
-        _ => None,
+        ApiError::Credentials { is_passing, .. } => Some(NoAccess { remedy: if *is_passing { None } else { login() } }),
+        // A token runs out, and an administrator ends a session; both look like this.
+        ApiError::Refused(refusal) => (refusal.code() == Code::Unauthenticated).then(|| NoAccess { remedy: login() }),
+        ApiError::Request(_)
+        | ApiError::Timeout(_)
+        | ApiError::Broken(_)
+        | ApiError::Malformed(_)
+        | ApiError::TooLarge { .. }
+        | ApiError::EndlessList(_) => None,
     }
 }
 
 /// An API's words are shown on a terminal and journaled: a longer message is cut.
 const LONGEST_MESSAGE: usize = 2_000;
 
-/// The API's message and the machine-readable reason, which the SDK's own text leaves out. Not longer than
-/// [`LONGEST_MESSAGE`] and a little.
-fn words(error: &SdkError) -> String {
-    let words = all_words(error);
+/// An API's words, not longer than [`LONGEST_MESSAGE`] and a little.
+pub(super) fn shortened(words: String) -> String {
     match words.char_indices().nth(LONGEST_MESSAGE) {
         Some((end, _)) => format!("{}… ({} bytes in all)", &words[..end], words.len()),
         None => words,
     }
 }
 
-fn all_words(error: &SdkError) -> String {
-    if error.is_authentication() {
-        let source = std::error::Error::source(error).map_or_else(String::new, ToString::to_string);
-        return format!("no access token: {source}");
-    }
-    let Some(status) = error.status() else { return error.to_string() };
-    let reason = reason(error).map(|reason| format!(" [{reason}]"));
-    // The older APIs give no canonical code. "UNKNOWN" would say that it is in doubt, where HTTP says what it is.
-    let code = match error.http_status_code().filter(|http| status.code == Code::Unknown && of_http(*http).is_some()) {
-        Some(http) => format!("HTTP {http}"),
-        None => status.code.to_string(),
-    };
+/// What the error says, and what to do about it where that is known.
+fn words(error: &ApiError) -> String {
     // An answer may repeat what it was asked.
-    redact::text(format!("{code}: {}{}", status.message, reason.unwrap_or_default()))
+    let words = shortened(redact::text(error.to_string()));
+    let remedy = if let ApiError::Refused(refusal) = error { remedy(refusal) } else { None };
+    remedy.map_or_else(|| words.clone(), |remedy| format!("{words}; {remedy}"))
 }
 
-/// The machine-readable reason. The SDK reads it from the older APIs' answers, too (Cloud SQL's, Compute Engine's).
-fn reason(error: &SdkError) -> Option<&str> {
-    error.status()?.details.iter().find_map(|detail| match detail {
-        StatusDetails::ErrorInfo(info) => Some(info.reason.as_str()),
+/// What helps against a refusal that no role helps against (`google/api/error_reason.proto`).
+fn remedy(refusal: &Refusal) -> Option<String> {
+    match refusal.reason.as_deref()? {
+        "SERVICE_DISABLED" => {
+            let service = refusal.service.as_deref().map_or_else(|| "the API".to_owned(), quoted);
+            let project = refusal.consumer.as_deref().and_then(|consumer| consumer.strip_prefix("projects/"));
+            let project = project.map(|project| format!(" --project={}", quoted(project))).unwrap_or_default();
+            Some(format!("the API is not enabled: `gcloud services enable {service}{project}`, and wait a few minutes"))
+        }
+        "SECURITY_POLICY_VIOLATED" => Some(
+            "a VPC Service Controls perimeter blocks the call, whatever roles the caller has: call from inside the perimeter, or have an \
+             ingress rule added"
+                .to_owned(),
+        ),
         _ => None,
-    })
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use google_cloud_gax::error::CredentialsError;
-    use google_cloud_gax::error::rpc::Status;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -389,20 +360,24 @@ mod tests {
         "gcp.run.service/p/r/pear".parse().unwrap()
     }
 
-    fn status(code: Code) -> SdkError {
-        SdkError::service(Status::default().set_code(code).set_message("words"))
-    }
-
-    fn http(status: u16, headers: &[(&'static str, &str)]) -> SdkError {
+    fn answer(http: u16, headers: &[(&'static str, &str)], body: &Value) -> ApiError {
         let headers = headers
             .iter()
             .map(|(name, value)| (http::HeaderName::from_static(name), http::HeaderValue::from_str(value).unwrap()));
-        let none = Vec::new();
-        SdkError::http(status, headers.collect(), none.into())
+        ApiError::Refused(Box::new(Refusal::read(http, &headers.collect(), body.to_string().as_bytes())))
     }
 
-    fn token(is_transient: bool) -> SdkError {
-        SdkError::authentication(CredentialsError::from_msg(is_transient, "failed to refresh, body=<invalid_grant>"))
+    /// An answer that names a code, with a status of HTTP's that says nothing.
+    fn status(code: Code) -> ApiError {
+        answer(418, &[], &json!({ "error": { "message": "words", "status": code.name() } }))
+    }
+
+    fn http(status: u16, headers: &[(&'static str, &str)]) -> ApiError {
+        answer(status, headers, &Value::Null)
+    }
+
+    fn token(is_passing: bool) -> ApiError {
+        ApiError::Credentials { why: "failed to refresh, body=<invalid_grant>".to_owned(), is_passing }
     }
 
     #[test]
@@ -413,8 +388,7 @@ mod tests {
             (http(401, &[]), login.clone()),
             (token(false), login),
             (token(true), None),
-            (SdkError::connect("Network is unreachable (os error 101)"), None),
-            (SdkError::exhausted(SdkError::connect("no name")), None),
+            (ApiError::Connect("Network is unreachable (os error 101)".to_owned()), None),
         ];
         for (error, wanted) in lost {
             let read = ReadError::of(&id(), &error);
@@ -432,18 +406,15 @@ mod tests {
 
     #[test]
     fn a_message_of_megabytes_is_cut() {
-        let long =
-            SdkError::service(Status::default().set_code(Code::PermissionDenied).set_message("ä".repeat(10_000_000)));
+        let long = answer(403, &[], &json!({ "error": { "message": "ä".repeat(10_000_000) } }));
         let said = ReadError::of(&id(), &long).to_string();
         assert!(said.len() < 5_000 && said.contains("bytes in all"), "{}", said.len());
     }
 
     /// An answer as Cloud SQL gives it.
-    fn older(http: u16, reason: &str) -> SdkError {
+    fn older(http: u16, reason: &str) -> ApiError {
         let error = json!({ "message": "words", "domain": "global", "reason": reason });
-        let body = json!({ "error": { "code": http, "message": "words", "errors": [error] } }).to_string();
-        let status = Status::try_from(&hyper::body::Bytes::from(body)).unwrap();
-        SdkError::service_with_http_metadata(status, Some(http), None)
+        answer(http, &[], &json!({ "error": { "code": http, "message": "words", "errors": [error] } }))
     }
 
     #[test]
@@ -470,9 +441,19 @@ mod tests {
             assert!(matches!(write, WriteError::Refused { .. }), "{write:?}");
         }
         assert!(matches!(WriteError::of(&id(), &http(412, &[])), WriteError::Conflict { .. }));
-        for error in
-            [status(Code::Unavailable), status(Code::DeadlineExceeded), SdkError::timeout("30 s"), http(502, &[])]
-        {
+        for error in [
+            status(Code::Unavailable),
+            status(Code::DeadlineExceeded),
+            ApiError::Timeout("30 s".to_owned()),
+            ApiError::Broken("it was reset".to_owned()),
+            ApiError::Malformed("it is empty".to_owned()),
+            ApiError::TooLarge { limit: 1 << 20 },
+            http(302, &[]),
+            http(408, &[]),
+            http(499, &[]),
+            http(502, &[]),
+            http(504, &[]),
+        ] {
             let write = WriteError::of(&id(), &error);
             assert!(matches!(write, WriteError::InDoubt { .. }), "{write:?}");
         }
@@ -511,9 +492,37 @@ mod tests {
             "nobody knows how late it is there"
         );
         let info = json!({ "@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "7s" });
-        let status: Status = serde_json::from_value(json!({ "code": 8, "message": "m", "details": [info] })).unwrap();
-        let error = SdkError::service(status);
+        let error = answer(429, &[], &json!({ "error": { "code": 429, "message": "m", "details": [info] } }));
         let WriteError::Busy { retry_after, .. } = WriteError::of(&id(), &error) else { panic!("{error:?}") };
         assert_eq!(retry_after, Some(Duration::from_secs(7)));
+    }
+
+    fn denied(reason: &str, metadata: &Value) -> ApiError {
+        let info =
+            json!({ "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "metadata": metadata });
+        answer(
+            403,
+            &[],
+            &json!({ "error": { "code": 403, "message": "words", "status": "PERMISSION_DENIED", "details": [info] } }),
+        )
+    }
+
+    /// The shapes of both: <https://docs.cloud.google.com/vpc-service-controls/docs/troubleshooting>, `google/api/error_reason.proto`.
+    #[test]
+    fn an_api_that_is_not_enabled_and_a_perimeter_are_no_access_and_say_what_helps() {
+        let disabled =
+            denied("SERVICE_DISABLED", &json!({ "service": "run.googleapis.com", "consumer": "projects/shop" }));
+        let perimeter = denied("SECURITY_POLICY_VIOLATED", &json!({ "service": "run.googleapis.com", "uid": "abc" }));
+        for (error, helps) in
+            [(disabled, "`gcloud services enable run.googleapis.com --project=shop`"), (perimeter, "ingress rule")]
+        {
+            let read = ReadError::of(&id(), &error);
+            assert!(read.is_access_lost() && read.to_string().contains(helps), "{read}");
+            let write = WriteError::of(&id(), &error);
+            assert!(matches!(write, WriteError::Refused { .. }) && write.to_string().contains(helps), "{write}");
+        }
+        let forged = denied("SERVICE_DISABLED", &json!({ "service": "x; rm -rf /", "consumer": "projects/$(id)" }));
+        let said = ReadError::of(&id(), &forged).to_string();
+        assert!(said.contains("'x; rm -rf /' --project='$(id)'"), "{said}");
     }
 }

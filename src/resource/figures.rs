@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::cloud::{Cloud, whole};
 use super::error::ReadError;
 use super::path::ApiPath;
-use super::rest::Api;
+use super::rest::{Api, Request};
 use super::spec::{KindSpec, LabelValue, Metrics};
 use crate::run::{Figure, ResourceId};
 
@@ -55,8 +55,8 @@ impl Cloud {
     /// # Errors
     /// If the project cannot be read.
     pub async fn project_number(&self, project: &str) -> Result<String, ReadError> {
-        let answer =
-            self.rest.get(Api::ResourceManager, &ApiPath::version("/v3").name(&ApiPath::project(project)), &[]).await;
+        let path = ApiPath::version("/v3").name(&ApiPath::project(project));
+        let answer: Result<Value, _> = self.rest.read(Request::get(Api::ResourceManager, path)).await;
         let answer = answer.map_err(|error| ReadError::of(&whole(project), &error))?;
         let name = answer.get("name").and_then(Value::as_str).and_then(|name| name.strip_prefix("projects/"));
         let garbled = || ReadError::Garbled { resource: whole(project), why: "it has no name".to_owned() };
@@ -73,18 +73,18 @@ impl Cloud {
         to: Timestamp,
     ) -> Result<Vec<Figure>, ReadError> {
         let path = ApiPath::version("/v3").name(&ApiPath::project(project)).at("timeSeries");
-        let (from, to) = (from.to_string(), to.to_string());
         let mut figures = Vec::new();
         for metric in metrics {
             let filter = format!("metric.type=\"{metric}\" AND resource.labels.{label}=\"{name}\"");
-            let asked = [("filter", filter.as_str()), ("interval.startTime", &from), ("interval.endTime", &to)];
-            match self.rest.get(Api::Monitoring, &path, &asked).await {
-                Ok(answer) => {
-                    let series = answer.get("timeSeries").and_then(Value::as_array).into_iter().flatten();
-                    figures.extend(series.filter_map(|series| figure(metric, name, series)));
-                }
+            let request = Request::get(Api::Monitoring, path.clone())
+                .with("filter", filter)
+                .with("interval.startTime", from.to_string())
+                .with("interval.endTime", to.to_string());
+            let series: Result<Vec<Value>, _> = self.rest.list(request, "timeSeries", usize::MAX).await;
+            match series {
+                Ok(series) => figures.extend(series.iter().filter_map(|series| figure(metric, name, series))),
                 // A metric that never had a point in the project is not known there.
-                Err(error) if error.http_status_code() == Some(404) => {}
+                Err(error) if error.http_status() == Some(404) => {}
                 Err(error) => return Err(ReadError::of(&whole(project), &error)),
             }
         }

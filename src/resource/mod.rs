@@ -6,22 +6,30 @@
 //! its names look, its commands in `gcloud`) it declares beside them, and [`KINDS`] has it by name. Kinds are typed inside their own file and JSON outside it ([`AnyKind`]), so that the engine and the
 //! journal never learn what a connector is. Looking needs a [`Cloud`], and writing a [`Writer`] besides.
 
+mod api_error;
 mod backend_service;
 mod call;
 mod certificate;
 pub mod cloud;
 mod cloud_run;
+mod code;
 pub mod connector;
+mod endpoint;
 mod error;
 mod figures;
 mod follow_up;
 pub mod gcloud;
+mod logs;
 mod observed;
+mod operation;
 mod path;
 mod permission;
+mod promql;
+mod proto_json;
 mod rest;
 mod retry;
 pub mod revision;
+mod run_api;
 pub mod scaling;
 pub mod service;
 mod service_health;
@@ -37,16 +45,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use google_cloud_gax::error::rpc::Code;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use self::call::{Call, TARGET as CALLS};
-pub use self::cloud::{Cloud, Endpoint, LogLine, Principal};
+pub use self::cloud::{Cloud, Principal};
+use self::code::Code;
+pub use self::endpoint::Endpoint;
 pub use self::error::{BuildError, LOGIN, ReadError, WriteError};
 pub use self::follow_up::FollowUp;
 pub use self::gcloud::GcloudCommands;
+pub use self::logs::LogLine;
 pub use self::observed::Observed;
 pub use self::permission::{Permission, has_of};
 pub(crate) use self::rest::{BodyError, body_within};
@@ -110,8 +120,8 @@ impl Certainty {
 }
 
 /// What an operation says that ended with an error.
-fn ended_with<S>(code: i32, message: &str) -> OperationProgress<S> {
-    let certainty = Certainty::of(Code::from(code));
+fn ended_with<S>(code: i64, message: &str) -> OperationProgress<S> {
+    let certainty = Certainty::of(Code::of_number(code));
     let why = match certainty {
         // Behind what is said first: a message of several lines ends with links.
         Certainty::Certain => match message.split_once('\n') {
@@ -120,7 +130,7 @@ fn ended_with<S>(code: i32, message: &str) -> OperationProgress<S> {
         },
         Certainty::Uncertain => format!(
             "its operation ended with {}, which does not say whether it took effect: {message}",
-            Code::from(code).name()
+            Code::of_number(code).name()
         ),
     };
     OperationProgress::Failed { why, certainty }

@@ -8,6 +8,8 @@ use std::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::api_error::ApiError;
+
 /// Everything but the unreserved characters of RFC 3986, section 2.3.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -31,6 +33,15 @@ impl ApiPath {
         ApiPath::project(project).of("locations", location)
     }
 
+    /// The name of an operation, as an answer or a journal has it: `projects/P/locations/L/operations/O`. `None` if it is none.
+    pub(super) fn operation(name: &str) -> Option<ApiPath> {
+        let mut parts = name.split('/');
+        let mut next = |collection: &str| parts.next().filter(|part| *part == collection).and_then(|_| parts.next());
+        let (project, location, operation) = (next("projects")?, next("locations")?, next("operations")?);
+        let is_whole = parts.next().is_none() && ![project, location, operation].contains(&"");
+        is_whole.then(|| ApiPath::location(project, location).of("operations", operation))
+    }
+
     /// The same name below a path.
     pub(super) fn name(self, name: &ApiPath) -> ApiPath {
         ApiPath(format!("{}/{}", self.0, name.0))
@@ -49,6 +60,15 @@ impl ApiPath {
     /// A method of its own, such as `testIamPermissions`.
     pub(super) fn method(self, method: &'static str) -> ApiPath {
         ApiPath(format!("{}:{method}", self.0))
+    }
+
+    /// Whether an answer that names itself so is about what has this name. Its project may be named by its number.
+    pub(super) fn check_answer(&self, named: &str) -> Result<(), ApiError> {
+        let below = |name: &str| name.split_once("/locations/").map(|(_, below)| below.to_owned());
+        match (below(named), below(&self.0)) {
+            (Some(named), Some(asked)) if named == asked => Ok(()),
+            _ => Err(ApiError::Malformed(format!("it is about {named:?}, not about {self}"))),
+        }
     }
 
     /// The text.
@@ -87,6 +107,17 @@ mod tests {
     fn names_that_google_accepts_stay_as_they_are() {
         assert_eq!(path("netra-staging", "db_1.x"), "/v1/projects/netra-staging/instances/db_1.x:restart");
         assert_eq!(ApiPath::location("p", "us-central1").as_str(), "projects/p/locations/us-central1");
+    }
+
+    #[test]
+    fn an_answer_about_something_else_is_none() {
+        let asked = ApiPath::location("p", "r").of("services", "s");
+        for named in ["projects/p/locations/r/services/s", "projects/123/locations/r/services/s"] {
+            assert!(asked.check_answer(named).is_ok(), "{named}");
+        }
+        for named in ["", "s", "projects/p/locations/r/services/t", "projects/p/locations/r/services/s/revisions/1"] {
+            assert!(matches!(asked.check_answer(named), Err(ApiError::Malformed(_))), "{named}");
+        }
     }
 
     proptest! {

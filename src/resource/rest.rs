@@ -1,110 +1,255 @@
-//! Plain REST with the SDK's credentials, for what the SDK has no call for.
+//! The one client for Google's APIs: plain REST with Google's credentials, one request at a time, every answer bounded.
 //!
-//! Its errors are the SDK's own, so that whoever sorts them does not care how a call was made. Reads are retried by
-//! the SDK's policies; a write is sent once.
+//! A read is sent again when the network or the API has a hiccup; a write is sent once, because one whose answer was lost must be
+//! looked at, not repeated. No redirect is followed: a token would go with it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use google_cloud_auth::credentials::{CacheableResource, Credentials};
-use google_cloud_gax::backoff_policy::BackoffPolicy;
-use google_cloud_gax::error::Error as SdkError;
-use google_cloud_gax::error::rpc::Status;
-use google_cloud_gax::retry_policy::RetryPolicy as _;
-use google_cloud_gax::retry_result::RetryResult;
-use google_cloud_gax::retry_state::RetryState;
-use hyper::body::Bytes;
+use http::Method;
 use jiff::Timestamp;
-use reqwest::RequestBuilder;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::api_error::{ApiError, Refusal, malformed};
 use super::call::Call;
 use super::path::ApiPath;
-use super::retry::Reads;
+use super::proto_json::{Page, read, read_page};
+use super::retry::{Backoff, READ_ATTEMPTS, can_retry};
 use crate::clock::{Clock as _, SystemClock, between};
 use crate::redact;
 
-/// An API that is spoken to in plain REST.
+/// How long one attempt of one call may take, answer included. It says nothing about the outcome of a write.
+const ATTEMPT: Duration = Duration::from_secs(30);
+
+/// An API of Google's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Api {
-    /// Serverless VPC Access: its SDK has no update.
+    /// Cloud Run Admin.
+    Run,
+    /// Serverless VPC Access.
     VpcAccess,
-    /// Compute Engine: two reads are not worth its crate.
+    /// Compute Engine.
     Compute,
-    /// Cloud SQL Admin: the SDK's PATCH cannot say that no flag is left.
+    /// Cloud SQL Admin.
     Sql,
+    /// Cloud Logging.
+    Logging,
+    /// Cloud Monitoring.
+    Monitoring,
+    /// Personalized Service Health.
+    ServiceHealth,
+    /// Google Cloud Support.
+    Support,
     /// Resource Manager: who may do what in a project.
     ResourceManager,
     /// Service Usage: which APIs are enabled.
     ServiceUsage,
-    /// Cloud Monitoring: its SDK has no PromQL.
-    Monitoring,
     /// OpenID Connect: who the caller is.
     OpenId,
 }
 
+/// So much of an answer about one resource is read. A Cloud Run service with a thousand environment variables of a kilobyte each has a
+/// megabyte.
+const LARGEST_ANSWER: usize = 8 << 20;
+
+/// So much of a page of a list, and of an answer of Cloud Monitoring's, is read. A page has a thousand log entries at most, of 256 KiB at
+/// most each (<https://docs.cloud.google.com/logging/quotas>) and usually of one or two, or a hundred operations, each with the service
+/// that it changes twice in it.
+const LARGEST_PAGE: usize = 32 << 20;
+
+/// So much of an error is read. Google's have a few kilobytes; a proxy's page says in its beginning what it is.
+const LARGEST_ERROR: usize = 64 << 10;
+
+/// So much of a list is read, all of its pages together.
+const LARGEST_LIST: usize = 64 << 20;
+
+/// More pages of a list than this are not asked for. Cloud Logging answers with empty pages while it searches.
+const MOST_PAGES: u32 = 25;
+
+/// How long a list may take, with all of its pages.
+const WHOLE_LIST: Duration = Duration::from_mins(2);
+
 impl Api {
     fn host(self) -> &'static str {
         match self {
+            Api::Run => "https://run.googleapis.com",
             Api::VpcAccess => "https://vpcaccess.googleapis.com",
             Api::Compute => "https://compute.googleapis.com",
             Api::Sql => "https://sqladmin.googleapis.com",
+            Api::Logging => "https://logging.googleapis.com",
+            Api::Monitoring => "https://monitoring.googleapis.com",
+            Api::ServiceHealth => "https://servicehealth.googleapis.com",
+            Api::Support => "https://cloudsupport.googleapis.com",
             Api::ResourceManager => "https://cloudresourcemanager.googleapis.com",
             Api::ServiceUsage => "https://serviceusage.googleapis.com",
-            Api::Monitoring => "https://monitoring.googleapis.com",
             Api::OpenId => "https://openidconnect.googleapis.com",
+        }
+    }
+
+    /// So many bytes of an answer that is no page are read.
+    fn largest_answer(self) -> usize {
+        match self {
+            Api::Monitoring => LARGEST_PAGE,
+            Api::Run
+            | Api::VpcAccess
+            | Api::Compute
+            | Api::Sql
+            | Api::Logging
+            | Api::ServiceHealth
+            | Api::Support
+            | Api::ResourceManager
+            | Api::ServiceUsage
+            | Api::OpenId => LARGEST_ANSWER,
         }
     }
 }
 
-/// A client for plain REST.
+/// What is asked of an API.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    api: Api,
+    method: Method,
+    path: ApiPath,
+    query: Vec<(&'static str, String)>,
+    body: Option<Value>,
+}
+
+impl Request {
+    /// A GET.
+    pub(super) fn get(api: Api, path: ApiPath) -> Request {
+        Request { api, method: Method::GET, path, query: Vec::new(), body: None }
+    }
+
+    /// A POST. Some only ask, such as `testIamPermissions`.
+    pub(super) fn post(api: Api, path: ApiPath, body: Value) -> Request {
+        Request { api, method: Method::POST, path, query: Vec::new(), body: Some(body) }
+    }
+
+    /// A PATCH. With `validateOnly` it only asks.
+    pub(super) fn patch(api: Api, path: ApiPath, body: Value) -> Request {
+        Request { api, method: Method::PATCH, path, query: Vec::new(), body: Some(body) }
+    }
+
+    /// The same with a parameter of its query.
+    #[must_use]
+    pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Request {
+        self.query.push((name, value.into()));
+        self
+    }
+
+    /// What is sent, for tests.
+    #[cfg(test)]
+    pub(super) fn body(&self) -> Option<&Value> {
+        self.body.as_ref()
+    }
+
+    /// The same for the page of this token: in the body where the list is asked for with one.
+    fn of_page(&self, token: Option<&str>) -> Request {
+        let mut request = self.clone();
+        match (token, &mut request.body) {
+            (None, _) => {}
+            (Some(token), Some(Value::Object(body))) => drop(body.insert("pageToken".to_owned(), token.into())),
+            (Some(token), _) => request.query.push(("pageToken", token.to_owned())),
+        }
+        request
+    }
+}
+
+/// How far a list has been read. One that does not end is an error: what is there of it says nothing of the rest.
+struct Pages {
+    began: Timestamp,
+    count: u32,
+    bytes: usize,
+}
+
+impl Pages {
+    fn begin() -> Pages {
+        Pages { began: SystemClock.now(), count: 0, bytes: 0 }
+    }
+
+    /// Counts a page of so many bytes.
+    fn count(&mut self, bytes: usize) -> Result<(), ApiError> {
+        self.count += 1;
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.count > MOST_PAGES {
+            return Err(ApiError::EndlessList(format!("after {MOST_PAGES} pages")));
+        }
+        if self.bytes > LARGEST_LIST {
+            return Err(ApiError::EndlessList(format!("after {} MiB", LARGEST_LIST >> 20)));
+        }
+        if between(self.began, SystemClock.now()) > WHOLE_LIST {
+            return Err(ApiError::EndlessList(format!("after {} s", WHOLE_LIST.as_secs())));
+        }
+        Ok(())
+    }
+}
+
+/// The client.
 #[derive(Clone)]
 pub(super) struct Rest {
     http: reqwest::Client,
     /// One address for every API: a simulated cloud.
     instead: Option<String>,
     credentials: Credentials,
-    backoff: Arc<dyn BackoffPolicy>,
+    backoff: Backoff,
 }
 
 impl Rest {
-    /// A client that gives every attempt this long.
+    /// A client. Nothing is sent yet.
     pub(super) fn new(
         instead: Option<String>,
         credentials: Credentials,
-        backoff: Arc<dyn BackoffPolicy>,
-        attempt: Duration,
+        backoff: Backoff,
     ) -> Result<Rest, reqwest::Error> {
-        let http = reqwest::Client::builder().timeout(attempt).redirect(reqwest::redirect::Policy::none());
+        let http = reqwest::Client::builder()
+            .timeout(ATTEMPT)
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("rectify/", env!("CARGO_PKG_VERSION")));
         let http = if instead.is_some() { http.no_proxy() } else { http };
         Ok(Rest { http: http.build()?, instead, credentials, backoff })
     }
 
-    /// GETs.
-    pub(super) async fn get(&self, api: Api, path: &ApiPath, query: &[(&str, &str)]) -> Result<Value, SdkError> {
-        self.read(|| self.http.get(self.url(api, path)).query(query)).await
+    /// Reads: the request changes nothing, so it is sent again if that may help.
+    pub(super) async fn read<T: DeserializeOwned>(&self, request: Request) -> Result<T, ApiError> {
+        let body = self.read_body(&request, request.api.largest_answer()).await?;
+        read(&body).map_err(|error| malformed(&body, &error))
     }
 
-    /// POSTs what only asks, such as `testIamPermissions`.
-    pub(super) async fn ask(&self, api: Api, path: &ApiPath, body: &Value) -> Result<Value, SdkError> {
-        self.read(|| self.http.post(self.url(api, path)).json(body)).await
+    /// Writes: the request is sent once.
+    pub(super) async fn write<T: DeserializeOwned>(&self, request: Request) -> Result<T, ApiError> {
+        let body = self.send(&request, request.api.largest_answer()).await?;
+        read(&body).map_err(|error| malformed(&body, &error))
     }
 
-    /// PATCHes. Sent once.
-    pub(super) async fn patch(
+    /// Reads a list page by page, until it ends or there is enough of it; its items are in this field of each page.
+    pub(super) async fn list<T: DeserializeOwned>(
         &self,
-        api: Api,
-        path: &ApiPath,
-        query: &[(&str, &str)],
-        body: &Value,
-    ) -> Result<Value, SdkError> {
-        self.send(self.http.patch(self.url(api, path)).query(query).json(body)).await
+        request: Request,
+        items: &'static str,
+        enough: usize,
+    ) -> Result<Vec<T>, ApiError> {
+        let (mut found, mut pages, mut token) = (Vec::new(), Pages::begin(), None);
+        loop {
+            let body = self.read_body(&request.of_page(token.as_deref()), LARGEST_PAGE).await?;
+            pages.count(body.len())?;
+            let page: Page<T> = read_page(&body, items).map_err(|error| malformed(&body, &error))?;
+            found.extend(page.items);
+            if page.next.is_none() || found.len() >= enough {
+                found.truncate(enough);
+                return Ok(found);
+            }
+            if page.next == token {
+                return Err(ApiError::EndlessList("because a page names itself as the next".to_owned()));
+            }
+            token = page.next;
+        }
     }
 
     /// What the clock of an API says.
     pub(super) async fn date(&self, api: Api) -> Result<Timestamp, String> {
         let answer = self.http.head(self.url(api, &ApiPath::version("/"))).send().await;
-        let answer = answer.map_err(|error| error.without_url().to_string())?;
+        let answer = answer.map_err(|error| cause(&error.without_url()))?;
         let date = answer.headers().get(reqwest::header::DATE).and_then(|date| date.to_str().ok());
         let date = date.ok_or("the answer has no date")?;
         let read = jiff::fmt::rfc2822::parse(date).map_err(|error| error.to_string())?;
@@ -115,27 +260,26 @@ impl Rest {
         format!("{}{path}", self.instead.as_deref().unwrap_or(api.host()))
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "as the SDK waits between attempts: for the network, not for the cloud"
-    )]
-    async fn read(&self, request: impl Fn() -> RequestBuilder) -> Result<Value, SdkError> {
-        let mut state = RetryState::new(true);
+    #[expect(clippy::disallowed_methods, reason = "it waits for the network, not for the cloud")]
+    async fn read_body(&self, request: &Request, limit: usize) -> Result<Vec<u8>, ApiError> {
+        let mut attempts = 1;
         loop {
-            let error = match self.send(request()).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => error,
-            };
-            state.attempt_count += 1;
-            match Reads.on_error(&state, error) {
-                RetryResult::Continue(_) => tokio::time::sleep(self.backoff.on_failure(&state)).await,
-                RetryResult::Permanent(error) | RetryResult::Exhausted(error) => return Err(error),
+            match self.send(request, limit).await {
+                Err(error) if attempts < READ_ATTEMPTS && can_retry(&error) => {
+                    tokio::time::sleep(self.backoff.pause(attempts)).await;
+                    attempts += 1;
+                }
+                ended => return ended,
             }
         }
     }
 
-    async fn send(&self, request: RequestBuilder) -> Result<Value, SdkError> {
-        let headers = self.credentials.headers(http::Extensions::new()).await.map_err(SdkError::authentication)?;
+    /// Sends a request once; the body of an answer that says that it went well, which may have so many bytes.
+    async fn send(&self, request: &Request, limit: usize) -> Result<Vec<u8>, ApiError> {
+        let Request { api, method, path, query, body } = request;
+        let headers = self.credentials.headers(http::Extensions::new()).await;
+        let headers = headers
+            .map_err(|error| ApiError::Credentials { why: error.to_string(), is_passing: error.is_transient() })?;
         let headers = match headers {
             CacheableResource::New { data, .. } => data,
             CacheableResource::NotModified => http::HeaderMap::new(),
@@ -145,41 +289,62 @@ impl Rest {
             // Known from here on, in case an answer repeats it.
             drop(redact::captured("access_token", token.to_owned()));
         }
-        let request = request.headers(headers).build().map_err(|error| SdkError::binding(error.without_url()))?;
-        let (method, url, began) = (request.method().to_string(), request.url().to_string(), SystemClock.now());
-        let answer = self.http.execute(request).await;
+        let built = self.http.request(method.clone(), self.url(*api, path)).headers(headers);
+        let built = if query.is_empty() { built } else { built.query(query) };
+        let built = if let Some(body) = body { built.json(body) } else { built };
+        let built = built.build().map_err(|error| ApiError::Request(cause(&error.without_url())))?;
+        let (url, began) = (built.url().to_string(), SystemClock.now());
+        let answer = self.http.execute(built).await;
         let told = answer.as_ref().map(|answer| answer.status().as_u16()).map_err(ToString::to_string);
-        Call { method, url, answer: told, took: between(began, SystemClock.now()) }.tell();
-        let answer = answer.map_err(|error| {
-            let sort = match &error {
-                error if error.is_connect() => SdkError::connect,
-                error if error.is_timeout() => SdkError::timeout,
-                _ => SdkError::io,
-            };
-            sort(error.without_url())
-        })?;
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        let body = whole(answer).await?;
+        Call { method: method.to_string(), url, answer: told, took: between(began, SystemClock.now()) }.tell();
+        let mut answer = answer.map_err(no_answer)?;
+        let status = answer.status();
         if !status.is_success() {
-            return Err(match Status::try_from(&body) {
-                Ok(known) => SdkError::service_with_http_metadata(known, Some(status.as_u16()), Some(headers)),
-                Err(_) => SdkError::http(status.as_u16(), headers, body),
-            });
+            let headers = answer.headers().clone();
+            let body = beginning(&mut answer, LARGEST_ERROR).await;
+            return Err(ApiError::Refused(Box::new(Refusal::read(status.as_u16(), &headers, &body))));
         }
-        serde_json::from_slice(&body).map_err(SdkError::deser)
+        body_within(answer, limit).await.map_err(|error| match error {
+            BodyError::Broken(error) => no_answer(error),
+            BodyError::TooLarge(limit) => ApiError::TooLarge { limit },
+        })
     }
 }
 
-/// An answer has at most so many bytes: a page of a thousand log entries has a few million.
-const LARGEST: usize = 32 << 20;
+/// Why there is no answer, or not all of it.
+fn no_answer(error: reqwest::Error) -> ApiError {
+    let sort = match &error {
+        error if error.is_connect() => ApiError::Connect,
+        error if error.is_timeout() => ApiError::Timeout,
+        _ => ApiError::Broken,
+    };
+    sort(cause(&error.without_url()))
+}
 
-/// The whole answer, if it ends.
-async fn whole(answer: reqwest::Response) -> Result<Bytes, SdkError> {
-    match body_within(answer, LARGEST).await {
-        Ok(body) => Ok(body.into()),
-        Err(BodyError::Broken(error)) => Err(SdkError::io(error.without_url())),
-        Err(error @ BodyError::TooLarge(_)) => Err(SdkError::deser(error)),
+/// The words of an error and of what caused it, which is what tells a refused connection from a name that is not known.
+fn cause(error: &reqwest::Error) -> String {
+    let mut words = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        let more = error.to_string();
+        if !words.contains(&more) {
+            words = format!("{words}: {more}");
+        }
+        source = error.source();
     }
+    words
+}
+
+/// The beginning of a body. What its status says holds, whether the rest comes or not.
+async fn beginning(answer: &mut reqwest::Response, most: usize) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Ok(Some(part)) = answer.chunk().await {
+        body.extend_from_slice(&part[..part.len().min(most - body.len())]);
+        if body.len() == most {
+            break;
+        }
+    }
+    body
 }
 
 /// Why there is no body of an answer.
@@ -206,4 +371,32 @@ pub(crate) async fn body_within(mut answer: reqwest::Response, most: usize) -> R
         body.extend_from_slice(&part);
     }
     Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_list_without_an_end_is_given_up() {
+        let mut pages = Pages::begin();
+        for _ in 0..MOST_PAGES {
+            pages.count(1).unwrap();
+        }
+        assert!(pages.count(1).is_err(), "too many pages");
+        assert!(Pages::begin().count(LARGEST_LIST + 1).is_err(), "too many bytes");
+        let began = Timestamp::UNIX_EPOCH;
+        assert!(Pages { began, ..Pages::begin() }.count(1).is_err(), "it takes too long");
+    }
+
+    #[test]
+    fn the_token_of_a_page_goes_where_the_list_was_asked_for() {
+        let path = || ApiPath::version("/v2").at("entries:list");
+        let posted = Request::post(Api::Logging, path(), json!({ "filter": "x" })).of_page(Some("t"));
+        assert_eq!((posted.body, posted.query.len()), (Some(json!({ "filter": "x", "pageToken": "t" })), 0));
+        let got = Request::get(Api::Run, path()).with("filter", "x").of_page(Some("t"));
+        assert_eq!(got.query, [("filter", "x".to_owned()), ("pageToken", "t".to_owned())]);
+    }
 }

@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use google_cloud_run_v2::model::condition::State as ConditionState;
 use serde::{Deserialize, Serialize};
 
 use super::cloud::Cloud;
@@ -12,6 +11,7 @@ use super::cloud_run;
 use super::error::ReadError;
 use super::path::ApiPath;
 use super::permission::Permission;
+use super::run_api::ConditionState;
 use super::spec::{ApiObject, Metrics, Product};
 use super::{Observable, Seen};
 use crate::gate::{FactType, Facts};
@@ -114,12 +114,12 @@ impl Observable for Revision {
             return Err(ReadError::Refused { resource: id.clone(), why, denied: false });
         };
         let name = ApiPath::location(&id.project, &id.region).of("services", service).of("revisions", revision);
-        let found = self.cloud.revision(name.as_str()).await.map_err(|error| ReadError::of(id, &error))?;
-        let ready = found.conditions.iter().find(|condition| condition.r#type == "Ready");
-        let failed = ready.filter(|condition| condition.state == ConditionState::ConditionFailed);
+        let found = self.cloud.revision(&name).await.map_err(|error| ReadError::of(id, &error))?;
+        let ready = found.conditions.iter().find(|condition| condition.kind == "Ready");
+        let failed = ready.filter(|condition| condition.state == ConditionState::Failed);
         let trouble = failed.map(|condition| condition.message.clone());
         let image = found.containers.first().map(|container| container.image.clone()).unwrap_or_default();
-        let ready = ready.is_some_and(|condition| condition.state == ConditionState::ConditionSucceeded);
-        Ok(Seen { state: State { ready, image }, etag: Some(found.etag), operation: None, trouble })
+        let ready = ready.is_some_and(|condition| condition.state == ConditionState::Succeeded);
+        Ok(Seen { state: State { ready, image }, etag: found.etag, operation: None, trouble })
     }
 }

@@ -6,8 +6,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use google_cloud_run_v2::model::service_scaling::ScalingMode;
-use google_cloud_run_v2::model::{Service, ServiceScaling};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -17,6 +15,7 @@ use super::error::{ReadError, WriteError};
 use super::follow_up::{self, FollowUp};
 use super::gcloud::{GcloudCommands, place, quoted, text, unknown};
 use super::permission::Permission;
+use super::run_api::{ScalingMode, Service, ServicePart, ServiceScaling, ServiceUpdate};
 use super::spec::{ApiObject, Metrics, Product};
 use super::{Kind, Observable, OperationProgress, Seen, Validity, Writer};
 use crate::gate::{FactType, Facts};
@@ -66,17 +65,14 @@ impl Scaling {
 impl Scaling {
     /// What is sent so that the service has these bounds. The message is written whole, so that what others set in it
     /// (its mode, a manual count) stays; the etag guards it.
-    async fn wanted(&self, id: &ResourceId, etag: Option<&str>, to: &Owned) -> Result<Service, WriteError> {
-        let service = cloud_run::get_unmoved(&self.cloud, id, etag).await?;
-        let count = |wanted: i64| i32::try_from(wanted).unwrap_or(i32::MAX);
-        let mut scaling = service.scaling.unwrap_or_default();
-        if let Some(min) = to.min_instances {
-            scaling = scaling.set_min_instance_count(count(min));
-        }
-        if let Some(max) = to.max_instances {
-            scaling = scaling.set_max_instance_count(count(max));
-        }
-        Ok(Service::new().set_name(cloud_run::path(id)).set_etag(service.etag).set_scaling(scaling))
+    async fn wanted(&self, id: &ResourceId, etag: Option<&str>, to: &Owned) -> Result<ServiceUpdate, WriteError> {
+        let part = |service: Service| {
+            let mut scaling = service.scaling.unwrap_or_default();
+            scaling.min_instance_count = to.min_instances.or(scaling.min_instance_count);
+            scaling.max_instance_count = to.max_instances.or(scaling.max_instance_count);
+            Ok(ServicePart::Scaling(scaling))
+        };
+        cloud_run::update(&self.cloud, id, etag, part).await
     }
 }
 
@@ -145,7 +141,7 @@ impl Kind for Scaling {
     }
 
     async fn validate(&self, id: &ResourceId, etag: Option<&str>, to: &Owned) -> Result<Validity, ReadError> {
-        cloud_run::validate(&self.cloud, id, self.wanted(id, etag, to).await, "scaling").await
+        cloud_run::validate(&self.cloud, id, self.wanted(id, etag, to).await).await
     }
 
     async fn write(
@@ -155,7 +151,7 @@ impl Kind for Scaling {
         seen: &Seen<State>,
         to: &Owned,
     ) -> Result<OperationProgress<State>, WriteError> {
-        cloud_run::patch(writer, id, self.wanted(id, seen.etag.as_deref(), to).await?, "scaling").await
+        cloud_run::patch(writer, id, &self.wanted(id, seen.etag.as_deref(), to).await?).await
     }
 
     async fn poll(
@@ -170,15 +166,15 @@ impl Kind for Scaling {
 
 fn state(service: &Service) -> Result<State, String> {
     let scaling = service.scaling.as_ref();
-    let count = |of: fn(&ServiceScaling) -> i32| scaling.map(of).map(i64::from).unwrap_or_default();
+    let count = |of: fn(&ServiceScaling) -> Option<i64>| scaling.and_then(of).unwrap_or_default();
     let (min, max) = (count(|all| all.min_instance_count), count(|all| all.max_instance_count));
     if min < 0 || max < 0 {
         return Err(format!("its bounds are {min} and {max} instances"));
     }
     let of_template = service.template.as_ref().and_then(|template| template.scaling.as_ref());
-    let revision_max = of_template.map(|scaling| i64::from(scaling.max_instance_count)).filter(|most| *most > 0);
+    let revision_max = of_template.and_then(|scaling| scaling.max_instance_count).filter(|most| *most > 0);
     let is_manual = scaling.is_some_and(|all| all.scaling_mode == ScalingMode::Manual);
-    let manual = scaling.filter(|_| is_manual).map(|all| i64::from(all.manual_instance_count.unwrap_or_default()));
+    let manual = scaling.filter(|_| is_manual).map(|all| all.manual_instance_count.unwrap_or_default());
     let newest = cloud_run::short(&service.latest_created_revision);
     let is_newest_ready = cloud_run::short(&service.latest_ready_revision) == newest;
     let serving: Vec<_> = service.traffic_statuses.iter().filter(|target| target.percent > 0).collect();

@@ -7,7 +7,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use google_cloud_run_v2::model::{Container, Service as ApiService};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -18,6 +17,7 @@ use super::error::{ReadError, WriteError};
 use super::follow_up::{self, FollowUp};
 use super::gcloud::{GcloudCommands, place, quoted, text, unknown};
 use super::permission::Permission;
+use super::run_api::{Container, Service as ApiService, ServicePart, ServiceUpdate};
 use super::spec::{ApiObject, Metrics, Product};
 use super::{Kind, Observable, OperationProgress, Seen, Validity, Writer};
 use crate::gate::{FactType, Facts};
@@ -69,17 +69,19 @@ impl Service {
 impl Service {
     /// What is sent so that the service runs this. The template is written whole, so that what others set in it stays;
     /// the etag guards it.
-    async fn wanted(&self, id: &ResourceId, etag: Option<&str>, to: &Owned) -> Result<ApiService, WriteError> {
-        let refused = |why: String| WriteError::Refused { resource: id.clone(), why };
-        let mut service = cloud_run::get_unmoved(&self.cloud, id, etag).await?;
-        let mut template = service.template.take().unwrap_or_default();
-        let serving = serving(&template.containers).and_then(|place| template.containers.get_mut(place));
-        let Some(container) = serving else {
-            return Err(refused("which of its containers serves requests is not clear".to_owned()));
+    async fn wanted(&self, id: &ResourceId, etag: Option<&str>, to: &Owned) -> Result<ServiceUpdate, WriteError> {
+        let part = |service: ApiService| {
+            let mut template = service.template.unwrap_or_default();
+            let serving = serving(&template.containers).and_then(|place| template.containers.get_mut(place));
+            let Some(container) = serving else {
+                let why = "which of its containers serves requests is not clear".to_owned();
+                return Err(WriteError::Refused { resource: id.clone(), why });
+            };
+            container.image.clone_from(&to.image);
+            template.revision = to.revision.clone().unwrap_or_default();
+            Ok(ServicePart::Template(template))
         };
-        container.image.clone_from(&to.image);
-        template.revision = to.revision.clone().unwrap_or_default();
-        Ok(ApiService::new().set_name(path(id)).set_etag(service.etag).set_template(template))
+        cloud_run::update(&self.cloud, id, etag, part).await
     }
 }
 
@@ -154,7 +156,7 @@ impl Kind for Service {
     }
 
     async fn validate(&self, id: &ResourceId, etag: Option<&str>, to: &Owned) -> Result<Validity, ReadError> {
-        cloud_run::validate(&self.cloud, id, self.wanted(id, etag, to).await, "template").await
+        cloud_run::validate(&self.cloud, id, self.wanted(id, etag, to).await).await
     }
 
     async fn write(
@@ -164,7 +166,7 @@ impl Kind for Service {
         seen: &Seen<State>,
         to: &Owned,
     ) -> Result<OperationProgress<State>, WriteError> {
-        cloud_run::patch(writer, id, self.wanted(id, seen.etag.as_deref(), to).await?, "template").await
+        cloud_run::patch(writer, id, &self.wanted(id, seen.etag.as_deref(), to).await?).await
     }
 
     async fn poll(
@@ -175,10 +177,6 @@ impl Kind for Service {
     ) -> Result<OperationProgress<State>, ReadError> {
         cloud_run::poll(&self.cloud, id, operation, patience, cloud_run::trouble, state).await
     }
-}
-
-fn path(id: &ResourceId) -> String {
-    cloud_run::path(id)
 }
 
 /// Which container serves requests: the only one, or among sidecars the only one with a port.

@@ -5,13 +5,15 @@
 
 use std::sync::Arc;
 
-use google_cloud_servicehealth_v1::model::Event;
-use google_cloud_servicehealth_v1::model::event::Relevance;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::cloud::Cloud;
+use super::api_error::ApiError;
+use super::cloud::{Cloud, whole};
 use super::error::ReadError;
+use super::path::ApiPath;
 use super::permission::Permission;
+use super::proto_json::proto_enum;
+use super::rest::{Api, Request};
 use super::spec::{ApiObject, Metrics, Product, SHORT_NAME};
 use super::{Observable, Seen};
 use crate::gate::{FactType, Facts};
@@ -53,8 +55,8 @@ impl Observable for Incidents {
 
     async fn observe(&self, id: &ResourceId) -> Result<Seen<State>, ReadError> {
         let events = self.cloud.incidents(&id.project).await.map_err(|error| ReadError::of(id, &error))?;
-        let here: Vec<&Event> = events.iter().filter(|event| touches(event, id)).collect();
-        let impacted = here.iter().any(|event| touches_project(event));
+        let here: Vec<&Event> = events.iter().filter(|event| event.touches(id)).collect();
+        let impacted = here.iter().any(|event| event.touches_project());
         let titles: Vec<&str> = here.iter().map(|event| event.title.as_str()).collect();
         let trouble = impacted.then(|| titles.join("; "));
         let state = State { incidents: here.len(), impacted, titles: titles.join("; ") };
@@ -62,16 +64,88 @@ impl Observable for Incidents {
     }
 }
 
-/// Whether Google says that an incident touches this project.
-pub(super) fn touches_project(event: &Event) -> bool {
-    matches!(event.relevance, Relevance::Related | Relevance::Impacted | Relevance::PartiallyRelated)
+proto_enum! {
+    /// What an event means for the project.
+    Relevance {
+        Unknown = 2 "UNKNOWN",
+        NotImpacted = 6 "NOT_IMPACTED",
+        PartiallyRelated = 7 "PARTIALLY_RELATED",
+        Related = 8 "RELATED",
+        Impacted = 9 "IMPACTED",
+    }
 }
 
-/// Whether an incident is about the product in the region, or everywhere.
-fn touches(event: &Event, id: &ResourceId) -> bool {
-    event.event_impacts.iter().any(|impact| {
-        let product = impact.product.as_ref().map(|product| product.product_name.as_str()).unwrap_or_default();
-        let place = impact.location.as_ref().map(|place| place.location_name.as_str()).unwrap_or_default();
-        (id.name == "*" || product == id.name) && (place == id.region || place == "global")
-    })
+/// An event, as the API has it (source: `google/cloud/servicehealth/v1/event_resources.proto`).
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Event {
+    title: String,
+    relevance: Relevance,
+    #[serde(rename = "eventImpacts")]
+    impacts: Vec<EventImpact>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct EventImpact {
+    product: ImpactedProduct,
+    location: ImpactedLocation,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ImpactedProduct {
+    product_name: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ImpactedLocation {
+    location_name: String,
+}
+
+impl Event {
+    /// Whether Google says that it touches this project.
+    fn touches_project(&self) -> bool {
+        matches!(self.relevance, Relevance::Related | Relevance::Impacted | Relevance::PartiallyRelated)
+    }
+
+    /// Whether it is about the product in the region, or everywhere.
+    fn touches(&self, id: &ResourceId) -> bool {
+        self.impacts.iter().any(|EventImpact { product, location }| {
+            let place = location.location_name.as_str();
+            (id.name == "*" || product.product_name == id.name) && (place == id.region || place == "global")
+        })
+    }
+}
+
+impl Cloud {
+    /// The incidents that Google has told this project of and that are not over.
+    async fn incidents(&self, project: &str) -> Result<Vec<Event>, ApiError> {
+        let path = ApiPath::version("/v1").name(&ApiPath::location(project, "global")).at("events");
+        let request = Request::get(Api::ServiceHealth, path).with("filter", "category=INCIDENT state=ACTIVE");
+        self.rest.list(request, "events", usize::MAX).await
+    }
+
+    /// `PRODUCT|REGION` of everything that Google says is touched by an incident that touches this project too.
+    pub async fn impacts(&self, project: &str) -> Result<Vec<String>, ReadError> {
+        let events = self.incidents(project).await.map_err(|error| ReadError::of(&whole(project), &error))?;
+        let touching = events.iter().filter(|event| event.touches_project());
+        let impacts = touching.flat_map(|event| &event.impacts);
+        Ok(impacts.map(|impact| format!("{}|{}", impact.product.product_name, impact.location.location_name)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use google_cloud_servicehealth_v1::model::event::Relevance as Google;
+
+    use super::*;
+
+    #[test]
+    fn enums_are_googles() {
+        for (number, relevance) in Relevance::KNOWN {
+            assert_eq!(Google::from(*number).name(), Some(relevance.name()));
+        }
+    }
 }

@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use google_cloud_gax::error::rpc::Code;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::cloud::Cloud;
+use super::code::Code;
 use super::error::{ReadError, WriteError};
 use super::follow_up::FollowUp;
 use super::gcloud::{GcloudCommands, quoted, unknown};
@@ -63,6 +63,10 @@ impl Sql {
     async fn read(&self, id: &ResourceId) -> Result<(State, Option<String>), ReadError> {
         let path = ApiPath::project(&id.project).of("instances", &id.name);
         let found: Instance = self.get(id, &path, &[]).await?;
+        if found.name != id.name {
+            let why = format!("it is about {:?}, not about {:?}", found.name, id.name);
+            return Err(ReadError::Garbled { resource: id.clone(), why });
+        }
         if found.settings.database_flags.iter().any(|flag| flag.name.is_empty()) {
             return Err(ReadError::Garbled { resource: id.clone(), why: "one of its flags has no name".to_owned() });
         }
@@ -81,7 +85,7 @@ impl Sql {
         &self,
         id: &ResourceId,
         path: &ApiPath,
-        query: &[(&str, &str)],
+        query: &[(&'static str, &str)],
     ) -> Result<T, ReadError> {
         let answer = self.cloud.sql(path, query).await.map_err(|error| ReadError::of(id, &error))?;
         typed(&answer).map_err(|why| ReadError::Garbled { resource: id.clone(), why })
@@ -92,6 +96,7 @@ impl Sql {
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 struct Instance {
+    name: String,
     state: Option<String>,
     database_version: Option<String>,
     settings: Settings,
@@ -270,7 +275,7 @@ flags_of() {
         }
         let list: Vec<_> = flags.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
         let body = json!({ "settings": { "settingsVersion": seen.etag, "databaseFlags": list } });
-        Ok(OperationProgress::Running { operation: writer.patch_sql(id, &body).await? })
+        Ok(OperationProgress::Running { operation: writer.patch_sql(id, body).await? })
     }
 
     async fn poll(&self, id: &ResourceId, operation: &str, _: Duration) -> Result<OperationProgress<State>, ReadError> {
@@ -301,12 +306,12 @@ fn failure(operation: &Operation) -> Option<(String, Certainty)> {
     let errors = &operation.error.as_ref()?.errors;
     let words: Vec<String> = errors.iter().map(|error| format!("{} ({})", error.message, error.code)).collect();
     // Cloud SQL names its codes in words.
-    let is_uncertain = |code: &str| Code::try_from(code).is_ok_and(|code| Certainty::of(code) == Certainty::Uncertain);
+    let is_uncertain = |code: &str| Code::of_name(code).is_some_and(|code| Certainty::of(code) == Certainty::Uncertain);
     let uncertain = !errors.is_empty() && errors.iter().all(|error| is_uncertain(&error.code));
     Some((words.join("; "), if uncertain { Certainty::Uncertain } else { Certainty::Certain }))
 }
 
-fn state(Instance { state, database_version, settings }: Instance) -> State {
+fn state(Instance { state, database_version, settings, .. }: Instance) -> State {
     let unknown = || "UNKNOWN".to_owned();
     let flags: BTreeMap<String, String> =
         settings.database_flags.into_iter().map(|flag| (flag.name, flag.value)).collect();

@@ -3,16 +3,17 @@
 //! The same request twice is two cases (facts, section 5), so a case has a marker in its title: it is looked for before one is
 //! opened, and again when the answer to that was lost. Opening is sent once.
 
-use google_cloud_gax::options::RequestOptionsBuilder as _;
-use google_cloud_gax::retry_policy::NeverRetry;
-use google_cloud_support_v2::client::CaseService;
-use google_cloud_support_v2::model::case::Priority;
-use google_cloud_support_v2::model::{Case, CaseClassification};
+use serde::Deserialize;
+use serde_json::json;
 
-use super::cloud::{ATTEMPT, Access, Endpoint, client};
+use super::endpoint::Endpoint;
 use super::error::{BuildError, ReadError, WriteError};
 use super::path::ApiPath;
+use super::rest::{Api, Request, Rest};
 use crate::run::ResourceId;
+
+/// The version of the API that is spoken.
+const VERSION: &str = "/v2";
 
 /// What a case says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +30,19 @@ pub struct Letter {
 
 /// The way to Google's support.
 pub struct SupportDesk {
-    cases: CaseService,
+    rest: Rest,
+}
+
+/// A case, as the API has it (source: `google/cloud/support/v2/case.proto`).
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+}
+
+/// What a case can be about.
+#[derive(Deserialize)]
+struct Classification {
+    id: String,
 }
 
 impl SupportDesk {
@@ -38,8 +51,7 @@ impl SupportDesk {
     /// # Errors
     /// If there are no credentials.
     pub async fn at(endpoint: &Endpoint) -> Result<SupportDesk, BuildError> {
-        let access = Access::to(endpoint)?;
-        Ok(SupportDesk { cases: client!(CaseService, &access)? })
+        Ok(SupportDesk { rest: endpoint.client().await? })
     }
 
     /// The case that says this in its title or its text, the newest if there are several.
@@ -47,11 +59,11 @@ impl SupportDesk {
     /// # Errors
     /// If cases cannot be searched: no tier, no permission, no answer.
     pub async fn find(&self, project: &str, marker: &str) -> Result<Option<String>, ReadError> {
-        let query = format!("\"{marker}\"");
-        let found =
-            self.cases.search_cases().set_parent(ApiPath::project(project).to_string()).set_query(query).send().await;
+        let path = ApiPath::version(VERSION).name(&ApiPath::project(project)).at("cases").method("search");
+        let request = Request::get(Api::Support, path).with("query", format!("\"{marker}\""));
+        let found: Result<Vec<Case>, _> = self.rest.list(request, "cases", 1).await;
         let found = found.map_err(|error| ReadError::of(&case(project), &error))?;
-        Ok(found.cases.into_iter().next().map(|case| case.name))
+        Ok(found.into_iter().next().map(|case| case.name))
     }
 
     /// Opens a case; its name.
@@ -61,20 +73,22 @@ impl SupportDesk {
     pub async fn open(&self, project: &str, letter: &Letter) -> Result<String, WriteError> {
         let id = case(project);
         let refused = |why: String| WriteError::Refused { resource: id.clone(), why };
-        let words = format!("\"{}\"", letter.classification);
-        let known = self.cases.search_case_classifications().set_query(words).send().await;
+        let path = ApiPath::version(VERSION).at("caseClassifications").method("search");
+        let request = Request::get(Api::Support, path).with("query", format!("\"{}\"", letter.classification));
+        let known: Result<Vec<Classification>, _> = self.rest.list(request, "caseClassifications", 1).await;
         let known = known.map_err(|error| refused(ReadError::of(&id, &error).to_string()))?;
-        let Some(classification) = known.case_classifications.into_iter().next() else {
+        let Some(classification) = known.into_iter().next() else {
             return Err(refused(format!("Google knows no classification that says {:?}", letter.classification)));
         };
-        let wanted = Case::new()
-            .set_display_name(&letter.display_name)
-            .set_description(&letter.description)
-            .set_classification(CaseClassification::new().set_id(classification.id))
-            .set_priority(Priority::from(letter.priority.as_str()))
-            .set_time_zone("-00:00");
-        let request = self.cases.create_case().set_parent(ApiPath::project(project).to_string()).set_case(wanted);
-        let opened = request.with_retry_policy(NeverRetry).with_attempt_timeout(ATTEMPT).send().await;
+        let wanted = json!({
+            "displayName": letter.display_name,
+            "description": letter.description,
+            "classification": { "id": classification.id },
+            "priority": letter.priority,
+            "timeZone": "-00:00",
+        });
+        let path = ApiPath::version(VERSION).name(&ApiPath::project(project)).at("cases");
+        let opened: Result<Case, _> = self.rest.write(Request::post(Api::Support, path, wanted)).await;
         opened.map(|case| case.name).map_err(|error| WriteError::of(&id, &error))
     }
 }

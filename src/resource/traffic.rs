@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use google_cloud_run_v2::model::{Service, TrafficTarget, TrafficTargetAllocationType as Allocation};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -19,6 +18,7 @@ use super::error::{ReadError, WriteError};
 use super::follow_up::{self, FollowUp};
 use super::gcloud::{GcloudCommands, place, quoted, unknown};
 use super::permission::Permission;
+use super::run_api::{Allocation, Service, ServicePart, ServiceUpdate, TrafficTarget};
 use super::spec::{ApiObject, Metrics, Product};
 use super::{Kind, Observable, OperationProgress, Seen, Validity, Writer};
 use crate::gate::{FactType, Facts};
@@ -228,7 +228,7 @@ tagged() {
     }
 
     async fn validate(&self, id: &ResourceId, etag: Option<&str>, to: &Owned) -> Result<Validity, ReadError> {
-        cloud_run::validate(&self.cloud, id, self.wanted(id, etag, to).await, "traffic").await
+        cloud_run::validate(&self.cloud, id, self.wanted(id, etag, to).await).await
     }
 
     async fn write(
@@ -238,7 +238,7 @@ tagged() {
         seen: &Seen<State>,
         to: &Owned,
     ) -> Result<OperationProgress<State>, WriteError> {
-        cloud_run::patch(writer, id, self.wanted(id, seen.etag.as_deref(), to).await?, "traffic").await
+        cloud_run::patch(writer, id, &self.wanted(id, seen.etag.as_deref(), to).await?).await
     }
 
     async fn poll(
@@ -253,11 +253,12 @@ tagged() {
 
 impl Traffic {
     /// What is sent so that the service routes so.
-    async fn wanted(&self, id: &ResourceId, etag: Option<&str>, to: &Owned) -> Result<Service, WriteError> {
-        let service = cloud_run::get_unmoved(&self.cloud, id, etag).await?;
-        let entries = entries(&service, to);
-        let entries = entries.map_err(|why| WriteError::not_sent(ReadError::Garbled { resource: id.clone(), why }))?;
-        Ok(Service::new().set_name(cloud_run::path(id)).set_etag(service.etag).set_traffic(entries))
+    async fn wanted(&self, id: &ResourceId, etag: Option<&str>, to: &Owned) -> Result<ServiceUpdate, WriteError> {
+        let part = |service: Service| match entries(&service, to) {
+            Ok(entries) => Ok(ServicePart::Traffic(entries)),
+            Err(why) => Err(WriteError::not_sent(ReadError::Garbled { resource: id.clone(), why })),
+        };
+        cloud_run::update(&self.cloud, id, etag, part).await
     }
 }
 
@@ -272,18 +273,16 @@ fn entries(service: &Service, to: &Owned) -> Result<Vec<TrafficTarget>, String> 
         };
     }
     let wanted = to.targets.as_ref().unwrap_or(&split.targets);
-    let mut entries: Vec<TrafficTarget> = wanted
-        .iter()
-        .map(|target| entry(&target.revision).set_percent(i32::try_from(target.percent).unwrap_or_default()))
-        .collect();
+    let mut entries: Vec<TrafficTarget> =
+        wanted.iter().map(|target| TrafficTarget { percent: target.percent, ..entry(&target.revision) }).collect();
     for (tag, revision) in tags {
         let bare = entry(&revision);
         let same = |known: &&mut TrafficTarget| {
-            known.tag.is_empty() && known.revision == bare.revision && known.r#type == bare.r#type
+            known.tag.is_empty() && known.revision == bare.revision && known.allocation == bare.allocation
         };
         match entries.iter_mut().find(same) {
             Some(known) => known.tag = tag,
-            None => entries.push(bare.set_tag(tag)),
+            None => entries.push(TrafficTarget { tag, ..bare }),
         }
     }
     // A list that is written already and did not take effect is written in another form of the same meaning: Cloud Run
@@ -299,9 +298,10 @@ fn entries(service: &Service, to: &Owned) -> Result<Vec<TrafficTarget>, String> 
 
 fn entry(revision: &str) -> TrafficTarget {
     if revision == LATEST {
-        TrafficTarget::new().set_type(Allocation::Latest)
+        TrafficTarget { allocation: Allocation::Latest, ..TrafficTarget::default() }
     } else {
-        TrafficTarget::new().set_type(Allocation::Revision).set_revision(revision)
+        let revision = revision.to_owned();
+        TrafficTarget { allocation: Allocation::Revision, revision, ..TrafficTarget::default() }
     }
 }
 
@@ -317,8 +317,8 @@ fn not_routed(service: &Service) -> Option<String> {
 fn routed(service: &Service) -> Option<Split> {
     let statuses = service.traffic_statuses.iter();
     let routed = Split::of(statuses.map(|status| {
-        let latest = status.r#type == Allocation::Latest;
-        (if latest { LATEST.to_owned() } else { short(&status.revision) }, i64::from(status.percent))
+        let latest = status.allocation == Allocation::Latest;
+        (if latest { LATEST.to_owned() } else { short(&status.revision) }, status.percent)
     }));
     (routed != split(service)).then_some(routed)
 }
@@ -356,11 +356,11 @@ fn split(service: &Service) -> Split {
         // Source: google/cloud/run/v2/service.proto on `traffic`: empty means all to the latest ready revision.
         return Split::of([(LATEST.to_owned(), 100)]);
     }
-    Split::of(service.traffic.iter().map(|target| (named(target), i64::from(target.percent))))
+    Split::of(service.traffic.iter().map(|target| (named(target), target.percent)))
 }
 
 fn named(target: &TrafficTarget) -> String {
-    if target.r#type == Allocation::Latest { LATEST.to_owned() } else { short(&target.revision) }
+    if target.allocation == Allocation::Latest { LATEST.to_owned() } else { short(&target.revision) }
 }
 
 #[cfg(test)]
@@ -368,21 +368,29 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::resource::run_api::TrafficTargetStatus;
     use crate::run::{Change, covers};
 
-    fn service(entries: &[(&str, i32, &str)]) -> Service {
-        let entries = entries.iter().map(|(name, percent, tag)| entry(name).set_percent(*percent).set_tag(*tag));
-        let service = Service::new().set_traffic(entries.collect::<Vec<_>>());
+    fn target(name: &str, percent: i64, tag: &str) -> TrafficTarget {
+        TrafficTarget { percent, tag: tag.to_owned(), ..entry(name) }
+    }
+
+    fn service(entries: &[(&str, i64, &str)]) -> Service {
+        let traffic = entries.iter().map(|(name, percent, tag)| target(name, *percent, tag)).collect();
+        let service = Service { traffic, ..Service::default() };
         routes(service.clone(), &service)
     }
 
     /// The service as if it routed as another does by its spec.
     fn routes(service: Service, as_other: &Service) -> Service {
-        let statuses = as_other.traffic.iter().map(|target| {
-            let status = google_cloud_run_v2::model::TrafficTargetStatus::new().set_type(target.r#type.clone());
-            status.set_revision(target.revision.clone()).set_percent(target.percent).set_tag(target.tag.clone())
+        let statuses = as_other.traffic.iter().map(|target| TrafficTargetStatus {
+            allocation: target.allocation.clone(),
+            revision: target.revision.clone(),
+            percent: target.percent,
+            tag: target.tag.clone(),
+            ..TrafficTargetStatus::default()
         });
-        service.set_traffic_statuses(statuses.collect::<Vec<_>>())
+        Service { traffic_statuses: statuses.collect(), ..service }
     }
 
     fn seen(service: &Service) -> Value {
@@ -391,8 +399,8 @@ mod tests {
 
     /// The service once a change was written to it.
     fn written(service: &Service, to: &Value) -> Service {
-        let entries = entries(service, &serde_json::from_value(to.clone()).unwrap()).unwrap();
-        let next = service.clone().set_traffic(entries);
+        let traffic = entries(service, &serde_json::from_value(to.clone()).unwrap()).unwrap();
+        let next = Service { traffic, ..service.clone() };
         routes(next.clone(), &next)
     }
 
@@ -413,10 +421,8 @@ mod tests {
             to: json!({ "targets": [{ "revision": "a", "percent": 100 }], "tags": { "cand": "b" } }),
         };
         let theirs = |service: &Service| {
-            let more = entry("z").set_tag("pr-12");
-            let next = service.clone();
-            let traffic = service.traffic.iter().cloned().chain([more]).collect::<Vec<_>>();
-            let next = next.set_traffic(traffic);
+            let traffic = service.traffic.iter().cloned().chain([target("z", 0, "pr-12")]).collect();
+            let next = Service { traffic, ..service.clone() };
             routes(next.clone(), &next)
         };
         assert!(covers(&seen(&before), &change.from));
@@ -447,9 +453,9 @@ mod tests {
         assert_eq!(seen(&half)["routed"], json!([{ "revision": LATEST, "percent": 100 }]));
         assert_eq!(Traffic::contradiction(&seen(&half)), Some("routed"));
         assert_eq!(Traffic::contradiction(&seen(&wanted)), None);
-        assert_eq!(state(&half.clone().set_reconciling(true)).unwrap().routed, None, "it may yet");
+        assert_eq!(state(&Service { reconciling: true, ..half.clone() }).unwrap().routed, None, "it may yet");
         let to: Owned = serde_json::from_value(json!({ "targets": [{ "revision": "a", "percent": 100 }] })).unwrap();
-        let again = half.clone().set_traffic(entries(&half, &to).unwrap());
+        let again = Service { traffic: entries(&half, &to).unwrap(), ..half.clone() };
         assert_ne!(again.traffic, half.traffic);
         assert_eq!(split(&again), split(&half), "of the same meaning");
         assert_ne!(entries(&again, &to).unwrap(), again.traffic, "and once more");
@@ -464,11 +470,12 @@ mod tests {
 
     #[test]
     fn a_share_that_no_service_can_have_is_malformed() {
-        for percent in [-5, 101, i32::MAX] {
-            let written = Service::new().set_traffic([entry("a").set_percent(percent)]);
+        for percent in [-5, 101, i64::MAX] {
+            let written = Service { traffic: vec![target("a", percent, "")], ..Service::default() };
             assert!(state(&written).unwrap_err().contains('%'), "{percent}");
-            let status = google_cloud_run_v2::model::TrafficTargetStatus::new().set_revision("a").set_percent(percent);
-            let routed = Service::new().set_traffic([entry("a").set_percent(100)]).set_traffic_statuses([status]);
+            let status = TrafficTargetStatus { revision: "a".to_owned(), percent, ..TrafficTargetStatus::default() };
+            let traffic = vec![target("a", 100, "")];
+            let routed = Service { traffic, traffic_statuses: vec![status], ..Service::default() };
             assert!(state(&routed).unwrap_err().contains("its status says"), "{percent}");
         }
     }

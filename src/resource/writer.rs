@@ -2,47 +2,42 @@
 //!
 //! A write is sent once, because one whose answer was lost must be looked at, not repeated.
 
-use google_cloud_gax::error::Error as SdkError;
-use google_cloud_gax::options::RequestOptionsBuilder as _;
-use google_cloud_gax::retry_policy::NeverRetry;
-use google_cloud_longrunning::model::Operation;
-use google_cloud_run_v2::client::Services;
-use google_cloud_run_v2::model::Service;
-use google_cloud_wkt::FieldMask;
+use serde::Deserialize;
 use serde_json::Value;
 
-use super::cloud::{ATTEMPT, Access, Endpoint, client};
+use super::endpoint::Endpoint;
 use super::error::{BuildError, WriteError};
+use super::operation::Operation;
 use super::path::ApiPath;
-use super::rest::{Api, Rest};
+use super::rest::{Api, Request, Rest};
+use super::run_api::ServiceUpdate;
 use crate::run::ResourceId;
 
-/// Clients for everything that this program changes at Google.
+/// Everything that this program changes at Google.
 #[derive(Clone)]
 pub struct Writer {
-    services: Services,
     rest: Rest,
 }
 
+/// An operation of Cloud SQL's, which has a shape of its own.
+#[derive(Deserialize)]
+struct SqlOperation {
+    name: String,
+}
+
 impl Writer {
-    /// Makes the clients. No call is made yet.
+    /// Makes the client. No call is made yet.
+    ///
+    /// # Errors
+    /// If there are no usable credentials.
     pub async fn at(endpoint: &Endpoint) -> Result<Writer, BuildError> {
-        let access = Access::to(endpoint)?;
-        Ok(Writer { services: client!(Services, &access)?, rest: access.rest()? })
+        Ok(Writer { rest: endpoint.client().await? })
     }
 
-    /// PATCHes one part of a Cloud Run service, if it still has the etag in `service`.
-    pub(super) async fn patch_service(
-        &self,
-        id: &ResourceId,
-        service: Service,
-        mask: &str,
-    ) -> Result<Operation, WriteError> {
-        // A mistyped service must not come to life.
-        let request = self.services.update_service().set_service(service).set_allow_missing(false);
-        let request = request.set_update_mask(FieldMask::default().set_paths([mask]));
-        let operation = request.with_retry_policy(NeverRetry).with_attempt_timeout(ATTEMPT).send().await;
-        operation.map_err(|error| WriteError::of(id, &error))
+    /// PATCHes one part of a Cloud Run service, if it still has the etag of the update.
+    pub(super) async fn patch_service(&self, id: &ResourceId, update: &ServiceUpdate) -> Result<Operation, WriteError> {
+        let request = update.request().map_err(|error| WriteError::of(id, &error))?;
+        self.rest.begin_operation(request).await.map_err(|error| WriteError::of(id, &error))
     }
 
     /// PATCHes a connector.
@@ -53,28 +48,22 @@ impl Writer {
         &self,
         id: &ResourceId,
         mask: &str,
-        body: &Value,
+        body: Value,
     ) -> Result<Operation, WriteError> {
         let path = ApiPath::version("/v1").name(&super::connector::path(id));
-        let answer = self.rest.patch(Api::VpcAccess, &path, &[("updateMask", mask)], body).await;
-        read(id, answer)
+        let request = Request::patch(Api::VpcAccess, path, body).with("updateMask", mask);
+        self.rest.begin_operation(request).await.map_err(|error| WriteError::of(id, &error))
     }
 
     /// PATCHes an instance of Cloud SQL; the name of the operation.
-    pub(super) async fn patch_sql(&self, id: &ResourceId, body: &Value) -> Result<String, WriteError> {
+    pub(super) async fn patch_sql(&self, id: &ResourceId, body: Value) -> Result<String, WriteError> {
         let path = ApiPath::version("/v1").name(&ApiPath::project(&id.project)).of("instances", &id.name);
-        let answer: Value = read(id, self.rest.patch(Api::Sql, &path, &[], body).await)?;
-        let name = answer.get("name").and_then(Value::as_str).map(str::to_owned);
-        name.ok_or_else(|| WriteError::InDoubt {
-            resource: id.clone(),
-            why: "the answer names no operation".to_owned(),
-        })
+        let begun: Result<SqlOperation, _> = self.rest.write(Request::patch(Api::Sql, path, body)).await;
+        let name = begun.map_err(|error| WriteError::of(id, &error))?.name;
+        if name.is_empty() {
+            let why = "the answer names no operation".to_owned();
+            return Err(WriteError::InDoubt { resource: id.clone(), why });
+        }
+        Ok(name)
     }
-}
-
-/// A malformed response says nothing about what became of the write.
-fn read<T: serde::de::DeserializeOwned>(id: &ResourceId, answer: Result<Value, SdkError>) -> Result<T, WriteError> {
-    let answer = answer.map_err(|error| WriteError::of(id, &error))?;
-    serde_json::from_value(answer)
-        .map_err(|error| WriteError::InDoubt { resource: id.clone(), why: format!("malformed response: {error}") })
 }
