@@ -25,6 +25,7 @@
 //! | [`action`] | what steps can do, one file an action: its arguments, its plan, whether it can be undone |
 //! | [`runbook`] | text → typed runbook, with the place of everything |
 //! | [`check`] | is it right, before anything runs? one file a rule |
+//! | [`catalog`] | every resource of Google Cloud as Google's documents describe it: names, fields, how each is written |
 //! | [`resource`] | what has state in the cloud, one file a kind, five verbs and no undo |
 //! | [`probe`] | what can be seen of health |
 //! | [`peer`] | what is sent to hosts that a runbook names |
@@ -47,6 +48,7 @@
 //! through [`driver`]. Which room may import which is in `tests/architecture.rs`.
 
 pub mod action;
+pub mod catalog;
 pub mod check;
 pub mod cli;
 pub mod clock;

@@ -13,6 +13,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("run", &["gate"]),
     ("syntax", &["gate", "run"]),
     ("peer", &["syntax"]),
+    ("catalog", &["syntax"]),
     ("engine", &["gate", "run"]),
     ("resource", &["gate", "run"]),
     ("action", &["gate", "peer", "resource", "run", "syntax"]),
@@ -55,6 +56,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "action",
+            "catalog",
             "check",
             "driver",
             "engine",

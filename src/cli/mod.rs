@@ -25,6 +25,7 @@ mod prompt;
 mod proxy;
 mod question;
 mod report;
+mod resources;
 mod resume;
 mod rollback;
 mod rollback_preview;
@@ -114,6 +115,8 @@ enum Command {
     Unlock(unlock::Arguments),
     /// Write a first runbook
     New(new::Arguments),
+    /// List Google Cloud's resource types, or show one: its fields, what can be set, its methods
+    Resources(resources::Arguments),
     /// Print the JSON Schema of runbooks, for editors
     Schema,
     /// Print a completion script for a shell
@@ -228,6 +231,7 @@ fn dispatch(cli: Cli, console: Console) -> Result<Exit, CliError> {
         Command::Debts(arguments) => alone(debts::debts(&arguments, &state()?, console)),
         Command::Unlock(arguments) => unlock::unlock(&arguments, &state()?, console),
         Command::New(arguments) => new::new(&arguments, console),
+        Command::Resources(arguments) => resources::resources(&arguments, console),
         Command::Completions(arguments) => Ok(completions::completions(&arguments, console)),
         Command::Man(arguments) => completions::man(&arguments, console),
         Command::Schema => schema::schema(console),

@@ -1,0 +1,201 @@
+//! Whose values are never shown: plans, journals and reports have `changed (sha256 …)` in their place.
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::resource_type::ResourceType;
+use super::rule::Exception;
+use super::schema::{FieldBehavior, FieldType};
+use super::selector::Selector;
+use super::walk::walk;
+
+/// Whether a field's value may be shown, and why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sensitivity {
+    /// It may be shown.
+    Shown,
+    /// The API never shows it either.
+    InputOnly,
+    /// Its name, or that of a field above it, says that it is a secret.
+    Name,
+    /// It is the value of an environment variable.
+    Environment,
+    /// A rule says so.
+    Rule(&'static str),
+}
+
+impl Sensitivity {
+    /// Whether the value must not be shown.
+    pub fn is_secret(self) -> bool {
+        self != Sensitivity::Shown
+    }
+}
+
+/// Words that a secret's name ends with. A field that ends with `Name`, `Version`, `Id`, `Uri` or the like names a secret and is none.
+const ENDINGS: &[&str] = &[
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "accesskey",
+    "apikey",
+    "authkey",
+    "authstring",
+    "privatekey",
+    "privatekeydata",
+    "secretkey",
+    "sharedsecret",
+    "credential",
+    "credentials",
+    "keystring",
+    "rawkey",
+    "servicekey",
+    "signingkey",
+    "presharedkey",
+    "md5key",
+    "connectionstring",
+    "rsaencryptedkey",
+    "securepassword",
+    "plaintext",
+];
+
+/// Tokens that are none of a caller: they page through lists, or name a kind.
+const NO_SECRETS: &[&str] =
+    &["pagetoken", "nextpagetoken", "resumetoken", "synctoken", "consistencytoken", "tiebreakertoken"];
+
+/// Maps of environment variables.
+const ENVIRONMENTS: &[&str] = &[
+    "environmentvariables",
+    "envvariables",
+    "userenvvars",
+    "buildenvironmentvariables",
+    "envvars",
+    "buildenvvars",
+    "env",
+];
+
+/// Whether the value of a field may be shown. `path` has no elements and entries: `template.containers.env.value`.
+pub(super) fn sensitivity(resource_type: ResourceType, path: &str, behavior: FieldBehavior) -> Sensitivity {
+    let is_at = |field: &str| path == field || path.strip_prefix(field).is_some_and(|rest| rest.starts_with('.'));
+    let rule = resource_type.rules().iter().find(|rule| match rule.what {
+        Exception::Sensitive(field) => is_at(field),
+        _ => false,
+    });
+    if let Some(rule) = rule {
+        return Sensitivity::Rule(rule.source);
+    }
+    if behavior.is_input_only() {
+        return Sensitivity::InputOnly;
+    }
+    let parts: Vec<String> = path.split('.').map(str::to_lowercase).collect();
+    // `secret` below something else names one of Secret Manager's, as in secretKeyRef.secret; on its own it is one.
+    let is_reference = |place: usize| parts[place] == "secret" && parts.len() > 1;
+    if parts.iter().enumerate().any(|(place, part)| names_a_secret(part) && !is_reference(place)) {
+        return Sensitivity::Name;
+    }
+    let is_environment = |part: &String| ENVIRONMENTS.contains(&part.as_str());
+    match parts.iter().position(is_environment) {
+        // An element's name may be shown; its value, and the whole list or map, may not.
+        Some(place) => match parts[place + 1..] {
+            [] => Sensitivity::Environment,
+            [ref last] if last == "*" || last == "value" => Sensitivity::Environment,
+            _ => Sensitivity::Shown,
+        },
+        None => Sensitivity::Shown,
+    }
+}
+
+/// Whether a field's name, in small letters, is that of a secret.
+fn names_a_secret(name: &str) -> bool {
+    !NO_SECRETS.contains(&name) && ENDINGS.iter().any(|ending| name.ends_with(ending))
+}
+
+/// A value as it may be shown: every secret in it is replaced by what begins its digest, so that a change of it can be seen. `path`
+/// is where the value stands in a resource of the type; `None` for a whole resource.
+pub fn conceal(resource_type: ResourceType, path: Option<&Selector>, value: &Value) -> Value {
+    let (field_type, place) = match path.map(|path| walk(resource_type, path)) {
+        None => (FieldType::Message(resource_type.schema_id()), Place::default()),
+        Some(Ok(facts)) => (facts.field_type, Place { path: facts.field_path, behavior: facts.behavior }),
+        // What the catalog does not know is judged by its name alone.
+        Some(Err(_)) => {
+            let path = path.map(Selector::to_string).unwrap_or_default();
+            (FieldType::Any, Place { path, behavior: FieldBehavior::default() })
+        }
+    };
+    Concealer { resource_type }.conceal(&field_type, &place, value)
+}
+
+#[derive(Clone, Default)]
+struct Place {
+    path: String,
+    behavior: FieldBehavior,
+}
+
+impl Place {
+    fn below(&self, name: &str, behavior: FieldBehavior) -> Place {
+        let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
+        Place { path, behavior: behavior.within(self.behavior) }
+    }
+}
+
+struct Concealer {
+    resource_type: ResourceType,
+}
+
+impl Concealer {
+    fn conceal(&self, field_type: &FieldType, place: &Place, value: &Value) -> Value {
+        let api = self.resource_type.api();
+        match (api.resolve(field_type), value) {
+            (_, Value::Null) => Value::Null,
+            (FieldType::Message(id), Value::Object(fields)) => {
+                let schema = api.schema(id);
+                let shown = fields.iter().map(|(name, value)| {
+                    let known = schema.field(name);
+                    let behavior = known.map_or(FieldBehavior::default(), |field| field.behavior);
+                    let field_type = known.map_or(&FieldType::Any, |field| &field.field_type);
+                    (name.clone(), self.conceal(field_type, &place.below(name, behavior), value))
+                });
+                Value::Object(shown.collect())
+            }
+            (FieldType::List(element), Value::Array(elements)) => {
+                elements.iter().map(|value| self.conceal(&element, place, value)).collect()
+            }
+            (FieldType::Map(element), Value::Object(entries)) => {
+                let place = place.below("*", FieldBehavior::default());
+                let shown = entries.iter().map(|(name, value)| {
+                    // A map's entry may have a telling name of its own: labels.auth_token.
+                    let named = Place {
+                        path: format!("{}.{}", place.path, name.replace(['_', '-', '.'], "")),
+                        ..place.clone()
+                    };
+                    let place = if self.is_secret(&named) { &named } else { &place };
+                    (name.clone(), self.conceal(&element, place, value))
+                });
+                Value::Object(shown.collect())
+            }
+            (FieldType::Any, Value::Object(fields)) if !self.is_secret(place) => {
+                let shown = fields.iter().map(|(name, value)| {
+                    let place = place.below(name, FieldBehavior::default());
+                    (name.clone(), self.conceal(&FieldType::Any, &place, value))
+                });
+                Value::Object(shown.collect())
+            }
+            (FieldType::Any, Value::Array(elements)) if !self.is_secret(place) => {
+                elements.iter().map(|value| self.conceal(&FieldType::Any, place, value)).collect()
+            }
+            _ if self.is_secret(place) => Value::String(digest(value)),
+            _ => value.clone(),
+        }
+    }
+
+    fn is_secret(&self, place: &Place) -> bool {
+        sensitivity(self.resource_type, &place.path, place.behavior).is_secret()
+    }
+}
+
+/// What is shown in the place of a secret.
+fn digest(value: &Value) -> String {
+    let digest = Sha256::digest(value.to_string().as_bytes());
+    format!("(sha256 {:02x}{:02x}{:02x}{:02x}…)", digest[0], digest[1], digest[2], digest[3])
+}
