@@ -6,7 +6,7 @@
 #
 # Takes, from the environment: RECTIFY (the program), MODE (online, offline, sim, or the path of a snapshot), BASE (the commit to
 # compare with), RUNBOOKS (one a line; without any, those that differ from BASE), INPUTS (values of inputs, one a line, as RUNBOOK
-# NAME=VALUE), and GITHUB_STEP_SUMMARY. Leaves in the folder,
+# NAME=VALUE), DRILL (true, or N for each N-th path: runbooks with a scenario beside them are drilled too), and GITHUB_STEP_SUMMARY. Leaves in the folder,
 # for the runbook N: N.mark (the comment's first line), N.name (the name as it is shown), N.body, and N.short for when the body
 # cannot be posted; `complete`, if those are all runbooks of the pull request; and `status`: 1 if one of them is refused or
 # cannot be planned. Exits with another code than 0 only if it could not find out which runbooks there are.
@@ -86,19 +86,20 @@ unusable() {
     if [[ -e $1 && ! -f $1 ]]; then echo 'it is no regular file'; fi
 }
 
-# Adds a comment: the file's name and what stands in $work/text.
+# Adds a comment of a kind: the file's name and what stands in $work/text.
 add() {
-    local mark
+    local mark kind=$1
+    shift
     count=$((count + 1))
     # The mark by which the comment is found again: no two names have the same.
-    mark="<!-- rectify-plan $(printf %s "$1" | sha256sum | cut -c1-64) -->"
+    mark="<!-- rectify-$kind $(printf %s "$1" | sha256sum | cut -c1-64) -->"
     printf '%s\n' "$mark" >"$folder/$count.mark"
     shown "$1" >"$folder/$count.name"
     { printf '%s\n%s\n\n' "$mark" "$(html "$1")" && cat "$work/text"; } >"$folder/$count.body"
     {
         printf '%s\n%s\n\n' "$mark" "$(html "$1")"
-        printf '> [!CAUTION]\n> The plan of this runbook could not be posted here, and what stood here before is outdated. '
-        printf 'The plan is in the log and in the summary of this check.\n'
+        printf '> [!CAUTION]\n> The %s of this runbook could not be posted here, and what stood here before is outdated. ' "$kind"
+        printf 'The %s is in the log and in the summary of this check.\n' "$kind"
     } >"$folder/$count.short"
     log "$folder/$count.body"
     if [[ -n ${GITHUB_STEP_SUMMARY:-} ]]; then
@@ -108,7 +109,7 @@ add() {
             summary=$((summary + size))
             { cat "$folder/$count.body" && printf '\n\n'; } >>"$GITHUB_STEP_SUMMARY"
         else
-            printf '%s\n\nThere is no room for its plan here. It is in the log.\n\n' "$(html "$1")" >>"$GITHUB_STEP_SUMMARY"
+            printf '%s\n\nThere is no room for its %s here. It is in the log.\n\n' "$(html "$1")" "$kind" >>"$GITHUB_STEP_SUMMARY"
         fi
     fi
 }
@@ -117,7 +118,7 @@ refuse() {
     printf -- '── %s: refused: %s\n' "$(shown "$1")" "$2"
     printf '> [!CAUTION]\n> This file is not planned: %s.\n' "$2" >"$work/text"
     status=1
-    add "$1"
+    add plan "$1"
 }
 
 # Which of the files that it reads, each ending in a NUL, are runbooks: the program says so, however the file spells it.
@@ -157,9 +158,11 @@ plan() {
         sim) flags=("--sim=$scenario" --speed max) ;;
         *) if [[ -n $snapshot ]]; then flags=("--snapshot=$snapshot"); fi ;;
     esac
+    values=()
     while IFS= read -r line; do
-        if [[ $line == "$1 "*=* ]]; then flags+=(--input "${line#"$1 "}"); fi
+        if [[ $line == "$1 "*=* ]]; then values+=(--input "${line#"$1 "}"); fi
     done <<<"${INPUTS:-}"
+    flags+=("${values[@]}")
     printf -- '── %s\n' "$(shown "$1")"
     # Commands to the runner, in which the program escapes whatever stands in the file: each mistake at its line.
     ask check --format github -- "$1" || true
@@ -170,7 +173,26 @@ plan() {
         status=1
         printf '\n> [!CAUTION]\n> `rectify plan` ended with %s; the log of this check tells why.\n' "$code" >>"$work/text"
     fi
-    add "$1"
+    add plan "$1"
+    if [[ $code -eq 0 && -n ${DRILL:-} && -e $scenario ]]; then drill "$1" "$scenario"; fi
+}
+
+# Rehearses every failure path of a runbook that can be planned. The inputs are those of its plan.
+drill() {
+    local why code=0 every=1
+    why=$(unusable "$2")
+    if [[ -n $why ]]; then
+        printf -- '── %s: not drilled: its scenario: %s\n' "$(shown "$1")" "$why"
+        return
+    fi
+    if [[ $DRILL =~ ^[1-9][0-9]*$ ]]; then every=$DRILL; fi
+    ask drill --format markdown "--sim=$2" --every "$every" "${values[@]}" -- "$1" >"$work/text" 2>"$work/errors" || code=$?
+    if [[ -s $work/errors ]]; then log "$work/errors"; fi
+    if [[ $code -ne 0 ]]; then
+        status=1
+        printf '\n> [!CAUTION]\n> `rectify drill` ended with %s: an ending that is not accepted, or the log of this check tells why.\n' "$code" >>"$work/text"
+    fi
+    add drill "$1"
 }
 
 # The runbooks that the pull request changes, or whose scenario it changes, each ending in a NUL; into $work/refused those that

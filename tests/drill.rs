@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path as FilePath, PathBuf};
 
 use rectify::cli::exit_code;
-use rectify::drill::{Fault, Path, Place, Prepared, Setting, Tally};
+use rectify::drill::{Coverage, Path, Place, Prepared, Setting, Tally, WriteFault};
 use rectify::run::OnFailure;
 
 use crate::support::sound_past;
@@ -34,7 +34,7 @@ fn folder() -> PathBuf {
 async fn drill(setting: Setting<'_>) {
     let prepared = Prepared::of(setting, &folder(), exit_code).await.unwrap_or_else(|error| panic!("{error}"));
     let bench = prepared.bench().await.unwrap();
-    let paths = prepared.paths();
+    let paths = prepared.paths(Coverage::Every);
     let step = step(paths.len());
     let mut tally = Tally::default();
     let mut wrong = Vec::new();
@@ -98,10 +98,10 @@ async fn traffic_that_is_written_and_not_routed_is_sent_again_within_the_run() {
     let bench = prepared.bench().await.unwrap();
     for (op, ending) in [("traffic-back/apply", "done"), ("traffic-back/undo", "rolled back")] {
         let unclear = |path: &&Path| match &path.place {
-            Place::Write { op: at, fault } => at.to_string() == op && *fault == Fault::OperationUnclear,
+            Place::Write { op: at, fault } => at.to_string() == op && *fault == WriteFault::OperationUnclear,
             _ => false,
         };
-        let paths = prepared.paths();
+        let paths = prepared.paths(Coverage::Representative);
         let outcome = prepared.work(&bench, paths.iter().find(unclear).unwrap()).await.unwrap();
         assert_eq!(outcome.rests[0].to_string(), ending, "{op}");
         assert!(outcome.wrong.is_empty(), "{:?}", outcome.wrong);

@@ -27,6 +27,7 @@ mod crash;
 mod doctor;
 mod drift;
 mod drill;
+mod drill_command;
 mod environment;
 mod escalation;
 mod faults;

@@ -127,6 +127,30 @@ impl Action {
 }
 
 #[test]
+fn a_runbook_with_a_scenario_is_drilled_if_that_is_asked_for_and_its_comment_is_one_of_its_own() {
+    let action = Action::new();
+    let (runbook, scenario) = ("runbooks/bad-revision.toml", "runbooks/bad-revision.sim.toml");
+    action.file(runbook, &fs::read_to_string(runbook).unwrap());
+    action.file(scenario, &fs::read_to_string(scenario).unwrap());
+    action.commit();
+    let (code, _) = action.review("offline", &[]);
+    assert_eq!((code, action.comments().len()), (0, 1));
+    let (code, log) = action.review("offline", &[("DRILL", "97")]);
+    assert_eq!(code, 0, "{log}");
+    let comments = action.comments();
+    assert_eq!(comments.len(), 2, "{comments:?}");
+    assert!(comments[1].contains("Drill of `bad-revision`") && comments[1].contains("Every ending is accepted"));
+    // A drill that meets what its author does not accept fails the check, and the comment says so.
+    let strict = fs::read_to_string(runbook).unwrap() + "\n[drill]\nnever = [\"rolled_back\"]\n";
+    action.file(runbook, &strict);
+    action.commit();
+    let (code, _) = action.review("offline", &[("DRILL", "97")]);
+    let comments = action.comments();
+    assert_eq!((code, comments.len()), (1, 2));
+    assert!(comments[1].contains("Not accepted: ") && comments[1].contains("`rectify drill` ended with 1"));
+}
+
+#[test]
 fn the_action_posts_a_plan_and_updates_it_later() {
     let action = Action::new();
     action.file("runbooks/known.toml", &format!("{RUNBOOK}# changed\n"));

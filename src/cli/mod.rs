@@ -8,6 +8,7 @@ mod console;
 mod credentials;
 mod debts;
 mod doctor;
+mod drill;
 mod environment;
 mod escalation;
 mod exit;
@@ -87,6 +88,8 @@ enum Command {
     Snapshot(plan::SnapshotArguments),
     /// Check that a runbook has what it needs: credentials, APIs, permissions, a way to open a support case
     Doctor(doctor::Arguments),
+    /// Rehearse every failure path of a runbook on a simulated cloud, and say how each ends
+    Drill(drill::Arguments),
     /// Plan, ask, apply, and wait until the health gates pass
     Run(run::Arguments),
     /// Continue a run that was interrupted, stopped or killed
@@ -217,6 +220,7 @@ fn dispatch(cli: Cli, console: Console) -> Result<Exit, CliError> {
         Command::Plan(arguments) => alone(plan::plan(&arguments, console)),
         Command::Snapshot(arguments) => alone(plan::snapshot(&arguments, console)),
         Command::Doctor(arguments) => alone(doctor::doctor(&arguments, &state()?, console)),
+        Command::Drill(arguments) => alone(drill::drill(&arguments, console)),
         Command::Run(arguments) => alone(run::run(&arguments, &state()?, console)),
         Command::Resume(arguments) => alone(resume::resume(&arguments, &state()?, console)),
         Command::Rollback(arguments) => alone(rollback::rollback(&arguments, &state()?, console)),

@@ -8,7 +8,7 @@ use crate::resource::scaling::Scaling;
 use crate::resource::service::Service;
 use crate::resource::sql::Sql;
 use crate::resource::traffic::{LATEST, Traffic};
-use crate::run::ResourceId;
+use crate::run::{Change, ResourceId, Way};
 
 use super::bench::Stage;
 use super::oracle::Foreign;
@@ -28,6 +28,59 @@ pub(super) fn delete(bench: &Stage, resource: &ResourceId) -> bool {
         _ => "services",
     };
     bench.simulator.intervene(|world| world.remove(collection, &resource.name))
+}
+
+/// Deletes a revision that a change sends traffic to. False if it names none that is there.
+pub(super) fn delete_revision(bench: &Stage, change: &Change, way: Way) -> bool {
+    let wanted = match way {
+        Way::Apply => &change.to,
+        Way::Undo => &change.from,
+    };
+    let targets = wanted.get("targets").and_then(Value::as_array).into_iter().flatten();
+    let mut names = targets.filter_map(|target| target.get("revision")?.as_str()).filter(|name| *name != LATEST);
+    names.any(|name| bench.simulator.intervene(|world| world.remove_revision(&change.resource.name, name)))
+}
+
+/// Fields beside those that the run changes, as another principal made them.
+#[derive(Clone, Debug)]
+pub(super) struct Others {
+    path: String,
+    /// Where the value is, in the API's JSON.
+    pointer: &'static str,
+}
+
+/// The value that another principal gives to its own field.
+const OTHERS: &str = "another-principal";
+
+impl Others {
+    /// That the value is not there any more, though the resource is.
+    pub(super) async fn overwritten(&self, bench: &Stage) -> Option<String> {
+        let now = send(bench, reqwest::Method::GET, &self.path, None).await?;
+        let value = now.pointer(self.pointer);
+        (value.and_then(Value::as_str) != Some(OTHERS)).then(|| {
+            format!("another principal made {} of {} \"{OTHERS}\", and it is {value:?}", self.pointer, self.path)
+        })
+    }
+}
+
+/// Changes a label of what the run changes; `None` if it has none, or the API does not take it now.
+pub(super) async fn change_others(bench: &Stage, resource: &ResourceId) -> Option<Others> {
+    let ResourceId { kind, project, region, name } = resource;
+    let label = json!({ "owner": OTHERS });
+    let (path, query, body, pointer) = match kind.as_str() {
+        Sql::NAME => {
+            let path = format!("/v1/projects/{project}/instances/{name}");
+            (path, "", json!({ "settings": { "userLabels": label } }), "/settings/userLabels/owner")
+        }
+        Traffic::NAME | Service::NAME | Scaling::NAME => {
+            let path = format!("/v2/projects/{project}/locations/{region}/services/{name}");
+            (path, "?updateMask=labels", json!({ "labels": label }), "/labels/owner")
+        }
+        // A connector has no field that a run does not change and another principal can.
+        _ => return None,
+    };
+    send(bench, reqwest::Method::PATCH, &format!("{path}{query}"), Some(&body)).await?;
+    Some(Others { path, pointer })
 }
 
 /// Changes the fields that the run changes; `None` if the API does not take it now.

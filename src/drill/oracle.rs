@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use super::course::{PathOutcome, Rest};
-use super::fault::Fault;
+use super::fault::WriteFault;
 use crate::engine::Run;
 use crate::run::{Ending, Entry, Event, OpId, ResourceId, Task, TaskId, TaskStatus, View, Way, covers, set_fields};
 use crate::sim::Seen;
@@ -49,7 +49,7 @@ pub struct Facts<'a> {
     /// What another principal did, if anything.
     pub foreign: Option<&'a Foreign>,
     /// What went wrong with a write, if anything.
-    pub fault: Option<Fault>,
+    pub fault: Option<WriteFault>,
     /// How many locks are held.
     pub locks: usize,
 }
@@ -73,7 +73,7 @@ impl Facts<'_> {
 
     /// Whether what is there of a resource is somebody else's affair: it was changed or deleted.
     fn is_foreign(&self, resource: &ResourceId) -> bool {
-        let deleted = matches!(self.fault, Some(Fault::DeletedBefore | Fault::DeletedDuring));
+        let deleted = matches!(self.fault, Some(WriteFault::DeletedBefore | WriteFault::DeletedDuring));
         let is_gone = matches!(self.seen.get(resource), Some(None));
         self.foreign.is_some_and(|foreign| foreign.resource == *resource) || (deleted && is_gone)
     }
@@ -106,7 +106,7 @@ pub fn judge(facts: &Facts<'_>) -> Vec<String> {
 fn lost(facts: &Facts<'_>) -> Option<String> {
     match &facts.rest.came {
         PathOutcome::Lost(why) => Some(format!("the run cannot be worked: {why}")),
-        PathOutcome::Driven(_) | PathOutcome::Killed => None,
+        PathOutcome::Driven(_) | PathOutcome::Killed | PathOutcome::OutOfSpace => None,
     }
 }
 
@@ -327,11 +327,13 @@ fn locks(facts: &Facts<'_>) -> Option<String> {
         .collect();
     let wanted = match facts.rest.came {
         PathOutcome::Driven(crate::driver::DriveOutcome::Ended(_)) => 0,
-        PathOutcome::Driven(_) | PathOutcome::Killed | PathOutcome::Lost(_) if facts.ending().is_none() => {
+        PathOutcome::Driven(_) | PathOutcome::Killed | PathOutcome::OutOfSpace | PathOutcome::Lost(_)
+            if facts.ending().is_none() =>
+        {
             subjects.len()
         }
         // It died between its ending and the release: `unlock` is for that.
-        PathOutcome::Driven(_) | PathOutcome::Killed | PathOutcome::Lost(_) => return None,
+        PathOutcome::Driven(_) | PathOutcome::Killed | PathOutcome::OutOfSpace | PathOutcome::Lost(_) => return None,
     };
     (facts.locks != wanted).then(|| format!("{} locks are held, not {wanted}", facts.locks))
 }
@@ -423,7 +425,11 @@ mod tests {
             Told {
                 work: Work::from(vec![task]),
                 entries: events.into_iter().map(entry).collect(),
-                rest: Rest { came: PathOutcome::Driven(crate::driver::DriveOutcome::Ended(ending)), exit: Some(0) },
+                rest: Rest {
+                    came: PathOutcome::Driven(crate::driver::DriveOutcome::Ended(ending)),
+                    exit: Some(0),
+                    entries: 0,
+                },
                 seen,
                 requests: vec![request("GET", "/c"), request("PATCH", "/c?updateMask=size")],
                 foreign: None,

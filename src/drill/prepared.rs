@@ -6,18 +6,20 @@ use std::time::Duration;
 
 use crate::check::{Checked, check};
 use crate::driver::DriverError;
+use crate::engine::Run;
 use crate::gate::{GateRule, Percentiles};
 use crate::journal::OpenError;
 use crate::plan::{Plan, ProgramSteps, Trying, observe, plan as make_plan, prove, trials};
 use crate::resource::BuildError;
-use crate::run::{Entry, Event, OnFailure, OpId, Way};
+use crate::run::{Choice, Entry, Event, OnFailure, OpId, Question, Task, TaskId, Way};
 use crate::runbook::Mode;
+use crate::runbook::model::Runbook;
 use crate::sim::{StartError, World, scenario};
 use crate::syntax::Inputs;
 
 use super::bench::Bench;
 use super::course;
-use super::fault::{Fault, Path, Place, Then};
+use super::fault::{Path, Place, ProbeFault, ProcessFault, Then, WriteFault};
 
 /// How long a gate must hold at most in a drill. What proves health is the gate's own tests' affair.
 const LONGEST_GATE: Duration = Duration::from_mins(5);
@@ -69,6 +71,12 @@ pub enum DrillError {
     /// The run that nothing goes wrong in does not end as it should.
     #[error("the run without trouble came to {0}")]
     Trouble(String),
+    /// A worker has no runtime to work on.
+    #[error("no runtime can be made")]
+    Runtime(#[source] std::io::Error),
+    /// A worker panicked: a defect of rectify.
+    #[error("a worker of the drill panicked")]
+    Panicked,
     /// A plan or an entry cannot be written down.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
@@ -82,6 +90,16 @@ pub type ExitCode = fn(&Result<crate::driver::DriveOutcome, DriverError>) -> u8;
 pub(super) struct Recording {
     pub(super) entries: Vec<Entry>,
     pub(super) worlds: Vec<World>,
+}
+
+/// How many places a drill looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coverage {
+    /// Of the samples and polls that follow one another, the first and the last. The process can die between any two of
+    /// them, and finds the same.
+    Representative,
+    /// Every entry of the journal.
+    Every,
 }
 
 /// A drill that can begin.
@@ -108,13 +126,37 @@ impl Prepared {
         let errors = outcome.render(crate::check::Style { colour: false, width: 120 });
         let checked = outcome.checked.ok_or(DrillError::Runbook(errors))?;
         let world = scenario::parse(setting.name, setting.scenario)?;
+        Prepared::from_checked(checked, world, setting.on_failure, folder, exit).await
+    }
+
+    /// The same of a runbook that was checked, and a world that was read.
+    ///
+    /// # Errors
+    /// As [`Prepared::of`].
+    pub async fn from_checked(
+        checked: Checked,
+        world: World,
+        on_failure: Option<OnFailure>,
+        folder: &FilePath,
+        exit: ExitCode,
+    ) -> Result<Prepared, DrillError> {
         let bench = Bench::open(world.clone()).await?;
-        let plan = planned(&checked, &bench, &world, setting.on_failure).await?;
+        let plan = planned(&checked, &bench, &world, on_failure).await?;
         let (forwards, back) = (Recording::default(), Recording::default());
-        let (text, folder) = (setting.runbook.to_owned(), folder.to_owned());
+        let (text, folder) = (checked.document().text().to_owned(), folder.to_owned());
         let mut prepared = Prepared { checked, text, plan, exit, folder, world: world.clone(), forwards, back };
         (prepared.forwards, prepared.back) = course::without_trouble(&prepared, &bench, world.clone()).await?;
         Ok(prepared)
+    }
+
+    /// What is drilled.
+    pub(super) fn runbook(&self) -> &Runbook {
+        self.checked.runbook()
+    }
+
+    /// The tasks of the plan, in order.
+    pub(super) fn tasks(&self) -> &[Task] {
+        &self.plan.tasks
     }
 
     /// A bench for its paths.
@@ -125,32 +167,70 @@ impl Prepared {
         Bench::open(self.world.clone()).await
     }
 
-    /// Every path of the fault model, always in the same order.
-    pub fn paths(&self) -> Vec<Path> {
-        [Way::Apply, Way::Undo].into_iter().flat_map(|way| self.paths_of(way)).collect()
+    /// The paths of the fault model, always in the same order.
+    pub fn paths(&self, coverage: Coverage) -> Vec<Path> {
+        [Way::Apply, Way::Undo].into_iter().flat_map(|way| self.paths_of(way, coverage)).collect()
     }
 
-    fn paths_of(&self, way: Way) -> Vec<Path> {
+    fn paths_of(&self, way: Way, coverage: Coverage) -> Vec<Path> {
         let recording = self.recording(way);
         let mut paths = Vec::new();
-        let mut add = |place: Place, thens: &[Then]| {
-            paths.extend(thens.iter().map(|then| Path { way, place: place.clone(), then: *then }));
+        let mut add = |step: Option<&TaskId>, place: Place, thens: &[Then]| {
+            let step = step.map(|task| task.step().to_owned());
+            let path = |then: &Then| Path { step: step.clone(), way, place: place.clone(), then: *then };
+            paths.extend(thens.iter().map(path));
         };
         for op in recording.writes(way) {
-            for fault in Fault::ALL {
-                let thens = if fault == Fault::None { &Then::ALL[..1] } else { &Then::ALL[..] };
-                add(Place::Write { op: op.clone(), fault }, thens);
+            for fault in WriteFault::ALL {
+                let thens = if fault == WriteFault::None { &Then::ALL[..1] } else { Then::AFTER_A_FAULT };
+                add(Some(&op.task), Place::Write { op: op.clone(), fault }, thens);
             }
         }
-        let taken_up = [Then::Resume, Then::Rollback];
+        let mut run = Run::new(self.plan.work());
+        let mut guards = BTreeSet::new();
         // The first entry is the run's beginning, or the request for its rollback: forks begin after it.
-        for entries in self.first(way)..recording.entries.len() {
-            add(Place::Dies { entries, is_done: false }, &taken_up);
-            add(Place::Dies { entries, is_done: true }, &taken_up);
-            add(Place::Stopped { entries }, &taken_up);
-            if matches!(recording.entries[entries].event, Event::Answered { .. }) {
-                add(Place::Late { entries }, &Then::ALL);
+        let first = self.first(way);
+        for (entries, entry) in recording.entries.iter().enumerate() {
+            if entries < first {
+                let _ = run.apply(entry);
+                continue;
             }
+            let at = recording.step_at(entries);
+            match &entry.event {
+                Event::Answered { question, .. } => {
+                    for choice in self::answers(&run, question, entry.at) {
+                        add(at, Place::Answer { entries, choice }, Then::AFTER_A_FAULT);
+                    }
+                    add(at, Place::Late { entries }, Then::AFTER_A_FAULT);
+                }
+                Event::GateOpened { task, .. } => {
+                    for fault in ProbeFault::ALL {
+                        let place = Place::Gate { task: task.clone(), entries: entries + 1, fault };
+                        add(Some(task), place, Then::AFTER_A_FAULT);
+                    }
+                }
+                Event::GuardSampled { probe, .. } if guards.insert(probe.clone()) => {
+                    for fault in ProbeFault::ALL {
+                        add(at, Place::Guard { probe: probe.clone(), entries, fault }, Then::AFTER_A_FAULT);
+                    }
+                }
+                _ => {}
+            }
+            let is_representative = !recording.is_within_waiting(entries);
+            for fault in ProcessFault::ALL {
+                let thens = match (is_representative, coverage, fault) {
+                    (true, _, _) => Then::TAKEN_UP,
+                    (false, Coverage::Every, ProcessFault::DiskFull | ProcessFault::ClockSetBack)
+                    | (false, Coverage::Representative, _) => continue,
+                    (
+                        false,
+                        Coverage::Every,
+                        ProcessFault::KilledAfter | ProcessFault::KilledBefore | ProcessFault::Stopped,
+                    ) => &[Then::Resume, Then::Rollback],
+                };
+                add(at, Place::Process { entries, fault }, thens);
+            }
+            let _ = run.apply(entry);
         }
         paths
     }
@@ -192,12 +272,42 @@ impl Recording {
         writes
     }
 
+    /// The task that the entry at this place, or else the one before it, is about.
+    fn step_at(&self, place: usize) -> Option<&TaskId> {
+        let here = self.entries.get(place).and_then(|entry| entry.event.task());
+        here.or_else(|| self.entries.get(place.checked_sub(1)?)?.event.task())
+    }
+
+    /// Whether the entry at this place is one of several samples or polls, neither the first nor the last.
+    fn is_within_waiting(&self, place: usize) -> bool {
+        let waits = |place: Option<usize>| {
+            let event = place.and_then(|place| self.entries.get(place)).map(|entry| &entry.event);
+            event.is_some_and(is_waiting)
+        };
+        waits(place.checked_sub(1)) && waits(Some(place)) && waits(Some(place + 1))
+    }
+
     /// How many entries there are once this write is announced.
     pub(super) fn announced(&self, wanted: &OpId) -> Option<usize> {
         let place =
             self.entries.iter().position(|entry| matches!(&entry.event, Event::Intended { op } if op == wanted));
         place.map(|place| place + 1)
     }
+}
+
+/// Whether an entry says only what was seen while something was waited for.
+fn is_waiting(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Sampled { .. } | Event::GuardSampled { .. } | Event::Polled { .. } | Event::DriftChecked { .. }
+    )
+}
+
+/// What an operator may answer here, but for what the run without trouble was answered.
+fn answers(run: &Run, question: &Question, now: jiff::Timestamp) -> Vec<Choice> {
+    let mut offers = run.offers(question, now);
+    offers.retain(|choice| *choice != Choice::Yes);
+    offers
 }
 
 async fn planned(

@@ -25,7 +25,7 @@ struct Row {
 impl Tally {
     /// Counts what became of a path.
     pub fn add(&mut self, path: &Path, outcome: &Outcome) {
-        let row = self.rows.entry(path.trouble()).or_default();
+        let row = self.rows.entry(path.fault()).or_default();
         if let (Some(first), Some(last)) = (outcome.rests.first(), outcome.rests.last()) {
             *row.first.entry(first.to_string()).or_default() += 1;
             *row.last.entry(last.to_string()).or_default() += 1;

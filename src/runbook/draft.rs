@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::model::{
-    About, Allowed, Closing, Escalation, FanOut, Guard, Iteration, Limits, OnFailure, Phase, Require, Runbook, Step,
-    Symptom,
+    About, Allowed, Closing, DrillPolicy, Escalation, FanOut, Guard, Iteration, Limits, OnFailure, Phase, Require,
+    Runbook, Step, Symptom,
 };
 use super::read::Mode;
 use crate::action::Action;
@@ -71,6 +71,8 @@ pub struct Draft {
     pub escalation: Part<Escalation>,
     /// `[closure]`.
     pub closure: Part<Vec<Closing>>,
+    /// `[drill]`.
+    pub drill: Part<DrillPolicy>,
     /// Whether there is nothing that could not be read.
     pub whole: bool,
     /// What it was read for.
@@ -193,6 +195,7 @@ impl Draft {
             guards: guards.filter(|guard| probes.contains_key(&guard.probe)).collect(),
             escalation: self.escalation.read().filter(|_| self.is_known(&root.key("escalation"))).cloned(),
             closure: self.closure.read().filter(|_| self.is_known(&root.key("closure"))).cloned().unwrap_or_default(),
+            drill: self.drill.read().cloned().unwrap_or_default(),
             probes,
         })
     }
@@ -216,6 +219,7 @@ impl Draft {
             guards: guards.collect::<Option<_>>()?,
             escalation: self.escalation.into_read(),
             closure: self.closure.into_read().unwrap_or_default(),
+            drill: self.drill.into_read().unwrap_or_default(),
         })
     }
 }

@@ -44,7 +44,10 @@ pub struct Matching {
 
 /// What befalls a request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "a fault is one of status, latency, reset, refuse, operation_error and operation_hangs")]
+#[serde(
+    untagged,
+    expecting = "a fault is one of status, latency, reset, refuse, garble, operation_error and operation_hangs"
+)]
 pub enum Kind {
     /// It is refused with this HTTP status, before it has any effect.
     Status(Status),
@@ -54,6 +57,8 @@ pub enum Kind {
     Reset(Reset),
     /// The connection breaks before it has any effect.
     Refuse(Refuse),
+    /// It is carried out, and the answer is a page that is not of the API, with status 200.
+    Garble(Garble),
     /// The operation that it begins ends with this error.
     OperationError(OperationError),
     /// The operation that it begins never ends.
@@ -93,6 +98,14 @@ pub struct Reset {
 pub struct Refuse {
     /// Always true.
     pub refuse: bool,
+}
+
+/// `{"garble": true}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Garble {
+    /// Always true.
+    pub garble: bool,
 }
 
 /// `{"operation_error": {"code": 13, "message": "…"}}`.
@@ -142,6 +155,7 @@ impl Fault {
             Kind::Latency(Latency { latency }) if latency.is_negative() => Some("latency cannot be negative"),
             Kind::Reset(Reset { reset: false })
             | Kind::Refuse(Refuse { refuse: false })
+            | Kind::Garble(Garble { garble: false })
             | Kind::OperationHangs(OperationHangs { operation_hangs: false }) => {
                 Some("a fault that is false does nothing: leave it out")
             }

@@ -36,7 +36,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -152,6 +152,11 @@ impl Simulator {
         *self.shared.faults() = world.faults().to_vec();
         self.shared.seen().clear();
         *self.shared.world.lock().unwrap_or_else(PoisonError::into_inner) = world;
+    }
+
+    /// Lets so much time pass at once: nobody is at work.
+    pub fn advance(&self, by: SignedDuration) {
+        self.shared.clock.advance(by);
     }
 
     /// From now on this befalls requests too, before whatever was injected earlier does.

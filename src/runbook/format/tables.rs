@@ -1,6 +1,6 @@
 //! The tables of a runbook, but for what probes look at and what actions take.
 
-use crate::runbook::model::{GuardAction, OnFailure, Priority};
+use crate::runbook::model::{FaultClass, GuardAction, OnFailure, Priority};
 use crate::syntax::format::{Key, Table, ValueType, words};
 
 /// The words of every `on_failure`.
@@ -46,6 +46,7 @@ pub(in crate::runbook) const ROOT: Table = Table {
         Key::new("guard", ValueType::Tables(&GUARD), GUARD.about),
         Key::new("escalation", ValueType::Table(&ESCALATION), ESCALATION.about),
         Key::new("closure", ValueType::Table(&CLOSURE), CLOSURE.about),
+        Key::new("drill", ValueType::Table(&DRILL), DRILL.about),
     ],
 };
 
@@ -138,6 +139,29 @@ const LIMITS: Table = Table {
             "The hosts that its probes may ask: names, addresses, or all below a name.",
         )
         .example("[\"*.staging.example.com\"]"),
+    ],
+};
+
+const DRILL: Table = Table {
+    about: "Which endings of `rectify drill` are not accepted: a drill that meets one fails.",
+    keys: &[
+        Key::new("never", ValueType::Texts, "The endings: rolled_back, paused, stopped, stuck, unhealthy.")
+            .example("[\"stuck\", \"unhealthy\"]"),
+        Key::new("except", ValueType::Tables(&EXCEPT), EXCEPT.about)
+            .example("[{ step = \"restart\", fault = \"operation\", reason = \"a person watches it\" }]"),
+    ],
+};
+
+const FAULT_CLASSES: &[&str] = &words(&FaultClass::WORDS);
+
+const EXCEPT: Table = Table {
+    about: "Faults at a step for which any ending is accepted, with the reason.",
+    keys: &[
+        Key::new("step", ValueType::Literal, "The step.").required().example("\"restart\""),
+        Key::new("fault", ValueType::Choice(FAULT_CLASSES), "The class of faults.").required().example("\"operation\""),
+        Key::new("reason", ValueType::Literal, "Why any ending is accepted here, for whoever reads the drill.")
+            .required()
+            .example("\"a person watches it\""),
     ],
 };
 

@@ -3,6 +3,7 @@
 //! Places in the text are not kept here. Whoever needs one asks the document for the span of a path,
 //! such as `phase[1].step[0].with.image`.
 
+mod drill;
 mod escalation;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::drill::{DrillPolicy, Exception, FaultClass, Unacceptable};
 pub use self::escalation::{Closing, Criterion, Escalation, Ground, Priority, SupportCase};
 use crate::action::{Action, StepLimits};
 use crate::gate::GateRule;
@@ -42,6 +44,8 @@ pub struct Runbook {
     pub escalation: Option<Escalation>,
     /// `[closure]`: what must hold before the incident is closed.
     pub closure: Vec<Closing>,
+    /// `[drill]`: which endings of a drill are not accepted.
+    pub drill: DrillPolicy,
 }
 
 impl Runbook {

@@ -3,6 +3,7 @@
 //! A block with a mistake in it is not handed on, but it never hides another block: what reads is in the
 //! [`Draft`], what does not is a [`Mistake`] each.
 
+mod drill;
 mod input;
 mod phase;
 mod probe;
@@ -69,6 +70,8 @@ pub fn read(document: &Document, inputs: &Inputs, mode: Mode) -> (Draft, Vec<Mis
     let guards = surroundings::read_guards(&reader, &root);
     let escalation = surroundings::read_escalation(&reader, &root);
     let closure = surroundings::read_closure(&reader, &root);
+    let steps = phases.iter().flat_map(|phase| &phase.steps).filter_map(|step| step.name.as_deref()).collect();
+    let drill = part(&reader, root.has("drill"), || Some(drill::read_drill(&root.block("drill")?, &steps)));
     root.finish();
 
     let Noted { mut mistakes, unresolved, later, used } = reader.finish();
@@ -90,6 +93,7 @@ pub fn read(document: &Document, inputs: &Inputs, mode: Mode) -> (Draft, Vec<Mis
         guards,
         escalation,
         closure,
+        drill,
         whole,
         mode,
         unresolved,

@@ -29,7 +29,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use axum::{Json, Router};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -251,6 +251,10 @@ async fn serve(shared: &Arc<Shared>, mut request: Request, next: Next) -> Respon
         Some(Kind::Reset(_)) => {
             handled(shared, at, &host, request, next).await;
             broken()
+        }
+        Some(Kind::Garble(_)) => {
+            handled(shared, at, &host, request, next).await;
+            Html("<html><body>The service is being restarted.</body></html>").into_response()
         }
         Some(Kind::Latency(late)) => {
             let response = handled(shared, at, &host, request, next).await;

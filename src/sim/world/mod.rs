@@ -457,6 +457,14 @@ impl World {
         gone
     }
 
+    /// Removes a revision of a service, though traffic may lead to it. False if there is none.
+    pub fn remove_revision(&mut self, service: &str, revision: &str) -> bool {
+        let found = self.services.get_mut(service);
+        let gone = found.is_some_and(|service| service.revisions.remove(revision).is_some());
+        self.settle();
+        gone
+    }
+
     /// The operation with this id, if it belongs to `api`.
     pub fn operation(&self, api: Owner, id: &str) -> Option<&Operation> {
         self.operations.values().find(|operation| operation.api() == api && operation.id == id)

@@ -1,0 +1,163 @@
+//! `rectify drill`: what becomes of a run at every step, whatever goes wrong, rehearsed on a simulated cloud.
+
+use std::num::NonZeroUsize;
+use std::path::{Path as FilePath, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use super::check::runbook;
+use super::console::Console;
+use super::exit::{CliError, Exit};
+use super::exit_code;
+use super::input_file::{Limit, required, required_text};
+use super::plan::{Given, InputFlags};
+use super::scenario::world;
+use crate::drill::{Coverage, DrillError, Path, Prepared, Report, markdown, sweep, text};
+use crate::runbook::Mode;
+use crate::runbook::model::{FaultClass, Unacceptable};
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// The runbook
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// The scenario of the simulated cloud [default: NAME.sim.toml beside NAME.toml]
+    #[arg(long, value_name = "SCENARIO")]
+    sim: Option<PathBuf>,
+
+    #[command(flatten)]
+    inputs: InputFlags,
+
+    /// Only faults of these classes: refused, busy, lost, operation, access, deleted, changed, probes, operator, process
+    #[arg(long, value_name = "CLASS", value_delimiter = ',', value_parser = fault_class)]
+    faults: Vec<FaultClass>,
+
+    /// Only faults at this step; may be given several times
+    #[arg(long, value_name = "STEP")]
+    only: Vec<String>,
+
+    /// How to say what was found
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+
+    /// Exit with 1 if a path ends like this, beside what `[drill]` of the runbook says: rolled_back, paused, stopped,
+    /// stuck, unhealthy. What rectify itself must never do always counts
+    #[arg(long, value_name = "ENDING", value_delimiter = ',', value_parser = ending)]
+    fail_on: Vec<Unacceptable>,
+
+    /// Work only each N-th path
+    #[arg(long, value_name = "N", default_value = "1")]
+    every: NonZeroUsize,
+
+    /// Also die and stop at each of the samples of a gate, and not only at the first and the last
+    #[arg(long)]
+    every_entry: bool,
+
+    /// How many paths are worked at once [default: one for each processor]
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// For programs: one object, with one object for each path
+    Json,
+    /// For a pull request
+    Markdown,
+}
+
+fn fault_class(name: &str) -> Result<FaultClass, String> {
+    one_of(name, &FaultClass::WORDS)
+}
+
+fn ending(name: &str) -> Result<Unacceptable, String> {
+    one_of(name, &Unacceptable::WORDS)
+}
+
+fn one_of<T: Copy>(name: &str, words: &[(&str, T)]) -> Result<T, String> {
+    let found = words.iter().find(|(word, _)| *word == name).map(|(_, known)| *known);
+    found.ok_or_else(|| {
+        let all: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        format!("one of {}", all.join(", "))
+    })
+}
+
+pub(super) async fn drill(arguments: &Arguments, console: Console) -> Result<Exit, CliError> {
+    let name = arguments.file.display().to_string();
+    let bytes = required(&arguments.file, Limit::Text)?;
+    let inputs = arguments.inputs.given(Given::default())?.inputs();
+    let checked = runbook(&name, &bytes, &inputs, Mode::Rehearse, console)?;
+    let scenario = arguments.sim.clone().unwrap_or_else(|| arguments.file.with_extension("sim.toml"));
+    let scenario_text = required_text(&scenario).map_err(|trouble| {
+        CliError::new(trouble.exit, format!("the scenario {}", trouble.message))
+            .help("name one with --sim SCENARIO, or put NAME.sim.toml beside NAME.toml")
+    })?;
+    let world = world(&scenario.display().to_string(), &scenario_text, console)?;
+    let folder = folder();
+    let prepared = Prepared::from_checked(checked, world, None, &folder, exit_code).await;
+    let prepared = prepared.map_err(|error| cannot(&error, &arguments.file))?;
+    let all = prepared.paths(if arguments.every_entry { Coverage::Every } else { Coverage::Representative });
+    let chosen = chosen(&all, arguments)?;
+    let workers = arguments.jobs.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+    let shows_progress = arguments.format == Format::Text && console.is_terminal();
+    let progress = |done: usize| {
+        if shows_progress && (done.is_multiple_of(10) || done == chosen.len()) {
+            console.err(&format!("\r{done} of {} paths", chosen.len()));
+        }
+    };
+    let results = sweep(&prepared, &chosen, workers, progress).map_err(|error| cannot(&error, &arguments.file))?;
+    if shows_progress {
+        console.err("\r\x1b[K");
+    }
+    let report = Report::new(&prepared, results, all.len(), &arguments.fail_on);
+    match arguments.format {
+        Format::Text => console.out(&text(&report, console.width.clamp(60, 120))),
+        Format::Markdown => console.out(&markdown(&report)),
+        Format::Json => {
+            let json = serde_json::to_string_pretty(&report);
+            console.out(&format!("{}\n", json.map_err(|error| CliError::from_error(Exit::Failed, &error))?));
+        }
+    }
+    Ok(if report.is_accepted() { Exit::Done } else { Exit::Failed })
+}
+
+/// The paths that are asked for.
+fn chosen(all: &[Path], arguments: &Arguments) -> Result<Vec<Path>, CliError> {
+    for step in &arguments.only {
+        if !all.iter().any(|path| path.step.as_ref() == Some(step)) {
+            let mut known: Vec<&str> = all.iter().filter_map(|path| path.step.as_deref()).collect();
+            known.dedup();
+            known.sort_unstable();
+            known.dedup();
+            return Err(CliError::new(Exit::Usage, format!("--only {step}: the run has no such step"))
+                .help(format!("its steps are {}", known.join(", "))));
+        }
+    }
+    let is_chosen = |path: &&Path| {
+        let has_class = arguments.faults.is_empty() || arguments.faults.contains(&path.class());
+        let at_step = arguments.only.is_empty() || path.step.as_ref().is_some_and(|step| arguments.only.contains(step));
+        has_class && at_step
+    };
+    Ok(all.iter().filter(is_chosen).step_by(arguments.every.get()).cloned().collect())
+}
+
+/// Where runs are kept while they are worked: in memory, if this machine has a place for that.
+fn folder() -> PathBuf {
+    let memory = FilePath::new("/dev/shm");
+    if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() }
+}
+
+fn cannot(error: &DrillError, file: &FilePath) -> CliError {
+    let trouble = CliError::from_error(Exit::Failed, error);
+    match error {
+        DrillError::Trouble(_) => {
+            let rehearse = format!("rectify run {} --sim", file.display());
+            trouble.help(format!("a drill begins with a run that goes well: rehearse it with `{rehearse}`"))
+        }
+        DrillError::Plan(_) => trouble.help(format!("`rectify plan {} --sim` shows what is missing", file.display())),
+        _ => trouble,
+    }
+}

@@ -1,0 +1,234 @@
+//! What became of a path, as people and programs read it.
+//!
+//! A path ends in one of six states. They are ordered from what everybody hopes for to what must never be; a table shows the
+//! worst of its cells' paths.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::course::{Outcome, PathOutcome, Rest};
+use super::fault::{Path, Then};
+use super::prepared::Prepared;
+use crate::clock::between;
+use crate::driver::DriveOutcome;
+use crate::gate::Health;
+use crate::report::Narrator;
+use crate::run::{Ending, Entry, Event, GateOutcome, ServiceStatus, TaskId, View, Way};
+use crate::runbook::model::FaultClass;
+
+/// How a path ended, from the best to the worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndState {
+    /// Done: everything is as wanted.
+    Recovered,
+    /// Everything is as it was before the run.
+    RolledBack,
+    /// Not ended: somebody resumes it, or rolls it back.
+    Paused,
+    /// Ended, with a part applied; the run says which.
+    Stopped,
+    /// Ended where only a person can go on: something is unknown, or could not be undone.
+    Stuck,
+    /// The run did, or says, what is not so: a defect of rectify.
+    Wrong,
+}
+
+impl EndState {
+    /// All of them.
+    pub const ALL: [EndState; 6] = [
+        EndState::Recovered,
+        EndState::RolledBack,
+        EndState::Paused,
+        EndState::Stopped,
+        EndState::Stuck,
+        EndState::Wrong,
+    ];
+
+    /// For people.
+    pub fn words(self) -> &'static str {
+        match self {
+            EndState::Recovered => "recovered",
+            EndState::RolledBack => "rolled back",
+            EndState::Paused => "paused",
+            EndState::Stopped => "stopped",
+            EndState::Stuck => "stuck",
+            EndState::Wrong => "WRONG",
+        }
+    }
+
+    fn of(came: &PathOutcome) -> EndState {
+        match came {
+            PathOutcome::Driven(DriveOutcome::Ended(ending)) => match ending {
+                Ending::Done { failed, .. } if failed.is_empty() => EndState::Recovered,
+                Ending::RolledBack { not_restored, follow_ups, .. }
+                    if not_restored.is_empty() && follow_ups.is_empty() =>
+                {
+                    EndState::RolledBack
+                }
+                Ending::Done { .. } | Ending::RolledBack { .. } | Ending::Stopped { .. } | Ending::Declined { .. } => {
+                    EndState::Stopped
+                }
+                Ending::Stuck { .. } => EndState::Stuck,
+            },
+            PathOutcome::Driven(DriveOutcome::Parked | DriveOutcome::Paused(_))
+            | PathOutcome::Killed
+            | PathOutcome::OutOfSpace => EndState::Paused,
+            PathOutcome::Lost(_) => EndState::Wrong,
+        }
+    }
+}
+
+/// What became of a path.
+#[derive(Clone, Debug, Serialize)]
+pub struct PathResult {
+    /// The step at which the fault struck; `None`: before the first or after the last.
+    pub step: Option<String>,
+    /// Which way the run went then.
+    pub way: Way,
+    /// What went wrong, in a few words.
+    pub fault: &'static str,
+    /// Its class.
+    #[serde(serialize_with = "name")]
+    pub class: FaultClass,
+    /// What was asked for after that; nothing if the run was left alone.
+    pub then: &'static str,
+    /// How it ended.
+    pub outcome: EndState,
+    /// How it ended after it was resumed and rolled back until it had an ending.
+    pub at_last: EndState,
+    /// Where each process left the run.
+    pub rests: Vec<String>,
+    /// Simulated time from the fault to the outcome, in seconds.
+    #[serde(rename = "seconds", serialize_with = "seconds")]
+    pub took: Duration,
+    /// The steps whose changes are applied, or may be.
+    pub applied: Vec<TaskId>,
+    /// Probes of services that the run touched: unhealthy now, and healthy before the run.
+    pub unhealthy: Vec<String>,
+    /// What serves then, by service and revision, in percent.
+    pub serving: BTreeMap<String, BTreeMap<String, i64>>,
+    /// What the run said in the end.
+    pub said: Vec<String>,
+    /// What is not as it must be.
+    pub wrong: Vec<String>,
+    /// Gates that failed on this path.
+    pub gates_failed: BTreeSet<TaskId>,
+    /// Changes that were undone on this path.
+    pub undone: BTreeSet<TaskId>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn name<S: serde::Serializer>(class: &FaultClass, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(class.name())
+}
+
+fn seconds<S: serde::Serializer>(took: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_u64(took.as_secs())
+}
+
+impl PathResult {
+    pub(super) fn new(of: &Prepared, path: &Path, outcome: &Outcome) -> PathResult {
+        let asked = path.then.requests().len();
+        let rest = outcome.rests.get(asked.min(outcome.rests.len().saturating_sub(1)));
+        let state = |rest: Option<&Rest>| rest.map_or(EndState::Wrong, |rest| EndState::of(&rest.came));
+        let is_wrong = !outcome.wrong.is_empty();
+        let of_rest = |rest| if is_wrong { EndState::Wrong } else { state(rest) };
+        let entries = outcome.entries.get(..rest.map_or(0, |rest| rest.entries)).unwrap_or(&outcome.entries);
+        let (view, said) = said(of, entries);
+        let began = outcome.began;
+        PathResult {
+            step: path.step.clone(),
+            way: path.way,
+            fault: path.fault(),
+            class: path.class(),
+            then: path.then.words(),
+            outcome: of_rest(rest),
+            at_last: of_rest(outcome.rests.last()),
+            rests: outcome.rests.iter().map(ToString::to_string).collect(),
+            took: entries.last().map(|last| between(began, last.at)).unwrap_or_default(),
+            applied: applied(&view),
+            unhealthy: unhealthy(of, entries),
+            serving: serving(entries),
+            said,
+            wrong: outcome.wrong.clone(),
+            gates_failed: outcome.entries.iter().filter_map(failed_gate).collect(),
+            undone: outcome.entries.iter().filter_map(undo).collect(),
+        }
+    }
+
+    /// Whether the run was left alone after the fault.
+    pub fn is_left_alone(&self) -> bool {
+        self.then == Then::Nothing.words()
+    }
+}
+
+/// The run as it is shown after these entries, and what is said of the last of them.
+fn said(of: &Prepared, entries: &[Entry]) -> (View, Vec<String>) {
+    let mut view = View::new(&of.plan.work());
+    let mut narrator = Narrator::default();
+    let mut last = Vec::new();
+    for entry in entries {
+        view.apply(entry);
+        let lines = narrator.entry(&view, entry);
+        match &entry.event {
+            Event::Ended { .. } | Event::Paused { .. } | Event::StopRequested { .. } => last = lines,
+            _ => last.clear(),
+        }
+    }
+    (view, last.into_iter().map(|line| line.text).collect())
+}
+
+fn applied(view: &View) -> Vec<TaskId> {
+    let tasks = view.tasks.iter().filter(|task| task.task.change.is_some() && task.task.back_for.is_none());
+    tasks.filter(|task| task.change_status().may_be_applied()).map(|task| task.task.id.clone()).collect()
+}
+
+/// The probes that are unhealthy by the last word on the services that the run touched, and were healthy before it.
+fn unhealthy(of: &Prepared, entries: &[Entry]) -> Vec<String> {
+    let was_healthy = |probe: &String| of.plan.baseline.get(probe).is_some_and(|seen| seen.health == Health::Healthy);
+    let of_service = |status: &ServiceStatus| -> Vec<String> {
+        let seen = status.probes.iter().filter(|(probe, seen)| is_unhealthy(&seen.health) && was_healthy(probe));
+        seen.map(|(probe, _)| probe.clone()).collect()
+    };
+    surveyed(entries).into_iter().flat_map(BTreeMap::values).flat_map(of_service).collect()
+}
+
+fn serving(entries: &[Entry]) -> BTreeMap<String, BTreeMap<String, i64>> {
+    let services = surveyed(entries).into_iter().flatten();
+    services.map(|(name, status)| (name.clone(), status.serving.clone())).collect()
+}
+
+/// What was last observed of the services that the run touched.
+fn surveyed(entries: &[Entry]) -> Option<&BTreeMap<String, ServiceStatus>> {
+    entries.iter().rev().find_map(|entry| match &entry.event {
+        Event::ServicesObserved { services } => Some(services),
+        _ => None,
+    })
+}
+
+fn is_unhealthy(health: &Health) -> bool {
+    matches!(health, Health::Unhealthy { .. })
+}
+
+fn failed_gate(entry: &Entry) -> Option<TaskId> {
+    match &entry.event {
+        Event::GateClosed { task, outcome: GateOutcome::Failed { .. } } => Some(task.clone()),
+        _ => None,
+    }
+}
+
+fn undo(entry: &Entry) -> Option<TaskId> {
+    match &entry.event {
+        Event::Intended { op } if op.way == Way::Undo => Some(op.task.clone()),
+        _ => None,
+    }
+}
+
+/// The time of the last entry before a path begins.
+pub(super) fn beginning(entries: &[Entry], count: usize) -> Timestamp {
+    entries.get(count.saturating_sub(1)).map(|entry| entry.at).unwrap_or_default()
+}
