@@ -37,7 +37,7 @@ fn every_path_has_an_object_with_its_step_its_fault_and_its_outcome() {
 fn a_drill_is_read_on_a_terminal_and_in_a_pull_request() {
     let desk = Desk::new();
     let drill = |format: &str| {
-        let arguments = [&["drill", RUNBOOK, "--format", format], &OPERATIONS[..]].concat();
+        let arguments = [&["drill", RUNBOOK, "--every", "3", "--format", format], &OPERATIONS[..]].concat();
         desk.rectify(&arguments).code(0).stdout
     };
     insta::with_settings!({filters => vec![("operations/ *[0-9a-f-]{36}", "operations/OPERATION")]}, {
@@ -52,14 +52,14 @@ fn an_ending_that_the_author_does_not_accept_fails_the_drill_unless_it_is_except
     let text = std::fs::read_to_string(RUNBOOK).unwrap();
     let drill = |name: &str, policy: &str| {
         let runbook = desk.write(name, &format!("{text}\n{policy}"));
-        desk.rectify(&[&["drill", &runbook], &OPERATIONS[..]].concat())
+        desk.rectify(&[&["drill", &runbook, "--every", "5"], &OPERATIONS[..]].concat())
     };
     let done = drill("strict.toml", "[drill]\nnever = [\"stuck\"]\n").code(1);
     done.says("Not accepted: ").says("end stuck.");
     let except = "except = [{ step = \"traffic-back\", fault = \"operation\", reason = \"the on-call watches it\" }]\n";
     let done = drill("excepted.toml", &format!("[drill]\nnever = [\"stuck\"]\n{except}")).code(0);
     done.says("on-call").says("Every ending is accepted.");
-    desk.rectify(&[&["drill", RUNBOOK, "--fail-on", "stuck"], &OPERATIONS[..]].concat()).code(1).says("end stuck.");
+    desk.rectify(&[&["drill", RUNBOOK, "--every", "5", "--fail-on", "stuck"], &OPERATIONS[..]].concat()).code(1).says("end stuck.");
 }
 
 #[test]

@@ -56,10 +56,10 @@ pub fn markdown(report: &Report) -> String {
 }
 
 fn lead(report: &Report) -> Inline {
-    let counted = format!("{}. ", counted(report));
+    let counted = format!("{}.", counted(report));
     if report.is_accepted() {
-        return line([text(&counted), words("Every ending is accepted.")]);
+        return line([text(&counted), words(" Every ending is accepted.")]);
     }
     let not: Vec<String> = report.not_accepted.iter().map(|(name, count)| format!("{count} {name}")).collect();
-    line([text(&counted), strong(&format!("Not accepted: {}.", not.join(", ")))])
+    line([text(&counted), words(" "), strong(&format!("Not accepted: {}.", not.join(", ")))])
 }
