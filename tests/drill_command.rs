@@ -59,7 +59,9 @@ fn an_ending_that_the_author_does_not_accept_fails_the_drill_unless_it_is_except
     let except = "except = [{ step = \"traffic-back\", fault = \"operation\", reason = \"the on-call watches it\" }]\n";
     let done = drill("excepted.toml", &format!("[drill]\nnever = [\"stuck\"]\n{except}")).code(0);
     done.says("on-call").says("Every ending is accepted.");
-    desk.rectify(&[&["drill", RUNBOOK, "--every", "5", "--fail-on", "stuck"], &OPERATIONS[..]].concat()).code(1).says("end stuck.");
+    desk.rectify(&[&["drill", RUNBOOK, "--every", "5", "--fail-on", "stuck"], &OPERATIONS[..]].concat())
+        .code(1)
+        .says("end stuck.");
 }
 
 #[test]
