@@ -144,9 +144,9 @@ pub enum Known {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "now", rename_all = "snake_case")]
 pub enum Trial {
-    /// It is shut, as it should be before the step.
+    /// It fails, as it should before the step.
     Shut {
-        /// What keeps it shut.
+        /// Why it fails.
         why: String,
     },
     /// Every probe of it is healthy already.
@@ -326,10 +326,15 @@ impl Plan {
     /// What happens when a step fails, where most of its steps agree; `None` if it has none.
     pub fn usual_failure_policy(&self) -> Option<FailurePolicy> {
         let of_tasks = self.tasks.iter().map(Task::failure_policy);
-        let all: Vec<_> = of_tasks.chain(self.problems.iter().filter_map(|problem| problem.failure_policy)).collect();
-        let count = |policy: &FailurePolicy| all.iter().filter(|other| *other == policy).count();
-        // Of several the first: what stands for the run is in no other order than its steps.
-        all.iter().rev().max_by_key(|policy| count(policy)).copied()
+        let mut counts: Vec<(FailurePolicy, usize)> = Vec::new();
+        for policy in of_tasks.chain(self.problems.iter().filter_map(|problem| problem.failure_policy)) {
+            match counts.iter_mut().find(|(known, _)| *known == policy) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((policy, 1)),
+            }
+        }
+        // Of several that are as frequent the first.
+        counts.into_iter().rev().max_by_key(|(_, count)| *count).map(|(policy, _)| policy)
     }
 
     /// The tasks of a step.

@@ -11,7 +11,7 @@ use crate::action::ObstacleKind;
 use crate::clock;
 use crate::plan::{Known, Plan, Problem, Trial};
 use crate::present::markdown::{Bullet, Inline, Item, Level, Page, code, join, line, strong, text, words};
-use crate::run::{Change, Reversibility, Task};
+use crate::run::{Change, FailurePolicy, Reversibility, Task};
 
 /// The plan as GitHub's Markdown.
 pub fn markdown(plan: &Plan) -> String {
@@ -20,7 +20,8 @@ pub fn markdown(plan: &Plan) -> String {
     page.title(Level::Third, &text(&plan.title));
     page.lead(&strong(&summary(plan)));
     page.lead(&line([code(&plan.project), words(" in "), code(&plan.region), words(", on "), text(&plan.cloud)]));
-    if let Some(policy) = plan.usual_failure_policy() {
+    let usual = plan.usual_failure_policy();
+    if let Some(policy) = usual {
         page.lead(&line([words("If a step fails, "), words(failure_policy(policy)), words(".")]));
     }
     page.table("Inputs", &["input", "value"], plan.inputs.iter().map(|(name, value)| vec![code(name), code(value)]));
@@ -84,16 +85,17 @@ fn fields(change: &Change) -> Inline {
 }
 
 /// What a step that is not planned wants, a field a line, and what it needs for that.
-fn wanted(plan: &Plan, problem: &Problem) -> Inline {
+fn wanted(usual: Option<FailurePolicy>, problem: &Problem) -> Inline {
     let fields = problem.wanted.iter().flat_map(|wanted| wanted.to.as_object().into_iter().flatten());
     let fields =
         fields.map(|(field, value)| line([code(field), words(": unknown → "), code(&crate::run::words(value))]));
     let require = problem.require.iter().map(|require| line([words("only if: "), text(&evidence(require))]));
-    let policy = unusual_failure_policy(plan, problem.failure_policy).map(|policy| text(&policy));
+    let policy = unusual_failure_policy(usual, problem.failure_policy).map(|policy| text(&policy));
     join(fields.chain(require).chain(policy), "<br>")
 }
 
 fn problems(page: &mut Page, plan: &Plan) {
+    let usual = plan.usual_failure_policy();
     let rows = plan.problems.iter().map(|problem| {
         let mark = match problem.sort {
             ObstacleKind::Impossible => "cannot work",
@@ -102,7 +104,7 @@ fn problems(page: &mut Page, plan: &Plan) {
             ObstacleKind::MissingInput => "waits for an input",
         };
         let help = problem.help.as_deref().map(text).unwrap_or_default();
-        vec![code(&problem.step), words(mark), wanted(plan, problem), text(&problem.why), help]
+        vec![code(&problem.step), words(mark), wanted(usual, problem), text(&problem.why), help]
     });
     page.table("Not planned", &["step", "", "what it wants", "why", "what to do"], rows);
 }
@@ -118,7 +120,7 @@ fn gates(page: &mut Page, plan: &Plan) {
         let rule = task.gate.as_ref()?;
         let now = match plan.reviews.get(&task.id).and_then(|review| review.trial.as_ref()) {
             Some(Trial::Open) => "⚠️ already passes, so it cannot show that the step worked",
-            Some(Trial::Shut { .. }) => "shut, as it should be",
+            Some(Trial::Shut { .. }) => "fails now, as it should before the step",
             Some(Trial::Unknown { .. }) => "unknown",
             Some(Trial::Untried { .. }) => "not tried while planning",
             None => "not tried",
@@ -159,13 +161,14 @@ fn debts(page: &mut Page, plan: &Plan) {
 }
 
 fn details(page: &mut Page, plan: &Plan) {
+    let usual = plan.usual_failure_policy();
     for phase in &plan.phases {
-        let items: Vec<Item> = plan.tasks_of(&phase.name).flat_map(|task| detail(plan, task)).collect();
+        let items: Vec<Item> = plan.tasks_of(&phase.name).flat_map(|task| detail(plan, usual, task)).collect();
         page.fold("phases in detail", &phase.title, &items);
     }
 }
 
-fn detail(plan: &Plan, task: &Task) -> Vec<Item> {
+fn detail(plan: &Plan, usual: Option<FailurePolicy>, task: &Task) -> Vec<Item> {
     let review = plan.reviews.get(&task.id);
     let what = if task.change.is_some() { Inline::default() } else { line([words(" "), text(&idle(task))]) };
     let mut lines = Vec::new();
@@ -180,7 +183,7 @@ fn detail(plan: &Plan, task: &Task) -> Vec<Item> {
     }
     lines.extend(task.require.as_ref().map(|wanted| line([words("only if: "), text(&evidence(wanted))])));
     lines.extend(task.confirm.as_ref().map(|asked| line([words("asks: "), text(asked)])));
-    lines.extend(unusual_failure_policy(plan, Some(task.failure_policy())).map(|policy| text(&policy)));
+    lines.extend(unusual_failure_policy(usual, Some(task.failure_policy())).map(|policy| text(&policy)));
     let mut all: Vec<String> =
         task.reversibility.caution().filter(|_| task.change.is_some()).into_iter().chain(restores(task)).collect();
     all.extend(remarks(task));

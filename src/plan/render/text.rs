@@ -10,7 +10,7 @@ use crate::action::ObstacleKind;
 use crate::clock::format_duration;
 use crate::inert::inert;
 use crate::plan::{Known, Plan, Problem, Trial, WHOLE};
-use crate::run::Task;
+use crate::run::{FailurePolicy, Task};
 
 /// How a text may look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,8 @@ pub struct TextStyle {
 
 /// The plan as text.
 pub fn text(plan: &Plan, looks: TextStyle) -> String {
-    let mut page = Page { out: String::new(), looks };
+    let usual = plan.usual_failure_policy();
+    let mut page = Page { out: String::new(), looks, usual };
     let at = plan.observed_at.map(|at| format!(", as it was at {}", crate::clock::second(at)));
     let place = format!("{} in {}, on {}", inert(&plan.project), inert(&plan.region), inert(&plan.cloud));
     page.line(Tone::Head, 0, &inert(&plan.title));
@@ -31,7 +32,7 @@ pub fn text(plan: &Plan, looks: TextStyle) -> String {
     if let Some(inputs) = inputs(plan) {
         page.line(Tone::Plain, 0, &format!("inputs: {inputs}"));
     }
-    if let Some(policy) = plan.usual_failure_policy() {
+    if let Some(policy) = usual {
         page.line(Tone::Plain, 0, &format!("if a step fails, {}", failure_policy(policy)));
     }
     let no_return = plan.point_of_no_return().map(|task| task.id.clone());
@@ -95,6 +96,8 @@ enum Tone {
 struct Page {
     out: String,
     looks: TextStyle,
+    /// What happens when most of the steps fail.
+    usual: Option<FailurePolicy>,
 }
 
 impl Page {
@@ -159,7 +162,7 @@ impl Page {
         if let Some(rule) = &task.gate {
             self.line(Tone::Plain, 6, &format!("then: {}", gate(rule)));
         }
-        if let Some(policy) = unusual_failure_policy(plan, Some(task.failure_policy())) {
+        if let Some(policy) = unusual_failure_policy(self.usual, Some(task.failure_policy())) {
             self.line(Tone::Plain, 6, &policy);
         }
         match review.and_then(|review| review.trial.as_ref()) {
@@ -201,7 +204,7 @@ impl Page {
         if let Some(rule) = &first.gate {
             self.line(Tone::Plain, 6, &format!("then: {}", gate(rule)));
         }
-        if let Some(policy) = unusual_failure_policy(plan, first.failure_policy) {
+        if let Some(policy) = unusual_failure_policy(self.usual, first.failure_policy) {
             self.line(Tone::Plain, 6, &policy);
         }
         for problem in problems {

@@ -128,9 +128,9 @@ pub(super) fn failure_policy(policy: FailurePolicy) -> &'static str {
     }
 }
 
-/// What happens when this step fails, if that is not what happens when most steps of the plan do.
-pub(super) fn unusual_failure_policy(plan: &Plan, policy: Option<FailurePolicy>) -> Option<String> {
-    let unusual = policy.filter(|policy| plan.usual_failure_policy() != Some(*policy))?;
+/// What happens when a step fails, if that is not what usually happens.
+pub(super) fn unusual_failure_policy(usual: Option<FailurePolicy>, policy: Option<FailurePolicy>) -> Option<String> {
+    let unusual = policy.filter(|policy| usual != Some(*policy))?;
     Some(format!("if it fails, {}", failure_policy(unusual)))
 }
 

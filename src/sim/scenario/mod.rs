@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn everything_is_told_at_once_and_once() {
         let text = with("machine_type = \"e2-micro\"", "machine_typ = \"e2-micro\"\nmin_instance = 2")
-            .replacen("crash_latency = \"2s\"", "crash_latency = \"-2s\"", 1)
+            .replacen("crash_latency = \"2s\"", "crash_latency = \"-2s\"\nconnect_timeout = \"-1s\"", 1)
             .replacen("needs = [\"netra-auth-staging\"]", "needs = [\"nobody\"]", 1)
             + "\n[sql.orders]\ndatabase_version = \"ORACLE_23\"\ntiers = 3\n\
                [backend_services.api]\nservice = \"netra-backend-staging\"\n\
@@ -265,6 +265,7 @@ mod tests {
             "unknown field `machine_typ`",
             "unknown field `min_instance`",
             "there is no service \"nobody\" to need",
+            "a duration cannot be negative",
             "a duration cannot be negative",
             "unknown field `tiers`",
             "there is no service \"nobody\"",

@@ -28,7 +28,7 @@ pub(super) fn build(
         if let Some(twice) = table.hosts.iter().find(|host| !hosts.insert(host.to_ascii_lowercase())) {
             complaints.add(at.clone(), format!("the host {twice:?} leads to two services"));
         }
-        if let Some(service) = complaints.keep(table.build(name.as_ref(), &at, world, declared)) {
+        if let Some(service) = table.build(&name, world, declared, complaints) {
             world.services.insert(name.into_inner(), service);
         }
     }
@@ -152,32 +152,59 @@ fn unhurried(chat: Spanned<Chat>) -> Result<Chat, Complaint> {
 }
 
 impl ServiceTable {
+    /// The service, unless something is wrong with it: everything of that is told.
     fn build(
-        self,
-        short: &str,
-        at: &Range<usize>,
+        mut self,
+        name: &Spanned<String>,
         world: &World,
         declared: &DeclaredNames,
-    ) -> Result<Service, Complaint> {
-        let figures = Figures {
-            hosts: self.hosts,
-            paths: self.paths,
-            health_path: self.health_path,
-            needs: self.needs.into_iter().map(Spanned::into_inner).collect(),
+        complaints: &mut Complaints,
+    ) -> Option<Service> {
+        let figures = self.figures(declared, complaints);
+        complaints.keep(self.with(figures, name.as_ref(), &name.span(), (world, declared)))
+    }
+
+    fn figures(&mut self, declared: &DeclaredNames, complaints: &mut Complaints) -> Figures {
+        let mut figure = |given: &mut Option<Spanned<SignedDuration>>, default| {
+            complaints.keep(positive_or(given.take(), default)).unwrap_or(default)
+        };
+        let (latency, starved_latency) =
+            (figure(&mut self.latency, LATENCY), figure(&mut self.starved_latency, STARVED_LATENCY));
+        let (crash_latency, start_up) =
+            (figure(&mut self.crash_latency, CRASH_LATENCY), figure(&mut self.start_up, START_UP));
+        let (deploy_takes, traffic_takes) =
+            (figure(&mut self.deploy_takes, DEPLOY_TAKES), figure(&mut self.traffic_takes, TRAFFIC_TAKES));
+        let connect_timeout = self.connect_timeout.take().and_then(|given| complaints.keep(positive(given)));
+        let database = self.database.take().and_then(|name| complaints.keep(known_database(name, declared)));
+        let chat = self.chat.take().and_then(|chat| complaints.keep(unhurried(chat)));
+        Figures {
+            hosts: std::mem::take(&mut self.hosts),
+            paths: std::mem::take(&mut self.paths),
+            health_path: std::mem::take(&mut self.health_path),
+            needs: std::mem::take(&mut self.needs).into_iter().map(Spanned::into_inner).collect(),
             instances: self.instances,
             connections_per_instance: self.connections_per_instance,
-            connect_timeout: self.connect_timeout.map(positive).transpose()?,
-            database: self.database.map(|name| known_database(name, declared)).transpose()?,
-            latency: positive_or(self.latency, LATENCY)?,
-            starved_latency: positive_or(self.starved_latency, STARVED_LATENCY)?,
-            crash_latency: positive_or(self.crash_latency, CRASH_LATENCY)?,
-            start_up: positive_or(self.start_up, START_UP)?,
-            deploy_takes: positive_or(self.deploy_takes, DEPLOY_TAKES)?,
-            traffic_takes: positive_or(self.traffic_takes, TRAFFIC_TAKES)?,
+            connect_timeout,
+            database,
+            latency,
+            starved_latency,
+            crash_latency,
+            start_up,
+            deploy_takes,
+            traffic_takes,
             requests_per_minute: self.requests_per_minute,
-            login: self.login,
-            chat: self.chat.map(unhurried).transpose()?,
-        };
+            login: self.login.take(),
+            chat,
+        }
+    }
+
+    fn with(
+        self,
+        figures: Figures,
+        short: &str,
+        at: &Range<usize>,
+        (world, declared): (&World, &DeclaredNames),
+    ) -> Result<Service, Complaint> {
         let succeeded = |since| Condition::new(ConditionState::ConditionSucceeded, since);
         if let Some(state) = self.state {
             if self.revisions.is_some() || !self.traffic.is_empty() {
