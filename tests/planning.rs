@@ -123,7 +123,9 @@ fn a_rejected_runbook_reaches_nobody() {
         &["run", "--yes"],
         &["probe"],
     ] {
-        desk.rectify(&[command, &[&file], &SIM[..]].concat()).code(2);
+        // Doctor lists the mistake as it lists all else that is missing.
+        let code = if command == ["doctor"] { 1 } else { 2 };
+        desk.rectify(&[command, &[&file], &SIM[..]].concat()).code(code);
     }
     assert_eq!(asked(&peer), Vec::<String>::new());
 }
