@@ -5,9 +5,9 @@ use std::fs;
 
 use insta::assert_snapshot;
 use rectify::catalog::{
-    Answer, Assignments, Catalog, OperationDialect, ProblemKind, Resource, ResourceType, Scope, Selector,
-    UpdateDialect, WriteError, WriteRequest, conceal, describe, example_resource, example_value, list, list_json,
-    mask_of, validate, walk, writes,
+    Answer, Assignments, Body, Catalog, Exception, MethodArgument, OperationDialect, ProblemKind, Resource,
+    ResourceType, Scope, Selector, UpdateDialect, WriteError, WriteRequest, conceal, describe, example_resource,
+    example_value, list, list_json, mask_of, validate, walk, writes,
 };
 use serde_json::{Map, Value, json};
 
@@ -275,6 +275,47 @@ mod recorded {
         {
             assert_eq!(resource.operation_url(OperationDialect::Compute, "o", Some(link)), None, "{link}");
         }
+    }
+
+    #[test]
+    fn a_field_with_a_method_of_its_own_can_be_set_although_updates_do_not_take_it() {
+        let policy = "projects/my-project/global/securityPolicies/block";
+        let written =
+            writes_of("compute.backendServices/b", &json!({ "fingerprint": "f" }), json!({ "securityPolicy": policy }));
+        assert_snapshot!(written, @r#"
+        POST https://compute.googleapis.com/compute/v1/projects/my-project/global/backendServices/b/setSecurityPolicy
+        {"securityPolicy":"projects/my-project/global/securityPolicies/block"}
+        "#);
+        let rules = find("compute.backendServices/b").resource_type;
+        assert!(walk(rules, &Selector::field("securityPolicy")).unwrap().behavior.is_output_only());
+    }
+
+    /// Every setter's field can be set by the method and the argument that its rule names.
+    #[test]
+    fn every_setter_of_the_rules_builds_its_request() {
+        let mut count = 0;
+        for resource_type in catalog().types().unwrap() {
+            for rule in resource_type.rules() {
+                let Exception::SetBy { field, method, argument, .. } = &rule.what else { continue };
+                let facts = walk(resource_type, &field.parse().unwrap()).unwrap();
+                let values = Map::from_iter([(field.to_string(), example_value(resource_type, &facts.field_type))]);
+                let assignments = validate(resource_type, &values, &[]).unwrap();
+                let requests = writes(&example_resource(resource_type), &json!({}), &assignments).unwrap();
+                assert_eq!(requests.len(), 1, "{} {field}", resource_type.name());
+                assert_eq!(requests[0].method.name, *method);
+                let is_taken = match (argument, requests[0].method.body) {
+                    (MethodArgument::Query(parameter), _) => requests[0].method.takes(parameter),
+                    (MethodArgument::Field(argument), Body::Message(id)) => {
+                        resource_type.api().schema(id).field(argument).is_some()
+                    }
+                    (MethodArgument::Field(_), Body::None | Body::Resource) => false,
+                    (MethodArgument::WholeBody, body) => body != Body::None,
+                };
+                assert!(is_taken, "{} {field}: {method} does not take {argument:?}", resource_type.name());
+                count += 1;
+            }
+        }
+        assert!(count > 40, "{count} setters");
     }
 
     #[test]

@@ -81,6 +81,9 @@ struct Row {
 
 impl Row {
     fn is_settable(&self, resource_type: ResourceType) -> bool {
+        if resource_type.setter(&self.path).is_some() {
+            return true;
+        }
         let is_name = ["name", "kind"].contains(&self.path.as_str());
         !self.behavior.is_output_only()
             && !self.is_fixed(resource_type)
@@ -142,8 +145,11 @@ pub fn describe(resource_type: ResourceType, width: usize) -> String {
     page.fields(heading, all.iter().filter(|row| row.is_settable(resource_type)), resource_type);
     let fixed = |row: &&Row| row.is_fixed(resource_type) && !row.behavior.is_output_only();
     page.fields("fixed once it is made", all.iter().filter(fixed), resource_type);
-    let output: Vec<&str> =
-        all.iter().filter(|row| row.behavior.is_output_only()).map(|row| row.path.as_str()).collect();
+    let output: Vec<&str> = all
+        .iter()
+        .filter(|row| row.behavior.is_output_only() && !row.is_settable(resource_type))
+        .map(|row| row.path.as_str())
+        .collect();
     if !output.is_empty() {
         page.heading("written by the API");
         page.item("", &output.join(", "));

@@ -148,6 +148,17 @@ impl ResourceType {
         self.entry.rules.iter().find(|rule| matches!(rule.what, Exception::Fixed(fixed) if fixed == field))
     }
 
+    /// The rule by which a method of its own sets a field, or the field that it lies in. Such a field can be set although updates do
+    /// not take it, and although Discovery may call it output only.
+    pub fn setter(self, path: &str) -> Option<&'static Rule> {
+        self.entry.rules.iter().find(|rule| match rule.what {
+            Exception::SetBy { field, .. } => {
+                path.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            }
+            _ => false,
+        })
+    }
+
     /// The rule by which a method's answer has a secret.
     pub fn secret_answer(self, method: &str) -> Option<&'static Rule> {
         self.entry.rules.iter().find(|rule| matches!(rule.what, Exception::SecretAnswer(secret) if secret == method))

@@ -146,14 +146,7 @@ pub fn validate(
 
 /// Whether some request can bring the change about, as far as the type alone decides.
 fn can_be_written(resource_type: ResourceType, assignments: &Assignments) -> Result<(), WriteError> {
-    let by_setter = |assignment: &Assignment| {
-        resource_type.rules().iter().any(|rule| match rule.what {
-            Exception::SetBy { field, .. } => {
-                assignment.mask_path.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-            }
-            _ => false,
-        })
-    };
+    let by_setter = |assignment: &Assignment| resource_type.setter(&assignment.mask_path).is_some();
     let rest: Vec<Assignment> = assignments.iter().filter(|assignment| !by_setter(assignment)).cloned().collect();
     if rest.is_empty() {
         return Ok(());
@@ -226,6 +219,9 @@ impl Reader {
             }
             _ => false,
         });
+        if self.resource_type.setter(&facts.field_path).is_some() {
+            return true;
+        }
         if facts.behavior.is_output_only() {
             self.say(ProblemKind::OutputOnly { path });
         } else if facts.behavior.is_immutable() {
