@@ -329,7 +329,7 @@ mod recorded {
 
     #[test]
     fn resources_are_made_with_their_id_where_each_api_takes_it() {
-        let made = |name: &str| write_of(&find(name).create(&Map::new()).unwrap().unwrap());
+        let made = |name: &str| write_of(&find(name).create(&Map::new(), "my-project").unwrap().unwrap());
         let all = [
             "run.jobs/j",
             "compute.healthChecks/h",
@@ -340,6 +340,7 @@ mod recorded {
             "cloudkms.keyRings.cryptoKeys/r/k",
             "certificatemanager.certificates/c",
             "pubsub.topics/t",
+            "storage.buckets/b",
         ];
         assert_snapshot!(all.map(made).join("\n"), @r#"
         POST https://run.googleapis.com/v2/projects/my-project/locations/us-central1/jobs?jobId=j
@@ -360,6 +361,8 @@ mod recorded {
         {}
         PUT https://pubsub.googleapis.com/v1/projects/my-project/topics/t
         {}
+        POST https://storage.googleapis.com/storage/v1/b?project=my-project
+        {"name":"b"}
         "#);
     }
 

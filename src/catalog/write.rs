@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::api::{Api, Body, Method, ParameterType};
+use super::api::{Api, Body, Method, Parameter, ParameterType};
 use super::change::{ApplyError, Assignment, Assignments};
 use super::dialect::{Answer, Token, UpdateDialect};
 use super::resource_type::{MissingArgument, Resource, ResourceType};
@@ -533,11 +533,13 @@ impl Resource {
         Ok(WriteRequest { method, url, query, body, mask: Vec::new() })
     }
 
-    /// The request that makes this resource. `None`: the API has no method for it.
+    /// The request that makes this resource. `None`: the API has no method for it. `project` is where it is made, for names that do
+    /// not say it, as a bucket's. An API that takes no id and chooses names itself (alerting policies) may refuse the name that is
+    /// put into the body: the catalog cannot tell it from one that takes the name there (log sinks).
     ///
     /// # Errors
     /// The URL needs more than the name says.
-    pub fn create(&self, body: &Map<String, Value>) -> Result<Option<WriteRequest>, WriteError> {
+    pub fn create(&self, body: &Map<String, Value>, project: &str) -> Result<Option<WriteRequest>, WriteError> {
         let Some(method) = self.resource_type.create() else { return Ok(None) };
         let url = self.method_url(method, |_| None)?;
         let mut body = body.clone();
@@ -553,6 +555,8 @@ impl Resource {
             }
             None => {}
         }
+        let is_asked = |parameter: &&Parameter| parameter.required && parameter.name == "project";
+        query.extend(method.parameters.iter().find(is_asked).map(|parameter| (parameter.name, project.to_owned())));
         Ok(Some(WriteRequest { method, url, query, body: Some(Value::Object(body)), mask: Vec::new() }))
     }
 
