@@ -413,8 +413,8 @@ fn a_failure_beside_others_waits_for_them_and_everything_in_force_is_told() {
     let told = happened(&desk);
     assert_eq!(told.iter().filter(|told| told.starts_with("gate_closed")).count(), 2, "{told:?}");
     desk.rectify(&["rollback", "--yes"]).code(0).says("✓ rolled back");
-    let services = &desk.cloud()["world"]["services"];
-    assert!(!services.to_string().contains("\"min_instance_count\":1"), "{services}");
+    let services = &desk.cloud()["services"];
+    assert!(!services.to_string().contains("\"minInstanceCount\":1"), "{services}");
 }
 
 /// Killed while two writes are in flight, nothing is sent twice and both are accounted for.

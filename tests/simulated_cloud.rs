@@ -632,8 +632,8 @@ async fn manual_scaling_runs_what_it_says() {
         cloud.patch(&format!("/v2/{}?updateMask=scaling", service_name("netra-auth-staging")), body.to_string()).await;
     assert_eq!(status, 200);
     let services = serde_json::to_value(cloud.simulator.world()).unwrap();
-    let service: rectify::sim::world::service::Service =
-        serde_json::from_value(services["services"]["netra-auth-staging"].clone()).unwrap();
+    let service: rectify::sim::apis::cloud_run::service::Service =
+        serde_json::from_value(services["parts"]["cloud_run"]["services"]["netra-auth-staging"].clone()).unwrap();
     assert_eq!(service.serving().keys().map(|revision| service.instances_of(revision)).sum::<u64>(), 4);
 }
 

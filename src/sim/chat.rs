@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::api::Shared;
+use super::apis::cloud_run::service::Chat;
 use super::clock::later;
-use super::world::service::Chat;
 
 /// Serves one connection until it ends.
 pub(super) async fn serve(shared: &Shared, chat: Chat, until: Timestamp, socket: WebSocket) {

@@ -15,12 +15,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::api::{Shared, bearer};
+use super::apis::cloud_run::service::{Chat, Figures, Login};
 use super::chat;
 use super::clock::later;
 use super::world::World;
 use super::world::health::{Ending, Illness};
 use super::world::history::State;
-use super::world::service::{Chat, Figures, Login};
 use super::world::visit::{Asked, Visit, Visitor};
 
 /// What a host name leads to.
@@ -36,7 +36,7 @@ pub struct Destination {
 
 /// Finds what a host name (without a port) leads to; `None` if it is none of the services'.
 pub fn destination(world: &World, host: &str) -> Option<Destination> {
-    world.services.iter().find_map(|(short, service)| {
+    world.parts.cloud_run.services.iter().find_map(|(short, service)| {
         let own = service.figures.hosts.iter().any(|known| known.eq_ignore_ascii_case(host))
             || service.own_hosts(world, short).iter().any(|own| own.eq_ignore_ascii_case(host));
         if own {
@@ -107,7 +107,7 @@ fn decide(world: &mut World, to: &Destination, at: Timestamp, method: &Method, a
     let revision = revision.unwrap_or_default();
     let Ending { after, cut } = world.ending(&service, &revision, illness.as_ref());
     let state = State::of(illness.as_ref());
-    let decided = match (&illness, world.services.get(&service)) {
+    let decided = match (&illness, world.parts.cloud_run.services.get(&service)) {
         _ if cut => Decided::Answer((StatusCode::GATEWAY_TIMEOUT, "upstream request timeout").into_response()),
         (None, Some(found)) => {
             let until = later(at, world.request_timeout(&service, &revision));

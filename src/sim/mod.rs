@@ -11,8 +11,8 @@
 //! - [`scenario`] reads a TOML file and makes a [`World`] at time zero of it;
 //! - [`world`] is that world: plain data, and how it changes as time goes by;
 //! - [`clock`] is what time it is in it, scaled or stepped, and [`remote`] shares it with another process;
-//! - [`apis`] are APIs of which everything is in one file;
-//! - [`api`] serves Google's APIs, and `/_sim/` for whoever watches;
+//! - [`apis`] are Google's APIs: what each has in the world, and its methods;
+//! - [`api`] serves them, and `/_sim/` for whoever watches;
 //! - [`data_plane`] is what the services' visitors see;
 //! - [`fault`] is what goes wrong on request;
 //! - [`Simulator`] puts them behind one socket, which speaks HTTP and HTTPS.

@@ -29,7 +29,7 @@ pub(in crate::sim) struct Call {
 }
 
 /// The world, locked, and what the query says.
-pub(super) type Reading<'c> = (MutexGuard<'c, World>, Parameters);
+pub(in crate::sim) type Reading<'c> = (MutexGuard<'c, World>, Parameters);
 
 impl FromRequest<Arc<Shared>> for Call {
     type Rejection = axum::response::Response;
@@ -71,6 +71,14 @@ impl Call {
     /// Takes the body, which must be an object.
     pub(in crate::sim) fn body(&mut self) -> Result<Map<String, Value>, Failure> {
         object(std::mem::replace(&mut self.body, Ok(Bytes::new())))
+    }
+
+    /// Takes the body, which must be a form: parameters as a query string has them.
+    pub(in crate::sim) fn form(&mut self, known: &[&str]) -> Result<Parameters, Failure> {
+        let unreadable = || Refusal::new(Code::InvalidArgument, "The form cannot be read");
+        let body = std::mem::replace(&mut self.body, Ok(Bytes::new())).map_err(|_| unreadable())?;
+        let text = std::str::from_utf8(&body).map_err(|_| unreadable())?;
+        Parameters::read(&format!("/?{text}").parse::<Uri>().map_err(|_| unreadable())?, known)
     }
 
     /// Reads the world: a request with these parameters, about this world's project and location.
@@ -129,7 +137,7 @@ impl Call {
 /// What a change knows of the request that asks for it.
 pub(in crate::sim) struct Changing<'c> {
     call: &'c Call,
-    pub(super) parameters: &'c Parameters,
+    pub(in crate::sim) parameters: &'c Parameters,
 }
 
 impl Changing<'_> {

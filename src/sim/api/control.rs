@@ -33,6 +33,8 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
 async fn state(State(shared): State<Arc<Shared>>) -> Answered {
     let world = shared.world();
     let connectors: BTreeMap<&String, Value> = world
+        .parts
+        .vpc_access
         .connectors
         .iter()
         .map(|(short, found)| {
@@ -42,6 +44,8 @@ async fn state(State(shared): State<Arc<Shared>>) -> Answered {
         })
         .collect();
     let services: BTreeMap<&String, Value> = world
+        .parts
+        .cloud_run
         .services
         .iter()
         .map(|(short, found)| {
@@ -63,7 +67,8 @@ async fn state(State(shared): State<Arc<Shared>>) -> Answered {
         })
         .collect();
     let databases: BTreeMap<&String, Value> = world
-        .sql
+        .parts
+        .cloud_sql
         .instances
         .iter()
         .map(|(name, found)| {
@@ -75,8 +80,7 @@ async fn state(State(shared): State<Arc<Shared>>) -> Answered {
             (name, shown)
         })
         .collect();
-    let location = world.location();
-    let operations: Vec<Value> = world.operations.values().map(|operation| operation.wire(&location)).collect();
+    let operations: Vec<Value> = world.operations.all().map(|operation| operation.wire(&world)).collect();
     Ok(Json(json!({
         "now": world.now().to_string(),
         "speed": speed(shared.clock.pace()),

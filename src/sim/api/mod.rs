@@ -1,24 +1,12 @@
 //! The routes of the simulated cloud, and what all of them have in common.
 //!
 //! One socket serves everything. A request whose host is a service's goes to the [data plane](super::data_plane);
-//! every other one is for an API, a file each, or for our own control under `/_sim/`.
-//! Refusals have the shape that all Google APIs share, `{"error": {"code", "message", "status", "details"}}`
-//! (source: AIP-193).
+//! every other one is for an API (see [`super::apis`]), or for our own control under `/_sim/`.
 
 mod browser;
 mod call;
-pub mod compute_v1;
 pub mod control;
-mod legacy;
-pub mod logging_v2;
-pub mod monitoring_v3;
-mod permission;
-mod project;
-pub mod run_v1;
-pub mod run_v2;
-pub mod sql_v1;
-pub mod support_v2;
-pub mod vpcaccess_v1;
+pub(super) mod permission;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -37,6 +25,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
 use super::Reach;
+use super::apis::{self, Operates};
 use super::clock::{Clock, later};
 use super::data_plane;
 use super::enums;
@@ -44,7 +33,7 @@ use super::fault::{self, Fault, Kind};
 use super::listener::Broken;
 use super::tls::Authority;
 use super::world::caller::SOMEBODY;
-use super::world::operation::{Owner, Twist};
+use super::world::operation::Twist;
 use super::world::refusal::{Code, Refusal};
 use super::world::{SavedError, World};
 pub(super) use call::Call;
@@ -140,12 +129,15 @@ impl Shared {
     }
 }
 
-/// One of Google's APIs, as it is served here: a file, and a line in [`apis`].
+/// One of Google's APIs, as it is served here.
 pub(super) trait Api: 'static {
     /// The collections in its paths, and what the permissions on them begin with. What stands deeper in a path stands first.
     const COLLECTIONS: &'static [Collection];
     /// Its enums, for clients that ask for numbers.
     const ENUMS: enums::Table;
+
+    /// How it says no.
+    const REFUSALS: Refusals = Refusals::Status;
 
     /// Its methods.
     fn routes() -> Router<Arc<Shared>>;
@@ -156,20 +148,16 @@ pub(super) trait Api: 'static {
     }
 }
 
-/// The APIs that there are. A new one is rather one of [`super::apis`].
-fn apis(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
-    Router::new()
-        .merge(served::<vpcaccess_v1::VpcAccess>(shared))
-        .merge(served::<run_v2::RunV2>(shared))
-        .merge(served::<run_v1::RunV1>(shared))
-        .merge(served::<project::ResourceManager>(shared))
-        .merge(served::<project::ServiceUsage>(shared))
-        .merge(served::<logging_v2::Logging>(shared))
-        .merge(served::<monitoring_v3::Monitoring>(shared))
-        .merge(served::<sql_v1::Sql>(shared))
-        .merge(served::<compute_v1::Compute>(shared))
-        .merge(served::<support_v2::Support>(shared))
-        .merge(super::apis::routes(shared))
+/// How an API says no.
+#[derive(Clone, Copy)]
+pub(super) enum Refusals {
+    /// As almost all of them: `{"error": {"code", "message", "status", "details"}}` (source: AIP-193).
+    Status,
+    /// As those that are older than that, Cloud SQL and Compute Engine: `{"error": {"code", "message", "errors": [{"message",
+    /// "domain", "reason"}]}}`, without a `status`, and 412 in the place of 400 for a condition that does not hold (source:
+    /// bodies that people quote, such as in terraform-provider-google issue 12324 and apache/airflow issue 62671). The
+    /// function is what the API itself calls the reason, where it has a word of its own for a code.
+    Errors(fn(Code) -> Option<&'static str>),
 }
 
 /// An API's routes, behind what its callers may do and before how they want their answers.
@@ -186,12 +174,17 @@ async fn serve_api<A: Api>(State(shared): State<Arc<Shared>>, request: Request, 
         return Failure::from(refusal).into_response();
     }
     let numbers = enums::are_wanted_as_numbers(request.uri().query()).then_some(A::ENUMS);
-    as_google_encodes(in_googles_shape(next.run(request).await), numbers).await
+    let response = next.run(request).await;
+    let response = match (A::REFUSALS, response.extensions().get::<Failure>()) {
+        (Refusals::Errors(own_reason), Some(failure)) => failure.as_errors(own_reason),
+        (Refusals::Errors(_) | Refusals::Status, _) => response,
+    };
+    as_google_encodes(in_googles_shape(response), numbers).await
 }
 
 /// All routes.
 pub(super) fn router(shared: Arc<Shared>) -> Router {
-    apis(&shared)
+    apis::routes(&shared)
         .merge(control::routes())
         .fallback(|uri: Uri| async move {
             Failure::from(Refusal::new(Code::NotFound, format!("The requested URL {} was not found", uri.path())))
@@ -354,6 +347,7 @@ fn host_of(uri: &Uri, headers: &HeaderMap) -> String {
 }
 
 /// A refusal on its way to the client.
+#[derive(Clone)]
 pub(super) struct Failure {
     refusal: Refusal,
     http: u16,
@@ -372,11 +366,35 @@ impl Failure {
     fn into_refusal(self) -> Refusal {
         self.refusal
     }
+
+    /// The answer of an API whose refusals are [`Refusals::Errors`].
+    fn as_errors(&self, own_reason: fn(Code) -> Option<&'static str>) -> Response {
+        let Self { refusal, .. } = self;
+        let (http, reason) = match refusal.code {
+            Code::InvalidArgument => (self.http, "invalid"),
+            Code::NotFound => (self.http, "notFound"),
+            Code::AlreadyExists => (self.http, "alreadyExists"),
+            Code::PermissionDenied => (self.http, "forbidden"),
+            Code::FailedPrecondition => (412, "conditionNotMet"),
+            Code::Unimplemented => (self.http, "notImplemented"),
+            Code::Unavailable => (self.http, "backendError"),
+            Code::Aborted
+            | Code::Internal
+            | Code::ResourceExhausted
+            | Code::DeadlineExceeded
+            | Code::Unauthenticated => (self.http, "internalError"),
+        };
+        let reason = refusal.reason.as_deref().or_else(|| own_reason(refusal.code)).unwrap_or(reason);
+        let error = json!({ "message": refusal.message, "domain": "global", "reason": reason });
+        let body = json!({ "error": { "code": http, "message": refusal.message, "errors": [error] } });
+        (StatusCode::from_u16(http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), Json(body)).into_response()
+    }
 }
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let Self { refusal, http, retry_after } = self;
+        let Self { refusal, http, retry_after } = &self;
+        let (http, retry_after) = (*http, *retry_after);
         // Most of Google's refusals have no details (recorded: 404 of Cloud Run, 409 and 400 of its connectors).
         let mut details = Vec::new();
         if let Some(field) = &refusal.field {
@@ -409,6 +427,8 @@ impl IntoResponse for Failure {
             let seconds = after.as_secs().saturating_add(i64::from(after.subsec_nanos() > 0));
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
+        // Its API may say no in another way.
+        response.extensions_mut().insert(self);
         response
     }
 }
@@ -533,18 +553,19 @@ pub(super) fn page_by(items: &[Value], field: &str, parameters: &Parameters, pag
 }
 
 /// One operation of an API.
-pub(super) fn operation(world: &World, api: Owner, id: &str) -> Answered {
-    let location = world.location();
-    let found = world.operation(api, id);
-    let name = format!("{location}/operations/{id}");
-    Ok(Json(found.ok_or_else(|| Refusal::missing(&name))?.wire(&location)))
+pub(super) fn operation<A: Operates>(world: &World, id: &str) -> Answered {
+    let name = format!("{}/operations/{id}", world.location());
+    Ok(Json(world.operations.get::<A>(id).ok_or_else(|| Refusal::missing(&name))?.wire(world)))
 }
 
-/// Answers when the operation is done or the time is up, whichever is first, and says until when that may be.
-///
-/// `POST …/operations/ID:wait` with a `timeout` in its body; Google may return earlier, which clients must bear.
-fn waits_until(world: &World, api: Owner, id: &str, body: &Map<String, Value>) -> Result<Timestamp, Failure> {
-    let timeout = match super::world::text(body, "timeout")? {
+/// Waits for the operation that `POST …/operations/ID:wait` names, and gives its name back: until it is done, or the
+/// `timeout` of the body is up. Google may answer earlier, which clients must bear.
+pub(super) async fn waited<A: Operates>(mut call: Call) -> Result<(Call, String), Failure> {
+    let body = call.body()?;
+    let Some(id) = call.named("operation").strip_suffix(":wait").map(str::to_owned) else {
+        return Err(call.nothing_here().into());
+    };
+    let timeout = match super::world::text(&body, "timeout")? {
         None => SignedDuration::MAX,
         Some(text) => text
             .strip_suffix('s')
@@ -553,21 +574,12 @@ fn waits_until(world: &World, api: Owner, id: &str, body: &Map<String, Value>) -
             .filter(|timeout| !timeout.is_negative())
             .ok_or_else(|| Refusal::invalid("timeout", "Invalid value at 'timeout' (Duration)"))?,
     };
-    Ok(match world.operation(api, id) {
-        Some(found) if found.outcome.is_none() => found.due.min(later(world.now(), timeout)),
-        _ => world.now(),
-    })
-}
-
-/// Waits for the operation that `POST …/operations/ID:wait` names, and gives its name back.
-pub(super) async fn waited(mut call: Call, api: Owner) -> Result<(Call, String), Failure> {
-    let body = call.body()?;
-    let Some(id) = call.named("operation").strip_suffix(":wait").map(str::to_owned) else {
-        return Err(call.nothing_here().into());
-    };
     let until = {
         let (world, _) = call.read(&["timeout"])?;
-        waits_until(&world, api, &id, &body)?
+        match world.operations.get::<A>(&id) {
+            Some(found) if found.outcome.is_none() => found.due.min(later(world.now(), timeout)),
+            _ => world.now(),
+        }
     };
     call.wait_until(until).await;
     Ok((call, id))
@@ -577,7 +589,7 @@ pub(super) async fn waited(mut call: Call, api: Owner) -> Result<(Call, String),
 ///
 /// Google's filter grammar for operations is not documented. `done=true` and `done=false` are understood here, also
 /// with a colon; any other filter is refused rather than ignored.
-pub(super) fn operations(world: &World, api: Owner, parameters: &Parameters) -> Answered {
+pub(super) fn operations<A: Operates>(world: &World, parameters: &Parameters) -> Answered {
     let done = match parameters.get("filter").map(|filter| filter.replace([' ', '='], ":").replace("::", ":")) {
         None => None,
         Some(filter) if filter == "done:true" => Some(true),
@@ -588,13 +600,7 @@ pub(super) fn operations(world: &World, api: Owner, parameters: &Parameters) -> 
             );
         }
     };
-    let location = world.location();
-    let found: Vec<Value> = world
-        .operations
-        .values()
-        .rev()
-        .filter(|operation| operation.api() == api && done.is_none_or(|done| operation.outcome.is_some() == done))
-        .map(|operation| operation.wire(&location))
-        .collect();
-    page(&found, "operations", parameters)
+    let all = world.operations.of::<A>().rev().map(|(operation, _)| operation);
+    let found = all.filter(|operation| done.is_none_or(|done| operation.outcome.is_some() == done));
+    page(&found.map(|operation| operation.wire(world)).collect::<Vec<_>>(), "operations", parameters)
 }

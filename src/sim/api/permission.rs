@@ -19,7 +19,7 @@ pub(in crate::sim) struct Collection {
 }
 
 /// The permission of a request for one of these collections, or for something in it.
-pub(super) fn by_collection(collections: &[Collection], method: &Method, path: &str) -> Option<String> {
+pub(in crate::sim) fn by_collection(collections: &[Collection], method: &Method, path: &str) -> Option<String> {
     if path.ends_with(":testIamPermissions") {
         return None;
     }
@@ -52,7 +52,7 @@ pub(super) fn by_collection(collections: &[Collection], method: &Method, path: &
 
 /// Says which of the permissions in the body the caller has (`google/iam/v1/iam_policy.proto`). Whether there is such a place is
 /// checked already.
-pub(super) fn test(mut call: Call) -> Answered {
+pub(in crate::sim) fn test(mut call: Call) -> Answered {
     let body = call.body()?;
     let asked = match body.get("permissions") {
         Some(Value::Array(asked)) => asked.iter().filter_map(Value::as_str).collect(),
@@ -70,11 +70,14 @@ pub(super) fn test(mut call: Call) -> Answered {
 #[cfg(test)]
 mod tests {
     use super::super::Api;
-    use super::super::{
-        compute_v1::Compute, logging_v2::Logging, project::ResourceManager, project::ServiceUsage, run_v1::RunV1,
-        run_v2::RunV2, sql_v1::Sql, support_v2::Support, vpcaccess_v1::VpcAccess,
-    };
     use super::*;
+    use crate::sim::apis::cloud_run::CloudRun;
+    use crate::sim::apis::cloud_sql::CloudSql;
+    use crate::sim::apis::compute::Compute;
+    use crate::sim::apis::logging::Logging;
+    use crate::sim::apis::project::{ResourceManager, ServiceUsage};
+    use crate::sim::apis::support::Support;
+    use crate::sim::apis::vpc_access::VpcAccess;
 
     fn needed<A: Api>(method: &Method, path: &str) -> Option<String> {
         A::permission(method, path)
@@ -89,12 +92,12 @@ mod tests {
                 needed::<VpcAccess>(&Method::PATCH, "/v1/projects/p/locations/l/connectors/c"),
                 Some("vpcaccess.connectors.update"),
             ),
-            (needed::<RunV2>(get, "/v2/projects/p/locations/l/services"), Some("run.services.list")),
-            (needed::<RunV2>(get, "/v2/projects/p/locations/l/services/s/revisions"), Some("run.revisions.list")),
-            (needed::<RunV2>(get, "/v2/projects/p/locations/l/services/s/revisions/r"), Some("run.revisions.get")),
-            (needed::<RunV2>(post, "/v2/projects/p/locations/l/services/s:testIamPermissions"), None),
+            (needed::<CloudRun>(get, "/v2/projects/p/locations/l/services"), Some("run.services.list")),
+            (needed::<CloudRun>(get, "/v2/projects/p/locations/l/services/s/revisions"), Some("run.revisions.list")),
+            (needed::<CloudRun>(get, "/v2/projects/p/locations/l/services/s/revisions/r"), Some("run.revisions.get")),
+            (needed::<CloudRun>(post, "/v2/projects/p/locations/l/services/s:testIamPermissions"), None),
             (
-                needed::<RunV1>(&Method::PUT, "/apis/serving.knative.dev/v1/namespaces/p/services/s"),
+                needed::<CloudRun>(&Method::PUT, "/apis/serving.knative.dev/v1/namespaces/p/services/s"),
                 Some("run.services.update"),
             ),
             (needed::<ResourceManager>(get, "/v3/projects/p"), Some("resourcemanager.projects.get")),
@@ -104,9 +107,12 @@ mod tests {
                 needed::<ServiceUsage>(get, "/v1/projects/p/services/run.googleapis.com"),
                 Some("serviceusage.services.get"),
             ),
-            (needed::<Sql>(get, "/sql/v1beta4/projects/p/instances/i"), Some("cloudsql.instances.get")),
-            (needed::<Sql>(post, "/sql/v1beta4/projects/p/instances"), Some("cloudsql.instances.create")),
-            (needed::<Sql>(post, "/sql/v1beta4/projects/p/instances/i/restart"), Some("cloudsql.instances.restart")),
+            (needed::<CloudSql>(get, "/sql/v1beta4/projects/p/instances/i"), Some("cloudsql.instances.get")),
+            (needed::<CloudSql>(post, "/sql/v1beta4/projects/p/instances"), Some("cloudsql.instances.create")),
+            (
+                needed::<CloudSql>(post, "/sql/v1beta4/projects/p/instances/i/restart"),
+                Some("cloudsql.instances.restart"),
+            ),
             (
                 needed::<Compute>(post, "/compute/v1/projects/p/global/backendServices/b/addSignedUrlKey"),
                 Some("compute.backendServices.update"),

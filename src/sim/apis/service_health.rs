@@ -13,12 +13,14 @@ use axum::{Json, Router};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use toml::Spanned;
 
 use super::Part;
 use crate::sim::api::{Answered, Api, Call, Collection, Paging, Shared, page_by};
 use crate::sim::enums::Table;
-use crate::sim::scenario::reading::{Complaints, Reader};
+use crate::sim::scenario::reading::{Complaints, DeclaredNames, Reader};
 use crate::sim::world::filter::Filter;
+use crate::sim::world::operation::Never;
 use crate::sim::world::refusal::Refusal;
 use crate::sim::world::{World, digest};
 
@@ -49,9 +51,16 @@ const ENUMS: Table = &[
 pub struct ServiceHealth(Vec<Event>);
 
 impl Part for ServiceHealth {
+    type Tables = Vec<Spanned<Event>>;
+    type Effect = Never;
+
     /// `[[service_health]]`.
-    fn read(reader: &mut Reader<'_>, complaints: &mut Complaints) -> Self {
-        Self(complaints.sound(reader.list("service_health"), Event::complaint))
+    fn read(reader: &mut Reader<'_>) -> Self::Tables {
+        reader.list("service_health")
+    }
+
+    fn build(tables: Self::Tables, world: &mut World, _: &DeclaredNames, complaints: &mut Complaints) {
+        world.parts.service_health = Self(complaints.sound(tables, Event::complaint));
     }
 }
 

@@ -5,30 +5,23 @@
 //! one gives the [`World`] at time zero. A scenario that could not exist in life is refused, and the error names file,
 //! line and reason, of every mistake at once.
 //!
-//! Each family of tables has a file of its own here; [`reading`] is what they share.
+//! The tables of an API are read with the API (see [`super::apis`]); [`reading`] and [`captured`] are what they share.
 
-mod captured;
-mod compute;
-mod connector;
+pub(super) mod captured;
 pub(super) mod reading;
-mod service;
-mod sql;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use toml::Spanned;
 
-use super::apis::Parts;
+use super::apis::{Parts, Tables};
 use super::fault::Fault;
 use super::world::World;
-use super::world::compute::Compute;
 use super::world::metric::Measurement;
-use super::world::sql::Databases;
-use super::world::support::{Figures, Support};
+use super::world::operation::Operations;
 use super::world::visit::Visitors;
 use reading::{Complaint, Complaints, Reader};
 
@@ -124,23 +117,11 @@ fn world(text: &str) -> Result<World, Vec<Complaint>> {
     let mut reader = Reader::of(text)?;
     let cloud: Option<Cloud> = reader.required("cloud");
     let behaviour = reader.optional("behaviour").unwrap_or_default();
-    let images = reader.optional("images").unwrap_or_default();
     let callers = reader.optional("callers").unwrap_or_default();
-    let figures = reader.named("connections_per_instance");
-    let connectors = reader.named("connectors");
-    let services = reader.named("services");
-    let databases = reader.named("sql");
-    let load_balancing = reader.optional("load_balancing");
-    let backend_services = reader.named("backend_services");
-    let certificates = reader.named("certificates");
-    let support = reader.optional("support");
-    let curve = reader.list("connection_set_up");
     let faults = reader.list("faults");
     let measurements = reader.list("measurements");
-    let mut of_parts = Complaints::default();
-    let parts = Parts::read(&mut reader, &mut of_parts);
+    let tables = Tables::read(&mut reader);
     let (cloud, mut complaints, declared) = reader.end(cloud)?;
-    complaints.extend(of_parts);
 
     let mut world = World {
         now: cloud.start,
@@ -148,19 +129,8 @@ fn world(text: &str) -> Result<World, Vec<Complaint>> {
         project_number: cloud.project_number,
         region: cloud.region,
         behaviour,
-        connections_per_instance: connector::carried(figures, &mut complaints),
-        connection_set_up: connector::curve(curve, &mut complaints),
-        images,
-        connectors: BTreeMap::new(),
-        services: BTreeMap::new(),
-        operations: BTreeMap::new(),
-        sql: Databases::default(),
-        compute: Compute {
-            figures: sensible(load_balancing, super::world::compute::Figures::complaint, &mut complaints),
-            ..Compute::default()
-        },
-        parts,
-        support: Support { figures: sensible(support, Figures::complaint, &mut complaints), ..Support::default() },
+        parts: Parts::default(),
+        operations: Operations::default(),
         callers,
         disabled_apis: cloud.disabled_apis,
         faults: complaints.sound(faults, Fault::complaint),
@@ -169,12 +139,7 @@ fn world(text: &str) -> Result<World, Vec<Complaint>> {
         measurements: Vec::new(),
         history: Vec::new(),
     };
-    connector::build(connectors, &mut world, &mut complaints);
-    sql::build(databases, &mut world, &mut complaints);
-    // What follows names what stands above.
-    service::build(services, &mut world, &declared, &mut complaints);
-    compute::certificates(certificates, &mut world, &mut complaints);
-    compute::backend_services(backend_services, &mut world, &declared, &mut complaints);
+    tables.build(&mut world, &declared, &mut complaints);
     let nobody = "there is no such service, connector or database";
     let is_there = |found: &Measurement| world.has(found) || declared.has_any(&found.of);
     let why = |found: &Measurement| found.complaint().or_else(|| (!is_there(found)).then_some(nobody));
@@ -182,15 +147,6 @@ fn world(text: &str) -> Result<World, Vec<Complaint>> {
     complaints.settled()?;
     world.settle();
     Ok(world)
-}
-
-/// A table that may be missing, if there is nothing to complain of.
-fn sensible<T: Default>(
-    found: Option<Spanned<T>>,
-    why: fn(&T) -> Option<&'static str>,
-    complaints: &mut Complaints,
-) -> T {
-    complaints.sound(found.into_iter().collect(), why).pop().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -246,8 +202,8 @@ mod tests {
             [[services.shop.revisions]]\nname = \"shop-00001-abc\"\nimage = \"r/shop@sha256:1\"\n";
         let world = parse("a", text).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(text.lines().count(), 10);
-        assert_eq!(world.connectors["small"].machine_type, "e2-micro");
-        assert!(world.services.contains_key("shop") && world.sql.instances.contains_key("orders"));
+        assert_eq!(world.parts.vpc_access.connectors["small"].machine_type, "e2-micro");
+        assert!(world.parts.cloud_run.services.contains_key("shop") && world.parts.cloud_sql.instances.contains_key("orders"));
     }
 
     /// A table that is wrong does not hide what is wrong elsewhere, and is told once: not again where it is named.

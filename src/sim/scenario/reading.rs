@@ -13,23 +13,23 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, Error};
 
 /// Something that is wrong, and where in the text.
-pub(super) struct Complaint {
-    pub(super) at: Range<usize>,
-    pub(super) reason: String,
+pub(in crate::sim) struct Complaint {
+    pub(in crate::sim) at: Range<usize>,
+    pub(in crate::sim) reason: String,
 }
 
 /// A complaint in the place of a result.
-pub(super) fn complain<T>(at: Range<usize>, reason: impl Into<String>) -> Result<T, Complaint> {
+pub(in crate::sim) fn complain<T>(at: Range<usize>, reason: impl Into<String>) -> Result<T, Complaint> {
     Err(Complaint { at, reason: reason.into() })
 }
 
 /// The names of the tables of each family, whether they could be read or not.
 #[derive(Default)]
-pub(super) struct DeclaredNames(BTreeMap<&'static str, BTreeSet<String>>);
+pub(in crate::sim) struct DeclaredNames(BTreeMap<&'static str, BTreeSet<String>>);
 
 impl DeclaredNames {
     /// Whether there is a table `[family.name]`.
-    pub(super) fn has(&self, family: &str, name: &str) -> bool {
+    pub(in crate::sim) fn has(&self, family: &str, name: &str) -> bool {
         self.0.get(family).is_some_and(|names| names.contains(name))
     }
 
@@ -63,14 +63,18 @@ impl Complaints {
         found.into_iter().map(Spanned::into_inner).collect()
     }
 
-    /// Takes the complaint out of a result, and goes on.
-    pub(super) fn keep<T>(&mut self, result: Result<T, Complaint>) -> Option<T> {
-        result.map_err(|complaint| self.0.push(complaint)).ok()
+    /// A table that may be missing, after a complaint if there is something wrong with it.
+    pub(in crate::sim) fn sensible<T: Default>(
+        &mut self,
+        found: Option<Spanned<T>>,
+        why: fn(&T) -> Option<&'static str>,
+    ) -> T {
+        self.sound(found.into_iter().collect(), why).pop().unwrap_or_default()
     }
 
-    /// These and others.
-    pub(super) fn extend(&mut self, others: Complaints) {
-        self.0.extend(others.0);
+    /// Takes the complaint out of a result, and goes on.
+    pub(in crate::sim) fn keep<T>(&mut self, result: Result<T, Complaint>) -> Option<T> {
+        result.map_err(|complaint| self.0.push(complaint)).ok()
     }
 
     /// Ends the reading: nothing may be wrong.
@@ -227,7 +231,7 @@ fn suggestion<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<St
 }
 
 /// A duration that is none into the past; without one, what is chosen for it here.
-pub(super) fn positive_or(
+pub(in crate::sim) fn positive_or(
     duration: Option<Spanned<SignedDuration>>,
     default: SignedDuration,
 ) -> Result<SignedDuration, Complaint> {
@@ -235,7 +239,7 @@ pub(super) fn positive_or(
 }
 
 /// A duration that is none into the past.
-pub(super) fn positive(duration: Spanned<SignedDuration>) -> Result<SignedDuration, Complaint> {
+pub(in crate::sim) fn positive(duration: Spanned<SignedDuration>) -> Result<SignedDuration, Complaint> {
     if duration.as_ref().is_negative() {
         return complain(duration.span(), "a duration cannot be negative");
     }

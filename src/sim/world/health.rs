@@ -29,8 +29,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::World;
-use super::service::Service;
-use super::template;
+use crate::sim::apis::cloud_run::service::Service;
+use crate::sim::apis::cloud_run::template;
 use crate::sim::clock::later;
 
 /// Why a revision does not answer as it should.
@@ -119,32 +119,40 @@ impl World {
     pub fn wanted(&self, connector: &str) -> u64 {
         let of_service =
             |service: &Service| held(service, |revision| service.connector_of(revision) == Some(connector));
-        self.services.values().map(of_service).fold(0, u64::saturating_add)
+        self.parts.cloud_run.services.values().map(of_service).fold(0, u64::saturating_add)
     }
 
     /// How many connections the services want of a database.
     pub fn wanted_of_database(&self, database: &str) -> u64 {
-        let behind = self.services.values().filter(|service| service.figures.database.as_deref() == Some(database));
+        let behind = self
+            .parts
+            .cloud_run
+            .services
+            .values()
+            .filter(|service| service.figures.database.as_deref() == Some(database));
         behind.map(|service| held(service, |_| true)).fold(0, u64::saturating_add)
     }
 
     /// How many connections a connector carries.
     pub fn carried(&self, connector: &str) -> u64 {
-        let Some(found) = self.connectors.get(connector) else {
+        let Some(found) = self.parts.vpc_access.connectors.get(connector) else {
             return 0;
         };
-        let each = self.connections_per_instance.get(&found.machine_type).copied().unwrap_or(0);
+        let each = self.parts.vpc_access.connections_per_instance.get(&found.machine_type).copied().unwrap_or(0);
         each.saturating_mul(u64::try_from(found.max_instances).unwrap_or(0))
     }
 
     /// What keeps a revision from answering at all; not whether it is still starting, nor what it needs.
     pub fn root_cause(&self, service: &str, revision: &str) -> Option<Illness> {
-        let Some(found) = self.services.get(service).and_then(|service| service.revisions.get(revision)) else {
+        let Some(found) =
+            self.parts.cloud_run.services.get(service).and_then(|service| service.revisions.get(revision))
+        else {
             return Some(Illness::NoRevision);
         };
-        let crashing = template::images(&found.template)
-            .zip(found.digests.iter())
-            .find(|(image, digest)| self.images.crashing.contains(*image) || self.images.crashing.contains(*digest));
+        let crashing = template::images(&found.template).zip(found.digests.iter()).find(|(image, digest)| {
+            self.parts.cloud_run.images.crashing.contains(*image)
+                || self.parts.cloud_run.images.crashing.contains(*digest)
+        });
         if let Some((image, _)) = crashing {
             return Some(Illness::Crashing { image: image.to_owned() });
         }
@@ -156,10 +164,13 @@ impl World {
         let (wanted, carried) = (self.wanted(connector), self.carried(connector));
         #[expect(clippy::cast_precision_loss, reason = "connections are thousands at most")]
         let load = if wanted == 0 { 0.0 } else { wanted as f64 / carried as f64 };
-        let (Some(first), Some(last)) = (self.connection_set_up.first(), self.connection_set_up.last()) else {
+        let (Some(first), Some(last)) =
+            (self.parts.vpc_access.connection_set_up.first(), self.parts.vpc_access.connection_set_up.last())
+        else {
             return if wanted > carried { SignedDuration::MAX } else { SignedDuration::ZERO };
         };
-        let pairs = self.connection_set_up.iter().zip(self.connection_set_up.iter().skip(1));
+        let pairs =
+            self.parts.vpc_access.connection_set_up.iter().zip(self.parts.vpc_access.connection_set_up.iter().skip(1));
         let between = pairs.into_iter().find(|(low, high)| low.load <= load && load < high.load);
         match between {
             _ if load < first.load => SignedDuration::ZERO,
@@ -176,22 +187,23 @@ impl World {
     /// What a connector keeps from whoever uses it.
     fn cut_off(&self, service: &str, connector: Option<&str>) -> Option<Illness> {
         let connector = connector?;
-        if !self.connectors.contains_key(connector) {
+        if !self.parts.vpc_access.connectors.contains_key(connector) {
             return Some(Illness::NoConnector { connector: connector.to_owned() });
         }
         let (wanted, carried) = (self.wanted(connector), self.carried(connector));
-        let starved = match self.services.get(service).and_then(|service| service.figures.connect_timeout) {
-            Some(patience) => self.set_up_takes(connector) > patience,
-            // Without patience nobody waits for a connection that is slow but there.
-            None => wanted > carried,
-        };
+        let starved =
+            match self.parts.cloud_run.services.get(service).and_then(|service| service.figures.connect_timeout) {
+                Some(patience) => self.set_up_takes(connector) > patience,
+                // Without patience nobody waits for a connection that is slow but there.
+                None => wanted > carried,
+            };
         starved.then(|| Illness::Starved { connector: connector.to_owned(), wanted, carried })
     }
 
     /// What a service's database keeps from it.
     fn turned_away(&self, service: &str) -> Option<Illness> {
-        let database = self.services.get(service)?.figures.database.as_ref()?;
-        let found = self.sql.instances.get(database)?;
+        let database = self.parts.cloud_run.services.get(service)?.figures.database.as_ref()?;
+        let found = self.parts.cloud_sql.instances.get(database)?;
         let wanted = self.wanted_of_database(database);
         let allowed = if found.accepts_connections() { found.connections_for_services() } else { 0 };
         (wanted > allowed).then(|| Illness::TurnedAway { database: database.clone(), wanted, allowed })
@@ -202,7 +214,7 @@ impl World {
         if let Some(cause) = self.root_cause(service, revision) {
             return Some(cause);
         }
-        let found = self.services.get(service)?;
+        let found = self.parts.cloud_run.services.get(service)?;
         let until = later(found.revisions.get(revision)?.recovered?, found.figures.start_up);
         (self.now < until).then_some(Illness::Starting { until })
     }
@@ -219,7 +231,7 @@ impl World {
 
     /// `seen` keeps a circle of needs (which a scenario may not have, but a saved world might) from going on for ever.
     fn service_illness_seen(&self, service: &str, seen: &mut Vec<String>) -> Option<Illness> {
-        let Some(found) = self.services.get(service) else {
+        let Some(found) = self.parts.cloud_run.services.get(service) else {
             return Some(Illness::NoRevision);
         };
         let serving = found.serving();
@@ -234,7 +246,7 @@ impl World {
     }
 
     fn unmet_need(&self, service: &str, seen: &mut Vec<String>) -> Option<Illness> {
-        let needs = &self.services.get(service)?.figures.needs;
+        let needs = &self.parts.cloud_run.services.get(service)?.figures.needs;
         let unmet =
             needs.iter().find(|need| !seen.contains(need) && self.service_illness_seen(need, seen).is_some())?;
         Some(Illness::Needs { service: unmet.clone() })
@@ -243,14 +255,16 @@ impl World {
     /// Notes which revisions fell ill and which lost the cause of their illness; to be called after every change.
     pub(in crate::sim) fn settle(&mut self) {
         let mut causes = Vec::new();
-        for (name, service) in &self.services {
+        for (name, service) in &self.parts.cloud_run.services {
             for revision in service.revisions.keys() {
                 causes.push((name.clone(), revision.clone(), self.root_cause(name, revision).is_some()));
             }
         }
         let now = self.now;
         for (service, revision, ill) in causes {
-            let Some(revision) = self.services.get_mut(&service).and_then(|s| s.revisions.get_mut(&revision)) else {
+            let Some(revision) =
+                self.parts.cloud_run.services.get_mut(&service).and_then(|s| s.revisions.get_mut(&revision))
+            else {
                 continue;
             };
             if revision.ill && !ill {
@@ -268,7 +282,7 @@ impl World {
     ///
     /// Of any hundred requests in a row each revision gets exactly its percent, and they are spread evenly.
     pub fn next_revision(&mut self, service: &str) -> Option<String> {
-        let found = self.services.get_mut(service)?;
+        let found = self.parts.cloud_run.services.get_mut(service)?;
         let shares = found.serving();
         let total: i64 = shares.values().sum();
         found.turns.retain(|name, _| shares.contains_key(name));
@@ -295,13 +309,13 @@ impl World {
 
     /// How long a request to a revision may take.
     pub fn request_timeout(&self, service: &str, revision: &str) -> SignedDuration {
-        let found = self.services.get(service).and_then(|service| service.revisions.get(revision));
+        let found = self.parts.cloud_run.services.get(service).and_then(|service| service.revisions.get(revision));
         found.map_or(SignedDuration::MAX, |revision| template::request_timeout(&revision.template))
     }
 
     /// How long a request to a revision takes that ends like this.
     fn latency(&self, service: &str, revision: &str, illness: Option<&Illness>) -> SignedDuration {
-        let Some(found) = self.services.get(service) else {
+        let Some(found) = self.parts.cloud_run.services.get(service) else {
             return SignedDuration::ZERO;
         };
         match illness {

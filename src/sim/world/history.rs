@@ -100,13 +100,25 @@ impl World {
     /// Notes how the services stand, if that is new; to be called after every change.
     pub(super) fn note(&mut self) {
         let services: BTreeMap<String, Vec<Serving>> =
-            self.services.keys().map(|short| (short.clone(), self.serving_now(short))).collect();
-        let down = self.sql.instances.iter().filter(|(_, instance)| !instance.accepts_connections());
+            self.parts.cloud_run.services.keys().map(|short| (short.clone(), self.serving_now(short))).collect();
+        let down = self.parts.cloud_sql.instances.iter().filter(|(_, instance)| !instance.accepts_connections());
         let standing = Standing {
             since: self.now,
             services,
-            connectors: self.connectors.keys().map(|short| (short.clone(), self.load(short))).collect(),
-            databases: self.sql.instances.keys().map(|name| (name.clone(), self.connections_open(name))).collect(),
+            connectors: self
+                .parts
+                .vpc_access
+                .connectors
+                .keys()
+                .map(|short| (short.clone(), self.load(short)))
+                .collect(),
+            databases: self
+                .parts
+                .cloud_sql
+                .instances
+                .keys()
+                .map(|name| (name.clone(), self.connections_open(name)))
+                .collect(),
             databases_down: down.map(|(name, _)| name.clone()).collect(),
         };
         if self.history.last().is_some_and(|last| Standing { since: self.now, ..last.clone() } == standing) {
@@ -125,9 +137,9 @@ impl World {
     /// A connector's instances, and how busy they are. They scale out with what is wanted, and never in (source: the
     /// documentation of Serverless VPC Access).
     fn load(&self, connector: &str) -> (i64, f64) {
-        let Some(found) = self.connectors.get(connector) else { return (0, 0.0) };
+        let Some(found) = self.parts.vpc_access.connectors.get(connector) else { return (0, 0.0) };
         let (wanted, carried) = (self.wanted(connector), self.carried(connector));
-        let each = self.connections_per_instance.get(&found.machine_type).copied().unwrap_or(1).max(1);
+        let each = self.parts.vpc_access.connections_per_instance.get(&found.machine_type).copied().unwrap_or(1).max(1);
         let needed = i64::try_from(wanted.div_ceil(each)).unwrap_or(i64::MAX);
         let before =
             self.history.last().and_then(|last| last.connectors.get(connector)).map_or(0, |(instances, _)| *instances);
@@ -138,7 +150,8 @@ impl World {
     }
 
     fn connections_open(&self, database: &str) -> u64 {
-        let Some(found) = self.sql.instances.get(database).filter(|found| found.accepts_connections()) else {
+        let Some(found) = self.parts.cloud_sql.instances.get(database).filter(|found| found.accepts_connections())
+        else {
             return 0;
         };
         let others = found.figures.other_connections;
@@ -152,7 +165,7 @@ impl World {
     }
 
     fn serving_now(&self, short: &str) -> Vec<Serving> {
-        let Some(service) = self.services.get(short) else { return Vec::new() };
+        let Some(service) = self.parts.cloud_run.services.get(short) else { return Vec::new() };
         let one = |(revision, share): (String, i64)| {
             let cause = self.root_cause(short, &revision);
             let state = State::of(cause.as_ref());

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::World;
 use super::history::State;
-use super::operation::{Operation, Owner};
+use super::operation::{Audited, Operation, TakesEffect as _};
 use super::uuid_like;
 use super::visit::{Visit, Visitor};
 use crate::sim::clock::later;
@@ -31,9 +31,10 @@ impl World {
             }
             entries.extend(self.last_words(&visit).into_iter().map(|entry| (visit.at, entry)));
         }
-        let operations = self.operations.values().filter(|_| status.is_none());
+        let operations = self.operations.all().filter(|_| status.is_none());
         let operations = operations.filter(|operation| operation.created >= from && operation.created < to);
-        entries.extend(operations.map(|operation| (operation.created, self.audit_entry(operation))));
+        let audited = operations.filter_map(|operation| Some((operation, operation.effect.audited()?)));
+        entries.extend(audited.map(|(operation, audited)| (operation.created, self.audit_entry(operation, audited))));
         entries.sort_by_key(|(at, _)| *at);
         entries.into_iter().map(|(_, entry)| entry).collect()
     }
@@ -79,7 +80,13 @@ impl World {
         let (method, url) = match &visit.visitor {
             Visitor::Somebody(asked) => (asked.method.as_str(), format!("https://{}{}", asked.host, asked.path)),
             Visitor::Anyone(_) => {
-                let host = self.services.get(&visit.service).and_then(|service| service.figures.hosts.first()).cloned();
+                let host = self
+                    .parts
+                    .cloud_run
+                    .services
+                    .get(&visit.service)
+                    .and_then(|service| service.figures.hosts.first())
+                    .cloned();
                 let host = host.unwrap_or_else(|| format!("{}.run.app", visit.service));
                 ("GET", format!("https://{host}/"))
             }
@@ -115,8 +122,13 @@ impl World {
         let words = match visit.state {
             State::Crashing => "ModuleNotFoundError: a module of the application is not in its image",
             State::TurnedAway => {
-                let database = self.services.get(&visit.service).and_then(|service| service.figures.database.as_ref());
-                let database = database.and_then(|name| self.sql.instances.get(name));
+                let database = self
+                    .parts
+                    .cloud_run
+                    .services
+                    .get(&visit.service)
+                    .and_then(|service| service.figures.database.as_ref());
+                let database = database.and_then(|name| self.parts.cloud_sql.instances.get(name));
                 database.map_or("FATAL: no database", |database| database.no_slot_free())
             }
             // Who waits for a connection in vain, and has a limit to that, exits; who has none just hangs.
@@ -138,14 +150,11 @@ impl World {
     }
 
     fn gives_up(&self, service: &str) -> bool {
-        self.services.get(service).is_some_and(|service| service.figures.connect_timeout.is_some())
+        self.parts.cloud_run.services.get(service).is_some_and(|service| service.figures.connect_timeout.is_some())
     }
 
-    fn audit_entry(&self, operation: &Operation) -> Value {
-        let (kind, service) = match operation.api() {
-            Owner::VpcAccess => ("audited_resource", "vpcaccess.googleapis.com"),
-            Owner::Run => ("cloud_run_revision", "run.googleapis.com"),
-        };
+    fn audit_entry(&self, operation: &Operation, audited: Audited) -> Value {
+        let Audited { resource: kind, service } = audited;
         let resource = json!({ "type": kind, "labels": { "project_id": self.project, "location": self.region } });
         let mut entry =
             self.entry(operation.created, "cloudaudit.googleapis.com/activity", "NOTICE", &resource, &operation.id);
@@ -153,7 +162,7 @@ impl World {
             "@type": "type.googleapis.com/google.cloud.audit.AuditLog",
             "serviceName": service,
             "resourceName": operation.target,
-            "authenticationInfo": { "principalEmail": super::update::CALLER },
+            "authenticationInfo": { "principalEmail": operation.user },
         });
         entry["operation"] = json!({ "id": operation.id, "first": true });
         entry

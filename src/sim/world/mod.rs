@@ -2,32 +2,19 @@
 //!
 //! Everything here is plain data (an embedded cloud is saved to a file and reopened) and pure semantics: no sockets,
 //! no clock. Whoever holds a [`World`] tells it what time it is by [`World::advance`]; the world then ends every
-//! operation whose time has come, in the order of their times, and lets the consequences settle after each. Requests
-//! change it by [`World::update_connector`] and [`World::update_service`], and what the services would answer to a
-//! visitor is in [`health`].
+//! operation whose time has come, in the order of their times, and lets the consequences settle after each. What there is
+//! is in the world's [`Parts`], one for each API; how a request changes it is with the API, and what the services would
+//! answer to a visitor is in [`health`].
 
-pub mod backend_service;
 pub mod caller;
-pub mod certificate;
-pub mod compute;
-pub mod connector;
-pub mod create;
 pub mod filter;
 pub mod health;
 pub mod history;
-pub mod job;
-pub mod knative;
 pub mod log;
 pub mod metric;
 pub mod operation;
 pub mod promql;
 pub mod refusal;
-pub mod service;
-pub mod sql;
-pub mod support;
-pub mod template;
-pub mod traffic;
-pub mod update;
 pub mod visit;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,17 +28,12 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::sim::apis::Parts;
-use crate::sim::clock::later;
 use crate::sim::fault::Fault;
 use caller::Caller;
-use compute::Compute;
-use connector::{Connector, State};
 use history::Standing;
 use metric::Measurement;
-use operation::{Effect, Operation, Outcome, Owner, Twist};
+use operation::{Operations, Twist};
 use refusal::{Code, Refusal};
-use service::Service;
-use sql::Databases;
 use visit::Visitors;
 
 /// One project in one region, with all that the simulated cloud knows of it.
@@ -67,35 +49,15 @@ pub struct World {
     pub(super) region: String,
     /// What Google does that is not known from outside, as this scenario has it.
     pub(super) behaviour: Behaviour,
-    /// How many connections one connector instance of a machine type carries: a scenario's figure, not Google's.
-    pub(super) connections_per_instance: BTreeMap<String, u64>,
-    /// How long it takes to set a connection up through a connector, by how much is wanted of it; in the order of the
-    /// load. Without a word about it, what is over the capacity comes to nothing.
+    /// What the APIs have.
     #[serde(default)]
-    pub(super) connection_set_up: Vec<SetUp>,
-    /// What images do and what their tags mean.
-    pub(super) images: Images,
-    /// Connectors by short name.
-    pub(super) connectors: BTreeMap<String, Connector>,
-    /// Services by short name.
-    pub(super) services: BTreeMap<String, Service>,
-    /// Operations by their number, which is the order in which they were accepted.
-    pub(super) operations: BTreeMap<u64, Operation>,
+    pub(super) parts: Parts,
+    /// What was asked of them, and how it ended.
+    #[serde(default)]
+    pub(super) operations: Operations,
     /// How the services stood, and since when.
     #[serde(default)]
     pub(super) history: Vec<Standing>,
-    /// Cloud SQL.
-    #[serde(default)]
-    pub(super) sql: Databases,
-    /// Compute Engine.
-    #[serde(default)]
-    pub(super) compute: Compute,
-    /// What the APIs have of which everything is in one file.
-    #[serde(default)]
-    pub(super) parts: Parts,
-    /// Cloud Support.
-    #[serde(default)]
-    pub(super) support: support::Support,
     /// The callers that the scenario names.
     #[serde(default)]
     pub(super) callers: BTreeMap<String, Caller>,
@@ -114,16 +76,6 @@ pub struct World {
     /// Requests that were really sent to the services.
     #[serde(skip)]
     pub(super) visitors: Visitors,
-}
-
-/// A point of the curve along which a connector slows down.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SetUp {
-    /// Connections wanted, by connections carried.
-    pub load: f64,
-    /// How long it takes to set one up.
-    pub takes: SignedDuration,
 }
 
 /// What is not known of Google from outside; a scenario chooses.
@@ -179,16 +131,6 @@ pub enum MachineTypeDowngrade {
     Accepted,
 }
 
-/// What images do when they are started, and which digest a tag stands for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Images {
-    /// References (by tag or by digest) whose container exits at once.
-    pub crashing: BTreeSet<String>,
-    /// A reference by tag, and the digest (`sha256:…`) that it stands for.
-    pub tags: BTreeMap<String, String>,
-}
-
 /// Why a saved world could not be opened again, or not be saved.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -241,37 +183,19 @@ impl World {
 
     /// What the scenario says and the simulated cloud makes nothing of, for whoever starts it.
     pub fn notes(&self) -> Vec<String> {
-        let mut notes = Vec::new();
-        let mut unknown = |of: String, field: &str| {
-            notes.push(format!(
-                "{of}: the simulated cloud does not know the field {field}; it is shown as it was captured"
-            ));
-        };
-        for (name, connector) in &self.connectors {
-            connector.kept.keys().for_each(|field| unknown(format!("connectors.{name}"), field));
-        }
-        for (name, service) in &self.services {
-            template::unknown(&service.spec, &service.template)
-                .for_each(|field| unknown(format!("services.{name}"), field));
-        }
-        for (name, instance) in &self.sql.instances {
-            let strange = |field: &&String| !sql::update::FIELDS.contains(&field.as_str());
-            instance.kept.keys().filter(strange).for_each(|field| unknown(format!("sql.{name}"), field));
-        }
-        for (name, instance) in &self.sql.instances {
-            for flag in instance.flags().keys().filter(|flag| sql::flag::find(flag, instance.engine()).is_none()) {
-                notes.push(format!(
-                    "sql.{name}: the simulated cloud does not know the flag {flag}; any value is accepted and nothing follows from it"
-                ));
-            }
-        }
-        notes
+        self.parts.notes()
     }
 
     /// The hosts that its services answer for.
     pub fn hosts(&self) -> Vec<String> {
-        let own = self.services.iter().flat_map(|(short, service)| service.own_hosts(self, short));
-        self.services.values().flat_map(|service| service.figures.hosts.iter().cloned()).chain(own).collect()
+        let own = self.parts.cloud_run.services.iter().flat_map(|(short, service)| service.own_hosts(self, short));
+        self.parts
+            .cloud_run
+            .services
+            .values()
+            .flat_map(|service| service.figures.hosts.iter().cloned())
+            .chain(own)
+            .collect()
     }
 
     /// Reads a world that [`World::save`] wrote.
@@ -301,205 +225,35 @@ impl World {
         self.now = self.now.max(to);
     }
 
-    /// Lets the next thing happen that is due by `to`; false if there is none.
+    /// Lets the next thing happen that is due by `to`; false if there is none. The end of an operation is the first of what is due
+    /// at one time.
     fn step(&mut self, to: Timestamp) -> bool {
-        let operation = self.next_due(to);
+        let operation = self.operations.next_due().filter(|(due, _)| *due <= to);
         let sooner = |at: &Timestamp| *at <= to && operation.is_none_or(|(due, _)| *at < due);
-        let (database, compute) = (self.databases_next(), self.compute_next());
-        let parts = self.parts.next_due();
-        let Some(at) = database.into_iter().chain(compute).chain(parts).min().filter(sooner) else {
-            return operation.map(|(_, number)| self.finish(number)).is_some();
-        };
-        self.now = self.now.max(at);
-        if database == Some(at) {
-            self.databases_step();
-        } else if compute == Some(at) {
-            self.compute_step();
+        if let Some(at) = self.parts.next_due().filter(sooner) {
+            self.now = self.now.max(at);
+            Parts::advance(self);
+            self.settle();
+        } else if let Some((due, number)) = operation {
+            self.now = self.now.max(due);
+            self.end(number);
         } else {
-            self.parts.advance(self.now);
+            return false;
         }
         true
-    }
-
-    fn next_due(&self, to: Timestamp) -> Option<(Timestamp, u64)> {
-        self.operations
-            .iter()
-            .filter(|(_, operation)| operation.outcome.is_none() && operation.due <= to)
-            .map(|(number, operation)| (operation.due, *number))
-            .min()
-    }
-
-    /// Ends the operation `number` when it is due.
-    fn finish(&mut self, number: u64) {
-        if let Some(operation) = self.operations.get(&number) {
-            self.now = self.now.max(operation.due);
-        }
-        self.end(number);
-    }
-
-    /// Ends the operation `number` now, whether its time has come or not.
-    fn end(&mut self, number: u64) {
-        let Some(operation) = self.operations.get(&number).filter(|operation| operation.outcome.is_none()) else {
-            return;
-        };
-        let (effect, twist) = (operation.effect.clone(), operation.twist.clone());
-        if let Some(Twist::Fails(refusal)) = twist {
-            self.call_off(&effect, &refusal);
-            self.conclude(number, &effect, Outcome::Error(refusal));
-            return;
-        }
-        let outcome = match &effect {
-            Effect::Resize { connector, min_instances, max_instances, machine_type, refusal } => {
-                let wire_name = self.connector_name(connector);
-                match self.connectors.get_mut(connector) {
-                    None => Outcome::Error(Refusal::missing(&wire_name)),
-                    Some(found) => {
-                        found.state = State::Ready;
-                        if let Some(refusal) = refusal {
-                            Outcome::Error(refusal.clone())
-                        } else {
-                            found.min_instances = *min_instances;
-                            found.max_instances = *max_instances;
-                            found.machine_type.clone_from(machine_type);
-                            Outcome::Response(found.wire(&wire_name, &self.project))
-                        }
-                    }
-                }
-            }
-            Effect::CreateConnector { connector, refusal } => self.connector_is_there(connector, refusal.as_ref()),
-            Effect::DeleteConnector { connector } => {
-                self.connectors.remove(connector);
-                Outcome::Response(Value::Object(Map::new()))
-            }
-            Effect::DeleteRevision { service, revision } => self.revision_is_gone(service, revision),
-            Effect::DeleteService { service } => self.service_is_gone(service),
-            Effect::Reconcile { service, revision } => self.reconcile(service, revision.as_deref()),
-        };
-        let outcome = match twist {
-            Some(Twist::Misreports(refusal)) => Outcome::Error(refusal),
-            Some(Twist::Fails(_) | Twist::Hangs) | None => outcome,
-        };
-        self.conclude(number, &effect, outcome);
-    }
-
-    /// Leaves a resource as it is when its operation fails for no reason of its own.
-    fn call_off(&mut self, effect: &Effect, refusal: &Refusal) {
-        match effect {
-            Effect::Resize { connector, .. } | Effect::DeleteConnector { connector } => {
-                if let Some(found) = self.connectors.get_mut(connector) {
-                    found.state = State::Ready;
-                }
-            }
-            Effect::CreateConnector { connector, .. } => {
-                if let Some(found) = self.connectors.get_mut(connector) {
-                    found.state = State::Error;
-                }
-            }
-            Effect::DeleteRevision { .. } => {}
-            Effect::DeleteService { service } => {
-                let now = self.now;
-                if let Some(found) = self.services.get_mut(service) {
-                    found.call_off(None, &refusal.message, now);
-                }
-            }
-            Effect::Reconcile { service, revision } => {
-                let now = self.now;
-                if let Some(found) = self.services.get_mut(service) {
-                    found.call_off(revision.as_deref(), &refusal.message, now);
-                }
-            }
-        }
-    }
-
-    fn conclude(&mut self, number: u64, effect: &Effect, outcome: Outcome) {
-        self.settle();
-        let shown = match (effect, &outcome) {
-            (Effect::Reconcile { service, .. }, _) => self.services.get(service).map(|found| found.wire(self, service)),
-            (Effect::DeleteService { .. }, Outcome::Response(gone)) => Some(gone.clone()),
-            _ => None,
-        };
-        let now = self.now;
-        if let Some(operation) = self.operations.get_mut(&number) {
-            operation.ended = Some(now);
-            operation.outcome = Some(outcome);
-            operation.service = shown.or(operation.service.take());
-        }
-    }
-
-    /// Accepts an operation; it ends `takes` from now.
-    fn begin(&mut self, target: String, effect: Effect, takes: SignedDuration, service: Option<Value>) -> Operation {
-        let number = self.operations.last_key_value().map_or(1, |(last, _)| last.saturating_add(1));
-        let operation = Operation {
-            id: uuid_like(&format!("{}/operations/{number}", self.location())),
-            target,
-            created: self.now,
-            due: if self.twist == Some(Twist::Hangs) { Timestamp::MAX } else { later(self.now, takes) },
-            ended: None,
-            effect,
-            outcome: None,
-            service,
-            twist: self.twist.clone(),
-        };
-        self.operations.insert(number, operation.clone());
-        operation
     }
 
     /// Takes a resource away at once, as if somebody had deleted it elsewhere: one of `connectors`, `services` and
     /// `instances`. False if there is none of this name.
     pub fn remove(&mut self, collection: &str, name: &str) -> bool {
-        let gone = match collection {
-            "connectors" => self.connectors.remove(name).is_some(),
-            "services" => self.services.remove(name).is_some(),
-            "instances" => self.sql.instances.remove(name).is_some(),
-            _ => false,
-        };
+        let gone = self.parts.remove(collection, name);
         self.settle();
         gone
-    }
-
-    /// Removes a revision of a service, though traffic may lead to it. False if there is none.
-    pub fn remove_revision(&mut self, service: &str, revision: &str) -> bool {
-        let found = self.services.get_mut(service);
-        let gone = found.is_some_and(|service| service.revisions.remove(revision).is_some());
-        self.settle();
-        gone
-    }
-
-    /// The operation with this id, if it belongs to `api`.
-    pub fn operation(&self, api: Owner, id: &str) -> Option<&Operation> {
-        self.operations.values().find(|operation| operation.api() == api && operation.id == id)
     }
 
     /// `projects/P/locations/L`.
     pub fn location(&self) -> String {
         format!("projects/{}/locations/{}", self.project, self.region)
-    }
-
-    /// The full name of a connector.
-    pub fn connector_name(&self, short: &str) -> String {
-        format!("{}/connectors/{short}", self.location())
-    }
-
-    /// The full name of a service.
-    pub fn service_name(&self, short: &str) -> String {
-        format!("{}/services/{short}", self.location())
-    }
-
-    /// Cloud Run's words for a service that is not there (recorded; they are those of its jobs, too).
-    pub fn no_such_service(&self, short: &str) -> Refusal {
-        self.no_such("SERVICE", short)
-    }
-
-    /// The same of a revision.
-    pub fn no_such_revision(&self, short: &str) -> Refusal {
-        self.no_such("REVISION", short)
-    }
-
-    fn no_such(&self, kind: &str, short: &str) -> Refusal {
-        let (region, project) = (&self.region, &self.project);
-        let message =
-            format!("Resource '{short}' of kind '{kind}' in region '{region}' in project '{project}' does not exist.");
-        Refusal::new(Code::NotFound, message)
     }
 
     /// Refuses a project that this world does not have: PERMISSION_DENIED, existing or not, as Google answers to
@@ -526,13 +280,13 @@ impl World {
 }
 
 /// Refuses a field that the message does not have, in the words of Google's JSON parser.
-pub(super) fn unknown_field(field: &str, at: &str) -> Refusal {
+pub(in crate::sim) fn unknown_field(field: &str, at: &str) -> Refusal {
     let message = format!("Invalid JSON payload received. Unknown name \"{field}\" at '{at}': Cannot find field.");
     Refusal::invalid(at, message)
 }
 
 /// An `int32` field in protobuf's JSON: a number or a string of digits; absent and `null` are zero.
-pub(super) fn int32(object: &Map<String, Value>, field: &str) -> Result<i64, Refusal> {
+pub(in crate::sim) fn int32(object: &Map<String, Value>, field: &str) -> Result<i64, Refusal> {
     let number = match object.get(field) {
         None | Some(Value::Null) => Some(0),
         Some(Value::Number(number)) => number.as_i64(),
@@ -545,7 +299,7 @@ pub(super) fn int32(object: &Map<String, Value>, field: &str) -> Result<i64, Ref
 }
 
 /// A string field in protobuf's JSON: absent, `null` and empty are the same.
-pub(super) fn text<'a>(object: &'a Map<String, Value>, field: &str) -> Result<Option<&'a str>, Refusal> {
+pub(in crate::sim) fn text<'a>(object: &'a Map<String, Value>, field: &str) -> Result<Option<&'a str>, Refusal> {
     match object.get(field) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
@@ -554,7 +308,7 @@ pub(super) fn text<'a>(object: &'a Map<String, Value>, field: &str) -> Result<Op
 }
 
 /// A message field in protobuf's JSON: absent and `null` are the same.
-pub(super) fn object<'a>(
+pub(in crate::sim) fn object<'a>(
     object: &'a Map<String, Value>,
     field: &str,
 ) -> Result<Option<&'a Map<String, Value>>, Refusal> {
@@ -566,7 +320,7 @@ pub(super) fn object<'a>(
 }
 
 /// What "patch semantics" means (RFC 7396): objects are merged, `null` removes, anything else replaces, lists too.
-pub(super) fn merge(into: &mut Map<String, Value>, from: Map<String, Value>) {
+pub(in crate::sim) fn merge(into: &mut Map<String, Value>, from: Map<String, Value>) {
     for (key, value) in from {
         match (into.get_mut(&key), value) {
             (_, Value::Null) => {
@@ -581,7 +335,7 @@ pub(super) fn merge(into: &mut Map<String, Value>, from: Map<String, Value>) {
 }
 
 /// The first characters of the SHA-256 of `text`, in hexadecimal: ids that look random and never differ between runs.
-pub(super) fn digest(text: &str, characters: usize) -> String {
+pub(in crate::sim) fn digest(text: &str, characters: usize) -> String {
     use std::fmt::Write as _;
     let mut hex = String::with_capacity(64);
     for byte in Sha256::digest(text.as_bytes()) {
@@ -592,8 +346,16 @@ pub(super) fn digest(text: &str, characters: usize) -> String {
     hex
 }
 
+/// Whether `name` can be part of a host name (RFC 1035).
+pub(in crate::sim) fn is_label(name: &str) -> bool {
+    name.len() <= 63
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && !name.ends_with('-')
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
 /// A name in the shape of a UUID, always the same for the same text.
-pub(super) fn uuid_like(text: &str) -> String {
+pub(in crate::sim) fn uuid_like(text: &str) -> String {
     let hex = digest(text, 32);
     let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
     format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32))

@@ -118,7 +118,7 @@ impl World {
         let mut visits: Vec<Visit> =
             self.visitors.last.iter().filter(|visit| from <= visit.at && visit.at < to).cloned().collect();
         let from = from.max(self.history.first().map_or(to, |first| later(first.since, -BEFORE)));
-        for (short, service) in &self.services {
+        for (short, service) in &self.parts.cloud_run.services {
             let per_minute = i64::try_from(service.figures.requests_per_minute).unwrap_or(i64::MAX);
             if per_minute == 0 || from >= to {
                 continue;
@@ -147,7 +147,7 @@ impl World {
     fn longest(&self) -> SignedDuration {
         let stood = self.history.iter().flat_map(|standing| standing.services.values().flatten());
         let stood = stood.map(|serving| serving.latency);
-        let starting = self.services.values().map(|service| service.figures.crash_latency);
+        let starting = self.parts.cloud_run.services.values().map(|service| service.figures.crash_latency);
         let real = self.visitors.last.iter().map(|visit| visit.latency);
         stood.chain(starting).chain(real).max().unwrap_or_default()
     }
@@ -162,7 +162,7 @@ impl World {
         })?;
         let starting = revision.starting_until.is_some_and(|until| at < until);
         let (state, latency, cut) = if starting {
-            (State::Starting, self.services.get(short)?.figures.crash_latency, false)
+            (State::Starting, self.parts.cloud_run.services.get(short)?.figures.crash_latency, false)
         } else {
             (revision.state, revision.latency, revision.cut)
         };

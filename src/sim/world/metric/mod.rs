@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::World;
 use super::history::{Serving, Standing};
-use super::operation::{Effect, Outcome};
+use super::operation::Outcome;
 use super::visit::Visit;
+use crate::sim::apis::cloud_run::CloudRun;
 use crate::sim::clock::later;
 use descriptor::{
     BALANCED, CONNECTOR_CPU, CONNECTOR_INSTANCES, DATABASE_UP, Descriptor, INSTANCES, LATENCIES, Of, REQUESTS, Unit,
@@ -199,7 +200,7 @@ impl World {
         };
         if descriptor.of == Of::Balancer {
             // A load balancer sees every request, whether it comes to a container or not.
-            let behind = self.compute.backend_services.iter().filter(|(_, found)| found.leads_to(&visit.service));
+            let behind = self.parts.compute.backend_services.iter().filter(|(_, found)| found.leads_to(&visit.service));
             return behind.map(|(name, _)| (metric("00"), self.balancer_labels(name))).collect();
         }
         // What found no instance never reached a container, and is not counted: a zero here is not health.
@@ -213,7 +214,8 @@ impl World {
     fn started(&self, minutes: &Minutes) -> Fallen {
         let mut fallen = Fallen::new();
         for (at, service, revision, instances) in self.starts().into_iter().filter(|(at, ..)| minutes.contain(*at)) {
-            let took = self.services.get(&service).map(|service| service.figures.start_up).unwrap_or_default();
+            let took =
+                self.parts.cloud_run.services.get(&service).map(|service| service.figures.start_up).unwrap_or_default();
             let of = (Labels::new(), self.revision_labels(&service, &revision));
             let minute = fallen.entry(of).or_default().entry(Minutes::of(at)).or_default();
             let instances = usize::try_from(instances).unwrap_or_default();
@@ -234,11 +236,11 @@ impl World {
                 }
             }
         }
-        for operation in self.operations.values() {
-            if let (Effect::Reconcile { service, revision: Some(revision) }, Some(Outcome::Response(_)), Some(ended)) =
-                (&operation.effect, &operation.outcome, operation.ended)
+        for (operation, effect) in self.operations.of::<CloudRun>() {
+            if let (Some((service, revision)), Some(Outcome::Response(_)), Some(ended)) =
+                (effect.starts(), &operation.outcome, operation.ended)
             {
-                starts.insert((ended, service.clone(), revision.clone(), 1));
+                starts.insert((ended, service.to_owned(), revision.to_owned(), 1));
             }
         }
         starts
@@ -280,10 +282,10 @@ impl World {
     pub fn has(&self, measurement: &Measurement) -> bool {
         let of = &measurement.of;
         match descriptor::find(&measurement.metric).map(|found| found.of) {
-            Some(Of::Revision) => self.services.contains_key(of),
-            Some(Of::Connector) => self.connectors.contains_key(of),
-            Some(Of::Database) => self.sql.instances.contains_key(of),
-            Some(Of::Balancer) => self.compute.backend_services.contains_key(of),
+            Some(Of::Revision) => self.parts.cloud_run.services.contains_key(of),
+            Some(Of::Connector) => self.parts.vpc_access.connectors.contains_key(of),
+            Some(Of::Database) => self.parts.cloud_sql.instances.contains_key(of),
+            Some(Of::Balancer) => self.parts.compute.backend_services.contains_key(of),
             Some(Of::Quota) => of.ends_with(".googleapis.com"),
             None => false,
         }
