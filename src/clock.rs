@@ -134,11 +134,15 @@ pub fn second(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
-/// A duration as people write it: `850ms`, `12s`, `4m 10s`, `30d`.
+/// A duration as people read it, rounded: `850ms`, `2.6s`, `12s`, `4m 10s`, `30d`. What programs read has the exact one.
 pub fn format_duration(duration: Duration) -> String {
     const DAY: Duration = Duration::from_hours(24);
     if duration > DAY && duration.as_nanos().is_multiple_of(DAY.as_nanos()) {
         return format!("{}d", duration.as_nanos() / DAY.as_nanos());
+    }
+    let tenths = duration.as_millis().saturating_add(50) / 100;
+    if (10..100).contains(&tenths) && !tenths.is_multiple_of(10) {
+        return format!("{}.{}s", tenths / 10, tenths % 10);
     }
     let span = jiff::SignedDuration::try_from(duration).unwrap_or(jiff::SignedDuration::MAX);
     let unit = if duration < Duration::from_secs(1) { jiff::Unit::Millisecond } else { jiff::Unit::Second };
@@ -148,6 +152,21 @@ pub fn format_duration(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn people_read_rounded_durations() {
+        for (nanoseconds, shown) in [
+            (850_321_300, "850ms"),
+            (960_000_000, "960ms"),
+            (1_000_000_000, "1s"),
+            (2_589_321_300, "2.6s"),
+            (9_960_000_000, "10s"),
+            (12_400_000_000, "12s"),
+            (250_400_000_000, "4m 10s"),
+        ] {
+            assert_eq!(format_duration(Duration::from_nanos(nanoseconds)), shown);
+        }
+    }
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a reading to count from")]

@@ -188,7 +188,7 @@ impl Table {
                 Health::Unknown { .. } | Health::Broken { .. } => Style::new().yellow(),
             };
             let paint = |text: String| style.clone().force_styling(console.colour).apply_to(text).to_string();
-            let took = sample.latency().map(short).unwrap_or_default();
+            let took = sample.latency().map(format_duration).unwrap_or_default();
             let spark = if watched { format!("  {:seen$}", row.spark()) } else { String::new() };
             let head = format!("{:name$}  ", inert(&row.name));
             let word = format!("{:9}", sample.health.word());
@@ -231,11 +231,6 @@ impl Row {
         };
         self.seen.iter().map(bar).collect()
     }
-}
-
-/// A duration in few characters.
-fn short(duration: Duration) -> String {
-    if duration < Duration::from_secs(10) { format!("{}ms", duration.as_millis()) } else { format_duration(duration) }
 }
 
 /// The number that a look is drawn by: how long it took, or else what it counted or measured.

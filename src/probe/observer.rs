@@ -16,7 +16,7 @@ use crate::gate::{Health, Observation};
 use crate::peer::Hosts;
 use crate::resource::{Cloud, Kinds};
 use crate::run::{CandidateTarget, ResourceId, Target};
-use crate::syntax::condition::Condition;
+use crate::syntax::condition::{Condition, Fact};
 
 /// The probes of a runbook, and whom they may ask.
 #[derive(Clone, Debug)]
@@ -285,9 +285,12 @@ pub(super) fn in_words(facts: &FactsByName, expected: &Condition) -> String {
     let is_expected = |name: &String| expected.names().contains(name);
     let shown =
         facts.iter().filter(|(name, _)| !is_one_of(&UNKEPT, name) && (is_expected(name) || !is_one_of(&PARTS, name)));
-    let words = shown.map(|(name, fact)| match fact.to_json() {
-        serde_json::Value::String(text) => format!("{name} {text}"),
-        other => format!("{name} {other}"),
+    let words = shown.map(|(name, fact)| match fact {
+        Fact::Span(span) => format!("{name} {}", format_duration(*span)),
+        other => match other.to_json() {
+            serde_json::Value::String(text) => format!("{name} {text}"),
+            other => format!("{name} {other}"),
+        },
     });
     words.collect::<Vec<_>>().join(", ")
 }

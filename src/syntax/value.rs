@@ -263,7 +263,8 @@ pub fn duration(text: &str) -> Result<Duration, NotDuration> {
     if duration > LONGEST { Err(NotDuration::TooLong(text.to_owned())) } else { Ok(duration) }
 }
 
-/// A duration as people write it: `1h 30m`.
+/// A duration as a runbook or a journal has it, exact: `1h 30m`, `2s 589ms`. What people are shown is rounded by
+/// [`format_duration`](crate::clock::format_duration).
 pub fn friendly(duration: Duration) -> String {
     SpanPrinter::new().unsigned_duration_to_string(&duration)
 }
