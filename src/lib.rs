@@ -41,6 +41,7 @@
 //! | [`present`] | markup that nothing from outside can be part of |
 //! | [`sim`] | the simulated cloud, which imports nothing from the rest |
 //! | [`drill`] | tries every way in which a run can go wrong on a simulated cloud, and judges it |
+//! | [`capture`] | a real project as a scenario of the simulated cloud, without what is private in it |
 //! | [`simulated`] | the simulated cloud's clocks, for runs to go by |
 //! | [`clock`], [`inert`], [`redact`] | three small rules for everybody: all waiting goes through one clock; nothing active reaches a terminal; no secret is shown |
 //!
@@ -48,6 +49,7 @@
 //! through [`driver`]. Which room may import which is in `tests/architecture.rs`.
 
 pub mod action;
+pub mod capture;
 pub mod catalog;
 pub mod check;
 pub mod cli;

@@ -9,6 +9,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("inert", &[]),
     ("present", &[]),
     ("redact", &[]),
+    ("capture", &[]),
     ("gate", &[]),
     ("run", &["gate"]),
     ("syntax", &["gate", "run"]),
@@ -57,6 +58,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "action",
+            "capture",
             "catalog",
             "check",
             "drill",

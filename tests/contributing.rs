@@ -19,6 +19,7 @@ const EXAMPLES: &[(&str, &str, usize, &[&str])] = &[
             "src/check/rules/restart_unsaid.rs",
             "src/check/rules/typed_step.rs",
             "src/drill/elsewhere.rs",
+            "src/resource/describe.rs",
             "src/resource/sql_flag.rs",
         ],
     ),

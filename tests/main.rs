@@ -10,6 +10,9 @@
     reason = "a test that cannot go on must stop, and it drives the program from outside"
 )]
 
+#[path = "conformance/play.rs"]
+#[allow(dead_code, reason = "what is only for Google is not played here")]
+mod conformance;
 mod support;
 
 mod access;
@@ -22,6 +25,7 @@ mod chat;
 mod check;
 mod check_command;
 mod compute;
+mod conforms;
 mod contributing;
 mod crash;
 mod doctor;
@@ -63,6 +67,7 @@ mod schema;
 mod service_health;
 mod signals;
 mod simulated_cloud;
+mod snapshot_scenario;
 mod sockets;
 mod sql;
 mod support_cases;

@@ -37,6 +37,7 @@ mod schema;
 mod session;
 mod show;
 mod simulate;
+mod snapshot;
 mod telemetry;
 mod unlock;
 mod verify;
@@ -84,8 +85,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Show what a run would change; write nothing
     Plan(plan::Arguments),
-    /// Save what a runbook observes of the cloud, so that others can plan without credentials
-    Snapshot(plan::SnapshotArguments),
+    /// Save what a runbook observes of the cloud, so that others can plan without credentials; or a simulated cloud like it
+    Snapshot(snapshot::Arguments),
     /// Check that a runbook has what it needs: credentials, APIs, permissions, a way to open a support case
     Doctor(doctor::Arguments),
     /// Rehearse every failure path of a runbook on a simulated cloud, and say how each ends
@@ -218,7 +219,7 @@ fn dispatch(cli: Cli, console: Console) -> Result<Exit, CliError> {
         Command::Check(arguments) => check::check(&arguments, console),
         Command::Explain(arguments) => explain::explain(&arguments, console),
         Command::Plan(arguments) => alone(plan::plan(&arguments, console)),
-        Command::Snapshot(arguments) => alone(plan::snapshot(&arguments, console)),
+        Command::Snapshot(arguments) => alone(snapshot::snapshot(&arguments, console)),
         Command::Doctor(arguments) => alone(doctor::doctor(&arguments, &state()?, console)),
         Command::Drill(arguments) => alone(drill::drill(&arguments, console)),
         Command::Run(arguments) => alone(run::run(&arguments, &state()?, console)),

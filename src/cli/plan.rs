@@ -1,4 +1,4 @@
-//! `rectify plan` and `rectify snapshot`: show what a run would change, or keep what it would be worked out from;
+//! `rectify plan`: show what a run would change, or keep what it would be worked out from;
 //! write nothing to the cloud.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -181,19 +181,6 @@ enum Format {
     Markdown,
 }
 
-#[derive(Args)]
-pub(super) struct SnapshotArguments {
-    #[command(flatten)]
-    source: Source,
-
-    #[command(flatten)]
-    trials: TrialFlags,
-
-    /// Where to keep it
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
-}
-
 /// How a plan is made.
 #[derive(Clone, Copy)]
 pub(super) struct Policy {
@@ -273,7 +260,7 @@ fn readable(source: &Source, mode: Mode, console: Console) -> Result<(Readable, 
     Ok((readable, given))
 }
 
-fn checked(source: &Source, mode: Mode, console: Console) -> Result<(Checked, Given), CliError> {
+pub(super) fn checked(source: &Source, mode: Mode, console: Console) -> Result<(Checked, Given), CliError> {
     let given = source.inputs.given(Given::default())?;
     let name = source.file.display().to_string();
     let checked = runbook(&name, &file(&source.file)?, &given.inputs(), mode, console)?;
@@ -289,7 +276,7 @@ pub(super) fn recheck(saved: &mut Saved, env: &EnvFlags, mode: Mode, console: Co
 }
 
 /// Looks at everything that the runbook touches, does something with that, and meanwhile tries its gates.
-async fn look<T>(
+pub(super) async fn look<T>(
     runbook: &Runbook,
     connection: &Connection,
     trying: Trying,
@@ -461,22 +448,8 @@ fn unconnected(arguments: &Arguments, readable: &Readable, given: &Given) -> Res
     Ok(plan)
 }
 
-pub(super) async fn snapshot(arguments: &SnapshotArguments, console: Console) -> Result<Exit, CliError> {
-    let place = arguments.source.place()?;
-    let (checked, _) = checked(&arguments.source, place.mode(Purpose::Plan), console)?;
-    let connection = Connection::open(place, console).await?;
-    let trying = arguments.trials.trying();
-    let (observed, trials) = look(checked.runbook(), &connection, trying, async |observed| observed).await?;
-    let snapshot = Snapshot::of(&observed, trials, &connection.words);
-    connection.close().await?;
-    keep(&arguments.out, &snapshot)?;
-    let (seen, unseen) = (snapshot.resources.len(), snapshot.unseen.len());
-    let unseen = if unseen == 0 { String::new() } else { format!(", {unseen} could not be observed") };
-    console.out(&format!("{}: {seen} resources{unseen}\n", arguments.out.display()));
-    Ok(Exit::Done)
-}
-
-fn keep(path: &Path, what: &impl serde::Serialize) -> Result<(), CliError> {
+/// Writes what was made into a file, as JSON.
+pub(super) fn keep(path: &Path, what: &impl serde::Serialize) -> Result<(), CliError> {
     let json = serde_json::to_vec_pretty(what).map_err(|error| CliError::from_error(Exit::Failed, &error))?;
     output_file::write(path, &json)
 }

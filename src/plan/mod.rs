@@ -27,7 +27,7 @@ use serde_json::Value;
 
 pub use access::{Access, Need, access, needs};
 pub use debt::Debt;
-pub use observe::{Snapshot, Trials, Trying, Unseen, judging, observe, trials};
+pub use observe::{Snapshot, Trials, Trying, Unseen, judging, observe, touched, trials};
 pub use outbound::{Outbound, Sender, Tried};
 pub use planner::plan;
 pub use prove::prove;

@@ -124,7 +124,8 @@ pub fn judging(runbook: &Runbook) -> BTreeSet<String> {
     named.into_iter().chain(decisive).collect()
 }
 
-fn touched(runbook: &Runbook) -> BTreeSet<ResourceId> {
+/// The resources that the steps of a runbook change or observe.
+pub fn touched(runbook: &Runbook) -> BTreeSet<ResourceId> {
     let steps = runbook.phases.iter().flat_map(|phase| &phase.steps);
     steps
         .flat_map(|step| &step.iterations)

@@ -23,7 +23,7 @@ use super::world::World;
 use super::world::metric::Measurement;
 use super::world::operation::Operations;
 use super::world::visit::Visitors;
-use reading::{Complaint, Complaints, Reader};
+use reading::{Complaint, Reader};
 
 /// Why a scenario could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -203,7 +203,10 @@ mod tests {
         let world = parse("a", text).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(text.lines().count(), 10);
         assert_eq!(world.parts.vpc_access.connectors["small"].machine_type, "e2-micro");
-        assert!(world.parts.cloud_run.services.contains_key("shop") && world.parts.cloud_sql.instances.contains_key("orders"));
+        assert!(
+            world.parts.cloud_run.services.contains_key("shop")
+                && world.parts.cloud_sql.instances.contains_key("orders")
+        );
     }
 
     /// A table that is wrong does not hide what is wrong elsewhere, and is told once: not again where it is named.
