@@ -4,7 +4,7 @@
 //! into v2's words before anything is compared or stored. What v1 has no words for stays as it is, so that reading a
 //! service and writing it back changes nothing, through either face.
 //!
-//! The fields that both have are in [`fields`](super::fields). What is here is what v1 makes of them: the status, and what only the
+//! The fields that both have are in [`fields`]. What is here is what v1 makes of them: the status, and what only the
 //! server sets.
 
 use std::sync::LazyLock;
