@@ -83,15 +83,15 @@ if [[ -e $folder/complete ]]; then
     while IFS=$'\t' read -r id first; do
         case $first in
             *' outdated -->'* | '<!-- rectify plan '*) continue ;;
-            '<!-- rectify-plan '*) mark=${first%% -->*} ;;
+            '<!-- rectify-plan '* | '<!-- rectify-drill '*) mark=${first%% -->*} ;;
             '<!-- rectify '*.toml' -->'*) mark='<!-- rectify-plan' ;;
             *) continue ;;
         esac
         if grep -qx "$id" "$work/used"; then continue; fi
-        printf '%s outdated -->\nThe plan that stood here is outdated: this pull request no longer changes its runbook.\n' "$mark" >"$work/body"
+        printf '%s outdated -->\nWhat stood here is outdated: this pull request no longer changes its runbook, or the runbook is no longer drilled.\n' "$mark" >"$work/body"
         if ! send PATCH "comments/$id" "$work/body"; then
             cat "$work/error" >&2
-            annotate error "The comment $id has an outdated plan and cannot be changed."
+            annotate error "The comment $id is outdated and cannot be changed."
             status=1
         fi
     done <"$work/ours"

@@ -186,7 +186,8 @@ drill() {
         return
     fi
     if [[ $DRILL =~ ^[1-9][0-9]*$ ]]; then every=$DRILL; fi
-    ask drill --format markdown "--sim=$2" --every "$every" "${values[@]}" -- "$1" >"$work/text" 2>"$work/errors" || code=$?
+    # A stranger's runbook may be made to take long.
+    timeout -k 10 20m env -i "${environment[@]}" "$rectify" drill --format markdown "--sim=$2" --every "$every" "${values[@]}" -- "$1" >"$work/text" 2>"$work/errors" </dev/null || code=$?
     if [[ -s $work/errors ]]; then log "$work/errors"; fi
     if [[ $code -ne 0 ]]; then
         status=1

@@ -121,7 +121,7 @@ type Ended = Result<String, (&'static str, String)>;
 fn read<T: std::fmt::Debug>(ended: Result<T, ReadError>) -> Ended {
     ended.map(|found| format!("{found:?}")).map_err(|error| {
         let kind = match &error {
-            ReadError::Garbled { .. } => "malformed",
+            ReadError::Malformed { .. } => "malformed",
             ReadError::Unavailable { .. } => "unavailable",
             ReadError::Unreachable { .. } => "unreachable",
             ReadError::Refused { .. } => "refused",

@@ -5,10 +5,11 @@
 //!     DRILL_EVERY=1 cargo test --test promises drill:: -- --nocapture
 
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::{Path as FilePath, PathBuf};
 
 use rectify::cli::exit_code;
-use rectify::drill::{Coverage, Path, Place, Prepared, Setting, Tally, WriteFault};
+use rectify::drill::{Coverage, Path, Place, Prepared, Report, Setting, WriteFault, sweep, text};
 use rectify::run::OnFailure;
 
 use crate::support::sound_past;
@@ -33,35 +34,30 @@ fn folder() -> PathBuf {
 #[expect(clippy::print_stdout, reason = "the table is what a drill is worked for")]
 async fn drill(setting: Setting<'_>) {
     let prepared = Prepared::of(setting, &folder(), exit_code).await.unwrap_or_else(|error| panic!("{error}"));
-    let bench = prepared.bench().await.unwrap();
-    let paths = prepared.paths(Coverage::Every);
-    let step = step(paths.len());
-    let mut tally = Tally::default();
+    let all = prepared.paths();
+    let step = step(all.len());
+    let paths: Vec<Path> = all.iter().step_by(step).cloned().collect();
+    let least = if step == 1 { all.len() } else { SAMPLE / 2 };
+    assert!(paths.len() >= least, "only {} paths are worked", paths.len());
+    let results = sweep(&prepared, &paths, NonZeroUsize::MIN, |_| ()).unwrap_or_else(|error| panic!("{error}"));
     let mut wrong = Vec::new();
-    for path in paths.iter().step_by(step) {
-        let outcome = prepared.work(&bench, path).await.unwrap_or_else(|error| panic!("{path}: {error}"));
-        tally.add(path, &outcome);
-        if outcome.wrong.is_empty() {
-            continue;
-        }
-        let rests: Vec<String> = outcome.rests.iter().map(ToString::to_string).collect();
-        let mut text = format!("{path}: {}\n  {}\n", rests.join(" → "), outcome.wrong.join("\n  "));
+    for (path, result) in paths.iter().zip(&results).filter(|(_, result)| !result.wrong.is_empty()) {
+        let mut text = format!("{path}: {}\n  {}\n", result.rests.join(" → "), result.wrong.join("\n  "));
         if wrong.len() < SHOWN {
-            let lines = outcome.entries.iter().map(|entry| serde_json::to_string(entry).unwrap() + "\n");
+            let lines = result.journal.iter().map(|entry| serde_json::to_string(entry).unwrap() + "\n");
             text.extend(lines);
         }
         wrong.push(text);
     }
-    println!("{}: each {step}. of {} paths\n{tally}", setting.name, paths.len());
+    println!("{}: each {step}. of {} paths", setting.name, all.len());
+    println!("{}", text(&Report::new(&prepared, results, all.len(), &[]), 120));
     assert!(wrong.is_empty(), "{}: {} paths with something wrong\n\n{}", setting.name, wrong.len(), wrong.join("\n"));
-    let least = if step == 1 { paths.len() } else { SAMPLE / 2 };
-    assert!(tally.paths() >= least, "only {} paths were worked", tally.paths());
 }
 
 async fn shipped(name: &str) {
     let runbook = fs::read_to_string(format!("runbooks/{name}.toml")).unwrap();
     let scenario = fs::read_to_string(format!("runbooks/{name}.sim.toml")).unwrap();
-    drill(Setting { name, runbook: &runbook, scenario: &scenario, on_failure: None }).await;
+    drill(Setting { name, runbook: &runbook, scenario: &scenario, on_failure: None, coverage: Coverage::Every }).await;
 }
 
 #[tokio::test]
@@ -85,7 +81,7 @@ async fn an_exhausted_connector_that_is_rolled_back() {
     let runbook = fs::read_to_string("runbooks/connector-exhaustion.toml").unwrap();
     let (scenario, on_failure) = (sound_past(), Some(OnFailure::Rollback));
     let name = "connector-exhaustion, every failure rolled back";
-    drill(Setting { name, runbook: &runbook, scenario: &scenario, on_failure }).await;
+    drill(Setting { name, runbook: &runbook, scenario: &scenario, on_failure, coverage: Coverage::Every }).await;
 }
 
 /// The spec is written and the status routes otherwise: nobody needs to be asked about that.
@@ -93,7 +89,13 @@ async fn an_exhausted_connector_that_is_rolled_back() {
 async fn traffic_that_is_written_and_not_routed_is_sent_again_within_the_run() {
     let runbook = fs::read_to_string("runbooks/bad-revision.toml").unwrap();
     let scenario = fs::read_to_string("runbooks/bad-revision.sim.toml").unwrap();
-    let setting = Setting { name: "bad-revision", runbook: &runbook, scenario: &scenario, on_failure: None };
+    let setting = Setting {
+        name: "bad-revision",
+        runbook: &runbook,
+        scenario: &scenario,
+        on_failure: None,
+        coverage: Coverage::Every,
+    };
     let prepared = Prepared::of(setting, &folder(), exit_code).await.unwrap();
     let bench = prepared.bench().await.unwrap();
     for (op, ending) in [("traffic-back/apply", "done"), ("traffic-back/undo", "rolled back")] {
@@ -101,7 +103,7 @@ async fn traffic_that_is_written_and_not_routed_is_sent_again_within_the_run() {
             Place::Write { op: at, fault } => at.to_string() == op && *fault == WriteFault::OperationUnclear,
             _ => false,
         };
-        let paths = prepared.paths(Coverage::Representative);
+        let paths = prepared.paths();
         let outcome = prepared.work(&bench, paths.iter().find(unclear).unwrap()).await.unwrap();
         assert_eq!(outcome.rests[0].to_string(), ending, "{op}");
         assert!(outcome.wrong.is_empty(), "{:?}", outcome.wrong);

@@ -448,7 +448,7 @@ fn every_fault_at_every_write() {
             );
             let second = scene.desk.rectify(&[&["resume"], &APPROVED[..]].concat());
             if second.code != 0 {
-                // An operation that failed after its write took effect stays failed: then there is the way back.
+                // An operation that failed after its write took effect stays failed: then there is the rollback path.
                 assert!(fault.get("operation_error").is_some() && second.code == 1, "{what}: {}", second.stdout);
                 let words = ["--acknowledge", "deploy-auth", "--acknowledge", "one-revision"];
                 let back = scene.desk.rectify(&[&["rollback", "--yes"], &words[..]].concat());

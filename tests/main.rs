@@ -73,3 +73,4 @@ mod sql;
 mod support_cases;
 mod telemetry;
 mod terminal;
+mod words;

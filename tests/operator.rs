@@ -231,7 +231,7 @@ fn what_a_person_does_wants_a_word_and_yes_is_not_theirs() {
     run(&desk, &file, &["--yes"]).code(7).complains("add --acknowledge call");
     let done = run(&desk, &file, &["--yes", "--acknowledge", "call"]).code(0);
     done.says("? Call the network team — done?").says("✓ done");
-    desk.rectify(&["rollback", "--yes"]).code(6).says("what a person did, a person must undo");
+    desk.rectify(&["rollback", "--yes"]).code(6).says("what an operator did, an operator must undo");
 }
 
 /// A webhook that is really asked, and one that is not there: neither stops anything.

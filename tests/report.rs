@@ -69,7 +69,7 @@ fn a_run_that_is_stuck_shows_what_is_left() {
     cloud.call(reqwest::Method::POST, "/_sim/faults", Some(fault));
     desk.rectify(&["rollback", "--yes"]).code(6);
     let text = report(&desk, "markdown");
-    assert!(text.contains(": Stuck: a person must act, after "), "{text}");
+    assert!(text.contains(": Stuck: an operator must act, after "), "{text}");
     let row = |step: &str| text.lines().find(|line| line.starts_with(&format!("| `{step}` |"))).unwrap().to_owned();
     assert!(row("deploy-auth").ends_with("| not rolled back |"), "{text}");
     assert!(

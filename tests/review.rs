@@ -139,12 +139,15 @@ fn a_runbook_with_a_scenario_is_drilled_if_that_is_asked_for_and_its_comment_is_
     assert_eq!(code, 0, "{log}");
     let comments = action.comments();
     assert_eq!(comments.len(), 2, "{comments:?}");
-    assert!(comments[1].contains("Drill of `bad-revision`") && comments[1].contains("Every ending is accepted"));
+    assert!(
+        comments[1].contains("Drill of `bad-revision`")
+            && comments[1].contains("Every ending of this sample is accepted")
+    );
     // A drill that meets what its author does not accept fails the check, and the comment says so.
-    let strict = fs::read_to_string(runbook).unwrap() + "\n[drill]\nnever = [\"rolled_back\"]\n";
+    let strict = fs::read_to_string(runbook).unwrap() + "\n[drill]\nnever = [\"paused\"]\n";
     action.file(runbook, &strict);
     action.commit();
-    let (code, _) = action.review("offline", &[("DRILL", "97")]);
+    let (code, _) = action.review("offline", &[("DRILL", "19")]);
     let comments = action.comments();
     assert_eq!((code, comments.len()), (1, 2));
     assert!(comments[1].contains("Not accepted: ") && comments[1].contains("`rectify drill` ended with 1"));

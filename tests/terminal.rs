@@ -87,7 +87,7 @@ fn ctrl_c_in_a_gate_parks_the_run_and_it_can_be_resumed_and_rolled_back() {
     let mut at = type_at(&desk, &["run", &runbook, "--sim", &cloud.url, "--yes", "--acknowledge", "scale-connector"]);
     until("the connector's operation", || desk.journal_has("operation_started"));
     cloud.call(reqwest::Method::POST, "/_sim/clock", Some(serde_json::json!({ "advance": "10m" })));
-    at.exp_string("proving: connector healthy for 1m").unwrap();
+    at.exp_string("gate: connector healthy for 1m").unwrap();
     at.send_control('c').unwrap();
     at.exp_string("asked to stop by Ctrl-C").unwrap();
     at.exp_string("everything is written down").unwrap();
@@ -97,7 +97,7 @@ fn ctrl_c_in_a_gate_parks_the_run_and_it_can_be_resumed_and_rolled_back() {
     cloud.hurry();
     let mut at = type_at(&desk, &["resume"]);
     at.exp_string("resumed by ops").unwrap();
-    at.exp_string("proving: connector healthy for 1m").unwrap();
+    at.exp_string("gate: connector healthy for 1m").unwrap();
     at.exp_string("Apply this change?").unwrap();
     at.send_line("y").unwrap();
     at.exp_string("done in").unwrap();

@@ -55,7 +55,7 @@ impl ConnectorScale {
                     "the state of connector {name} is {state}, which rectify does not know: whether it takes an update is \
                      unknown"
                 ))
-                .help("look at it with `gcloud compute networks vpc-access connectors describe`, and plan again once it is READY"))
+                .help("read it with `gcloud compute networks vpc-access connectors describe`, and plan again once it is READY"))
             }
         }
     }

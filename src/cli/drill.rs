@@ -11,10 +11,13 @@ use super::exit::{CliError, Exit};
 use super::exit_code;
 use super::input_file::{Limit, required, required_text};
 use super::plan::{Given, InputFlags};
+use super::run::policy;
 use super::scenario::world;
 use crate::drill::{Coverage, DrillError, Path, Prepared, Report, markdown, sweep, text};
+use crate::run::OnFailure;
 use crate::runbook::Mode;
 use crate::runbook::model::{FaultClass, Unacceptable};
+use crate::syntax::spelling::nearest;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -29,7 +32,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     inputs: InputFlags,
 
-    /// Only faults of these classes: refused, busy, lost, operation, access, deleted, changed, probes, operator, process
+    /// Only faults of these classes, separated by commas: refused, busy, lost, operation, access, deleted, changed, probes, operator, process
     #[arg(long, value_name = "CLASS", value_delimiter = ',', value_parser = fault_class)]
     faults: Vec<FaultClass>,
 
@@ -41,12 +44,16 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
 
-    /// Exit with 1 if a path ends like this, beside what `[drill]` of the runbook says: rolled_back, paused, stopped,
+    /// Exit with 1 if a path ends like this, separated by commas, beside what `[drill]` of the runbook says: rolled_back, paused, stopped,
     /// stuck, unhealthy. What rectify itself must never do always counts
     #[arg(long, value_name = "ENDING", value_delimiter = ',', value_parser = ending)]
     fail_on: Vec<Unacceptable>,
 
-    /// Work only each N-th path
+    /// What every step does when it fails, instead of what the runbook says: ask, rollback, stop, continue
+    #[arg(long, value_name = "POLICY", value_parser = policy)]
+    on_failure: Option<OnFailure>,
+
+    /// Work only a sample: each N-th place where something goes wrong, with everything that may follow there
     #[arg(long, value_name = "N", default_value = "1")]
     every: NonZeroUsize,
 
@@ -97,10 +104,12 @@ pub(super) async fn drill(arguments: &Arguments, console: Console) -> Result<Exi
     })?;
     let world = world(&scenario.display().to_string(), &scenario_text, console)?;
     let folder = folder();
-    let prepared = Prepared::from_checked(checked, world, None, &folder, exit_code).await;
+    let coverage = if arguments.every_entry { Coverage::Every } else { Coverage::Representative };
+    let prepared = Prepared::from_checked(checked, world, arguments.on_failure, (&folder, coverage), exit_code).await;
     let prepared = prepared.map_err(|error| cannot(&error, &arguments.file))?;
-    let all = prepared.paths(if arguments.every_entry { Coverage::Every } else { Coverage::Representative });
-    let chosen = chosen(&all, arguments)?;
+    let all = prepared.paths();
+    let possible = chosen(all, arguments)?;
+    let chosen = sample(&possible, arguments.every);
     let workers = arguments.jobs.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
     let shows_progress = arguments.format == Format::Text && console.is_terminal();
     let progress = |done: usize| {
@@ -112,7 +121,7 @@ pub(super) async fn drill(arguments: &Arguments, console: Console) -> Result<Exi
     if shows_progress {
         console.err("\r\x1b[K");
     }
-    let report = Report::new(&prepared, results, all.len(), &arguments.fail_on);
+    let report = Report::new(&prepared, results, possible.len(), &arguments.fail_on);
     match arguments.format {
         Format::Text => console.out(&text(&report, console.width.clamp(60, 120))),
         Format::Markdown => console.out(&markdown(&report)),
@@ -125,15 +134,16 @@ pub(super) async fn drill(arguments: &Arguments, console: Console) -> Result<Exi
 }
 
 /// The paths that are asked for.
-fn chosen(all: &[Path], arguments: &Arguments) -> Result<Vec<Path>, CliError> {
+fn chosen(all: Vec<Path>, arguments: &Arguments) -> Result<Vec<Path>, CliError> {
     for step in &arguments.only {
         if !all.iter().any(|path| path.step.as_ref() == Some(step)) {
             let mut known: Vec<&str> = all.iter().filter_map(|path| path.step.as_deref()).collect();
             known.dedup();
             known.sort_unstable();
             known.dedup();
-            return Err(CliError::new(Exit::Usage, format!("--only {step}: the run has no such step"))
-                .help(format!("its steps are {}", known.join(", "))));
+            let near = nearest(step, known.iter().copied()).first().map(|near| format!("; did you mean `{near}`?"));
+            return Err(CliError::new(Exit::Usage, format!("--only {step}: nothing can go wrong at such a step"))
+                .help(format!("the steps are {}{}", known.join(", "), near.unwrap_or_default())));
         }
     }
     let is_chosen = |path: &&Path| {
@@ -141,7 +151,17 @@ fn chosen(all: &[Path], arguments: &Arguments) -> Result<Vec<Path>, CliError> {
         let at_step = arguments.only.is_empty() || path.step.as_ref().is_some_and(|step| arguments.only.contains(step));
         has_class && at_step
     };
-    Ok(all.iter().filter(is_chosen).step_by(arguments.every.get()).cloned().collect())
+    let chosen: Vec<Path> = all.into_iter().filter(|path| is_chosen(&path)).collect();
+    if chosen.is_empty() {
+        return Err(CliError::new(Exit::Usage, "no path is left: none of these faults can happen at these steps")
+            .help("leave out --only or --faults"));
+    }
+    Ok(chosen)
+}
+
+/// Each N-th place where something goes wrong, with everything that may be asked for after it.
+fn sample(paths: &[Path], every: NonZeroUsize) -> Vec<Path> {
+    paths.chunk_by(|one, next| next.is_alternative_of(one)).step_by(every.get()).flatten().cloned().collect()
 }
 
 /// Where runs are kept while they are worked: in memory, if this machine has a place for that.
@@ -151,13 +171,15 @@ fn folder() -> PathBuf {
 }
 
 fn cannot(error: &DrillError, file: &FilePath) -> CliError {
-    let trouble = CliError::from_error(Exit::Failed, error);
+    let trouble = CliError::from_error(Exit::Usage, error);
+    let file = file.display();
     match error {
-        DrillError::Trouble(_) => {
-            let rehearse = format!("rectify run {} --sim", file.display());
-            trouble.help(format!("a drill begins with a run that goes well: rehearse it with `{rehearse}`"))
+        DrillError::Trouble(_) => trouble.help(format!(
+            "a drill begins with a run that goes well: rehearse it with `rectify run {file} --sim`, the same scenario and inputs"
+        )),
+        DrillError::Plan(_) => {
+            trouble.help(format!("`rectify plan {file} --sim`, with the same scenario and inputs, shows all of it"))
         }
-        DrillError::Plan(_) => trouble.help(format!("`rectify plan {} --sim` shows what is missing", file.display())),
-        _ => trouble,
+        _ => CliError { exit: Exit::Failed, ..trouble },
     }
 }

@@ -161,7 +161,7 @@ fn events(path: Option<&Path>) -> Result<Option<Box<dyn Write>>, CliError> {
     Ok(Some(Box::new(output_file::append(path)?)))
 }
 
-fn policy(text: &str) -> Result<OnFailure, String> {
+pub(super) fn policy(text: &str) -> Result<OnFailure, String> {
     serde_json::from_value(text.into()).map_err(|_| "one of ask, rollback, stop, continue".to_owned())
 }
 

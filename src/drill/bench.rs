@@ -9,10 +9,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::clock::Clock;
-use crate::probe::{Observer, Route};
+use crate::probe::{Observer, Route, ThisMachine};
 use crate::resource::{Cloud, Endpoint, Kinds, Writer};
 use crate::runbook::model::Runbook;
-use crate::sim::{self, Simulator, World};
+use crate::sim::{self, Reach, Simulator, World};
 use crate::simulated::Embedded;
 
 use super::prepared::DrillError;
@@ -45,11 +45,16 @@ impl Bench {
         let clock = sim::Clock::stepped(world.now());
         let hosts = world.hosts();
         let here = SocketAddr::from(([127, 0, 0, 1], 0));
-        let simulator = Simulator::start(world, clock.clone(), here, None)?;
+        let simulator = Simulator::start_within(Reach::Itself, world, clock.clone(), here, None)?;
         let address = simulator.addr();
         let endpoint = Endpoint::Simulated(address);
         Ok(Bench {
-            route: Route::Simulated { address, hosts, authority: simulator.authority().to_owned() },
+            route: Route::Simulated {
+                address,
+                hosts,
+                authority: simulator.authority().to_owned(),
+                this_machine: ThisMachine::Unreachable,
+            },
             simulator: Arc::new(simulator),
             clock: Arc::new(Embedded::of(clock)),
             cloud: Cloud::at(&endpoint).await?,

@@ -1,5 +1,6 @@
 //! Works one path: one process after another, each as `run`, `resume` and `rollback` work a run, until it has ended.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -9,10 +10,10 @@ use crate::run::{Ending, Entry};
 use crate::sim::World;
 
 use super::bench::Bench;
-use super::fault::{Path, Place, ProcessFault, Request};
+use super::fault::{Path, Place, ProbeFault, ProcessFault, Request};
 use super::prepared::{DrillError, Prepared, Recording};
 use super::process::{Blinded, Machine, Strike, Watched};
-use super::result::beginning;
+use super::result::{beginning, said};
 use super::scene::{BEHIND, Comes, Fork, Operators, Scene};
 
 /// How many times a run that has not ended is taken up at most before it counts as one that never does.
@@ -32,6 +33,9 @@ pub enum PathOutcome {
     Lost(String),
 }
 
+/// What serves, by service and revision, in percent; `None`: the service does not exist.
+pub(super) type Serving = BTreeMap<String, Option<BTreeMap<String, i64>>>;
+
 /// Where a run was left by a process.
 #[derive(Clone, Debug)]
 pub struct Rest {
@@ -41,6 +45,8 @@ pub struct Rest {
     pub exit: Option<u8>,
     /// How many entries the journal had then.
     pub entries: usize,
+    /// What serves then, by service and revision, in percent; `None`: the service does not exist.
+    pub serving: Serving,
 }
 
 /// What became of a path.
@@ -88,19 +94,36 @@ pub(super) async fn without_trouble(
     world: World,
 ) -> Result<(Recording, Recording), DrillError> {
     let mut scene = Scene::begin(of, bench, Fork::Beginning(Box::new(world)))?;
-    scene.recording = Some(Recording::default());
+    scene.recording = Some(Recording::new(of.coverage()));
     let forwards = scene.work(Comes::Begins, Operators::Present).await;
     let forwards_end = scene.recording.take().unwrap_or_default();
-    if !matches!(forwards.came, PathOutcome::Driven(DriveOutcome::Ended(Ending::Done { .. }))) {
-        return Err(DrillError::Trouble(format!("{:?}", forwards.came)));
+    if forwards_end.is_too_large() {
+        return Err(DrillError::TooLarge { entries: forwards_end.entries.len() });
     }
-    scene.recording = Some(Recording { entries: forwards_end.entries.clone(), worlds: forwards_end.worlds.clone() });
+    if !matches!(forwards.came, PathOutcome::Driven(DriveOutcome::Ended(Ending::Done { .. }))) {
+        return Err(DrillError::Trouble(last_words(of, &forwards_end.entries, &forwards)));
+    }
+    scene.recording = Some(forwards_end.continued());
     let back = scene.work(Comes::Asks(Request::Rollback), Operators::Present).await;
     let back_end = scene.recording.take().unwrap_or_default();
+    if back_end.is_too_large() {
+        return Err(DrillError::TooLarge { entries: back_end.entries.len() });
+    }
     if !matches!(back.came, PathOutcome::Driven(DriveOutcome::Ended(_))) {
-        return Err(DrillError::Trouble(format!("{:?}", back.came)));
+        return Err(DrillError::Trouble(last_words(of, &back_end.entries, &back)));
     }
     Ok((forwards_end, back_end))
+}
+
+/// What a run said in the end, and where it was left if it said nothing.
+fn last_words(of: &Prepared, entries: &[Entry], rest: &Rest) -> String {
+    let (_, said) = said(of, entries);
+    let said: Vec<&str> = said.iter().map(|line| line.trim()).filter(|line| !line.is_empty()).collect();
+    match (&rest.came, said.as_slice()) {
+        (PathOutcome::Lost(why), _) => why.clone(),
+        (_, []) => rest.to_string(),
+        (_, said) => said.join("; "),
+    }
 }
 
 impl Prepared {
@@ -125,6 +148,8 @@ impl Prepared {
             Place::Write { op, fault } => scene.strike = Strike::of(op, *fault, self),
             Place::Gate { task, fault, .. } => {
                 scene.blinded = Some(Blinded::new(Watched::Gate(task.clone()), *fault));
+                // One that flaps may have its healthy time in between.
+                scene.is_blind_to = (*fault != ProbeFault::Flapping).then(|| (task.clone(), entries));
             }
             Place::Guard { probe, fault, .. } => {
                 scene.blinded = Some(Blinded::new(Watched::Guard(probe.clone()), *fault));
@@ -146,7 +171,8 @@ impl Prepared {
         let mut outcome = Outcome { rests: Vec::new(), wrong: Vec::new(), entries: Vec::new(), began };
         if is_dead {
             scene.journal = None;
-            outcome.rests.push(Rest { came: PathOutcome::Killed, exit: None, entries });
+            let serving = Serving::new();
+            outcome.rests.push(Rest { came: PathOutcome::Killed, exit: None, entries, serving });
         } else {
             outcome.rests.push(scene.work(Comes::GoesOn, operators).await);
         }
@@ -154,6 +180,7 @@ impl Prepared {
         scene.bench.simulator.clear_faults();
         (scene.machine, scene.stops, scene.blinded) = (Machine::Works, false, None);
         outcome.judge(&scene).await;
+        scene.is_blind_to = None;
         for request in path.then.requests() {
             outcome.ask(&mut scene, *request).await;
         }
@@ -185,10 +212,11 @@ impl Outcome {
     }
 
     async fn judge(&mut self, scene: &Scene<'_>) {
-        let Some(rest) = self.rests.last() else { return };
         let at = self.rests.len();
+        let Some(rest) = self.rests.last_mut() else { return };
         let how = rest.to_string();
-        let wrong = scene.judge(rest).await;
+        let (wrong, serving) = scene.judge(rest).await;
+        rest.serving = serving;
         self.wrong.extend(wrong.into_iter().map(|wrong| format!("at rest {at} ({how}): {wrong}")));
     }
 }

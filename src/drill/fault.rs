@@ -41,7 +41,7 @@ pub enum WriteFault {
     /// The connection breaks before the answer.
     LostBack,
     /// The write is carried out, and a proxy answers 200 with a page that is not of the API.
-    Garbled,
+    Malformed,
     /// The write is carried out, and its answer comes 45 s later.
     Slow,
     /// The operation ends with INTERNAL and has no effect.
@@ -95,7 +95,7 @@ impl WriteFault {
         WriteFault::ServerError,
         WriteFault::LostThere,
         WriteFault::LostBack,
-        WriteFault::Garbled,
+        WriteFault::Malformed,
         WriteFault::Slow,
         WriteFault::OperationFails,
         WriteFault::OperationUnclear,
@@ -131,7 +131,7 @@ impl WriteFault {
             WriteFault::ServerError => "server error (500)",
             WriteFault::LostThere => "request lost",
             WriteFault::LostBack => "answer lost",
-            WriteFault::Garbled => "malformed answer",
+            WriteFault::Malformed => "malformed answer",
             WriteFault::Slow => "answer takes 45 s",
             WriteFault::OperationFails => "operation fails",
             WriteFault::OperationUnclear => "operation unclear, no effect",
@@ -164,7 +164,7 @@ impl WriteFault {
             WriteFault::ServerError
             | WriteFault::LostThere
             | WriteFault::LostBack
-            | WriteFault::Garbled
+            | WriteFault::Malformed
             | WriteFault::Slow => FaultClass::Lost,
             WriteFault::OperationFails
             | WriteFault::OperationUnclear
@@ -204,7 +204,7 @@ impl WriteFault {
             | WriteFault::ServerError
             | WriteFault::LostThere
             | WriteFault::LostBack
-            | WriteFault::Garbled
+            | WriteFault::Malformed
             | WriteFault::Slow
             | WriteFault::OperationFails
             | WriteFault::OperationUnclear
@@ -240,7 +240,7 @@ impl WriteFault {
             | WriteFault::ServerError
             | WriteFault::LostThere
             | WriteFault::LostBack
-            | WriteFault::Garbled
+            | WriteFault::Malformed
             | WriteFault::Slow
             | WriteFault::OperationFails
             | WriteFault::OperationUnclear
@@ -288,7 +288,7 @@ impl WriteFault {
             WriteFault::ServerError => write(status(500, None), Some(1)),
             WriteFault::LostThere => write(refuse(), Some(1)),
             WriteFault::LostBack => write(sim::Kind::Reset(sim::Reset { reset: true }), Some(1)),
-            WriteFault::Garbled => write(sim::Kind::Garble(sim::Garble { garble: true }), Some(1)),
+            WriteFault::Malformed => write(sim::Kind::Garble(sim::Garble { garble: true }), Some(1)),
             WriteFault::Slow => write(sim::Kind::Latency(sim::Latency { latency: slow }), Some(1)),
             WriteFault::OperationFails => write(error(13, "internal error", false), Some(1)),
             WriteFault::OperationUnclear => write(error(4, "deadline exceeded", false), Some(1)),
@@ -552,6 +552,22 @@ impl Path {
             Place::Late { .. } => "answered late",
             Place::Process { fault, .. } => fault.words(),
         }
+    }
+
+    /// Whether nothing goes wrong: it is worked to see that the drill itself does no harm.
+    pub fn is_control(&self) -> bool {
+        matches!(self.place, Place::Write { fault: WriteFault::None, .. })
+    }
+
+    /// Whether somebody asks for a rollback on this path, so that one is what was wanted.
+    pub fn asks_for_rollback(&self) -> bool {
+        let is_answered = matches!(self.place, Place::Answer { choice: Choice::Rollback, .. });
+        self.way == Way::Undo || is_answered || self.then.requests().contains(&Request::Rollback)
+    }
+
+    /// Whether the same goes wrong at the same place on another path.
+    pub fn is_alternative_of(&self, other: &Path) -> bool {
+        (self.way, &self.place) == (other.way, &other.place)
     }
 
     /// The class of what goes wrong.

@@ -22,7 +22,6 @@ mod scene;
 mod skew;
 mod stand_in;
 mod sweep;
-mod tally;
 
 pub use bench::Bench;
 pub use course::{Outcome, PathOutcome, Rest};
@@ -31,4 +30,3 @@ pub use prepared::{Coverage, DrillError, ExitCode, Prepared, Setting};
 pub use report::{Report, markdown, text};
 pub use result::{EndState, PathResult};
 pub use sweep::sweep;
-pub use tally::Tally;

@@ -9,8 +9,11 @@ use serde_json::{Map, Value};
 
 use super::course::{PathOutcome, Rest};
 use super::fault::WriteFault;
+use crate::action::{Manual, Shell};
 use crate::engine::Run;
-use crate::run::{Ending, Entry, Event, OpId, ResourceId, Task, TaskId, TaskStatus, View, Way, covers, set_fields};
+use crate::run::{
+    Ending, Entry, Event, GateOutcome, OpId, ResourceId, Task, TaskId, TaskStatus, View, Way, covers, set_fields,
+};
 use crate::sim::Seen;
 
 /// What another principal made of a resource.
@@ -52,12 +55,15 @@ pub struct Facts<'a> {
     pub fault: Option<WriteFault>,
     /// How many locks are held.
     pub locks: usize,
+    /// The gate whose probes saw nothing healthy, and how many entries there were when that began.
+    pub blinded: Option<(&'a TaskId, usize)>,
 }
 
 impl Facts<'_> {
-    /// The resources that the run changes.
+    /// The resources that the run changes. What programs and people do is left out of a drill.
     pub fn resources(&self) -> BTreeSet<ResourceId> {
-        self.tasks.iter().filter_map(|task| Some(task.change.as_ref()?.resource.clone())).collect()
+        let changed = self.tasks.iter().filter_map(|task| Some(task.change.as_ref()?.resource.clone()));
+        changed.filter(is_of_the_cloud).collect()
     }
 
     fn is_written_and_gone(&self, resource: &ResourceId) -> bool {
@@ -99,6 +105,7 @@ pub fn judge(facts: &Facts<'_>) -> Vec<String> {
     wrong.extend(undone_unapplied(facts));
     wrong.extend(locks(facts));
     wrong.extend(exit(facts));
+    wrong.extend(passed_blindly(facts.entries, facts.blinded));
     wrong
 }
 
@@ -202,7 +209,7 @@ fn success(facts: &Facts<'_>) -> Vec<String> {
         Some(Ending::Done { failed, skipped }) if failed.is_empty() && facts.rest.exit == Some(0) => {
             let mut wanted: BTreeMap<&ResourceId, Value> = BTreeMap::new();
             for task in facts.tasks.iter().filter(|task| task.back_for.is_none() && !skipped.contains(&task.id)) {
-                if let Some(change) = &task.change {
+                if let Some(change) = task.change.as_ref().filter(|change| is_of_the_cloud(&change.resource)) {
                     set_fields(wanted.entry(&change.resource).or_insert_with(|| Value::Object(Map::new())), &change.to);
                 }
             }
@@ -354,6 +361,21 @@ fn exit(facts: &Facts<'_>) -> Option<String> {
     wrong.then(|| format!("exit code {exit}, and its ending is {:?}", facts.ending()))
 }
 
+/// A gate does not pass of which nothing healthy was seen.
+fn passed_blindly(entries: &[Entry], blinded: Option<(&TaskId, usize)>) -> Option<String> {
+    let (gate, began) = blinded?;
+    let verdict = entries.iter().skip(began).find_map(|entry| match &entry.event {
+        Event::GateClosed { task, outcome } if task == gate => Some(outcome),
+        _ => None,
+    })?;
+    matches!(verdict, GateOutcome::Passed { .. })
+        .then(|| format!("the gate of {gate} passed, and no healthy sample was seen"))
+}
+
+fn is_of_the_cloud(resource: &ResourceId) -> bool {
+    ![Shell::KIND, Manual::KIND].contains(&resource.kind.as_str())
+}
+
 /// Who sends no token, which in a drill is the run.
 const OWN: &str = "anonymous";
 
@@ -429,6 +451,7 @@ mod tests {
                     came: PathOutcome::Driven(crate::driver::DriveOutcome::Ended(ending)),
                     exit: Some(0),
                     entries: 0,
+                    serving: BTreeMap::new(),
                 },
                 seen,
                 requests: vec![request("GET", "/c"), request("PATCH", "/c?updateMask=size")],
@@ -455,6 +478,7 @@ mod tests {
                 foreign: self.foreign.as_ref(),
                 fault: None,
                 locks: self.locks,
+                blinded: None,
             };
             judge(&facts).join("\n")
         }
@@ -502,6 +526,18 @@ mod tests {
         let (to, path) = (json!({ "size": 7 }), "/c".to_owned());
         told.foreign = Some(Foreign { resource: id(), to, after: 1, path, mask: Some("size".to_owned()) });
         assert!(told.wrong().contains("overwrote"), "{}", told.wrong());
+    }
+
+    #[test]
+    fn a_gate_that_passes_without_a_healthy_sample_is_noticed() {
+        let (gate, other) = (TaskId::of_step("grow"), TaskId::of_step("shrink"));
+        let outcome = GateOutcome::Passed { proof: crate::gate::Proof::default() };
+        let entries = [entry(Event::GateClosed { task: gate.clone(), outcome })];
+        assert_eq!(passed_blindly(&entries, None), None);
+        assert_eq!(passed_blindly(&entries, Some((&other, 0))), None);
+        // What passed before is not meant.
+        assert_eq!(passed_blindly(&entries, Some((&gate, 1))), None);
+        assert!(passed_blindly(&entries, Some((&gate, 0))).is_some());
     }
 
     #[test]

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::check::{Checked, check};
 use crate::driver::DriverError;
 use crate::engine::Run;
 use crate::gate::{GateRule, Percentiles};
+use crate::inert::inert;
 use crate::journal::OpenError;
-use crate::plan::{Plan, ProgramSteps, Trying, observe, plan as make_plan, prove, trials};
+use crate::plan::{Plan, Problem, ProgramSteps, Trying, observe, plan as make_plan, prove, trials};
 use crate::resource::BuildError;
 use crate::run::{Choice, Entry, Event, OnFailure, OpId, Question, Task, TaskId, Way};
 use crate::runbook::Mode;
@@ -25,6 +27,10 @@ use super::fault::{Path, Place, ProbeFault, ProcessFault, Then, WriteFault};
 const LONGEST_GATE: Duration = Duration::from_mins(5);
 /// How many times a probe of a gate is observed while the gate holds.
 const SAMPLES: u32 = 4;
+/// How large the worlds may be together that a drill keeps, in bytes of JSON; in memory they are a few times as large.
+const MOST_KEPT: usize = 256 << 20;
+/// At each how many-th entry the world is measured.
+const MEASURED_EVERY: usize = 16;
 /// The shortest time between two samples of a guard.
 const GUARD_EVERY: Duration = Duration::from_mins(1);
 
@@ -39,6 +45,8 @@ pub struct Setting<'a> {
     pub scenario: &'a str,
     /// What every step does when it fails, instead of what the runbook says.
     pub on_failure: Option<OnFailure>,
+    /// How many places are looked at.
+    pub coverage: Coverage,
 }
 
 /// Why there is no drill.
@@ -69,8 +77,14 @@ pub enum DrillError {
     #[error("not everything can be planned: {0}")]
     Plan(String),
     /// The run that nothing goes wrong in does not end as it should.
-    #[error("the run without trouble came to {0}")]
+    #[error("the run in which nothing goes wrong does not end well: {0}")]
     Trouble(String),
+    /// The scenario is too large, or the run too long, to be kept after each of its entries.
+    #[error("the run without trouble is too long for so large a scenario: its {entries} entries would take gigabytes")]
+    TooLarge {
+        /// How many entries it had by then.
+        entries: usize,
+    },
     /// A worker has no runtime to work on.
     #[error("no runtime can be made")]
     Runtime(#[source] std::io::Error),
@@ -89,14 +103,21 @@ pub type ExitCode = fn(&Result<crate::driver::DriveOutcome, DriverError>) -> u8;
 #[derive(Debug, Default)]
 pub(super) struct Recording {
     pub(super) entries: Vec<Entry>,
-    pub(super) worlds: Vec<World>,
+    /// What the cloud was like after each entry; `None` where no path begins.
+    pub(super) worlds: Vec<Option<Arc<World>>>,
+    coverage: Coverage,
+    /// How large the kept worlds are together, about, in bytes of JSON.
+    bytes: usize,
+    /// How large one was when it was last measured.
+    each: usize,
 }
 
 /// How many places a drill looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Coverage {
     /// Of the samples and polls that follow one another, the first and the last. The process can die between any two of
     /// them, and finds the same.
+    #[default]
     Representative,
     /// Every entry of the journal.
     Every,
@@ -126,7 +147,7 @@ impl Prepared {
         let errors = outcome.render(crate::check::Style { colour: false, width: 120 });
         let checked = outcome.checked.ok_or(DrillError::Runbook(errors))?;
         let world = scenario::parse(setting.name, setting.scenario)?;
-        Prepared::from_checked(checked, world, setting.on_failure, folder, exit).await
+        Prepared::from_checked(checked, world, setting.on_failure, (folder, setting.coverage), exit).await
     }
 
     /// The same of a runbook that was checked, and a world that was read.
@@ -137,16 +158,20 @@ impl Prepared {
         checked: Checked,
         world: World,
         on_failure: Option<OnFailure>,
-        folder: &FilePath,
+        (folder, coverage): (&FilePath, Coverage),
         exit: ExitCode,
     ) -> Result<Prepared, DrillError> {
         let bench = Bench::open(world.clone()).await?;
         let plan = planned(&checked, &bench, &world, on_failure).await?;
-        let (forwards, back) = (Recording::default(), Recording::default());
+        let (forwards, back) = (Recording::new(coverage), Recording::new(coverage));
         let (text, folder) = (checked.document().text().to_owned(), folder.to_owned());
         let mut prepared = Prepared { checked, text, plan, exit, folder, world: world.clone(), forwards, back };
         (prepared.forwards, prepared.back) = course::without_trouble(&prepared, &bench, world.clone()).await?;
         Ok(prepared)
+    }
+
+    pub(super) fn coverage(&self) -> Coverage {
+        self.forwards.coverage
     }
 
     /// What is drilled.
@@ -168,12 +193,13 @@ impl Prepared {
     }
 
     /// The paths of the fault model, always in the same order.
-    pub fn paths(&self, coverage: Coverage) -> Vec<Path> {
-        [Way::Apply, Way::Undo].into_iter().flat_map(|way| self.paths_of(way, coverage)).collect()
+    pub fn paths(&self) -> Vec<Path> {
+        [Way::Apply, Way::Undo].into_iter().flat_map(|way| self.paths_of(way)).collect()
     }
 
-    fn paths_of(&self, way: Way, coverage: Coverage) -> Vec<Path> {
+    fn paths_of(&self, way: Way) -> Vec<Path> {
         let recording = self.recording(way);
+        let coverage = recording.coverage;
         let mut paths = Vec::new();
         let mut add = |step: Option<&TaskId>, place: Place, thens: &[Then]| {
             let step = step.map(|task| task.step().to_owned());
@@ -210,6 +236,7 @@ impl Prepared {
                     }
                 }
                 Event::GuardSampled { probe, .. } if guards.insert(probe.clone()) => {
+                    let entries = recording.kept_before(entries);
                     for fault in ProbeFault::ALL {
                         add(at, Place::Guard { probe: probe.clone(), entries, fault }, Then::AFTER_A_FAULT);
                     }
@@ -257,6 +284,44 @@ impl Prepared {
 }
 
 impl Recording {
+    pub(super) fn new(coverage: Coverage) -> Recording {
+        Recording { coverage, ..Recording::default() }
+    }
+
+    /// What comes after this one begins with it.
+    pub(super) fn continued(&self) -> Recording {
+        let Recording { entries, worlds, coverage, bytes, each } = self;
+        Recording { entries: entries.clone(), worlds: worlds.clone(), coverage: *coverage, bytes: *bytes, each: *each }
+    }
+
+    /// Notes an entry and what the cloud is like after it. A world that no path begins with is not kept: thousands of them are
+    /// gigabytes.
+    pub(super) fn push(&mut self, entry: Entry, world: World) {
+        if self.entries.len().is_multiple_of(MEASURED_EVERY) {
+            self.each = serde_json::to_vec(&world).map(|json| json.len()).unwrap_or_default();
+        }
+        self.bytes = self.bytes.saturating_add(self.each);
+        self.entries.push(entry);
+        self.worlds.push(Some(Arc::new(world)));
+        let middle = self.entries.len().saturating_sub(2);
+        if self.coverage == Coverage::Representative && self.is_within_waiting(middle) {
+            // A path from a place begins with the world before it.
+            self.worlds[middle - 1] = None;
+            self.bytes = self.bytes.saturating_sub(self.each);
+        }
+    }
+
+    /// Whether the kept worlds are more than a drill may take that nobody asked to look at every entry.
+    pub(super) fn is_too_large(&self) -> bool {
+        self.coverage == Coverage::Representative && self.bytes > MOST_KEPT
+    }
+
+    /// The last place before this one of which the world is kept.
+    fn kept_before(&self, entries: usize) -> usize {
+        let is_kept = |count: &usize| self.worlds.get(count.saturating_sub(1)).is_some_and(Option::is_some);
+        (1..=entries).rev().find(is_kept).unwrap_or(entries)
+    }
+
     /// The writes that were made this way, in order.
     fn writes(&self, way: Way) -> Vec<OpId> {
         let announced = self.entries.iter().filter_map(|entry| match &entry.event {
@@ -274,17 +339,14 @@ impl Recording {
 
     /// The task that the entry at this place, or else the one before it, is about.
     fn step_at(&self, place: usize) -> Option<&TaskId> {
-        let here = self.entries.get(place).and_then(|entry| entry.event.task());
-        here.or_else(|| self.entries.get(place.checked_sub(1)?)?.event.task())
+        let here = self.entries.get(place).and_then(|entry| subject(&entry.event));
+        here.or_else(|| subject(&self.entries.get(place.checked_sub(1)?)?.event))
     }
 
     /// Whether the entry at this place is one of several samples or polls, neither the first nor the last.
     fn is_within_waiting(&self, place: usize) -> bool {
-        let waits = |place: Option<usize>| {
-            let event = place.and_then(|place| self.entries.get(place)).map(|entry| &entry.event);
-            event.is_some_and(is_waiting)
-        };
-        waits(place.checked_sub(1)) && waits(Some(place)) && waits(Some(place + 1))
+        let waits = |place: usize| waits(&self.entries, place);
+        place.checked_sub(1).is_some_and(waits) && waits(place) && waits(place + 1)
     }
 
     /// How many entries there are once this write is announced.
@@ -293,6 +355,26 @@ impl Recording {
             self.entries.iter().position(|entry| matches!(&entry.event, Event::Intended { op } if op == wanted));
         place.map(|place| place + 1)
     }
+}
+
+/// The task that an event, or the question that it answers, is about.
+fn subject(event: &Event) -> Option<&TaskId> {
+    match event {
+        Event::Answered { question, .. } => match question {
+            Question::Apply { task }
+            | Question::Irreversible { task, .. }
+            | Question::Failed { task, .. }
+            | Question::Confirm { task, .. }
+            | Question::Restore { task, .. } => Some(task),
+            Question::Interrupted { task, .. } => task.as_ref(),
+            Question::Doubt { op } | Question::TookEffect { op, .. } => Some(&op.task),
+        },
+        other => other.task(),
+    }
+}
+
+fn waits(entries: &[Entry], place: usize) -> bool {
+    entries.get(place).is_some_and(|entry| is_waiting(&entry.event))
 }
 
 /// Whether an entry says only what was seen while something was waited for.
@@ -325,7 +407,8 @@ async fn planned(
     // A drill is the run that would be approved.
     plan.try_gates(&trials(runbook, &bench.probes, Trying::Everything).await);
     if !plan.is_complete() {
-        let problems: Vec<String> = plan.problems.iter().map(|problem| format!("{problem:?}")).collect();
+        let of_step = |problem: &Problem| format!("{}: {}", inert(&problem.step), inert(&problem.why));
+        let problems: Vec<String> = plan.problems.iter().map(of_step).collect();
         return Err(DrillError::Plan(problems.join("; ")));
     }
     for task in &mut plan.tasks {

@@ -98,7 +98,7 @@ impl Blinded {
             return seen;
         }
         self.samples += 1;
-        let why = "the drill has it so".to_owned();
+        let why = "simulated by the drill".to_owned();
         let observation = match self.fault {
             ProbeFault::Flapping if self.samples.is_multiple_of(2) => return seen,
             ProbeFault::Unhealthy | ProbeFault::Flapping => Observation::of(Health::Unhealthy { why }),
@@ -142,8 +142,7 @@ impl Process<'_> {
 
     pub(super) fn record(&mut self, entry: &Entry) {
         if let Some(recording) = &mut self.recording {
-            recording.entries.push(entry.clone());
-            recording.worlds.push(self.bench.simulator.world());
+            recording.push(entry.clone(), self.bench.simulator.world());
         }
     }
 
@@ -207,6 +206,9 @@ impl Durable for Process<'_> {
         }
         self.local.append(entry)?;
         self.record(entry);
+        if self.recording.as_ref().is_some_and(|recording| recording.is_too_large()) {
+            return Err(DriverError::StoppedAtOnce("a drill: it takes too much memory".to_owned()));
+        }
         if let Some(strike) = self.strike.as_mut() {
             strike.see(&entry.event);
         }

@@ -16,7 +16,7 @@ use crate::clock::between;
 use crate::driver::DriveOutcome;
 use crate::gate::Health;
 use crate::report::Narrator;
-use crate::run::{Ending, Entry, Event, GateOutcome, ServiceStatus, TaskId, View, Way};
+use crate::run::{ChangeStatus, Ending, Entry, Event, GateOutcome, ServiceStatus, TaskId, TaskView, View, Way};
 use crate::runbook::model::FaultClass;
 
 /// How a path ended, from the best to the worst.
@@ -25,7 +25,7 @@ use crate::runbook::model::FaultClass;
 pub enum EndState {
     /// Done: everything is as wanted.
     Recovered,
-    /// Everything is as it was before the run.
+    /// Everything is as it was before the run, but for what cannot be undone.
     RolledBack,
     /// Not ended: somebody resumes it, or rolls it back.
     Paused,
@@ -85,6 +85,9 @@ impl EndState {
 /// What became of a path.
 #[derive(Clone, Debug, Serialize)]
 pub struct PathResult {
+    /// Where it left the run without trouble, and what was asked for.
+    #[serde(skip)]
+    pub path: Path,
     /// The step at which the fault struck; `None`: before the first or after the last.
     pub step: Option<String>,
     /// Which way the run went then.
@@ -105,16 +108,21 @@ pub struct PathResult {
     /// Simulated time from the fault to the outcome, in seconds.
     #[serde(rename = "seconds", serialize_with = "seconds")]
     pub took: Duration,
-    /// The steps whose changes are applied, or may be.
+    /// The steps whose changes are applied.
     pub applied: Vec<TaskId>,
+    /// The steps of whose changes it is not known whether they are applied.
+    pub unknown: Vec<TaskId>,
     /// Probes of services that the run touched: unhealthy now, and healthy before the run.
     pub unhealthy: Vec<String>,
-    /// What serves then, by service and revision, in percent.
-    pub serving: BTreeMap<String, BTreeMap<String, i64>>,
+    /// What serves then, by service and revision, in percent; `null`: the service does not exist. It is observed by the drill.
+    pub serving: BTreeMap<String, Option<BTreeMap<String, i64>>>,
     /// What the run said in the end.
     pub said: Vec<String>,
     /// What is not as it must be.
     pub wrong: Vec<String>,
+    /// The run's entries, if something is wrong: for whoever looks for the reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub journal: Vec<Entry>,
     /// Gates that failed on this path.
     pub gates_failed: BTreeSet<TaskId>,
     /// Changes that were undone on this path.
@@ -136,38 +144,54 @@ impl PathResult {
         let rest = outcome.rests.get(asked.min(outcome.rests.len().saturating_sub(1)));
         let state = |rest: Option<&Rest>| rest.map_or(EndState::Wrong, |rest| EndState::of(&rest.came));
         let is_wrong = !outcome.wrong.is_empty();
-        let of_rest = |rest| if is_wrong { EndState::Wrong } else { state(rest) };
         let entries = outcome.entries.get(..rest.map_or(0, |rest| rest.entries)).unwrap_or(&outcome.entries);
         let (view, said) = said(of, entries);
         let began = outcome.began;
+        let of_rest = |rest: Option<&Rest>, view: &View| match state(rest) {
+            _ if is_wrong => EndState::Wrong,
+            // What cannot be undone is applied whatever happens; anything else is not as it was before.
+            EndState::RolledBack | EndState::Stopped if is_as_before(rest, view) => EndState::RolledBack,
+            EndState::RolledBack => EndState::Stopped,
+            other => other,
+        };
+        let at_last = view_of(of, &outcome.entries);
         PathResult {
+            path: path.clone(),
             step: path.step.clone(),
             way: path.way,
             fault: path.fault(),
             class: path.class(),
             then: path.then.words(),
-            outcome: of_rest(rest),
-            at_last: of_rest(outcome.rests.last()),
+            outcome: of_rest(rest, &view),
+            at_last: of_rest(outcome.rests.last(), &at_last),
             rests: outcome.rests.iter().map(ToString::to_string).collect(),
             took: entries.last().map(|last| between(began, last.at)).unwrap_or_default(),
-            applied: applied(&view),
+            applied: tasks(&view, ChangeStatus::is_applied),
+            unknown: tasks(&view, ChangeStatus::is_unknown),
             unhealthy: unhealthy(of, entries),
-            serving: serving(entries),
+            serving: rest.map(|rest| rest.serving.clone()).unwrap_or_default(),
             said,
             wrong: outcome.wrong.clone(),
+            journal: if is_wrong { outcome.entries.clone() } else { Vec::new() },
             gates_failed: outcome.entries.iter().filter_map(failed_gate).collect(),
             undone: outcome.entries.iter().filter_map(undo).collect(),
         }
     }
 
+    /// Notes something that is not as it must be.
+    pub(super) fn find_wrong(&mut self, why: String) {
+        self.wrong.push(why);
+        (self.outcome, self.at_last) = (EndState::Wrong, EndState::Wrong);
+    }
+
     /// Whether the run was left alone after the fault.
     pub fn is_left_alone(&self) -> bool {
-        self.then == Then::Nothing.words()
+        self.path.then == Then::Nothing
     }
 }
 
 /// The run as it is shown after these entries, and what is said of the last of them.
-fn said(of: &Prepared, entries: &[Entry]) -> (View, Vec<String>) {
+pub(super) fn said(of: &Prepared, entries: &[Entry]) -> (View, Vec<String>) {
     let mut view = View::new(&of.plan.work());
     let mut narrator = Narrator::default();
     let mut last = Vec::new();
@@ -182,9 +206,33 @@ fn said(of: &Prepared, entries: &[Entry]) -> (View, Vec<String>) {
     (view, last.into_iter().map(|line| line.text).collect())
 }
 
-fn applied(view: &View) -> Vec<TaskId> {
-    let tasks = view.tasks.iter().filter(|task| task.task.change.is_some() && task.task.back_for.is_none());
-    tasks.filter(|task| task.change_status().may_be_applied()).map(|task| task.task.id.clone()).collect()
+fn view_of(of: &Prepared, entries: &[Entry]) -> View {
+    let mut view = View::new(&of.plan.work());
+    for entry in entries {
+        view.apply(entry);
+    }
+    view
+}
+
+fn changes(view: &View) -> impl Iterator<Item = &TaskView> {
+    view.tasks.iter().filter(|task| task.task.change.is_some() && task.task.back_for.is_none())
+}
+
+fn tasks(view: &View, is_so: impl Fn(&ChangeStatus) -> bool) -> Vec<TaskId> {
+    changes(view).filter(|task| is_so(&task.change_status())).map(|task| task.task.id.clone()).collect()
+}
+
+/// Whether nothing is applied, or may be, that could be undone, and nothing is left to do.
+fn is_as_before(rest: Option<&Rest>, view: &View) -> bool {
+    let is_over = rest.is_some_and(|rest| match &rest.came {
+        PathOutcome::Driven(DriveOutcome::Ended(Ending::RolledBack { not_restored, follow_ups, .. })) => {
+            not_restored.is_empty() && follow_ups.is_empty()
+        }
+        PathOutcome::Driven(DriveOutcome::Ended(Ending::Stopped { .. } | Ending::Declined { .. })) => true,
+        _ => false,
+    });
+    let is_left = |task: &TaskView| task.change_status().may_be_applied() && !task.task.reversibility.is_irreversible();
+    is_over && !changes(view).any(is_left)
 }
 
 /// The probes that are unhealthy by the last word on the services that the run touched, and were healthy before it.
@@ -195,11 +243,6 @@ fn unhealthy(of: &Prepared, entries: &[Entry]) -> Vec<String> {
         seen.map(|(probe, _)| probe.clone()).collect()
     };
     surveyed(entries).into_iter().flat_map(BTreeMap::values).flat_map(of_service).collect()
-}
-
-fn serving(entries: &[Entry]) -> BTreeMap<String, BTreeMap<String, i64>> {
-    let services = surveyed(entries).into_iter().flatten();
-    services.map(|(name, status)| (name.clone(), status.serving.clone())).collect()
 }
 
 /// What was last observed of the services that the run touched.

@@ -1,13 +1,13 @@
 //! A run, its simulated cloud and its record, as one process after another finds them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::bench::{Bench, Stage};
-use super::course::{PathOutcome, Rest};
+use super::course::{PathOutcome, Rest, Serving};
 use super::elsewhere::Others;
 use super::fault::Request;
 use super::oracle::{Facts, Foreign, judge};
@@ -17,12 +17,13 @@ use super::skew::Behind;
 use super::stand_in::{self, Nobody};
 use crate::action::{Manual, Shell};
 use crate::clock::Clock;
-use crate::driver::{Advised, DriverError, Flush, Local, ProbesInFlight, Rules, Signals, drive, leave};
+use crate::driver::{Advised, DriverError, Flush, Local, ProbesInFlight, Rules, Signals, drive, leave, shares};
 use crate::engine::{MACHINE, Run};
 use crate::external::{ByHand, Conduct, Github, Messages, Programs};
 use crate::journal::{Claim, Directory, Journal, Locks as _, OpenError, Start, State};
-use crate::resource::Kinds;
-use crate::run::{Choice, Ending, Entry, Event, Operator, ResourceId, RunId, View, digest};
+use crate::resource::traffic::Traffic;
+use crate::resource::{Kinds, Observable as _};
+use crate::run::{Choice, Ending, Entry, Event, Operator, ResourceId, RunId, TaskId, View, digest};
 use crate::sim::World;
 
 /// How long a process works at most, by this machine's clock.
@@ -79,6 +80,8 @@ pub(super) struct Scene<'a> {
     pub(super) recording: Option<Recording>,
     pub(super) strike: Option<Strike>,
     pub(super) blinded: Option<Blinded>,
+    /// The gate of which nothing healthy is seen while this process works, and since which entry.
+    pub(super) is_blind_to: Option<(TaskId, usize)>,
     pub(super) machine: Machine,
     /// Whether the process is asked to stop as soon as it is at work.
     pub(super) stops: bool,
@@ -101,7 +104,7 @@ impl<'a> Scene<'a> {
             }
             Fork::At { recording, entries } => {
                 let place = entries.saturating_sub(1);
-                let world = recording.worlds.get(place).cloned();
+                let world = recording.worlds.get(place).cloned().flatten().map(Arc::unwrap_or_clone);
                 let world = world.ok_or_else(|| DrillError::Trouble(format!("no entry {entries}")))?;
                 (world, recording.entries.iter().take(entries).cloned().collect())
             }
@@ -136,6 +139,7 @@ impl<'a> Scene<'a> {
             recording: None,
             strike: None,
             blinded: None,
+            is_blind_to: None,
             machine: Machine::Works,
             stops: false,
             behind: Duration::ZERO,
@@ -178,7 +182,7 @@ impl<'a> Scene<'a> {
         }
         let came = Box::pin(self.process(comes, operators)).await;
         let entries = self.entries().map(|entries| entries.len()).unwrap_or_default();
-        let rest = |came, exit| Rest { came, exit, entries };
+        let rest = |came, exit| Rest { came, exit, entries, serving: Serving::new() };
         let came = match came {
             Ok(came) => came,
             Err(why) => return rest(PathOutcome::Lost(why), None),
@@ -295,7 +299,7 @@ impl<'a> Scene<'a> {
     }
 
     /// Compares what the run claims with what is so.
-    pub(super) async fn judge(&self, rest: &Rest) -> Vec<String> {
+    pub(super) async fn judge(&self, rest: &Rest) -> (Vec<String>, Serving) {
         let (entries, mut wrong) = match self.entries() {
             Ok(entries) => (entries, Vec::new()),
             Err(why) => (Vec::new(), vec![format!("its journal cannot be read: {why}")]),
@@ -305,7 +309,7 @@ impl<'a> Scene<'a> {
             Ok((run, view)) => (run, view),
             Err(why) => {
                 wrong.push(format!("its journal cannot be folded: {why}"));
-                return wrong;
+                return (wrong, Serving::new());
             }
         };
         let mut facts = Facts {
@@ -319,6 +323,7 @@ impl<'a> Scene<'a> {
             requests: self.bench.simulator.requests(),
             foreign: self.foreign.as_ref(),
             fault: self.strike.as_ref().map(|strike| strike.fault),
+            blinded: self.is_blind_to.as_ref().map(|(gate, began)| (gate, *began)),
             locks: self.state.locks().map(|locks| locks.len()).unwrap_or_default(),
         };
         for id in facts.resources() {
@@ -337,8 +342,14 @@ impl<'a> Scene<'a> {
         if let Some(others) = &self.others {
             wrong.extend(others.overwritten(&self.bench).await);
         }
-        wrong
+        (wrong, serving(&facts.seen))
     }
+}
+
+/// What the traffic of each Cloud Run service is led to.
+fn serving(seen: &BTreeMap<ResourceId, Option<serde_json::Value>>) -> Serving {
+    let services = seen.iter().filter(|(id, _)| id.kind == Traffic::NAME);
+    services.map(|(id, state)| (id.name.clone(), state.as_ref().map(shares))).collect()
 }
 
 impl Prepared {

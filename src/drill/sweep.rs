@@ -6,9 +6,12 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use super::fault::Path;
+use super::fault::{Path, Then};
 use super::prepared::{DrillError, Prepared};
-use super::result::PathResult;
+use super::result::{EndState, PathResult};
+
+/// Paths from the same place are no farther from each other than this.
+const NEAR: usize = Then::ALL.len();
 
 /// Works these paths, and says after each how many are done. The results come in the order of the paths.
 ///
@@ -46,7 +49,29 @@ pub fn sweep(
     })?;
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     results.sort_by_key(|(place, _)| *place);
-    Ok(results.into_iter().map(|(_, result)| result).collect())
+    let mut results: Vec<PathResult> = results.into_iter().map(|(_, result)| result).collect();
+    judge_nights(paths, &mut results);
+    Ok(results)
+}
+
+/// A run that is resumed the next day ends no worse than one that is resumed at once: nobody worked on it meanwhile, so the
+/// time between counts for nothing.
+fn judge_nights(paths: &[Path], results: &mut [PathResult]) {
+    for later in 0..paths.len().min(results.len()) {
+        if paths[later].then != Then::ResumeTomorrow {
+            continue;
+        }
+        let at_once = Path { then: Then::Resume, ..paths[later].clone() };
+        // They are neighbours; with only some of the paths there may be none.
+        let Some(at_once) = (later.saturating_sub(NEAR)..later).find(|place| paths[*place] == at_once) else {
+            continue;
+        };
+        let (now, tomorrow) = (results[at_once].outcome, results[later].outcome);
+        if now < tomorrow && tomorrow != EndState::Wrong {
+            let (now, tomorrow) = (now.words(), tomorrow.words());
+            results[later].find_wrong(format!("resumed 15 h later it is {tomorrow}, and resumed at once {now}"));
+        }
+    }
 }
 
 fn take<'a>(next: &AtomicUsize, paths: &'a [Path]) -> Option<(usize, &'a Path)> {

@@ -571,7 +571,7 @@ fn no_access(error: &ReadError) -> Option<Event> {
         ReadError::NotFound { .. }
         | ReadError::OperationNotFound { .. }
         | ReadError::Refused { denied: false, .. }
-        | ReadError::Garbled { .. }
+        | ReadError::Malformed { .. }
         | ReadError::Untold { .. }
         | ReadError::NoSuchKind { .. } => return None,
     };
@@ -579,5 +579,5 @@ fn no_access(error: &ReadError) -> Option<Event> {
 }
 
 fn may_pass(error: &ReadError) -> bool {
-    error.is_passing() || matches!(error, ReadError::Garbled { .. })
+    error.is_passing() || matches!(error, ReadError::Malformed { .. })
 }

@@ -22,3 +22,4 @@ pub use in_flight::ProbesInFlight;
 pub use leave::{Departure, leave};
 pub use local::{Flush, Local};
 pub use signal::Signals;
+pub(crate) use survey::shares;

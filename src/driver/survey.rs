@@ -40,7 +40,8 @@ fn service(task: &TaskView) -> Option<ResourceId> {
     is_service.then(|| ResourceId { kind: Traffic::NAME.to_owned(), ..resource.clone() })
 }
 
-fn shares(state: &Value) -> BTreeMap<String, i64> {
+/// The share of each revision in the traffic of a service, in percent, by the state of its traffic.
+pub(crate) fn shares(state: &Value) -> BTreeMap<String, i64> {
     let latest = state.get("latest").and_then(Value::as_str).unwrap_or_default();
     // What is routed, where that is not what is written.
     let targets = state.get("routed").or_else(|| state.get("targets"));

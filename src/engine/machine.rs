@@ -1038,7 +1038,10 @@ impl Run {
                 self.lanes[lane].at = LaneState::Approved { not_before: None }
             }
             (Choice::Skip, LaneState::Ready) => {
-                self.skipped.push(task);
+                // What is left of the step is built on it, and is left out with it.
+                let Lane { cursor, end, .. } = self.lanes[lane];
+                let rest = self.tasks.get(cursor..end).into_iter().flatten().filter(|task| task.back_for.is_none());
+                self.skipped.extend(rest.map(|task| task.id.clone()));
                 self.lanes[lane].skip();
             }
             (Choice::No, LaneState::Ready) => self.stop(Ending::Declined { task }),

@@ -68,7 +68,7 @@ mod tests {
 
     use super::*;
     use crate::engine::Effect;
-    use crate::run::{Change, OnFailure, OpId, Reversibility, TaskId, Way};
+    use crate::run::{Change, Ending, OnFailure, OpId, Reversibility, TaskId, Way};
 
     fn task(name: &str, phase: &str) -> Task {
         let resource = format!("k/p/r/{name}").parse().unwrap();
@@ -115,6 +115,15 @@ mod tests {
         assert_eq!(offers(&run), [Choice::Yes, Choice::No, Choice::Skip, Choice::Rollback]);
         apply(&mut run);
         assert_eq!(offers(&run), [Choice::Yes, Choice::No, Choice::Skip, Choice::Rollback]);
+    }
+
+    #[test]
+    fn the_rest_of_a_step_is_left_out_with_what_it_is_built_on_and_the_ending_lists_all_of_it() {
+        let mut run = Run::new(vec![task("deploy/revision", "one"), task("deploy/shift-10", "one"), task("b", "one")]);
+        answer(&mut run, Choice::Skip);
+        apply(&mut run);
+        let Some(Effect::End(Ending::Done { skipped, .. })) = run.next(NOW).pop() else { panic!("it has not ended") };
+        assert_eq!(skipped, [TaskId::of_step("deploy/revision"), TaskId::of_step("deploy/shift-10")]);
     }
 
     #[test]

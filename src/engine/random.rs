@@ -215,7 +215,7 @@ impl World {
             45..=64 => Event::InDoubt { op, why: "lost on the way there".to_owned() },
             65..=84 => {
                 self.take(change, &op);
-                Event::InDoubt { op, why: "lost on the way back".to_owned() }
+                Event::InDoubt { op, why: "answer lost".to_owned() }
             }
             85..=124 if !self.programs.contains(&op.task) => {
                 let (name, fails) = (format!("operations/{op}"), self.roll() < 60);
@@ -602,7 +602,7 @@ proptest! {
             };
             let is_meant = floor.is_none_or(|floor| n > floor);
             if in_force && turned && !shape.irreversible && !not_restored && is_meant {
-                prop_assert!(left.contains(&id), "t{} is in force, and {:?} does not say so:\n{}", n, ending, story(&journal));
+                prop_assert!(left.contains(&id), "t{} is applied, and {:?} does not say so:\n{}", n, ending, story(&journal));
             }
             if undone == 1 {
                 prop_assert!(turned, "t{} was undone in {:?}", n, ending);

@@ -31,7 +31,7 @@ impl AnyKind for ByHand {
             if doing.is_some_and(|doing| doing.done) {
                 return Ok(Written::Sent(OperationProgress::Done(change.to.clone())));
             }
-            let why = "what a person did, a person must undo".to_owned();
+            let why = "what an operator did, an operator must undo".to_owned();
             Err(WriteError::Refused { resource: change.resource.clone(), why })
         })
     }

@@ -40,7 +40,7 @@ pub struct Saved {
 pub enum BadPlan {
     /// It cannot be read as one.
     #[error("it is not a saved plan: {0}")]
-    Garbled(String),
+    Malformed(String),
     /// Another version wrote it.
     #[error("it was written by another version of rectify (plan format {0}, this is {FORMAT})")]
     OtherVersion(u32),
@@ -77,7 +77,7 @@ impl Saved {
 
     /// Reads a saved plan.
     pub fn read(bytes: &[u8]) -> Result<Saved, BadPlan> {
-        let garbled = |error: serde_json::Error| BadPlan::Garbled(error.to_string());
+        let garbled = |error: serde_json::Error| BadPlan::Malformed(error.to_string());
         let value: Value = serde_json::from_slice(bytes).map_err(garbled)?;
         let format =
             value.pointer("/plan/format").and_then(Value::as_u64).and_then(|format| u32::try_from(format).ok());

@@ -27,7 +27,7 @@ mod websocket;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-pub use self::connection::Route;
+pub use self::connection::{Route, ThisMachine};
 pub use self::database::{DatabaseParts, DatabaseServer, DatabaseTls};
 pub use self::flow::{FLOW_REQUESTS, FlowProbe, FlowRequest, FlowStep};
 use self::history::Past;

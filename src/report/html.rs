@@ -192,8 +192,8 @@ fn step(out: &mut String, task: &TaskRecord, pictures: &mut usize) {
     }
     for gate in &task.gates {
         let (tone, word) = match gate.passed {
-            Some(true) => ("good", "proven"),
-            Some(false) => ("bad", "not proven"),
+            Some(true) => ("good", "passed"),
+            Some(false) => ("bad", "failed"),
             None => ("warn", "not ended"),
         };
         let _ = writeln!(

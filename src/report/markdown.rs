@@ -67,7 +67,7 @@ fn gates(page: &mut Page, record: &Record) {
             vec![code(&task.id), text(&gate.asked), line([words(mark), text(&gate.verdict)])]
         })
     });
-    page.table("What was proven", &["step", "gate", ""], rows);
+    page.table("Gates", &["step", "gate", ""], rows);
 }
 
 /// How a run stands, for the readers of an issue: its steps, and what must hold before the incident is closed.

@@ -294,7 +294,7 @@ impl Narrator {
                 self.head(view, task, if undo { Way::Undo } else { Way::Apply }, &mut lines);
                 let rule = view.task(task).and_then(TaskView::rule);
                 if let Some(rule) = rule {
-                    lines.push(self.say(entry, Tone::Plain, &format!("proving: {}", plan::gate(rule))));
+                    lines.push(self.say(entry, Tone::Plain, &format!("gate: {}", plan::gate(rule))));
                 }
             }
             Event::Sampled { task, probe, observation } => {
@@ -508,11 +508,11 @@ pub fn ending(view: &View, ending: &Ending) -> Vec<Line> {
             lines.extend(all_applied(view));
         }
         Ending::Stuck { left, kept, not_restored } => {
-            lines.push(line(Tone::Bad, format!("✗ stuck after {took}: a person must act")));
+            lines.push(line(Tone::Bad, format!("✗ stuck after {took}: an operator must act")));
             for left in left {
                 let gated = matches!(left.why, Failure::Gate { .. });
                 let what = match &left.why {
-                    Failure::Gate { .. } => "was undone, and is not well:",
+                    Failure::Gate { .. } => "was undone, and its gate failed:",
                     Failure::Unknown { .. } => "is in an unknown state:",
                     _ => "could not be undone:",
                 };

@@ -347,7 +347,7 @@ impl Record {
             "rolled_back" => "Rolled back",
             "stopped" => "Stopped after a failure",
             "declined" => "Declined",
-            "stuck" => "Stuck: a person must act",
+            "stuck" => "Stuck: an operator must act",
             _ => "Not ended",
         };
         format!("{word}, after {}", format_duration(self.took()))

@@ -74,7 +74,7 @@ impl Observable for BackendService {
         let found = self.cloud.compute(&id.project, "backendServices", &id.name).await;
         let found = found.map_err(|error| ReadError::of(id, &error))?;
         let Wire { protocol, backends, timeout_sec, fingerprint } =
-            typed(&found).map_err(|why| ReadError::Garbled { resource: id.clone(), why })?;
+            typed(&found).map_err(|why| ReadError::Malformed { resource: id.clone(), why })?;
         let serverless = are_serverless(&backends);
         let state = State { protocol, backends: backends.len(), serverless, timeout_seconds: timeout_sec };
         Ok(Seen { state, etag: fingerprint, operation: None, trouble: None })

@@ -66,7 +66,7 @@ impl Observable for Certificate {
         let found = self.cloud.compute(&id.project, "sslCertificates", &id.name).await;
         let found = found.map_err(|error| ReadError::of(id, &error))?;
         let Wire { subject_alternative_names, expire_time, managed } =
-            typed(&found).map_err(|why| ReadError::Garbled { resource: id.clone(), why })?;
+            typed(&found).map_err(|why| ReadError::Malformed { resource: id.clone(), why })?;
         let (status, domains) = match managed {
             Some(managed) => (managed.status, managed.domains),
             None => ("SELF_MANAGED".to_owned(), subject_alternative_names),

@@ -95,7 +95,7 @@ impl Cloud {
         let answer = answer.map_err(|error| ReadError::of(&whole(project), &error))?;
         match answer.get("state").and_then(Value::as_str) {
             Some(state) => Ok(state == "ENABLED"),
-            None => Err(ReadError::Garbled { resource: whole(project), why: format!("{api} has no state") }),
+            None => Err(ReadError::Malformed { resource: whole(project), why: format!("{api} has no state") }),
         }
     }
 

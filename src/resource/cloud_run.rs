@@ -80,7 +80,7 @@ pub(super) async fn observe<S>(
     let service = get(cloud, id).await?;
     let operation = if at_rest(&service) { None } else { Some(running(cloud, id).await?) };
     let trouble = if operation.is_none() { wrong(&service) } else { None };
-    let state = state(&service).map_err(|why| ReadError::Garbled { resource: id.clone(), why })?;
+    let state = state(&service).map_err(|why| ReadError::Malformed { resource: id.clone(), why })?;
     Ok(Seen { state, etag: service.etag, operation, trouble })
 }
 
@@ -178,7 +178,7 @@ pub(super) async fn poll<S>(
         (Some(error), _) => Err(error),
         (None, Some(why)) => Ok(OperationProgress::Failed { why, certainty: Certainty::Certain }),
         (None, None) => {
-            let state = state(&service).map_err(|why| ReadError::Garbled { resource: id.clone(), why })?;
+            let state = state(&service).map_err(|why| ReadError::Malformed { resource: id.clone(), why })?;
             Ok(OperationProgress::Done(state))
         }
     }

@@ -126,7 +126,7 @@ impl Connector {
         let (min, max) = (connector.min_instances, connector.max_instances);
         if min < 0 || max < 0 || (max < min && max > 0) {
             let why = format!("its size is {min} to {max} instances");
-            return Err(ReadError::Garbled { resource: id.clone(), why });
+            return Err(ReadError::Malformed { resource: id.clone(), why });
         }
         // What the API leaves out reads as 0, and no connector has 0 instances.
         let known = |count: i64| (count > 0).then_some(count);

@@ -76,7 +76,7 @@ pub enum ReadError {
     },
     /// A malformed response: it cannot be read, or has a value that its field cannot have.
     #[error("malformed response about {resource}: {why}")]
-    Garbled {
+    Malformed {
         /// The resource.
         resource: ResourceId,
         /// What is wrong with it.
@@ -188,7 +188,7 @@ impl ReadError {
                 }
             },
             ApiError::Request(_) => ReadError::Refused { resource, why, denied: false },
-            ApiError::Malformed(_) | ApiError::TooLarge { .. } => ReadError::Garbled { resource, why },
+            ApiError::Malformed(_) | ApiError::TooLarge { .. } => ReadError::Malformed { resource, why },
             ApiError::Timeout(_)
             | ApiError::Broken(_)
             | ApiError::EndlessList(_)
@@ -284,7 +284,7 @@ impl WriteError {
             ReadError::OperationNotFound { resource, .. }
             | ReadError::Refused { resource, .. }
             | ReadError::Unavailable { resource, .. }
-            | ReadError::Garbled { resource, .. } => WriteError::Unreachable { resource, why, remedy: None },
+            | ReadError::Malformed { resource, .. } => WriteError::Unreachable { resource, why, remedy: None },
         }
     }
 }

@@ -59,7 +59,7 @@ impl Cloud {
         let answer: Result<Value, _> = self.rest.read(Request::get(Api::ResourceManager, path)).await;
         let answer = answer.map_err(|error| ReadError::of(&whole(project), &error))?;
         let name = answer.get("name").and_then(Value::as_str).and_then(|name| name.strip_prefix("projects/"));
-        let garbled = || ReadError::Garbled { resource: whole(project), why: "it has no name".to_owned() };
+        let garbled = || ReadError::Malformed { resource: whole(project), why: "it has no name".to_owned() };
         name.map(str::to_owned).ok_or_else(garbled)
     }
 

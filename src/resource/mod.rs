@@ -294,7 +294,7 @@ impl<K: Kind> AnyKind for K {
     fn validate<'a>(&'a self, change: &'a Change, etag: Option<&'a str>) -> BoxFuture<'a, Result<Validity, ReadError>> {
         Box::pin(async move {
             let id = &change.resource;
-            let to = typed(&change.to).map_err(|why| ReadError::Garbled { resource: id.clone(), why })?;
+            let to = typed(&change.to).map_err(|why| ReadError::Malformed { resource: id.clone(), why })?;
             Kind::validate(self, id, etag, &to).await
         })
     }
@@ -339,7 +339,7 @@ fn typed<T: DeserializeOwned>(value: &Value) -> Result<T, String> {
 }
 
 fn untyped<S: Serialize>(id: &ResourceId, state: &S) -> Result<Value, ReadError> {
-    serde_json::to_value(state).map_err(|error| ReadError::Garbled { resource: id.clone(), why: error.to_string() })
+    serde_json::to_value(state).map_err(|error| ReadError::Malformed { resource: id.clone(), why: error.to_string() })
 }
 
 fn progress<S: Serialize>(id: &ResourceId, progress: OperationProgress<S>) -> OperationProgress<Value> {

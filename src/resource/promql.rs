@@ -44,20 +44,20 @@ impl Cloud {
     /// What a query in PromQL gives as of a moment: a value for each series (source: the Prometheus HTTP API, which
     /// Cloud Monitoring serves at the location `global`).
     pub async fn promql(&self, project: &str, query: &str, at: Timestamp) -> Result<Vec<f64>, ReadError> {
-        let garbled = |why: &str| ReadError::Garbled { resource: whole(project), why: why.to_owned() };
+        let malformed = |why: &str| ReadError::Malformed { resource: whole(project), why: why.to_owned() };
         let path = prometheus(project).at("query");
         let request = Request::get(Api::Monitoring, path).with("query", query).with("time", at.to_string());
         let answer: Result<Value, _> = self.rest.read(request).await;
         let answer = answer.map_err(|error| ReadError::of(&whole(project), &error))?;
-        let data = answer.get("data").ok_or_else(|| garbled("it has no data"))?;
+        let data = answer.get("data").ok_or_else(|| malformed("it has no data"))?;
         let value = |sample: &Value| sample.get(1).and_then(Value::as_str).and_then(|value| value.parse().ok());
         match (data.get("resultType").and_then(Value::as_str), data.get("result")) {
             (Some("scalar"), Some(sample)) => Ok(value(sample).into_iter().collect()),
             (Some("vector"), Some(Value::Array(series))) => {
                 let values = series.iter().map(|series| series.get("value").and_then(value));
-                values.collect::<Option<_>>().ok_or_else(|| garbled("a sample is no number"))
+                values.collect::<Option<_>>().ok_or_else(|| malformed("a sample is no number"))
             }
-            _ => Err(garbled("it is neither a number nor a vector")),
+            _ => Err(malformed("it is neither a number nor a vector")),
         }
     }
 
@@ -70,7 +70,7 @@ impl Cloud {
         to: Timestamp,
         step: Duration,
     ) -> Result<BTreeMap<Timestamp, f64>, ReadError> {
-        let garbled = |why: &str| ReadError::Garbled { resource: whole(project), why: why.to_owned() };
+        let malformed = |why: &str| ReadError::Malformed { resource: whole(project), why: why.to_owned() };
         let path = prometheus(project).at("query_range");
         let request = Request::get(Api::Monitoring, path)
             .with("query", query)
@@ -80,21 +80,21 @@ impl Cloud {
         let answer: Result<Value, _> = self.rest.read(request).await;
         let answer = answer.map_err(|error| ReadError::of(&whole(project), &error))?;
         let series =
-            answer.pointer("/data/result").and_then(Value::as_array).ok_or_else(|| garbled("it has no data"))?;
+            answer.pointer("/data/result").and_then(Value::as_array).ok_or_else(|| malformed("it has no data"))?;
         let [one] = series.as_slice() else {
             return if series.is_empty() {
                 Ok(BTreeMap::new())
             } else {
-                Err(garbled(&format!("it has {} series; sum them, or choose one", series.len())))
+                Err(malformed(&format!("it has {} series; sum them, or choose one", series.len())))
             };
         };
-        let samples = one.get("values").and_then(Value::as_array).ok_or_else(|| garbled("a series has no values"))?;
+        let samples = one.get("values").and_then(Value::as_array).ok_or_else(|| malformed("a series has no values"))?;
         let sample = |sample: &Value| {
             let milliseconds = jiff::SignedDuration::try_from_secs_f64(sample.get(0)?.as_f64()?).ok()?.as_millis();
             let at = Timestamp::from_millisecond(i64::try_from(milliseconds).ok()?).ok()?;
             Some((at, sample.get(1)?.as_str()?.parse().ok()?))
         };
-        samples.iter().map(sample).collect::<Option<_>>().ok_or_else(|| garbled("a sample is no number"))
+        samples.iter().map(sample).collect::<Option<_>>().ok_or_else(|| malformed("a sample is no number"))
     }
 
     /// How long it takes until a point of a metric can be read: sample period and ingest delay, from its descriptor. `None`:

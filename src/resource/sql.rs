@@ -65,10 +65,10 @@ impl Sql {
         let found: Instance = self.get(id, &path, &[]).await?;
         if found.name != id.name {
             let why = format!("it is about {:?}, not about {:?}", found.name, id.name);
-            return Err(ReadError::Garbled { resource: id.clone(), why });
+            return Err(ReadError::Malformed { resource: id.clone(), why });
         }
         if found.settings.database_flags.iter().any(|flag| flag.name.is_empty()) {
-            return Err(ReadError::Garbled { resource: id.clone(), why: "one of its flags has no name".to_owned() });
+            return Err(ReadError::Malformed { resource: id.clone(), why: "one of its flags has no name".to_owned() });
         }
         let version = found.settings.version.as_ref().map(version);
         Ok((state(found), version))
@@ -88,7 +88,7 @@ impl Sql {
         query: &[(&'static str, &str)],
     ) -> Result<T, ReadError> {
         let answer = self.cloud.sql(path, query).await.map_err(|error| ReadError::of(id, &error))?;
-        typed(&answer).map_err(|why| ReadError::Garbled { resource: id.clone(), why })
+        typed(&answer).map_err(|why| ReadError::Malformed { resource: id.clone(), why })
     }
 }
 
@@ -282,7 +282,7 @@ flags_of() {
         let path = ApiPath::project(&id.project).of("operations", operation);
         let answer = self.cloud.sql(&path, &[]).await;
         let answer: Operation = match answer.map_err(|error| ReadError::of_operation(id, operation, &error)) {
-            Ok(answer) => typed(&answer).map_err(|why| ReadError::Garbled { resource: id.clone(), why })?,
+            Ok(answer) => typed(&answer).map_err(|why| ReadError::Malformed { resource: id.clone(), why })?,
             // The instance's own list says whether it is being changed.
             Err(error @ ReadError::OperationNotFound { .. }) => {
                 return match Observable::observe(self, id).await?.operation {

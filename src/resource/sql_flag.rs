@@ -220,7 +220,7 @@ impl Observable for SqlFlag {
             let why = "a flag is named INSTANCE/FLAG".to_owned();
             return Err(ReadError::Refused { resource: id.clone(), why, denied: false });
         };
-        let garbled = |why: String| ReadError::Garbled { resource: id.clone(), why };
+        let garbled = |why: String| ReadError::Malformed { resource: id.clone(), why };
         let path = ApiPath::project(&id.project).of("instances", instance);
         let found: Value = self.cloud.sql(&path, &[]).await.map_err(|error| ReadError::of(id, &error))?;
         let Instance { database_version } = typed(&found).map_err(garbled)?;

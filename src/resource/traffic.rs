@@ -256,7 +256,7 @@ impl Traffic {
     async fn wanted(&self, id: &ResourceId, etag: Option<&str>, to: &Owned) -> Result<ServiceUpdate, WriteError> {
         let part = |service: Service| match entries(&service, to) {
             Ok(entries) => Ok(ServicePart::Traffic(entries)),
-            Err(why) => Err(WriteError::not_sent(ReadError::Garbled { resource: id.clone(), why })),
+            Err(why) => Err(WriteError::not_sent(ReadError::Malformed { resource: id.clone(), why })),
         };
         cloud_run::update(&self.cloud, id, etag, part).await
     }

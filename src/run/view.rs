@@ -111,10 +111,10 @@ impl TaskStatus {
             TaskStatus::InDoubt { .. } => "outcome unknown",
             TaskStatus::Applied => "applied",
             TaskStatus::Pausing => "waiting",
-            TaskStatus::GateOpen(_) => "proving",
+            TaskStatus::GateOpen(_) => "gate pending",
             TaskStatus::Skipped => "left out",
             TaskStatus::NotRun => NOT_RUN,
-            TaskStatus::UndoGateOpen(_) => "undone, proving",
+            TaskStatus::UndoGateOpen(_) => "undone, gate pending",
             TaskStatus::Done { .. } => "done",
             TaskStatus::Failed => "failed",
             TaskStatus::Undone => "undone",
@@ -349,10 +349,19 @@ impl View {
     }
 
     fn end(&mut self, ending: &Ending) {
-        if let Ending::Stuck { left, .. } = ending {
-            for left in left {
-                self.set_status(&left.task, TaskStatus::NotRolledBack);
+        match ending {
+            Ending::Stuck { left, .. } => {
+                for left in left {
+                    self.set_status(&left.task, TaskStatus::NotRolledBack);
+                }
             }
+            // With a task, the rest of its step was left out.
+            Ending::Done { skipped, .. } => {
+                for task in skipped {
+                    self.set_status(task, TaskStatus::Skipped);
+                }
+            }
+            Ending::RolledBack { .. } | Ending::Stopped { .. } | Ending::Declined { .. } => {}
         }
         self.ending = Some(ending.clone());
     }

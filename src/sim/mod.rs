@@ -59,6 +59,8 @@ pub struct Simulator {
 /// Who may reach a simulated cloud. It has no authentication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
+    /// The process that made it: what is under `/_sim/`, by which the world is watched and changed, is not served.
+    Itself,
     /// Programs on this machine.
     Loopback,
     /// Whoever can reach the address.
@@ -108,7 +110,7 @@ impl Simulator {
         listen: SocketAddr,
         saved: Option<PathBuf>,
     ) -> Result<Self, StartError> {
-        if reach == Reach::Loopback && !listen.ip().is_loopback() {
+        if reach != Reach::Anybody && !listen.ip().is_loopback() {
             return Err(StartError::NotLoopback(listen));
         }
         let runtime = tokio::runtime::Handle::try_current().map_err(StartError::NoRuntime)?;

@@ -11,7 +11,7 @@ use crate::runbook::Part;
 
 pub(super) const RULE: Rule = Rule {
     code: "candidate-unseen",
-    title: "a probe of the gate looks at a candidate",
+    title: "a probe of the gate observes a candidate",
     page: include_str!("../../../docs/checks/candidate-unseen.md"),
     answer: Answer::None,
     find,
@@ -24,7 +24,7 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
         let place = subject.key_place(&argument(&step, "candidate"));
         let gate = match &iteration.gate {
             Part::Absent => {
-                let message = "without a gate nothing looks at the candidate";
+                let message = "without a gate nothing observes the candidate";
                 let help = "add a gate with the probes that must be healthy";
                 found.push(Diagnostic::error(RULE.code, place, message).help(help));
                 continue;

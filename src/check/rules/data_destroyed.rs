@@ -20,7 +20,7 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     for command in subject.commands() {
         let Some((Effect::DestroysData(what), _)) = command.line.effect() else { continue };
         let place = subject.command_place(command, &command.place);
-        let help = "disable or detach it instead; what really has to be destroyed belongs in a `manual` step, for a person to do";
+        let help = "disable or detach it instead; what really has to be destroyed belongs in a `manual` step, for an operator to do";
         found.push(
             Diagnostic::error(RULE.code, place, format!("this destroys {what}; nothing brings it back")).help(help),
         );

@@ -43,7 +43,7 @@ fn faults(subject: &Subject<'_>, path: &Path, gate: &gate::GateRule) -> Vec<Diag
             format!("a sample every {every}{} is less than one in the {hold} the gate asks for", default("every"));
         let diagnostic = Diagnostic::error(RULE.code, subject.place(&path.key("every")), message)
             .and(subject.place(&path.key("for")), "");
-        found.push(diagnostic.help("look more often, or ask for a longer time"));
+        found.push(diagnostic.help("observe more often, or ask for a longer time"));
     }
     found.extend(gate.demands().iter().filter_map(|demand| too_few(subject, path, gate, demand)));
     found.extend(without_rate(subject, path, gate));

@@ -37,7 +37,7 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
                 friendly(gate.hold),
             );
             let path = step.key("gate").key("healthy").index(index);
-            let help = format!("use for = \"{}\", or a probe that looks at the service itself", friendly(2 * LAG));
+            let help = format!("use for = \"{}\", or a probe that observes the service itself", friendly(2 * LAG));
             found.push(Diagnostic::error(RULE.code, subject.place(&path), message).help(help));
         }
     }

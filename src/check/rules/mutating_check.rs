@@ -23,7 +23,7 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let warning = |command| {
         let message = "`check` is run to find out whether the step took effect, and this changes something";
         Diagnostic::warning(RULE.code, subject.command_place(command, &command.place), message)
-            .help("only look in `check`, as with `describe` or `list`; the change belongs in `run`")
+            .help("only read in `check`, as with `describe` or `list`; the change belongs in `run`")
     };
     changing.map(warning).collect()
 }

@@ -22,7 +22,7 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
         let names = command.line.words().iter().skip_while(|word| word.text != "delete").skip(1);
         let names: Vec<&str> = names.map(|word| word.text.as_str()).collect();
         let place = subject.command_place(command, &command.place);
-        let message = format!("this deletes the {what} `{}`, and with it the way back", names.join(" "));
+        let message = format!("this deletes the {what} `{}`, and with it the rollback path", names.join(" "));
         found.push(Diagnostic::error(RULE.code, place, message).help(instead(what)));
     }
     found
@@ -31,7 +31,7 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
 /// What to do instead of deleting it.
 fn instead(what: &str) -> &'static str {
     match what {
-        "revision" => "leave it: a revision without traffic costs nothing, and is the way back",
+        "revision" => "leave it: a revision without traffic costs nothing, and is the rollback path",
         "service" => "move its traffic instead: all its revisions would go with it",
         "connector" => "make a second one beside it, and let new revisions use that",
         _ => "leave it until the incident is closed, and delete it then",

@@ -22,7 +22,7 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
         let known = subject.draft.probes.keys().map(String::as_str);
         found.push(
             diagnostic.help(
-                did_you_mean(name, known).unwrap_or_else(|| format!("write [probes.{name}] with what it looks at")),
+                did_you_mean(name, known).unwrap_or_else(|| format!("write [probes.{name}] with what it observes")),
             ),
         );
     }

@@ -9,7 +9,7 @@ use crate::syntax::spelling::did_you_mean;
 
 pub(super) const RULE: Rule = Rule {
     code: "unknown-resource-kind",
-    title: "a probe looks at a kind of resource that exists",
+    title: "a probe observes a kind of resource that exists",
     page: include_str!("../../../docs/checks/unknown-resource-kind.md"),
     answer: Answer::None,
     find,

@@ -31,7 +31,7 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     unused
         .map(|name| {
             let place = subject.key_place(&Path::probe(name));
-            let message = format!("nothing looks at the probe `{name}`");
+            let message = format!("nothing uses the probe `{name}`");
             Diagnostic::warning(RULE.code, place, message).help("name it in the gate of a step, or take it out")
         })
         .collect()

@@ -1,7 +1,7 @@
 //! What a drill found, for people and programs.
 //!
 //! [`Report`] is made of the results of all paths: a table of steps and classes of faults with the worst ending of each, the
-//! worst paths in words, what no path has shown, and what is not accepted. [`text`] is for a terminal, [`markdown`] for a pull
+//! worst paths in words, what no path has shown, and what is not accepted. [`text()`] is for a terminal, [`markdown()`] for a pull
 //! request; serialized it is for programs.
 
 mod advice;
@@ -28,7 +28,7 @@ const WORST: usize = 5;
 pub struct Report {
     /// The runbook's name.
     pub runbook: String,
-    /// How many paths there are; fewer may have been worked.
+    /// How many paths there are at the steps and with the faults that were asked for; fewer may have been worked.
     pub possible: usize,
     /// Each path, in the order of the run.
     pub paths: Vec<PathResult>,
@@ -39,13 +39,22 @@ pub struct Report {
     pub gates_never_failing: Vec<TaskId>,
     /// Changes that were undone on no path.
     pub never_undone: Vec<TaskId>,
-    /// How many paths end in a way that is not accepted, by its name.
-    pub not_accepted: BTreeMap<&'static str, usize>,
-    /// Steps and classes whose endings are accepted whatever they are, with the reason.
+    /// How many paths end in a way that is not accepted, by its name, and at which faults.
+    pub not_accepted: BTreeMap<&'static str, NotAccepted>,
+    /// Steps and classes whose endings are accepted whatever they are, with the reason; also those that no path needed.
     pub excepted: Vec<Excepted>,
 }
 
-/// An exception that applied.
+/// Paths that end in a way that is not accepted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct NotAccepted {
+    /// How many.
+    pub paths: usize,
+    /// At which faults, each once.
+    pub faults: BTreeSet<String>,
+}
+
+/// An exception of the runbook, and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Excepted {
     /// The step.
@@ -56,6 +65,18 @@ pub struct Excepted {
     pub reason: String,
     /// Of how many paths an ending was accepted for it.
     pub paths: usize,
+}
+
+impl Excepted {
+    /// What it accepted, in a sentence.
+    fn words(&self) -> String {
+        let Excepted { step, fault, reason, paths } = self;
+        match paths {
+            0 => format!("nothing needed the exception for {fault} faults at {step} ({reason})"),
+            1 => format!("1 path with {fault} faults at {step}: {reason}"),
+            paths => format!("{paths} paths with {fault} faults at {step}: {reason}"),
+        }
+    }
 }
 
 /// A row of the table.
@@ -113,6 +134,26 @@ impl Report {
         self.not_accepted.is_empty()
     }
 
+    /// The classes of faults that occur, in the order of the columns.
+    fn classes(&self) -> Vec<FaultClass> {
+        let occurs = |class: &FaultClass| self.rows.iter().any(|row| row.cells.contains_key(class));
+        FaultClass::WORDS.iter().map(|(_, class)| *class).filter(occurs).collect()
+    }
+
+    /// Whether not all paths that were asked about were worked.
+    fn is_sample(&self) -> bool {
+        self.paths.len() < self.possible
+    }
+
+    /// That every ending is accepted, and of how much that is said.
+    fn acceptance(&self) -> &'static str {
+        if self.is_sample() {
+            "Every ending of this sample is accepted; the paths that were left out may end otherwise."
+        } else {
+            "Every ending is accepted."
+        }
+    }
+
     /// How many paths end like this.
     fn count(&self, state: EndState) -> usize {
         self.paths.iter().filter(|path| path.outcome == state).count()
@@ -152,7 +193,8 @@ fn offence(path: &PathResult, never: &[Unacceptable]) -> Option<&'static str> {
         return Some("wrong");
     }
     let meets = |ending: &&Unacceptable| match ending {
-        Unacceptable::RolledBack => path.outcome == EndState::RolledBack,
+        // One that somebody asked for is what was wanted.
+        Unacceptable::RolledBack => path.outcome == EndState::RolledBack && !path.path.asks_for_rollback(),
         Unacceptable::Paused => path.outcome == EndState::Paused,
         Unacceptable::Stopped => path.outcome == EndState::Stopped,
         Unacceptable::Stuck => path.outcome == EndState::Stuck,
@@ -161,29 +203,25 @@ fn offence(path: &PathResult, never: &[Unacceptable]) -> Option<&'static str> {
     never.iter().find(meets).map(|ending| ending.name())
 }
 
-fn judged(paths: &[PathResult], policy: &DrillPolicy) -> (BTreeMap<&'static str, usize>, Vec<Excepted>) {
-    let mut not_accepted = BTreeMap::new();
-    let mut excepted: Vec<Excepted> = Vec::new();
+fn judged(paths: &[PathResult], policy: &DrillPolicy) -> (BTreeMap<&'static str, NotAccepted>, Vec<Excepted>) {
+    let mut not_accepted: BTreeMap<&'static str, NotAccepted> = BTreeMap::new();
+    let unused = policy.except.iter().map(|exception| Excepted {
+        step: exception.step.clone(),
+        fault: exception.fault.name(),
+        reason: exception.reason.clone(),
+        paths: 0,
+    });
+    let mut excepted: Vec<Excepted> = unused.collect();
     for path in paths {
         let Some(name) = offence(path, &policy.never) else { continue };
-        let exception = policy
-            .except
-            .iter()
-            .find(|exception| path.step.as_ref() == Some(&exception.step) && path.class == exception.fault);
+        let is_excepted = |one: &&mut Excepted| path.step.as_ref() == Some(&one.step) && path.class.name() == one.fault;
         // What rectify does wrong is no author's to accept.
-        match exception.filter(|_| path.outcome != EndState::Wrong) {
-            None => *not_accepted.entry(name).or_insert(0) += 1,
-            Some(exception) => {
-                let fault = exception.fault.name();
-                match excepted.iter_mut().find(|known| known.step == exception.step && known.fault == fault) {
-                    Some(known) => known.paths += 1,
-                    None => excepted.push(Excepted {
-                        step: exception.step.clone(),
-                        fault,
-                        reason: exception.reason.clone(),
-                        paths: 1,
-                    }),
-                }
+        match excepted.iter_mut().find(is_excepted).filter(|_| path.outcome != EndState::Wrong) {
+            Some(exception) => exception.paths += 1,
+            None => {
+                let of = not_accepted.entry(name).or_default();
+                of.paths += 1;
+                of.faults.insert(format!("{}: {}", heading(path.step.as_deref(), path.way), path.fault));
             }
         }
     }
@@ -193,12 +231,15 @@ fn judged(paths: &[PathResult], policy: &DrillPolicy) -> (BTreeMap<&'static str,
 fn unseen(prepared: &Prepared, paths: &[PathResult]) -> (Vec<TaskId>, Vec<TaskId>) {
     let failed: BTreeSet<&TaskId> = paths.iter().flat_map(|path| &path.gates_failed).collect();
     let undone: BTreeSet<&TaskId> = paths.iter().flat_map(|path| &path.undone).collect();
+    // Where nothing happens to gates, that none fails says nothing; the same for rollbacks.
+    let has_probes = paths.iter().any(|path| path.class == FaultClass::Probes);
+    let has_rollback = paths.iter().any(|path| path.path.asks_for_rollback());
     let tasks = prepared.tasks();
     let with_gate = tasks.iter().filter(|task| task.gate.is_some()).map(|task| &task.id);
     let changing = tasks.iter().filter(|task| task.change.is_some() && !task.reversibility.is_irreversible());
     (
-        with_gate.filter(|id| !failed.contains(id)).cloned().collect(),
-        changing.map(|task| &task.id).filter(|id| !undone.contains(id)).cloned().collect(),
+        with_gate.filter(|id| has_probes && !failed.contains(id)).cloned().collect(),
+        changing.map(|task| &task.id).filter(|id| has_rollback && !undone.contains(id)).cloned().collect(),
     )
 }
 
@@ -214,7 +255,8 @@ fn rows(prepared: &Prepared, paths: &[PathResult]) -> Vec<Row> {
     let mut rows = Vec::new();
     for way in [Way::Apply, Way::Undo] {
         for step in &order {
-            let of_row: Vec<&PathResult> = paths.iter().filter(|path| path.way == way && path.step == *step).collect();
+            let is_of_row = |path: &&PathResult| path.way == way && path.step == *step && !path.path.is_control();
+            let of_row: Vec<&PathResult> = paths.iter().filter(is_of_row).collect();
             if !of_row.is_empty() {
                 rows.push(Row { step: step.clone(), way, cells: cells(&of_row) });
             }

@@ -9,8 +9,7 @@ use super::{Cell, Report, Row, WayOut, heading};
 use crate::clock::format_duration;
 use crate::drill::result::{EndState, PathResult};
 use crate::inert::inert;
-use crate::run::Way;
-use crate::runbook::model::FaultClass;
+use crate::run::{TaskId, Way};
 
 /// How many lines of what a run says are shown.
 const SAID: usize = 6;
@@ -37,21 +36,18 @@ pub(super) fn counted(report: &Report) -> String {
             (count > 0).then(|| format!("{count} {}", state.words()))
         })
         .collect();
-    let of = if report.paths.len() == report.possible { String::new() } else { format!(" of {}", report.possible) };
-    format!("{}{of} paths: {}", report.paths.len(), counts.join(", "))
+    let of = if report.is_sample() { format!(" of {} paths, a sample", report.possible) } else { " paths".to_owned() };
+    format!("{}{of}: {}", report.paths.len(), counts.join(", "))
 }
 
 /// Steps down, classes of faults across: as many columns as there is room for, then the next ones below.
 fn table(report: &Report, width: usize, out: &mut String) {
     let label = |row: &Row| inert(&heading(row.step.as_deref(), row.way));
     let first = report.rows.iter().map(|row| label(row).chars().count()).max().unwrap_or_default().min(width / 2);
-    let classes: Vec<FaultClass> = FaultClass::WORDS
-        .iter()
-        .map(|(_, class)| *class)
-        .filter(|class| report.rows.iter().any(|row| row.cells.contains_key(class)))
-        .collect();
+    let classes = report.classes();
     let columns = (width.saturating_sub(first + 2) / (COLUMN + 1)).max(1);
-    let _ = writeln!(out, "\nThe worst ending of each step and class of faults (docs/drill.md explains the columns):");
+    let _ = writeln!(out);
+    fold("", "The worst ending of each step and class of faults (see docs/drill.md):", width, out);
     for classes in classes.chunks(columns) {
         let names: String = classes.iter().fold(String::new(), |mut line, class| {
             let _ = write!(line, " {:<COLUMN$}", class.name());
@@ -68,7 +64,8 @@ fn table(report: &Report, width: usize, out: &mut String) {
         }
     }
     if report.rows.iter().flat_map(|row| row.cells.values()).any(|cell| cell.is_unhealthy) {
-        let _ = writeln!(out, "\n  *  a probe that was healthy before the run is unhealthy at the end");
+        let _ = writeln!(out);
+        fold("  *  ", "a probe that was healthy before the run is unhealthy at the end", width, out);
     }
 }
 
@@ -87,7 +84,7 @@ fn worst(report: &Report, width: usize, out: &mut String) {
     if worst.is_empty() {
         return;
     }
-    let _ = writeln!(out, "\nThe worst, in words:");
+    let _ = writeln!(out, "\nThe worst, one of each cell, in words:");
     for (number, path) in worst.into_iter().enumerate() {
         let lead = format!("  {}. ", number + 1);
         fold(&lead, &sentence(report, path), width, out);
@@ -113,7 +110,7 @@ pub(super) fn sentence(report: &Report, path: &PathResult) -> String {
     let then = if path.then.is_empty() { String::new() } else { format!(", {}", path.then) };
     let after = match path.took.as_secs() {
         0 => String::new(),
-        seconds => format!(" after {}", format_duration(Duration::from_secs(seconds))),
+        seconds => format!(", {} after the fault", format_duration(Duration::from_secs(seconds))),
     };
     let end = match path.outcome {
         EndState::Recovered => "the run recovers",
@@ -123,20 +120,19 @@ pub(super) fn sentence(report: &Report, path: &PathResult) -> String {
         EndState::Stuck => "the run is stuck",
         EndState::Wrong => "the run is WRONG",
     };
-    let applied = match path.applied.as_slice() {
-        [] => "nothing is applied".to_owned(),
-        applied => {
-            let names: Vec<String> = applied.iter().map(|task| inert(task.as_str())).collect();
-            format!("applied: {}", names.join(", "))
-        }
+    let applied = match (path.applied.as_slice(), path.unknown.as_slice()) {
+        ([], []) => "nothing is applied".to_owned(),
+        ([], unknown) => format!("not known whether applied: {}", names(unknown)),
+        (applied, []) => format!("applied: {}", names(applied)),
+        (applied, unknown) => format!("applied: {}; not known: {}", names(applied), names(unknown)),
     };
     let way_out = match path.outcome {
-        EndState::Stuck => match report.way_out(path) {
-            WayOut::Found => "; `rectify resume` or `rectify rollback` gets it out",
-            WayOut::None => "; neither `rectify resume` nor `rectify rollback` gets it out: a person must act",
+        EndState::Stuck | EndState::Stopped => match report.way_out(path) {
+            WayOut::Found => "; resume or rollback gets it out",
+            WayOut::None => "; neither resume nor rollback gets it out: an operator must act",
             WayOut::NotTried => "",
         },
-        EndState::Recovered | EndState::RolledBack | EndState::Paused | EndState::Stopped | EndState::Wrong => "",
+        EndState::Recovered | EndState::RolledBack | EndState::Paused | EndState::Wrong => "",
     };
     let unhealthy = if path.unhealthy.is_empty() {
         String::new()
@@ -149,17 +145,20 @@ pub(super) fn sentence(report: &Report, path: &PathResult) -> String {
     format!("{place}: {}{then}: {end}{after}; {applied}{serving}{unhealthy}{way_out}", path.fault)
 }
 
+fn names(tasks: &[TaskId]) -> String {
+    tasks.iter().map(|task| inert(task.as_str())).collect::<Vec<_>>().join(", ")
+}
+
 /// Which revisions of a service get how much of its traffic.
-fn serving((service, shares): (&String, &BTreeMap<String, i64>)) -> String {
+fn serving((service, shares): (&String, &Option<BTreeMap<String, i64>>)) -> String {
+    let Some(shares) = shares else { return format!("{} does not exist", inert(service)) };
     let shares: Vec<String> =
         shares.iter().map(|(revision, percent)| format!("{percent} % {}", inert(revision))).collect();
-    let shares = if shares.is_empty() { "what is not known".to_owned() } else { shares.join(" and ") };
+    let shares = if shares.is_empty() { "nobody".to_owned() } else { shares.join(" and ") };
     format!("{} serves {shares}", inert(service))
 }
 
 fn unseen(report: &Report, width: usize, out: &mut String) {
-    let names =
-        |tasks: &[crate::run::TaskId]| tasks.iter().map(|task| inert(task.as_str())).collect::<Vec<_>>().join(", ");
     if !report.gates_never_failing.is_empty() || !report.never_undone.is_empty() {
         let _ = writeln!(out, "\nNot seen on any path:");
     }
@@ -174,22 +173,16 @@ fn unseen(report: &Report, width: usize, out: &mut String) {
 fn verdict(report: &Report, width: usize, out: &mut String) {
     let _ = writeln!(out);
     for excepted in &report.excepted {
-        let text = format!(
-            "{} paths with {} faults at {} end in what is not accepted elsewhere: {}",
-            excepted.paths,
-            excepted.fault,
-            inert(&excepted.step),
-            inert(&excepted.reason)
-        );
-        fold("accepted: ", &text, width, out);
+        fold("Excepted: ", &inert(&excepted.words()), width, out);
     }
     if report.is_accepted() {
-        let _ = writeln!(out, "Every ending is accepted.");
+        let _ = writeln!(out, "{}", report.acceptance());
         return;
     }
-    for (name, count) in &report.not_accepted {
-        let paths = if *count == 1 { "path ends" } else { "paths end" };
-        let _ = writeln!(out, "Not accepted: {count} {paths} {name}.");
+    for (name, of) in &report.not_accepted {
+        let paths = if of.paths == 1 { "path ends" } else { "paths end" };
+        let faults: Vec<String> = of.faults.iter().map(|fault| inert(fault)).collect();
+        fold("Not accepted: ", &format!("{} {paths} {name}: {}.", of.paths, faults.join("; ")), width, out);
     }
 }
 

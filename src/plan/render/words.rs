@@ -50,7 +50,7 @@ pub fn gate(rule: &GateRule) -> String {
     let limits = format!("{}{latency}", rate.unwrap_or_default());
     let takes = if limits.is_empty() { String::new() } else { takes(rule) };
     format!(
-        "{probes} healthy {hold}, every {}, within {}{limits}{takes}",
+        "{probes} healthy {hold} (every {}, timeout {}){limits}{takes}",
         clock::format_duration(rule.every),
         clock::format_duration(rule.timeout)
     )

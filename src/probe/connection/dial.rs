@@ -43,7 +43,18 @@ pub enum Route {
         hosts: Vec<String>,
         /// The certificate of its authority, in PEM.
         authority: String,
+        /// Whether programs on this machine can be reached as well.
+        this_machine: ThisMachine,
     },
+}
+
+/// Whether probes reach programs on this machine beside a simulated cloud.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThisMachine {
+    /// As in a rehearsal by an operator, who may have put something there.
+    Reachable,
+    /// As in a drill, which may be a stranger's: it sends thousands of requests that nobody approved.
+    Unreachable,
 }
 
 /// Opens connections.
@@ -166,7 +177,12 @@ impl Dialer {
         if let Some(address) = self.served(host) {
             return Ok(vec![address]);
         }
-        if self.route != Route::Direct && !is_here(host) {
+        let beyond = match &self.route {
+            Route::Direct => false,
+            Route::Simulated { this_machine: ThisMachine::Reachable, .. } => !is_here(host),
+            Route::Simulated { this_machine: ThisMachine::Unreachable, .. } => true,
+        };
+        if beyond {
             return Err(Unreached::Impossible(format!("the simulated cloud does not serve {host}")));
         }
         let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -482,8 +498,14 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let hosts = vec!["api.example.com".to_owned()];
-        let route = Route::Simulated { address, hosts, authority: String::new() };
-        let dialer = Dialer::new(route, None, Arc::new(SystemClock));
+        let route =
+            |this_machine| Route::Simulated { address, hosts: hosts.clone(), authority: String::new(), this_machine };
+        let drill = Dialer::new(route(ThisMachine::Unreachable), None, Arc::new(SystemClock));
+        assert_eq!(drill.resolve("api.example.com", 443).await, Ok(vec![address]));
+        for host in ["127.0.0.1", "localhost", "[::1]"] {
+            assert!(matches!(drill.resolve(host, 5432).await, Err(Unreached::Impossible(_))), "{host}");
+        }
+        let dialer = Dialer::new(route(ThisMachine::Reachable), None, Arc::new(SystemClock));
         for host in ["api.example.com", "API.example.com", "candidate---api.example.com"] {
             assert_eq!(dialer.resolve(host, 443).await, Ok(vec![address]), "{host}");
         }

@@ -8,5 +8,5 @@ pub(super) mod http_client;
 mod reach;
 
 pub(super) use self::bounded::Bounded;
-pub use self::dial::Route;
 pub(super) use self::dial::{Dialer, handshake, host_and_port};
+pub use self::dial::{Route, ThisMachine};

@@ -148,7 +148,7 @@ const DRILL: Table = Table {
         Key::new("never", ValueType::Texts, "The endings: rolled_back, paused, stopped, stuck, unhealthy.")
             .example("[\"stuck\", \"unhealthy\"]"),
         Key::new("except", ValueType::Tables(&EXCEPT), EXCEPT.about)
-            .example("[{ step = \"restart\", fault = \"operation\", reason = \"a person watches it\" }]"),
+            .example("[{ step = \"restart\", fault = \"operation\", reason = \"the on-call watches it\" }]"),
     ],
 };
 
@@ -161,7 +161,7 @@ const EXCEPT: Table = Table {
         Key::new("fault", ValueType::Choice(FAULT_CLASSES), "The class of faults.").required().example("\"operation\""),
         Key::new("reason", ValueType::Literal, "Why any ending is accepted here, for whoever reads the drill.")
             .required()
-            .example("\"a person watches it\""),
+            .example("\"the on-call watches it\""),
     ],
 };
 
@@ -334,7 +334,7 @@ const CRITERION: Table = Table {
 };
 
 const SUPPORT_CASE: Table = Table {
-    about: "The support case that is drafted, shown, and sent only when a person says so.",
+    about: "The support case that is drafted, shown, and sent only when an operator says so.",
     keys: &[
         Key::new("display_name", ValueType::Text, "Its title.").required().example("\"VPC connector exhaustion\""),
         Key::new("priority", ValueType::Choice(&words(&PRIORITY)), "How urgent it is.").example("\"P2\"").default("P3"),

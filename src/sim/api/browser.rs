@@ -31,7 +31,7 @@ pub(super) fn admit(asked: &Asked<'_>, reach: Reach) -> Result<(), Refusal> {
         return Ok(());
     }
     // Whoever lets others reach it gives it names that are not known here.
-    if reach == Reach::Loopback && !is_ours(asked.host) {
+    if reach != Reach::Anybody && !is_ours(asked.host) {
         let message = format!("The simulated cloud serves no host {:?}", asked.host);
         return Err(Refusal::new(Code::PermissionDenied, message));
     }

@@ -225,6 +225,9 @@ async fn serve(shared: &Arc<Shared>, mut request: Request, next: Next) -> Respon
     if let Err(refusal) = browser::admit(&asked, shared.reach) {
         return Failure::from(refusal).into_response();
     }
+    if is_control && shared.reach == Reach::Itself {
+        return Failure::from(Refusal::new(Code::NotFound, "This simulated cloud is not watched")).into_response();
+    }
     if is_control {
         return next.run(request).await;
     }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Finishes run anwng621cg (connector-exhaustion) by hand, as of 2025-09-16T03:21:07.074211792Z.
+# Finishes run 66kkj4xfgj (connector-exhaustion) by hand, as of 2025-09-16T03:21:07.074211792Z.
 # Read it before you run it. Each command first reads the resource: what is already as wanted is skipped, and
 # the script stops at what another principal changed.
 set -euo pipefail
@@ -51,25 +51,25 @@ found=$(tagged netra-backend-staging us-central1 netra-staging cand)
 if is_to_do 'gcp.run.traffic netra-backend-staging' '' netra-backend-staging-00003-nkl "$found"; then
   gcloud run services update-traffic netra-backend-staging --update-tags='cand=netra-backend-staging-00003-nkl' --region=us-central1 --project=netra-staging
 fi
-# then: backend, golden-path healthy for 1m, every 5s, within 30m
+# then: backend, golden-path healthy for 1m (every 5s, timeout 30m)
 
 # deploy-backend/shift-10
 found=$(shares netra-backend-staging us-central1 netra-staging)
 if is_to_do 'gcp.run.traffic netra-backend-staging' 'netra-backend-staging-00750-69k=100' 'netra-backend-staging-00003-nkl=10,netra-backend-staging-00750-69k=90' "$found"; then
   gcloud run services update-traffic netra-backend-staging --to-revisions='netra-backend-staging-00003-nkl=10,netra-backend-staging-00750-69k=90' --region=us-central1 --project=netra-staging
 fi
-# then: backend, golden-path healthy for 1m, every 5s, within 30m
+# then: backend, golden-path healthy for 1m (every 5s, timeout 30m)
 
 # deploy-backend/shift-50
 found=$(shares netra-backend-staging us-central1 netra-staging)
 if is_to_do 'gcp.run.traffic netra-backend-staging' 'netra-backend-staging-00003-nkl=10,netra-backend-staging-00750-69k=90' 'netra-backend-staging-00003-nkl=50,netra-backend-staging-00750-69k=50' "$found"; then
   gcloud run services update-traffic netra-backend-staging --to-revisions='netra-backend-staging-00003-nkl=50,netra-backend-staging-00750-69k=50' --region=us-central1 --project=netra-staging
 fi
-# then: backend, golden-path healthy for 1m, every 5s, within 30m
+# then: backend, golden-path healthy for 1m (every 5s, timeout 30m)
 
 # deploy-backend/shift-100
 found=$(shares netra-backend-staging us-central1 netra-staging)
 if is_to_do 'gcp.run.traffic netra-backend-staging' 'netra-backend-staging-00003-nkl=50,netra-backend-staging-00750-69k=50' 'netra-backend-staging-00003-nkl=100' "$found"; then
   gcloud run services update-traffic netra-backend-staging --to-revisions='netra-backend-staging-00003-nkl=100' --region=us-central1 --project=netra-staging
 fi
-# then: backend, golden-path healthy for 2m, every 5s, within 30m
+# then: backend, golden-path healthy for 2m (every 5s, timeout 30m)

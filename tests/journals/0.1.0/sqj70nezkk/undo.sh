@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Rolls back run anwng621cg (connector-exhaustion) by hand, as of 2025-09-16T03:21:07.074211792Z.
+# Rolls back run sqj70nezkk (connector-exhaustion) by hand, as of 2025-09-16T03:47:48.378774624Z.
 # Read it before you run it. Each command first reads the resource: what is already as wanted is skipped, and
 # the script stops at what another principal changed.
 set -euo pipefail
@@ -39,6 +39,36 @@ flags_of() {
       '$1 != "" && (index(names, " " $1 " ") > 0) == (which == "these")' |
     LC_ALL=C sort
 }
+
+# deploy-backend/shift-100
+found=$(shares netra-backend-staging us-central1 netra-staging)
+if is_to_do 'gcp.run.traffic netra-backend-staging' 'netra-backend-staging-00003-nkl=100' 'netra-backend-staging-00003-nkl=50,netra-backend-staging-00750-69k=50' "$found"; then
+  gcloud run services update-traffic netra-backend-staging --to-revisions='netra-backend-staging-00003-nkl=50,netra-backend-staging-00750-69k=50' --region=us-central1 --project=netra-staging
+fi
+
+# deploy-backend/shift-50
+found=$(shares netra-backend-staging us-central1 netra-staging)
+if is_to_do 'gcp.run.traffic netra-backend-staging' 'netra-backend-staging-00003-nkl=50,netra-backend-staging-00750-69k=50' 'netra-backend-staging-00003-nkl=10,netra-backend-staging-00750-69k=90' "$found"; then
+  gcloud run services update-traffic netra-backend-staging --to-revisions='netra-backend-staging-00003-nkl=10,netra-backend-staging-00750-69k=90' --region=us-central1 --project=netra-staging
+fi
+
+# deploy-backend/shift-10
+found=$(shares netra-backend-staging us-central1 netra-staging)
+if is_to_do 'gcp.run.traffic netra-backend-staging' 'netra-backend-staging-00003-nkl=10,netra-backend-staging-00750-69k=90' 'netra-backend-staging-00750-69k=100' "$found"; then
+  gcloud run services update-traffic netra-backend-staging --to-revisions='netra-backend-staging-00750-69k=100' --region=us-central1 --project=netra-staging
+fi
+
+# deploy-backend/candidate
+found=$(tagged netra-backend-staging us-central1 netra-staging cand)
+if is_to_do 'gcp.run.traffic netra-backend-staging' netra-backend-staging-00003-nkl '' "$found"; then
+  gcloud run services update-traffic netra-backend-staging --remove-tags=cand --region=us-central1 --project=netra-staging
+fi
+
+# deploy-backend/revision
+found=$(gcloud run services describe netra-backend-staging --region=us-central1 --project=netra-staging --format='value(spec.template.spec.containers[0].image)')
+if is_to_do 'gcp.run.service netra-backend-staging' us-central1-docker.pkg.dev/netra-staging/apps/backend@sha256:7510000000000000000000000000000000000000000000000000000000000751 us-central1-docker.pkg.dev/netra-staging/apps/backend@sha256:7500000000000000000000000000000000000000000000000000000000000750 "$found"; then
+  gcloud run services update netra-backend-staging --image=us-central1-docker.pkg.dev/netra-staging/apps/backend@sha256:7500000000000000000000000000000000000000000000000000000000000750 --region=us-central1 --project=netra-staging
+fi
 
 # deploy-auth/traffic
 found=$(shares netra-auth-staging us-central1 netra-staging)
