@@ -16,7 +16,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("peer", &["syntax"]),
     ("catalog", &["syntax"]),
     ("engine", &["gate", "run"]),
-    ("resource", &["gate", "run"]),
+    ("resource", &["catalog", "gate", "run"]),
     ("action", &["gate", "peer", "resource", "run", "syntax"]),
     ("probe", &["gate", "peer", "resource", "run", "syntax"]),
     ("runbook", &["action", "gate", "peer", "probe", "run", "syntax"]),

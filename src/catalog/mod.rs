@@ -59,6 +59,7 @@ pub use self::describe::{describe, describe_json, list, list_json};
 pub use self::dialect::{Answer, OperationDialect, Token, UpdateDialect};
 pub use self::example::{example_resource, example_value};
 pub use self::find::FindError;
+pub(crate) use self::name::segment;
 pub use self::name::{Pattern, Scope};
 pub use self::resource_type::{MissingArgument, Resource, ResourceType};
 pub use self::rule::{Exception, MethodArgument, Rule};

@@ -108,9 +108,10 @@ impl Pattern {
     }
 }
 
-/// A name as one segment of a path.
-pub(super) fn segment(name: &str) -> String {
-    // A segment of dots means the folder above, also when its dots are encoded (URL Standard, "double-dot URL path segment").
+/// A name as one segment of a path, whatever it is: no name chooses another path, another method or a query.
+pub(crate) fn segment(name: &str) -> String {
+    // A segment of dots means the folder above, also when its dots are encoded (URL Standard, "double-dot URL path segment"). No
+    // resource is called so: what is asked for then does not exist.
     if name == "." || name == ".." {
         return name.replace('.', "%252E");
     }

@@ -6,12 +6,8 @@
 
 use std::fmt;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-
 use super::api_error::ApiError;
-
-/// Everything but the unreserved characters of RFC 3986, section 2.3.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+use crate::catalog::segment;
 
 /// A path, or a resource name, which is a path without the API's version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,16 +77,6 @@ impl fmt::Display for ApiPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// A name as one segment.
-pub(super) fn segment(name: &str) -> String {
-    // A segment of dots means the folder above, also when its dots are encoded (URL Standard, "double-dot URL path segment"). No
-    // resource is called so: what is asked for then does not exist.
-    if name == "." || name == ".." {
-        return name.replace('.', "%252E");
-    }
-    utf8_percent_encode(name, RESERVED).to_string()
 }
 
 #[cfg(test)]
