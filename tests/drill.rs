@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::num::NonZeroUsize;
-use std::path::{Path as FilePath, PathBuf};
+use std::path::Path as FilePath;
 
 use rectify::cli::exit_code;
 use rectify::drill::{Coverage, Path, Place, Prepared, Report, Setting, WriteFault, sweep, text};
@@ -25,15 +25,9 @@ fn step(paths: usize) -> usize {
     asked.unwrap_or((paths / SAMPLE) | 1).max(1)
 }
 
-/// Where runs are kept meanwhile: in memory, if this machine has a place for that.
-fn folder() -> PathBuf {
-    let memory = FilePath::new("/dev/shm");
-    if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() }
-}
-
 #[expect(clippy::print_stdout, reason = "the table is what a drill is worked for")]
 async fn drill(setting: Setting<'_>) {
-    let prepared = Prepared::of(setting, &folder(), exit_code).await.unwrap_or_else(|error| panic!("{error}"));
+    let prepared = Prepared::of(setting, exit_code).await.unwrap_or_else(|error| panic!("{error}"));
     let all = prepared.paths();
     let step = step(all.len());
     let paths: Vec<Path> = all.iter().step_by(step).cloned().collect();
@@ -96,7 +90,7 @@ async fn traffic_that_is_written_and_not_routed_is_sent_again_within_the_run() {
         on_failure: None,
         coverage: Coverage::Every,
     };
-    let prepared = Prepared::of(setting, &folder(), exit_code).await.unwrap();
+    let prepared = Prepared::of(setting, exit_code).await.unwrap();
     let bench = prepared.bench().await.unwrap();
     for (op, ending) in [("traffic-back/apply", "done"), ("traffic-back/undo", "rolled back")] {
         let unclear = |path: &&Path| match &path.place {

@@ -14,9 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::console::Console;
 use super::exit::{CliError, Exit};
-use super::input_file::required_text;
 use super::log;
-use super::scenario::world;
+use super::scenario;
 use crate::action::{Manual, Shell};
 use crate::clock::{Clock, SystemClock};
 use crate::external::{ByHand, Conduct, Programs};
@@ -295,7 +294,7 @@ impl CloudFlags {
             }
             return Ok(CloudTarget::Served { address, programs: self.run_programs });
         }
-        let scenario = if sim.is_empty() { runbook.with_extension("sim.toml") } else { PathBuf::from(sim) };
+        let scenario = if sim.is_empty() { scenario::beside(runbook) } else { PathBuf::from(sim) };
         let speed = self.speed.unwrap_or(Speed::Times(SPEED));
         Ok(CloudTarget::Embedded { scenario, speed, programs: self.run_programs })
     }
@@ -321,11 +320,7 @@ impl Connection {
     pub(super) async fn open(place: CloudTarget, console: Console) -> Result<Connection, CliError> {
         match &place {
             CloudTarget::Embedded { scenario, speed, .. } => {
-                let text = required_text(scenario).map_err(|trouble| {
-                    CliError::new(trouble.exit, format!("the scenario {}", trouble.message))
-                        .help("name one with --sim SCENARIO, or put NAME.sim.toml beside NAME.toml")
-                })?;
-                let world = world(&scenario.display().to_string(), &text, console)?;
+                let world = scenario::read(scenario, console)?;
                 let clock = speed.embedded(world.now());
                 Connection::embedded(place, world, clock, None).await
             }

@@ -1,5 +1,6 @@
 //! `rectify drill`: what becomes of a run at every step, whatever goes wrong, rehearsed on a simulated cloud.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::{Path as FilePath, PathBuf};
 
@@ -9,10 +10,10 @@ use super::check::runbook;
 use super::console::Console;
 use super::exit::{CliError, Exit};
 use super::exit_code;
-use super::input_file::{Limit, required, required_text};
+use super::input_file::{Limit, required};
 use super::plan::{Given, InputFlags};
 use super::run::policy;
-use super::scenario::world;
+use super::scenario;
 use crate::drill::{Coverage, DrillError, Path, Prepared, Report, markdown, sweep, text};
 use crate::run::OnFailure;
 use crate::runbook::Mode;
@@ -97,18 +98,12 @@ pub(super) async fn drill(arguments: &Arguments, console: Console) -> Result<Exi
     let bytes = required(&arguments.file, Limit::Text)?;
     let inputs = arguments.inputs.given(Given::default())?.inputs();
     let checked = runbook(&name, &bytes, &inputs, Mode::Rehearse, console)?;
-    let scenario = arguments.sim.clone().unwrap_or_else(|| arguments.file.with_extension("sim.toml"));
-    let scenario_text = required_text(&scenario).map_err(|trouble| {
-        CliError::new(trouble.exit, format!("the scenario {}", trouble.message))
-            .help("name one with --sim SCENARIO, or put NAME.sim.toml beside NAME.toml")
-    })?;
-    let world = world(&scenario.display().to_string(), &scenario_text, console)?;
-    let folder = folder();
+    let scenario = arguments.sim.clone().unwrap_or_else(|| scenario::beside(&arguments.file));
+    let world = scenario::read(&scenario, console)?;
     let coverage = if arguments.every_entry { Coverage::Every } else { Coverage::Representative };
-    let prepared = Prepared::from_checked(checked, world, arguments.on_failure, (&folder, coverage), exit_code).await;
+    let prepared = Prepared::from_checked(checked, world, arguments.on_failure, coverage, exit_code).await;
     let prepared = prepared.map_err(|error| cannot(&error, &arguments.file))?;
-    let all = prepared.paths();
-    let possible = chosen(all, arguments)?;
+    let possible = chosen(prepared.paths(), arguments)?;
     let chosen = sample(&possible, arguments.every);
     let workers = arguments.jobs.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
     let shows_progress = arguments.format == Format::Text && console.is_terminal();
@@ -137,21 +132,19 @@ pub(super) async fn drill(arguments: &Arguments, console: Console) -> Result<Exi
 fn chosen(all: Vec<Path>, arguments: &Arguments) -> Result<Vec<Path>, CliError> {
     for step in &arguments.only {
         if !all.iter().any(|path| path.step.as_ref() == Some(step)) {
-            let mut known: Vec<&str> = all.iter().filter_map(|path| path.step.as_deref()).collect();
-            known.dedup();
-            known.sort_unstable();
-            known.dedup();
+            let known: BTreeSet<&str> = all.iter().filter_map(|path| path.step.as_deref()).collect();
             let near = nearest(step, known.iter().copied()).first().map(|near| format!("; did you mean `{near}`?"));
+            let known: Vec<&str> = known.into_iter().collect();
             return Err(CliError::new(Exit::Usage, format!("--only {step}: nothing can go wrong at such a step"))
                 .help(format!("the steps are {}{}", known.join(", "), near.unwrap_or_default())));
         }
     }
-    let is_chosen = |path: &&Path| {
+    let is_chosen = |path: &Path| {
         let has_class = arguments.faults.is_empty() || arguments.faults.contains(&path.class());
         let at_step = arguments.only.is_empty() || path.step.as_ref().is_some_and(|step| arguments.only.contains(step));
         has_class && at_step
     };
-    let chosen: Vec<Path> = all.into_iter().filter(|path| is_chosen(&path)).collect();
+    let chosen: Vec<Path> = all.into_iter().filter(is_chosen).collect();
     if chosen.is_empty() {
         return Err(CliError::new(Exit::Usage, "no path is left: none of these faults can happen at these steps")
             .help("leave out --only or --faults"));
@@ -162,12 +155,6 @@ fn chosen(all: Vec<Path>, arguments: &Arguments) -> Result<Vec<Path>, CliError> 
 /// Each N-th place where something goes wrong, with everything that may be asked for after it.
 fn sample(paths: &[Path], every: NonZeroUsize) -> Vec<Path> {
     paths.chunk_by(|one, next| next.is_alternative_of(one)).step_by(every.get()).flatten().cloned().collect()
-}
-
-/// Where runs are kept while they are worked: in memory, if this machine has a place for that.
-fn folder() -> PathBuf {
-    let memory = FilePath::new("/dev/shm");
-    if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() }
 }
 
 fn cannot(error: &DrillError, file: &FilePath) -> CliError {

@@ -57,11 +57,7 @@ impl Exit {
             Ok(DriveOutcome::Parked) | Err(DriverError::StoppedAtOnce(_)) => Exit::Interrupted,
             Ok(DriveOutcome::Ended(ending)) => match ending {
                 Ending::Done { failed, .. } if failed.is_empty() => Exit::Done,
-                Ending::RolledBack { why: None, not_restored, follow_ups, .. }
-                    if not_restored.is_empty() && follow_ups.is_empty() =>
-                {
-                    Exit::Done
-                }
+                Ending::RolledBack { why: None, .. } if ending.is_whole_rollback() => Exit::Done,
                 Ending::Stopped {
                     why:
                         Failure::Refused { refusal: Refusal::Drifted { .. }, .. }

@@ -39,7 +39,7 @@ pub(super) fn new(arguments: &Arguments, console: Console) -> Result<Exit, CliEr
     })?;
     let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     // As `--sim` without a value looks for it.
-    let scenario = file.with_extension("sim.toml");
+    let scenario = super::scenario::beside(file);
     let with_scenario = beside(&scenario, &SCENARIO.replace("NAME", &inert(&stem)), "to rehearse it on")?;
     let schema = file.with_file_name(SCHEMA);
     let json = serde_json::to_string_pretty(&format::schema());

@@ -1,11 +1,28 @@
 //! A scenario's mistakes, shown as a runbook's are.
 
+use std::path::{Path, PathBuf};
+
 use super::check::style;
 use super::console::Console;
 use super::exit::{CliError, Exit};
+use super::input_file::required_text;
 use crate::check::{Diagnostic, render};
 use crate::inert::inert;
 use crate::sim;
+
+/// Where the scenario of a runbook is unless another is named: `NAME.sim.toml` beside `NAME.toml`.
+pub(super) fn beside(runbook: &Path) -> PathBuf {
+    runbook.with_extension("sim.toml")
+}
+
+/// The world that the scenario in a file describes.
+pub(super) fn read(file: &Path, console: Console) -> Result<sim::World, CliError> {
+    let text = required_text(file).map_err(|trouble| {
+        CliError::new(trouble.exit, format!("the scenario {}", trouble.message))
+            .help("name one with --sim SCENARIO, or put NAME.sim.toml beside NAME.toml")
+    })?;
+    world(&file.display().to_string(), &text, console)
+}
 
 /// The world that a scenario describes. Its mistakes are shown on stderr, as a runbook's are, and so is what the simulated cloud
 /// makes nothing of.

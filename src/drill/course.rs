@@ -6,11 +6,11 @@ use std::fmt;
 use jiff::Timestamp;
 
 use crate::driver::DriveOutcome;
-use crate::run::{Ending, Entry};
+use crate::run::{Ending, Entry, View};
 use crate::sim::World;
 
 use super::bench::Bench;
-use super::fault::{Path, Place, ProbeFault, ProcessFault, Request};
+use super::fault::{Path, Place, ProcessFault, Request};
 use super::prepared::{DrillError, Prepared, Recording};
 use super::process::{Blinded, Machine, Strike, Watched};
 use super::result::{beginning, said};
@@ -45,7 +45,16 @@ pub struct Rest {
     pub exit: Option<u8>,
     /// How many entries the journal had then.
     pub entries: usize,
-    /// What serves then, by service and revision, in percent; `None`: the service does not exist.
+    /// How the run and the cloud were then; `None`: the journal cannot be read.
+    pub after: Option<After>,
+}
+
+/// How a run and the cloud are where a process left them.
+#[derive(Clone, Debug)]
+pub struct After {
+    /// The run as people look at it.
+    pub view: View,
+    /// What serves, by service and revision, in percent; `None`: the service does not exist.
     pub serving: Serving,
 }
 
@@ -68,11 +77,7 @@ impl fmt::Display for Rest {
             PathOutcome::Driven(DriveOutcome::Ended(ending)) => match ending {
                 Ending::Done { failed, .. } if failed.is_empty() => "done",
                 Ending::Done { .. } => "done with failures",
-                Ending::RolledBack { not_restored, follow_ups, .. }
-                    if not_restored.is_empty() && follow_ups.is_empty() =>
-                {
-                    "rolled back"
-                }
+                Ending::RolledBack { .. } if ending.is_whole_rollback() => "rolled back",
                 Ending::RolledBack { .. } => "rolled back in part",
                 Ending::Stopped { .. } => "stopped",
                 Ending::Declined { .. } => "declined",
@@ -97,27 +102,33 @@ pub(super) async fn without_trouble(
     scene.recording = Some(Recording::new(of.coverage()));
     let forwards = scene.work(Comes::Begins, Operators::Present).await;
     let forwards_end = scene.recording.take().unwrap_or_default();
-    if forwards_end.is_too_large() {
-        return Err(DrillError::TooLarge { entries: forwards_end.entries.len() });
-    }
-    if !matches!(forwards.came, PathOutcome::Driven(DriveOutcome::Ended(Ending::Done { .. }))) {
-        return Err(DrillError::Trouble(last_words(of, &forwards_end.entries, &forwards)));
-    }
-    scene.recording = Some(forwards_end.continued());
+    must_end_well(of, &forwards_end, &forwards, |ending| matches!(ending, Ending::Done { .. }))?;
+    scene.recording = Some(forwards_end.clone());
     let back = scene.work(Comes::Asks(Request::Rollback), Operators::Present).await;
     let back_end = scene.recording.take().unwrap_or_default();
-    if back_end.is_too_large() {
-        return Err(DrillError::TooLarge { entries: back_end.entries.len() });
-    }
-    if !matches!(back.came, PathOutcome::Driven(DriveOutcome::Ended(_))) {
-        return Err(DrillError::Trouble(last_words(of, &back_end.entries, &back)));
-    }
+    must_end_well(of, &back_end, &back, |_| true)?;
     Ok((forwards_end, back_end))
+}
+
+/// Refuses a run without trouble that cannot be kept, or does not end as it should.
+fn must_end_well(
+    of: &Prepared,
+    recording: &Recording,
+    rest: &Rest,
+    is_well: impl Fn(&Ending) -> bool,
+) -> Result<(), DrillError> {
+    if recording.is_too_large() {
+        return Err(DrillError::TooLarge { entries: recording.entries.len() });
+    }
+    match &rest.came {
+        PathOutcome::Driven(DriveOutcome::Ended(ending)) if is_well(ending) => Ok(()),
+        _ => Err(DrillError::Trouble(last_words(of, &recording.entries, rest))),
+    }
 }
 
 /// What a run said in the end, and where it was left if it said nothing.
 fn last_words(of: &Prepared, entries: &[Entry], rest: &Rest) -> String {
-    let (_, said) = said(of, entries);
+    let said = said(of, entries);
     let said: Vec<&str> = said.iter().map(|line| line.trim()).filter(|line| !line.is_empty()).collect();
     match (&rest.came, said.as_slice()) {
         (PathOutcome::Lost(why), _) => why.clone(),
@@ -147,12 +158,10 @@ impl Prepared {
         match &path.place {
             Place::Write { op, fault } => scene.strike = Strike::of(op, *fault, self),
             Place::Gate { task, fault, .. } => {
-                scene.blinded = Some(Blinded::new(Watched::Gate(task.clone()), *fault));
-                // One that flaps may have its healthy time in between.
-                scene.is_blind_to = (*fault != ProbeFault::Flapping).then(|| (task.clone(), entries));
+                scene.blinded = Some(Blinded::new(Watched::Gate(task.clone()), *fault, entries));
             }
             Place::Guard { probe, fault, .. } => {
-                scene.blinded = Some(Blinded::new(Watched::Guard(probe.clone()), *fault));
+                scene.blinded = Some(Blinded::new(Watched::Guard(probe.clone()), *fault, entries));
             }
             Place::Answer { choice, .. } => operators = Operators::Saying(*choice),
             Place::Late { .. } => operators = Operators::Late,
@@ -171,16 +180,15 @@ impl Prepared {
         let mut outcome = Outcome { rests: Vec::new(), wrong: Vec::new(), entries: Vec::new(), began };
         if is_dead {
             scene.journal = None;
-            let serving = Serving::new();
-            outcome.rests.push(Rest { came: PathOutcome::Killed, exit: None, entries, serving });
+            outcome.rests.push(Rest { came: PathOutcome::Killed, exit: None, entries, after: None });
         } else {
             outcome.rests.push(scene.work(Comes::GoesOn, operators).await);
         }
         // A fault lasts as long as the process that met it.
         scene.bench.simulator.clear_faults();
-        (scene.machine, scene.stops, scene.blinded) = (Machine::Works, false, None);
+        (scene.machine, scene.stops) = (Machine::Works, false);
         outcome.judge(&scene).await;
-        scene.is_blind_to = None;
+        scene.blinded = None;
         for request in path.then.requests() {
             outcome.ask(&mut scene, *request).await;
         }
@@ -215,8 +223,8 @@ impl Outcome {
         let at = self.rests.len();
         let Some(rest) = self.rests.last_mut() else { return };
         let how = rest.to_string();
-        let (wrong, serving) = scene.judge(rest).await;
-        rest.serving = serving;
+        let (wrong, after) = scene.judge(rest).await;
+        rest.after = after;
         self.wrong.extend(wrong.into_iter().map(|wrong| format!("at rest {at} ({how}): {wrong}")));
     }
 }

@@ -13,7 +13,7 @@ use crate::run::{Change, ResourceId, Way};
 use super::bench::Stage;
 use super::oracle::Foreign;
 
-/// The token by which the cloud knows that it is not the run.
+/// The token by which the cloud knows that it is not the run, and the value that this principal gives to its own field.
 const TOKEN: &str = "another-principal";
 
 /// Somebody else's image.
@@ -49,32 +49,37 @@ pub(super) struct Others {
     pointer: &'static str,
 }
 
-/// The value that another principal gives to its own field.
-const OTHERS: &str = "another-principal";
-
 impl Others {
     /// That the value is not there any more, though the resource is.
     pub(super) async fn overwritten(&self, bench: &Stage) -> Option<String> {
         let now = send(bench, reqwest::Method::GET, &self.path, None).await?;
         let value = now.pointer(self.pointer);
-        (value.and_then(Value::as_str) != Some(OTHERS)).then(|| {
-            format!("another principal made {} of {} \"{OTHERS}\", and it is {value:?}", self.pointer, self.path)
+        (value.and_then(Value::as_str) != Some(TOKEN)).then(|| {
+            format!("another principal made {} of {} \"{TOKEN}\", and it is {value:?}", self.pointer, self.path)
         })
+    }
+}
+
+/// The path of a resource in its API; `None` if it is none of Google's.
+fn path(ResourceId { kind, project, region, name }: &ResourceId) -> Option<String> {
+    match kind.as_str() {
+        Connector::NAME => Some(format!("/v1/projects/{project}/locations/{region}/connectors/{name}")),
+        Sql::NAME => Some(format!("/v1/projects/{project}/instances/{name}")),
+        Traffic::NAME | Service::NAME | Scaling::NAME => {
+            Some(format!("/v2/projects/{project}/locations/{region}/services/{name}"))
+        }
+        _ => None,
     }
 }
 
 /// Changes a label of what the run changes; `None` if it has none, or the API does not take it now.
 pub(super) async fn change_others(bench: &Stage, resource: &ResourceId) -> Option<Others> {
-    let ResourceId { kind, project, region, name } = resource;
-    let label = json!({ "owner": OTHERS });
-    let (path, query, body, pointer) = match kind.as_str() {
-        Sql::NAME => {
-            let path = format!("/v1/projects/{project}/instances/{name}");
-            (path, "", json!({ "settings": { "userLabels": label } }), "/settings/userLabels/owner")
-        }
+    let path = path(resource)?;
+    let label = json!({ "owner": TOKEN });
+    let (query, body, pointer) = match resource.kind.as_str() {
+        Sql::NAME => ("", json!({ "settings": { "userLabels": label } }), "/settings/userLabels/owner"),
         Traffic::NAME | Service::NAME | Scaling::NAME => {
-            let path = format!("/v2/projects/{project}/locations/{region}/services/{name}");
-            (path, "?updateMask=labels", json!({ "labels": label }), "/labels/owner")
+            ("?updateMask=labels", json!({ "labels": label }), "/labels/owner")
         }
         // A connector has no field that a run does not change and another principal can.
         _ => return None,
@@ -85,15 +90,13 @@ pub(super) async fn change_others(bench: &Stage, resource: &ResourceId) -> Optio
 
 /// Changes the fields that the run changes; `None` if the API does not take it now.
 pub(super) async fn change(bench: &Stage, resource: &ResourceId) -> Option<Foreign> {
-    let ResourceId { kind, project, region, name } = resource;
-    let location = format!("projects/{project}/locations/{region}");
-    let (path, mask) = match kind.as_str() {
-        Connector::NAME => (format!("/v1/{location}/connectors/{name}"), None),
-        Sql::NAME => (format!("/v1/projects/{project}/instances/{name}"), None),
-        Traffic::NAME => (format!("/v2/{location}/services/{name}"), Some("traffic")),
-        Service::NAME => (format!("/v2/{location}/services/{name}"), Some("template")),
-        Scaling::NAME => (format!("/v2/{location}/services/{name}"), Some("scaling")),
-        _ => return None,
+    let path = path(resource)?;
+    let kind = &resource.kind;
+    let mask = match kind.as_str() {
+        Traffic::NAME => Some("traffic"),
+        Service::NAME => Some("template"),
+        Scaling::NAME => Some("scaling"),
+        _ => None,
     };
     let now = send(bench, reqwest::Method::GET, &path, None).await?;
     let (body, to) = match kind.as_str() {

@@ -184,15 +184,19 @@ impl WriteFault {
         }
     }
 
-    /// When it strikes; `None`: it strikes nothing.
-    pub(super) fn moment(self) -> Option<Moment> {
+    /// When it strikes, and what another principal does then, if it is a fault of that kind; `None`: it strikes nothing.
+    pub(super) fn strikes(self) -> Option<(Moment, Option<Hand>)> {
         match self {
             WriteFault::None => None,
-            WriteFault::UnauthenticatedMeanwhile
-            | WriteFault::DeletedDuring
-            | WriteFault::ChangedDuring
-            | WriteFault::OthersChangedDuring => Some(Moment::During),
-            WriteFault::ChangedAfter => Some(Moment::After),
+            WriteFault::DeletedBefore => Some((Moment::Before, Some(Hand::Deletes))),
+            WriteFault::DeletedDuring => Some((Moment::During, Some(Hand::Deletes))),
+            WriteFault::RevisionDeleted => Some((Moment::Before, Some(Hand::DeletesRevision))),
+            WriteFault::ChangedBefore => Some((Moment::Before, Some(Hand::Changes))),
+            WriteFault::ChangedDuring => Some((Moment::During, Some(Hand::Changes))),
+            WriteFault::ChangedAfter => Some((Moment::After, Some(Hand::Changes))),
+            WriteFault::OthersChangedBefore => Some((Moment::Before, Some(Hand::ChangesOthers))),
+            WriteFault::OthersChangedDuring => Some((Moment::During, Some(Hand::ChangesOthers))),
+            WriteFault::UnauthenticatedMeanwhile => Some((Moment::During, None)),
             WriteFault::Refused
             | WriteFault::Denied
             | WriteFault::NotFound
@@ -213,44 +217,7 @@ impl WriteFault {
             | WriteFault::OperationGone
             | WriteFault::Unauthenticated
             | WriteFault::Unreachable
-            | WriteFault::Offline
-            | WriteFault::DeletedBefore
-            | WriteFault::RevisionDeleted
-            | WriteFault::ChangedBefore
-            | WriteFault::OthersChangedBefore => Some(Moment::Before),
-        }
-    }
-
-    /// What another principal does, if it is a fault of that kind.
-    pub(super) fn hand(self) -> Option<Hand> {
-        match self {
-            WriteFault::DeletedBefore | WriteFault::DeletedDuring => Some(Hand::Deletes),
-            WriteFault::RevisionDeleted => Some(Hand::DeletesRevision),
-            WriteFault::ChangedBefore | WriteFault::ChangedDuring | WriteFault::ChangedAfter => Some(Hand::Changes),
-            WriteFault::OthersChangedBefore | WriteFault::OthersChangedDuring => Some(Hand::ChangesOthers),
-            WriteFault::None
-            | WriteFault::Refused
-            | WriteFault::Denied
-            | WriteFault::NotFound
-            | WriteFault::Conflict
-            | WriteFault::PreconditionFailed
-            | WriteFault::TooManyRequests
-            | WriteFault::Unavailable
-            | WriteFault::UnavailableForGood
-            | WriteFault::ServerError
-            | WriteFault::LostThere
-            | WriteFault::LostBack
-            | WriteFault::Malformed
-            | WriteFault::Slow
-            | WriteFault::OperationFails
-            | WriteFault::OperationUnclear
-            | WriteFault::OperationUnclearDone
-            | WriteFault::OperationHangs
-            | WriteFault::OperationGone
-            | WriteFault::Unauthenticated
-            | WriteFault::UnauthenticatedMeanwhile
-            | WriteFault::Unreachable
-            | WriteFault::Offline => None,
+            | WriteFault::Offline => Some((Moment::Before, None)),
         }
     }
 

@@ -451,7 +451,7 @@ mod tests {
                     came: PathOutcome::Driven(crate::driver::DriveOutcome::Ended(ending)),
                     exit: Some(0),
                     entries: 0,
-                    serving: BTreeMap::new(),
+                    after: None,
                 },
                 seen,
                 requests: vec![request("GET", "/c"), request("PATCH", "/c?updateMask=size")],

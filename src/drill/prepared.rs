@@ -100,7 +100,7 @@ pub enum DrillError {
 pub type ExitCode = fn(&Result<crate::driver::DriveOutcome, DriverError>) -> u8;
 
 /// What was written down, and what the cloud was like after each entry.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Recording {
     pub(super) entries: Vec<Entry>,
     /// What the cloud was like after each entry; `None` where no path begins.
@@ -138,16 +138,16 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Plans, and carries the plan out once without trouble, forwards and back. `folder` is where runs are kept meanwhile.
+    /// Plans, and carries the plan out once without trouble, forwards and back.
     ///
     /// # Errors
     /// If that is not possible; it does not depend on the faults.
-    pub async fn of(setting: Setting<'_>, folder: &FilePath, exit: ExitCode) -> Result<Prepared, DrillError> {
+    pub async fn of(setting: Setting<'_>, exit: ExitCode) -> Result<Prepared, DrillError> {
         let outcome = check(setting.name, setting.runbook.as_bytes(), &Inputs::none(), Mode::Rehearse);
         let errors = outcome.render(crate::check::Style { colour: false, width: 120 });
         let checked = outcome.checked.ok_or(DrillError::Runbook(errors))?;
         let world = scenario::parse(setting.name, setting.scenario)?;
-        Prepared::from_checked(checked, world, setting.on_failure, (folder, setting.coverage), exit).await
+        Prepared::from_checked(checked, world, setting.on_failure, setting.coverage, exit).await
     }
 
     /// The same of a runbook that was checked, and a world that was read.
@@ -158,13 +158,13 @@ impl Prepared {
         checked: Checked,
         world: World,
         on_failure: Option<OnFailure>,
-        (folder, coverage): (&FilePath, Coverage),
+        coverage: Coverage,
         exit: ExitCode,
     ) -> Result<Prepared, DrillError> {
         let bench = Bench::open(world.clone()).await?;
         let plan = planned(&checked, &bench, &world, on_failure).await?;
         let (forwards, back) = (Recording::new(coverage), Recording::new(coverage));
-        let (text, folder) = (checked.document().text().to_owned(), folder.to_owned());
+        let (text, folder) = (checked.document().text().to_owned(), folder());
         let mut prepared = Prepared { checked, text, plan, exit, folder, world: world.clone(), forwards, back };
         (prepared.forwards, prepared.back) = course::without_trouble(&prepared, &bench, world.clone()).await?;
         Ok(prepared)
@@ -224,7 +224,7 @@ impl Prepared {
             let at = recording.step_at(entries);
             match &entry.event {
                 Event::Answered { question, .. } => {
-                    for choice in self::answers(&run, question, entry.at) {
+                    for choice in answers(&run, question, entry.at) {
                         add(at, Place::Answer { entries, choice }, Then::AFTER_A_FAULT);
                     }
                     add(at, Place::Late { entries }, Then::AFTER_A_FAULT);
@@ -288,12 +288,6 @@ impl Recording {
         Recording { coverage, ..Recording::default() }
     }
 
-    /// What comes after this one begins with it.
-    pub(super) fn continued(&self) -> Recording {
-        let Recording { entries, worlds, coverage, bytes, each } = self;
-        Recording { entries: entries.clone(), worlds: worlds.clone(), coverage: *coverage, bytes: *bytes, each: *each }
-    }
-
     /// Notes an entry and what the cloud is like after it. A world that no path begins with is not kept: thousands of them are
     /// gigabytes.
     pub(super) fn push(&mut self, entry: Entry, world: World) {
@@ -355,6 +349,12 @@ impl Recording {
             self.entries.iter().position(|entry| matches!(&entry.event, Event::Intended { op } if op == wanted));
         place.map(|place| place + 1)
     }
+}
+
+/// Where runs are kept while they are worked: in memory, if this machine has a place for that.
+fn folder() -> PathBuf {
+    let memory = FilePath::new("/dev/shm");
+    if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() }
 }
 
 /// The task that an event, or the question that it answers, is about.

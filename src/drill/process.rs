@@ -27,14 +27,23 @@ pub(super) struct Strike {
     pub(super) fault: WriteFault,
     /// When; `None` once it has happened.
     moment: Option<Moment>,
+    /// What another principal does then.
+    hand: Option<Hand>,
     is_due: bool,
 }
 
 impl Strike {
     pub(super) fn of(op: &OpId, fault: WriteFault, drill: &Prepared) -> Option<Strike> {
-        let moment = Some(fault.moment()?);
+        let (moment, hand) = fault.strikes()?;
         let task = drill.plan.work().tasks.into_iter().find(|task| task.id == op.task)?;
-        Some(Strike { op: op.clone(), resource: task.change?.resource, fault, moment, is_due: false })
+        Some(Strike {
+            op: op.clone(),
+            resource: task.change?.resource,
+            fault,
+            moment: Some(moment),
+            hand,
+            is_due: false,
+        })
     }
 
     fn see(&mut self, event: &Event) {
@@ -62,16 +71,28 @@ pub(super) enum Watched {
 
 /// What the probes of a gate or a guard see instead of what is there.
 pub(super) struct Blinded {
-    pub(super) watched: Watched,
-    pub(super) fault: ProbeFault,
+    watched: Watched,
+    fault: ProbeFault,
+    /// How many entries the journal had when it began.
+    began: usize,
     /// How many samples were taken.
     samples: usize,
     is_over: bool,
 }
 
 impl Blinded {
-    pub(super) fn new(watched: Watched, fault: ProbeFault) -> Blinded {
-        Blinded { watched, fault, samples: 0, is_over: false }
+    pub(super) fn new(watched: Watched, fault: ProbeFault, began: usize) -> Blinded {
+        Blinded { watched, fault, began, samples: 0, is_over: false }
+    }
+
+    /// The gate of which nothing healthy is seen, and since which entry. One that flaps may have its healthy time in between.
+    pub(super) fn sees_nothing_healthy_of(&self) -> Option<(&TaskId, usize)> {
+        match (&self.watched, self.fault) {
+            (Watched::Guard(_), _) | (Watched::Gate(_), ProbeFault::Flapping) => None,
+            (Watched::Gate(task), ProbeFault::Unhealthy | ProbeFault::Unknown | ProbeFault::Broken) => {
+                Some((task, self.began))
+            }
+        }
     }
 
     /// What is seen in the place of what was.
@@ -153,7 +174,7 @@ impl Process<'_> {
         if let Some(fault) = strike.fault.of_requests(self.bench.clock.now()) {
             self.bench.simulator.inject(fault);
         }
-        match strike.fault.hand() {
+        match strike.hand {
             Some(Hand::Deletes) => drop(elsewhere::delete(self.bench, &strike.resource)),
             Some(Hand::DeletesRevision) => {
                 let task = &strike.op.task;

@@ -60,15 +60,12 @@ impl EndState {
         }
     }
 
-    fn of(came: &PathOutcome) -> EndState {
-        match came {
+    fn of(rest: &Rest) -> EndState {
+        match &rest.came {
             PathOutcome::Driven(DriveOutcome::Ended(ending)) => match ending {
                 Ending::Done { failed, .. } if failed.is_empty() => EndState::Recovered,
-                Ending::RolledBack { not_restored, follow_ups, .. }
-                    if not_restored.is_empty() && follow_ups.is_empty() =>
-                {
-                    EndState::RolledBack
-                }
+                Ending::Stopped { .. } | Ending::Declined { .. } if is_as_before(rest) => EndState::RolledBack,
+                Ending::RolledBack { .. } if ending.is_whole_rollback() && is_as_before(rest) => EndState::RolledBack,
                 Ending::Done { .. } | Ending::RolledBack { .. } | Ending::Stopped { .. } | Ending::Declined { .. } => {
                     EndState::Stopped
                 }
@@ -142,19 +139,11 @@ impl PathResult {
     pub(super) fn new(of: &Prepared, path: &Path, outcome: &Outcome) -> PathResult {
         let asked = path.then.requests().len();
         let rest = outcome.rests.get(asked.min(outcome.rests.len().saturating_sub(1)));
-        let state = |rest: Option<&Rest>| rest.map_or(EndState::Wrong, |rest| EndState::of(&rest.came));
         let is_wrong = !outcome.wrong.is_empty();
+        let state = |rest: Option<&Rest>| rest.filter(|_| !is_wrong).map_or(EndState::Wrong, EndState::of);
         let entries = outcome.entries.get(..rest.map_or(0, |rest| rest.entries)).unwrap_or(&outcome.entries);
-        let (view, said) = said(of, entries);
-        let began = outcome.began;
-        let of_rest = |rest: Option<&Rest>, view: &View| match state(rest) {
-            _ if is_wrong => EndState::Wrong,
-            // What cannot be undone is applied whatever happens; anything else is not as it was before.
-            EndState::RolledBack | EndState::Stopped if is_as_before(rest, view) => EndState::RolledBack,
-            EndState::RolledBack => EndState::Stopped,
-            other => other,
-        };
-        let at_last = view_of(of, &outcome.entries);
+        let after = rest.and_then(|rest| rest.after.as_ref());
+        let tasks = |is_so: fn(&ChangeStatus) -> bool| after.map(|after| tasks(&after.view, is_so)).unwrap_or_default();
         PathResult {
             path: path.clone(),
             step: path.step.clone(),
@@ -162,15 +151,15 @@ impl PathResult {
             fault: path.fault(),
             class: path.class(),
             then: path.then.words(),
-            outcome: of_rest(rest, &view),
-            at_last: of_rest(outcome.rests.last(), &at_last),
+            outcome: state(rest),
+            at_last: state(outcome.rests.last()),
             rests: outcome.rests.iter().map(ToString::to_string).collect(),
-            took: entries.last().map(|last| between(began, last.at)).unwrap_or_default(),
-            applied: tasks(&view, ChangeStatus::is_applied),
-            unknown: tasks(&view, ChangeStatus::is_unknown),
+            took: entries.last().map(|last| between(outcome.began, last.at)).unwrap_or_default(),
+            applied: tasks(ChangeStatus::is_applied),
+            unknown: tasks(ChangeStatus::is_unknown),
             unhealthy: unhealthy(of, entries),
-            serving: rest.map(|rest| rest.serving.clone()).unwrap_or_default(),
-            said,
+            serving: after.map(|after| after.serving.clone()).unwrap_or_default(),
+            said: said(of, entries),
             wrong: outcome.wrong.clone(),
             journal: if is_wrong { outcome.entries.clone() } else { Vec::new() },
             gates_failed: outcome.entries.iter().filter_map(failed_gate).collect(),
@@ -190,8 +179,8 @@ impl PathResult {
     }
 }
 
-/// The run as it is shown after these entries, and what is said of the last of them.
-pub(super) fn said(of: &Prepared, entries: &[Entry]) -> (View, Vec<String>) {
+/// What is said of the last of these entries.
+pub(super) fn said(of: &Prepared, entries: &[Entry]) -> Vec<String> {
     let mut view = View::new(&of.plan.work());
     let mut narrator = Narrator::default();
     let mut last = Vec::new();
@@ -203,15 +192,7 @@ pub(super) fn said(of: &Prepared, entries: &[Entry]) -> (View, Vec<String>) {
             _ => last.clear(),
         }
     }
-    (view, last.into_iter().map(|line| line.text).collect())
-}
-
-fn view_of(of: &Prepared, entries: &[Entry]) -> View {
-    let mut view = View::new(&of.plan.work());
-    for entry in entries {
-        view.apply(entry);
-    }
-    view
+    last.into_iter().map(|line| line.text).collect()
 }
 
 fn changes(view: &View) -> impl Iterator<Item = &TaskView> {
@@ -222,17 +203,10 @@ fn tasks(view: &View, is_so: impl Fn(&ChangeStatus) -> bool) -> Vec<TaskId> {
     changes(view).filter(|task| is_so(&task.change_status())).map(|task| task.task.id.clone()).collect()
 }
 
-/// Whether nothing is applied, or may be, that could be undone, and nothing is left to do.
-fn is_as_before(rest: Option<&Rest>, view: &View) -> bool {
-    let is_over = rest.is_some_and(|rest| match &rest.came {
-        PathOutcome::Driven(DriveOutcome::Ended(Ending::RolledBack { not_restored, follow_ups, .. })) => {
-            not_restored.is_empty() && follow_ups.is_empty()
-        }
-        PathOutcome::Driven(DriveOutcome::Ended(Ending::Stopped { .. } | Ending::Declined { .. })) => true,
-        _ => false,
-    });
+/// Whether nothing is applied, or may be, that could be undone: what cannot be is applied whatever happens.
+fn is_as_before(rest: &Rest) -> bool {
     let is_left = |task: &TaskView| task.change_status().may_be_applied() && !task.task.reversibility.is_irreversible();
-    is_over && !changes(view).any(is_left)
+    rest.after.as_ref().is_some_and(|after| !changes(&after.view).any(is_left))
 }
 
 /// The probes that are unhealthy by the last word on the services that the run touched, and were healthy before it.

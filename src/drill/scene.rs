@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::bench::{Bench, Stage};
-use super::course::{PathOutcome, Rest, Serving};
+use super::course::{After, PathOutcome, Rest, Serving};
 use super::elsewhere::Others;
 use super::fault::Request;
 use super::oracle::{Facts, Foreign, judge};
@@ -23,7 +23,7 @@ use crate::external::{ByHand, Conduct, Github, Messages, Programs};
 use crate::journal::{Claim, Directory, Journal, Locks as _, OpenError, Start, State};
 use crate::resource::traffic::Traffic;
 use crate::resource::{Kinds, Observable as _};
-use crate::run::{Choice, Ending, Entry, Event, Operator, ResourceId, RunId, TaskId, View, digest};
+use crate::run::{Choice, Ending, Entry, Event, Operator, ResourceId, RunId, View, digest};
 use crate::sim::World;
 
 /// How long a process works at most, by this machine's clock.
@@ -80,8 +80,6 @@ pub(super) struct Scene<'a> {
     pub(super) recording: Option<Recording>,
     pub(super) strike: Option<Strike>,
     pub(super) blinded: Option<Blinded>,
-    /// The gate of which nothing healthy is seen while this process works, and since which entry.
-    pub(super) is_blind_to: Option<(TaskId, usize)>,
     pub(super) machine: Machine,
     /// Whether the process is asked to stop as soon as it is at work.
     pub(super) stops: bool,
@@ -139,7 +137,6 @@ impl<'a> Scene<'a> {
             recording: None,
             strike: None,
             blinded: None,
-            is_blind_to: None,
             machine: Machine::Works,
             stops: false,
             behind: Duration::ZERO,
@@ -182,7 +179,7 @@ impl<'a> Scene<'a> {
         }
         let came = Box::pin(self.process(comes, operators)).await;
         let entries = self.entries().map(|entries| entries.len()).unwrap_or_default();
-        let rest = |came, exit| Rest { came, exit, entries, serving: Serving::new() };
+        let rest = |came, exit| Rest { came, exit, entries, after: None };
         let came = match came {
             Ok(came) => came,
             Err(why) => return rest(PathOutcome::Lost(why), None),
@@ -299,23 +296,22 @@ impl<'a> Scene<'a> {
     }
 
     /// Compares what the run claims with what is so.
-    pub(super) async fn judge(&self, rest: &Rest) -> (Vec<String>, Serving) {
+    pub(super) async fn judge(&self, rest: &Rest) -> (Vec<String>, Option<After>) {
         let (entries, mut wrong) = match self.entries() {
             Ok(entries) => (entries, Vec::new()),
             Err(why) => (Vec::new(), vec![format!("its journal cannot be read: {why}")]),
         };
-        let folded = self.of.fold(&entries);
-        let (run, view) = match &folded {
-            Ok((run, view)) => (run, view),
+        let (run, view) = match self.of.fold(&entries) {
+            Ok(folded) => folded,
             Err(why) => {
                 wrong.push(format!("its journal cannot be folded: {why}"));
-                return (wrong, Serving::new());
+                return (wrong, None);
             }
         };
         let mut facts = Facts {
             tasks: &self.of.plan.work().tasks,
-            run,
-            view,
+            run: &run,
+            view: &view,
             entries: &entries,
             rest,
             seen: std::collections::BTreeMap::new(),
@@ -323,7 +319,7 @@ impl<'a> Scene<'a> {
             requests: self.bench.simulator.requests(),
             foreign: self.foreign.as_ref(),
             fault: self.strike.as_ref().map(|strike| strike.fault),
-            blinded: self.is_blind_to.as_ref().map(|(gate, began)| (gate, *began)),
+            blinded: self.blinded.as_ref().and_then(Blinded::sees_nothing_healthy_of),
             locks: self.state.locks().map(|locks| locks.len()).unwrap_or_default(),
         };
         for id in facts.resources() {
@@ -342,7 +338,8 @@ impl<'a> Scene<'a> {
         if let Some(others) = &self.others {
             wrong.extend(others.overwritten(&self.bench).await);
         }
-        (wrong, serving(&facts.seen))
+        let serving = serving(&facts.seen);
+        (wrong, Some(After { view, serving }))
     }
 }
 

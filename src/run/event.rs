@@ -716,6 +716,16 @@ pub enum Ending {
     },
 }
 
+impl Ending {
+    /// Whether everything was rolled back that can be: nothing was left as it was for another reason, and nothing is left to do.
+    pub fn is_whole_rollback(&self) -> bool {
+        matches!(
+            self,
+            Ending::RolledBack { not_restored, follow_ups, .. } if not_restored.is_empty() && follow_ups.is_empty()
+        )
+    }
+}
+
 /// A change that could not be undone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NotRolledBack {

@@ -91,7 +91,6 @@ struct Row {
 #[derive(Clone, Debug)]
 struct Cell {
     worst: EndState,
-    paths: usize,
     /// Whether a probe is unhealthy at the end of one of them that was healthy before the run.
     is_unhealthy: bool,
 }
@@ -268,10 +267,9 @@ fn rows(prepared: &Prepared, paths: &[PathResult]) -> Vec<Row> {
 fn cells(paths: &[&PathResult]) -> BTreeMap<FaultClass, Cell> {
     let mut cells = BTreeMap::new();
     for path in paths {
-        let empty = Cell { worst: EndState::Recovered, paths: 0, is_unhealthy: false };
+        let empty = Cell { worst: EndState::Recovered, is_unhealthy: false };
         let cell = cells.entry(path.class).or_insert(empty);
         cell.worst = cell.worst.max(path.outcome);
-        cell.paths += 1;
         cell.is_unhealthy |= !path.unhealthy.is_empty();
     }
     cells

@@ -28,20 +28,20 @@ pub enum FaultClass {
 impl FaultClass {
     /// All of them with their names, in the order of the table's columns.
     pub const WORDS: [(&str, FaultClass); 10] = [
-        ("refused", FaultClass::Refused),
-        ("busy", FaultClass::Busy),
-        ("lost", FaultClass::Lost),
-        ("operation", FaultClass::Operation),
-        ("access", FaultClass::Access),
-        ("deleted", FaultClass::Deleted),
-        ("changed", FaultClass::Changed),
-        ("probes", FaultClass::Probes),
-        ("operator", FaultClass::Operator),
-        ("process", FaultClass::Process),
+        (FaultClass::Refused.name(), FaultClass::Refused),
+        (FaultClass::Busy.name(), FaultClass::Busy),
+        (FaultClass::Lost.name(), FaultClass::Lost),
+        (FaultClass::Operation.name(), FaultClass::Operation),
+        (FaultClass::Access.name(), FaultClass::Access),
+        (FaultClass::Deleted.name(), FaultClass::Deleted),
+        (FaultClass::Changed.name(), FaultClass::Changed),
+        (FaultClass::Probes.name(), FaultClass::Probes),
+        (FaultClass::Operator.name(), FaultClass::Operator),
+        (FaultClass::Process.name(), FaultClass::Process),
     ];
 
     /// Its name in runbooks, flags and reports.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             FaultClass::Refused => "refused",
             FaultClass::Busy => "busy",
@@ -75,15 +75,15 @@ pub enum Unacceptable {
 impl Unacceptable {
     /// All of them with their names.
     pub const WORDS: [(&str, Unacceptable); 5] = [
-        ("rolled_back", Unacceptable::RolledBack),
-        ("paused", Unacceptable::Paused),
-        ("stopped", Unacceptable::Stopped),
-        ("stuck", Unacceptable::Stuck),
-        ("unhealthy", Unacceptable::Unhealthy),
+        (Unacceptable::RolledBack.name(), Unacceptable::RolledBack),
+        (Unacceptable::Paused.name(), Unacceptable::Paused),
+        (Unacceptable::Stopped.name(), Unacceptable::Stopped),
+        (Unacceptable::Stuck.name(), Unacceptable::Stuck),
+        (Unacceptable::Unhealthy.name(), Unacceptable::Unhealthy),
     ];
 
     /// Its name in runbooks and flags.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Unacceptable::RolledBack => "rolled_back",
             Unacceptable::Paused => "paused",
