@@ -20,6 +20,7 @@ enum Deed {
     Scale { v1: bool, most: i64 },
     Label { v1: bool, value: u8 },
     Egress { v1: bool, all: bool },
+    DefaultUrl { v1: bool, disabled: bool },
     Unchanged { v1: bool },
     Wait,
 }
@@ -32,6 +33,7 @@ fn deed() -> impl Strategy<Value = Deed> {
         (any::<bool>(), 0..9_i64).prop_map(|(v1, most)| Deed::Scale { v1, most }),
         (any::<bool>(), 0..3_u8).prop_map(|(v1, value)| Deed::Label { v1, value }),
         (any::<bool>(), any::<bool>()).prop_map(|(v1, all)| Deed::Egress { v1, all }),
+        (any::<bool>(), any::<bool>()).prop_map(|(v1, disabled)| Deed::DefaultUrl { v1, disabled }),
         any::<bool>().prop_map(|v1| Deed::Unchanged { v1 }),
         Just(Deed::Wait),
     ]
@@ -99,6 +101,14 @@ async fn carry_out(cloud: &Cloud, deed: &Deed) {
             let egress = if *all { "ALL_TRAFFIC" } else { "PRIVATE_RANGES_ONLY" };
             change(cloud, *v1, set, |service| service["template"]["vpcAccess"]["egress"] = json!(egress)).await;
         }
+        Deed::DefaultUrl { v1, disabled } => {
+            let set = |service: &mut Value| {
+                // As gcloud writes it.
+                let text = if *disabled { "true" } else { "false" };
+                service["metadata"]["annotations"]["run.googleapis.com/default-url-disabled"] = json!(text);
+            };
+            change(cloud, *v1, set, |service| service["defaultUriDisabled"] = json!(disabled)).await;
+        }
         Deed::Unchanged { v1 } => {
             let before = cloud.get(V2).await;
             change(cloud, *v1, |_| (), |_| ()).await;
@@ -120,6 +130,9 @@ async fn seen(cloud: &Cloud) -> (Value, Value) {
             |target: &Value| (target[name].clone(), target["percent"].as_i64().unwrap_or(0), target["tag"].clone());
         targets.as_array().map(|targets| targets.iter().map(share).collect()).unwrap_or_default()
     };
+    let urls = |targets: &Value, name: &str| -> Vec<Value> {
+        targets.as_array().into_iter().flatten().map(|target| target[name].clone()).collect()
+    };
     let status = |conditions: &Value, field: &str| -> Vec<Value> {
         let conditions = conditions.as_array().cloned().unwrap_or_default();
         conditions.iter().map(|condition| condition[field].clone()).collect()
@@ -139,6 +152,9 @@ async fn seen(cloud: &Cloud) -> (Value, Value) {
         "traffic": shares(&one["spec"]["traffic"], "revisionName"),
         "serving": shares(&one["status"]["traffic"], "tag"),
         "stage": one["metadata"]["labels"]["stage"],
+        "url": one["status"]["url"],
+        "tag URLs": urls(&one["status"]["traffic"], "url"),
+        "all URLs": one["metadata"]["annotations"]["run.googleapis.com/urls"].as_str().map(str::to_owned),
         "condition": status(&one["status"]["conditions"], "status")[0],
         "message": status(&one["status"]["conditions"], "message")[0],
     });
@@ -164,6 +180,9 @@ async fn seen(cloud: &Cloud) -> (Value, Value) {
         "traffic": shares(&two["traffic"], "revision"),
         "serving": shares(&two["trafficStatuses"], "tag"),
         "stage": two["labels"]["stage"],
+        "url": two["uri"],
+        "tag URLs": urls(&two["trafficStatuses"], "uri"),
+        "all URLs": two.get("urls").map(Value::to_string),
         "condition": word,
         "message": two["terminalCondition"]["message"],
     });

@@ -918,6 +918,34 @@ async fn a_tagged_revision_has_an_address_of_its_own() {
     assert_eq!(cloud.visit(API_HOST, "/").await.0, 503, "the traffic goes to the crashing one");
 }
 
+#[tokio::test]
+async fn a_service_without_default_urls_shows_none_and_answers_at_none() {
+    let cloud = incident_with("instances = 20", "instances = 1").await;
+    cloud.enlarged().await;
+    let path = format!("/v2/{}", service_name(BACKEND));
+    let tagged = all_to(GOOD).set_percent(0).set_tag("cand");
+    let operation = cloud.shift(BACKEND, [all_to(GOOD), tagged]).await.unwrap();
+    cloud.done(&operation.name).await;
+    let shown = cloud.get(&path).await;
+    let host = |url: &Value| url.as_str().unwrap().strip_prefix("https://").unwrap().to_owned();
+    let hosts = [host(&shown["uri"]), host(&shown["urls"][0]), host(&shown["trafficStatuses"][1]["uri"])];
+    for host in &hosts {
+        assert_eq!(cloud.visit(host, "/").await.0, 200, "{host}");
+    }
+    let query = "?updateMask=defaultUriDisabled";
+    let (status, answer) =
+        cloud.patch(&format!("{path}{query}"), json!({ "defaultUriDisabled": true }).to_string()).await;
+    assert_eq!(status, 200, "{answer}");
+    cloud.sleep(SignedDuration::from_mins(2)).await;
+    let shown = cloud.get(&path).await;
+    assert_eq!(shown["trafficStatuses"][1]["tag"], "cand", "the tag stays");
+    assert_eq!([&shown["uri"], &shown["urls"], &shown["trafficStatuses"][1]["uri"]], [&Value::Null; 3]);
+    for host in &hosts {
+        assert_eq!(cloud.visit(host, "/").await.0, 404, "{host}");
+    }
+    assert_eq!(cloud.visit(API_HOST, "/").await.0, 200, "what stands before it leads to it as before");
+}
+
 // ---- The simulator itself ----
 
 #[tokio::test]

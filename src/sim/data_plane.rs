@@ -38,12 +38,13 @@ pub struct Destination {
 pub fn destination(world: &World, host: &str) -> Option<Destination> {
     world.parts.cloud_run.services.iter().find_map(|(short, service)| {
         let own = service.figures.hosts.iter().any(|known| known.eq_ignore_ascii_case(host))
-            || service.own_hosts(world, short).iter().any(|own| own.eq_ignore_ascii_case(host));
+            || service.default_hosts(world, short).iter().flatten().any(|own| own.eq_ignore_ascii_case(host));
         if own {
             return Some(Destination { host: host.to_owned(), service: short.clone(), revision: None });
         }
         let target = service.traffic_statuses.iter().find(|target| {
-            target.tag.as_ref().is_some_and(|tag| service.tag_host(world, short, tag).eq_ignore_ascii_case(host))
+            let tagged = target.tag.as_ref().and_then(|tag| service.tag_host(world, short, tag));
+            tagged.is_some_and(|tagged| tagged.eq_ignore_ascii_case(host))
         })?;
         let revision = target.revision.clone().unwrap_or_else(|| service.latest_ready.clone());
         Some(Destination { host: host.to_owned(), service: short.clone(), revision: Some(revision) })

@@ -188,7 +188,8 @@ impl World {
 
     /// The hosts that its services answer for.
     pub fn hosts(&self) -> Vec<String> {
-        let own = self.parts.cloud_run.services.iter().flat_map(|(short, service)| service.own_hosts(self, short));
+        let services = &self.parts.cloud_run.services;
+        let own = services.iter().filter_map(|(short, service)| service.default_hosts(self, short)).flatten();
         self.parts
             .cloud_run
             .services

@@ -63,6 +63,7 @@ pub(super) const SERVICE: &[Field] = &[
     field(&["metadata", "annotations"], &["annotations"], Form::Same),
     annotation(at!("run.googleapis.com/client-name"), &["client"], Form::Same),
     annotation(at!("run.googleapis.com/client-version"), &["clientVersion"], Form::Same),
+    annotation(at!("run.googleapis.com/default-url-disabled"), &["defaultUriDisabled"], Form::Flag),
     annotation(at!("run.googleapis.com/description"), &["description"], Form::Same),
     annotation(at!("run.googleapis.com/ingress"), &["ingress"], Form::Word(INGRESS)),
     annotation(at!("run.googleapis.com/launch-stage"), &["launchStage"], Form::Unless("GA")),

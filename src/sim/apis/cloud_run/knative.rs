@@ -19,8 +19,7 @@ use crate::sim::world::refusal::{Code, Refusal};
 use crate::sim::world::{World, digest, text};
 
 /// What v1 can say of a service, as v2's update mask.
-pub const EXPRESSIBLE: &str =
-    "template,traffic,labels,annotations,ingress,client,clientVersion,description,launchStage,scaling";
+pub const EXPRESSIBLE: &str = "template,traffic,labels,annotations,ingress,client,clientVersion,defaultUriDisabled,description,launchStage,scaling";
 
 const OPERATION_ID: &str = "run.googleapis.com/operation-id";
 static NONE: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
@@ -50,9 +49,10 @@ impl World {
         if let Some(ingress) = annotations.get("run.googleapis.com/ingress").cloned() {
             annotations.insert("run.googleapis.com/ingress-status".into(), ingress);
         }
-        let urls = service.own_hosts(self, short).map(|host| format!("https://{host}"));
-        annotations.insert("run.googleapis.com/urls".into(), json!(json!(urls).to_string()));
-        let [_, url] = urls;
+        let urls = service.default_hosts(self, short).map(|hosts| hosts.map(|host| format!("https://{host}")));
+        if let Some(urls) = &urls {
+            annotations.insert("run.googleapis.com/urls".into(), json!(json!(urls).to_string()));
+        }
         annotations.insert("serving.knative.dev/creator".into(), json!(service.creator));
         annotations.insert("serving.knative.dev/lastModifier".into(), json!(service.last_modifier));
         let name = self.service_name(short);
@@ -70,9 +70,11 @@ impl World {
             "conditions": service.knative_conditions(),
             "latestCreatedRevisionName": service.latest_created_shown(self.now),
             "traffic": traffic(&service.traffic_statuses, true),
-            "url": url,
-            "address": { "url": url },
         });
+        if let Some([_, url]) = urls {
+            status["url"] = json!(url);
+            status["address"] = json!({ "url": url });
+        }
         if !service.latest_ready.is_empty() {
             status["latestReadyRevisionName"] = json!(service.latest_ready);
         }
@@ -123,8 +125,8 @@ impl World {
         }
         if let Some(tag) = &target.tag {
             shown.insert("tag".into(), json!(tag));
-            if with_url {
-                shown.insert("url".into(), json!(format!("https://{}", service.tag_host(self, short, tag))));
+            if with_url && let Some(host) = service.tag_host(self, short, tag) {
+                shown.insert("url".into(), json!(format!("https://{host}")));
             }
         }
         Value::Object(shown)
@@ -199,7 +201,7 @@ impl World {
     pub fn knative_route(&self, short: &str, service: &Service) -> Value {
         let whole = self.knative_service(short, service);
         let of = |part: &str| whole.get(part).cloned().unwrap_or_default();
-        json!({
+        let mut route = json!({
             "apiVersion": "serving.knative.dev/v1",
             "kind": "Route",
             "metadata": of("metadata"),
@@ -208,9 +210,12 @@ impl World {
                 "observedGeneration": service.observed_generation,
                 "conditions": [knative(&service.routes(), "Ready")],
                 "traffic": of("status").get("traffic"),
-                "url": of("status").get("url"),
             },
-        })
+        });
+        if let Some(url) = of("status").get("url") {
+            route["status"]["url"] = url.clone();
+        }
+        route
     }
 }
 

@@ -334,17 +334,22 @@ impl Service {
 
     /// The hosts of its addresses at run.app, in the order of `urls`: the one that can be told from names and numbers, and the
     /// one with a hash, which is its `uri` (sources: answers quoted in google-github-actions/deploy-cloudrun issue 556 and in
-    /// firebase-tools). That every region is shortened to `uc` is ours.
-    pub fn own_hosts(&self, world: &World, short: &str) -> [String; 2] {
+    /// firebase-tools). That every region is shortened to `uc` is ours. `None` if `defaultUriDisabled` is true: then the API
+    /// shows no address (source: GoogleContainerTools/skaffold issue 9522) and these hosts lead nowhere.
+    pub fn default_hosts(&self, world: &World, short: &str) -> Option<[String; 2]> {
+        if self.spec.get("defaultUriDisabled").and_then(Value::as_bool).unwrap_or_default() {
+            return None;
+        }
         let hash = digest(&format!("{}/{short}", world.project), 10);
         let told = format!("{short}-{}.{}.run.app", world.project_number, world.region);
-        [told, format!("{short}-{hash}-uc.a.run.app")]
+        Some([told, format!("{short}-{hash}-uc.a.run.app")])
     }
 
-    /// The host of a tag's address. Clients must read it from `trafficStatuses[].uri`, not build it.
-    pub fn tag_host(&self, world: &World, short: &str, tag: &str) -> String {
-        let [_, hashed] = self.own_hosts(world, short);
-        format!("{tag}---{hashed}")
+    /// The host of a tag's address, which goes with the default ones. Clients must read it from `trafficStatuses[].uri`, not
+    /// build it.
+    pub fn tag_host(&self, world: &World, short: &str, tag: &str) -> Option<String> {
+        let [_, hashed] = self.default_hosts(world, short)?;
+        Some(format!("{tag}---{hashed}"))
     }
 
     /// The service as the API shows it, etag included.
@@ -390,8 +395,8 @@ impl Service {
         let revision_name = |revision: &str| format!("{}/revisions/{revision}", world.service_name(short));
         let statuses = self.traffic_statuses.iter().map(|target| {
             let mut status = target.wire();
-            if let Some(tag) = &target.tag {
-                status["uri"] = json!(format!("https://{}", self.tag_host(world, short, tag)));
+            if let Some(host) = target.tag.as_ref().and_then(|tag| self.tag_host(world, short, tag)) {
+                status["uri"] = json!(format!("https://{host}"));
             }
             status
         });
@@ -403,7 +408,6 @@ impl Service {
             Some(accepted) => (accepted.routes.clone(), accepted.configuration.clone()),
             None => (self.routes(), self.configuration()),
         };
-        let [told, hashed] = self.own_hosts(world, short).map(|host| format!("https://{host}"));
         wire["observedGeneration"] = json!(self.observed_generation.to_string());
         wire["terminalCondition"] = ready.wire("Ready");
         wire["conditions"] = json!([routes.wire("RoutesReady"), configuration.wire("ConfigurationsReady")]);
@@ -412,8 +416,11 @@ impl Service {
         }
         wire["latestCreatedRevision"] = json!(revision_name(self.latest_created_shown(world.now)));
         wire["trafficStatuses"] = statuses.collect();
-        wire["urls"] = json!([told, hashed]);
-        wire["uri"] = json!(hashed);
+        if let Some(hosts) = self.default_hosts(world, short) {
+            let [told, hashed] = hosts.map(|host| format!("https://{host}"));
+            wire["urls"] = json!([told, hashed]);
+            wire["uri"] = json!(hashed);
+        }
     }
 
     /// Whether the latest revision came up.

@@ -110,6 +110,9 @@ impl BackendService {
         let mut wire = self.settings.clone();
         wire.entry("timeoutSec").or_insert_with(|| DEFAULT_TIMEOUT.into());
         wire.entry("description").or_insert_with(|| "".into());
+        if self.shows_cdn() {
+            wire.entry("enableCDN").or_insert_with(|| false.into());
+        }
         let proxy = wire.shift_remove("iap").unwrap_or_default();
         let mut wire = Value::Object(wire);
         wire["iap"] = shown_proxy(&proxy);
@@ -196,6 +199,15 @@ impl BackendService {
         let ending = format!("/networkEndpointGroups/{service}-neg");
         let backends = self.settings.get("backends").and_then(Value::as_array).into_iter().flatten();
         backends.filter_map(|backend| backend.get("group")?.as_str()).any(|group| group.ends_with(&ending))
+    }
+
+    /// Whether `enableCDN` is shown although nobody set it. Recorded in 2025: of `EXTERNAL_MANAGED`, and of `EXTERNAL` with a
+    /// health check of the old kind, it is; of `INTERNAL_MANAGED`, and of `EXTERNAL` with another or none, it is not.
+    fn shows_cdn(&self) -> bool {
+        let scheme = self.settings.get("loadBalancingScheme").and_then(Value::as_str).unwrap_or_default();
+        let mut checks = self.settings.get("healthChecks").and_then(Value::as_array).into_iter().flatten();
+        let is_old = |check: &Value| check.as_str().is_some_and(|check| check.contains("/httpHealthChecks/"));
+        scheme == "EXTERNAL_MANAGED" || scheme == "EXTERNAL" && checks.any(is_old)
     }
 
     /// Whether its backends are network endpoint groups of a region, which here are always serverless ones; those of a zone (GKE's)
