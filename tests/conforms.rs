@@ -62,16 +62,27 @@ fn what_was_made_is_deleted_also_if_an_action_fails() {
 #[test]
 fn differences_are_fields_types_and_words_and_no_values() {
     let of = |body| [Exchange { what: "new service".to_owned(), status: 200, body }];
-    let real = of(json!({ "name": "acme-secret", "state": "READY", "sizes": [{ "a": 1 }], "new": { "b": "acme" } }));
+    let real = of(json!({ "name": "acme-secret", "state": "READY", "sizes": [{ "a": 1 }], "new": { "b": "acme" },
+        "env": [{ "name": "ACME", "value": "ACME" }], "userLabels": { "acme": "acme" } }));
     let simulated = of(json!({ "name": "other", "state": "UPDATING", "sizes": [{ "a": "1" }], "old": true }));
     let found = report(&differences(&real, &simulated));
     for line in [
+        "- `env[].name`: a text, not simulated",
         "- `new.b`: a text, not simulated",
+        "- `userLabels`: a message, not simulated",
         "- `old`: not there, simulated a truth value",
         "- `sizes[].a`: a number, simulated a text",
         "- `state`: READY, simulated UPDATING",
     ] {
         assert!(found.contains(line), "{found}");
     }
-    assert!(!found.contains("acme"), "{found}");
+    assert!(!found.to_lowercase().contains("acme"), "{found}");
+}
+
+#[test]
+fn of_a_refusal_only_the_status_differs() {
+    let of = |status, body| [Exchange { what: "delete service".to_owned(), status, body }];
+    let real = of(404, json!({ "error": { "code": 404 } }));
+    let found = report(&differences(&real, &of(200, json!({ "name": "operations/1" }))));
+    assert!(found.ends_with("## delete service\n\n- status: 404, simulated 200\n"), "{found}");
 }

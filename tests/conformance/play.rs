@@ -280,10 +280,13 @@ pub fn differences(real: &[Exchange], simulated: &[Exchange]) -> BTreeMap<String
     let mut all = BTreeMap::new();
     for exchange in real {
         let Some(other) = simulated.iter().find(|other| other.what == exchange.what) else { continue };
-        let mut lines = Vec::new();
         if exchange.status != other.status {
-            lines.push(format!("status: {}, simulated {}", exchange.status, other.status));
+            // The fields of a refusal and of an answer have nothing in common.
+            let line = format!("status: {}, simulated {}", exchange.status, other.status);
+            all.insert(exchange.what.clone(), vec![line]);
+            continue;
         }
+        let mut lines = Vec::new();
         let (real, simulated) = (shape(&exchange.body), shape(&other.body));
         let paths: BTreeSet<&String> = real.keys().chain(simulated.keys()).collect();
         for path in paths {
@@ -301,10 +304,12 @@ pub fn differences(real: &[Exchange], simulated: &[Exchange]) -> BTreeMap<String
     all
 }
 
-/// The fields of a message by their paths, and of what type they are. Of texts only words such as `READY` are shown.
+/// The fields of a message by their paths, and of what type they are. Of texts only words such as `READY` are shown, and none that
+/// somebody chose: a name and a value may be in capitals too, and the keys of labels are names.
 fn shape(body: &Value) -> BTreeMap<String, String> {
     fn walk(path: &str, value: &Value, into: &mut BTreeMap<String, String>) {
-        let is_free = ["labels", "annotations"].iter().any(|free| path.ends_with(free));
+        let is_free = ["abels", "nnotations"].iter().any(|free| path.ends_with(free));
+        let is_chosen = ["name", "value"].iter().any(|field| path.ends_with(&format!(".{field}")));
         let kind = match value {
             Value::Object(fields) if !fields.is_empty() && !is_free => {
                 return fields.iter().for_each(|(field, value)| walk(&format!("{path}.{field}"), value, into));
@@ -314,7 +319,7 @@ fn shape(body: &Value) -> BTreeMap<String, String> {
             }
             Value::Object(_) => "a message".to_owned(),
             Value::Array(_) => "a list".to_owned(),
-            Value::String(text) if is_word(text) => text.clone(),
+            Value::String(text) if is_word(text) && !is_chosen => text.clone(),
             Value::String(_) => "a text".to_owned(),
             Value::Number(_) => "a number".to_owned(),
             Value::Bool(_) => "a truth value".to_owned(),
