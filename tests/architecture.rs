@@ -30,7 +30,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("journal", &["run"]),
     ("report", &["gate", "plan", "present", "resource", "run"]),
     ("driver", &["engine", "external", "gate", "journal", "plan", "probe", "report", "resource", "run"]),
-    ("sim", &[]),
+    ("sim", &["catalog", "syntax"]),
     ("simulated", &["sim"]),
     (
         "drill",

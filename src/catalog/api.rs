@@ -70,6 +70,11 @@ impl Verb {
         }
     }
 
+    /// The verb of a request, if methods have it.
+    pub fn of_request(text: &str) -> Option<Verb> {
+        [Verb::Get, Verb::Post, Verb::Patch, Verb::Put, Verb::Delete].into_iter().find(|verb| verb.as_str() == text)
+    }
+
     fn parse(text: &str) -> Option<Verb> {
         Some(match text {
             "G" => Verb::Get,

@@ -223,16 +223,21 @@ impl Catalog {
         Ok(places)
     }
 
-    fn find_by_full_name(&'static self, host: &str, path: &str) -> Result<Resource, FindError> {
+    /// The service whose API a host serves.
+    pub(super) fn service_of_host(&'static self, host: &str, path: &str) -> Result<&'static str, FindError> {
         let label = host.trim_end_matches(DOMAIN);
         // URLs of older APIs: www.googleapis.com/compute/v1/projects/…
         let label = if label == "www" { path.split('/').next().unwrap_or_default() } else { label };
         // Hosts of locations: us-central1-aiplatform.googleapis.com, sqladmin.europe-west1.rep.googleapis.com.
         let label = label.split('.').next().unwrap_or_default();
-        let service = match (self.known_service(label), label.rsplit_once('-')) {
-            (Err(error), Some((_, last))) => self.known_service(last).map_err(|_| error)?,
-            (known, _) => known?,
-        };
+        match (self.known_service(label), label.rsplit_once('-')) {
+            (Err(error), Some((_, last))) => self.known_service(last).map_err(|_| error),
+            (known, _) => known,
+        }
+    }
+
+    fn find_by_full_name(&'static self, host: &str, path: &str) -> Result<Resource, FindError> {
+        let service = self.service_of_host(host, path)?;
         let mut best: Option<(usize, Resource)> = None;
         let mut patterns: Vec<&'static str> = Vec::new();
         for place in self.places_of(service) {

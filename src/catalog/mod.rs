@@ -26,6 +26,7 @@
 //! | `walk` | from a path to the facts of a field |
 //! | `dialect` | how a type is written to, what its operations look like |
 //! | `rule` | what the documents do not say |
+//! | `route` | from a request to the method that it calls |
 //! | `sensitive` | whose values are never shown |
 //! | `change` | the values that a step sets, and what they make of a resource |
 //! | `write` | the requests that bring a change about |
@@ -42,6 +43,7 @@ mod example;
 mod find;
 mod name;
 mod resource_type;
+mod route;
 mod rule;
 mod schema;
 mod selector;
@@ -62,6 +64,7 @@ pub use self::find::FindError;
 pub(crate) use self::name::segment;
 pub use self::name::{Pattern, Scope};
 pub use self::resource_type::{MissingArgument, Resource, ResourceType};
+pub use self::route::{Asks, Route};
 pub use self::rule::{Exception, MethodArgument, Rule};
 pub use self::schema::{EnumValues, Field, FieldBehavior, FieldType, Schema, SchemaId};
 pub use self::selector::{Selector, SelectorError, Step};

@@ -14,7 +14,7 @@ pub struct Pattern(pub(super) &'static str);
 
 /// What a segment of a pattern is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
+pub(super) enum Part {
     Literal(&'static str),
     Variable,
     /// One or more segments.
@@ -22,7 +22,7 @@ enum Part {
 }
 
 impl Pattern {
-    fn parts(self) -> impl Iterator<Item = Part> {
+    pub(super) fn parts(self) -> impl Iterator<Item = Part> {
         self.0.split('/').map(|segment| match segment {
             "*" => Part::Variable,
             "**" => Part::Tail,

@@ -1,8 +1,9 @@
 //! The simulated cloud: Google's own protocols on a loopback socket, over a small world in which causes have effects.
 //!
 //! It exists so that a runbook can be rehearsed, every failure path of it, by the same clients that will talk to
-//! Google. Therefore this room imports nothing from the rest of the crate: if it shared a type with the tool under
-//! test, a mistake in that type would agree with itself. And therefore it is strict: what Google refuses, it refuses.
+//! Google. Therefore this room imports nothing of what is under test: if it shared a type with the tool, a mistake in
+//! that type would agree with itself. What it shares are facts (the catalog of Google's own documents) and the language of
+//! conditions. And therefore it is strict: what Google refuses, it refuses.
 //! What is not known of Google (durations, capacities, the wording of an error) is a scenario's figure or marked as
 //! ours where it stands.
 //!

@@ -9,7 +9,7 @@ use std::sync::{Arc, MutexGuard};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts as _, RawPathParams, Request};
-use axum::http::Uri;
+use axum::http::{Method, Uri};
 use axum::response::IntoResponse as _;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -22,6 +22,7 @@ use crate::sim::world::refusal::{Code, Refusal};
 pub(in crate::sim) struct Call {
     shared: Arc<Shared>,
     named: BTreeMap<String, String>,
+    method: Method,
     uri: Uri,
     host: String,
     caller: String,
@@ -40,10 +41,11 @@ impl FromRequest<Arc<Shared>> for Call {
             Failure::from(Refusal::new(Code::InvalidArgument, "The request could not be understood")).into_response()
         })?;
         let named = named.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let method = parts.method.clone();
         let (uri, host) = (parts.uri.clone(), host_of(&parts.uri, &parts.headers));
         let caller = parts.extensions.get::<Caller>().map(|Caller(caller)| caller.clone()).unwrap_or_default();
         let body = Bytes::from_request(Request::from_parts(parts, body), shared).await;
-        Ok(Self { shared: Arc::clone(shared), named, uri, host, caller, body })
+        Ok(Self { shared: Arc::clone(shared), named, method, uri, host, caller, body })
     }
 }
 
@@ -51,6 +53,16 @@ impl Call {
     /// What the path has in the place of `{name}`.
     pub(in crate::sim) fn named(&self, name: &str) -> &str {
         self.named.get(name).map_or("", String::as_str)
+    }
+
+    /// Its method.
+    pub(in crate::sim) fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// Its path, as it was sent.
+    pub(in crate::sim) fn path(&self) -> &str {
+        self.uri.path()
     }
 
     /// Who sent it.

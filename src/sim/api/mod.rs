@@ -3,6 +3,7 @@
 //! One socket serves everything. A request whose host is a service's goes to the [data plane](super::data_plane);
 //! every other one is for an API (see [`super::apis`]), or for our own control under `/_sim/`.
 
+mod address;
 mod browser;
 mod call;
 pub mod control;
@@ -36,7 +37,8 @@ use super::world::caller::SOMEBODY;
 use super::world::operation::Twist;
 use super::world::refusal::{Code, Refusal};
 use super::world::{SavedError, World};
-pub(super) use call::Call;
+pub(super) use address::host_in;
+pub(super) use call::{Call, Changing};
 pub(super) use permission::Collection;
 
 /// A request body may not be larger: Google's limit differs from API to API.
@@ -136,6 +138,11 @@ pub(super) trait Api: 'static {
     /// Its enums, for clients that ask for numbers.
     const ENUMS: enums::Table;
 
+    /// The first label of its host, such as `run`. Empty: it has no host of its own.
+    const SERVICE: &'static str;
+    /// The collections of the catalog's types that it serves, and the table of a scenario that has their resources.
+    const TYPES: &'static [(&'static str, &'static str)];
+
     /// How it says no.
     const REFUSALS: Refusals = Refusals::Status;
 
@@ -184,18 +191,21 @@ async fn serve_api<A: Api>(State(shared): State<Arc<Shared>>, request: Request, 
 
 /// All routes.
 pub(super) fn router(shared: Arc<Shared>) -> Router {
-    apis::routes(&shared)
+    let routes = apis::routes(&shared)
         .merge(control::routes())
-        .fallback(|uri: Uri| async move {
-            Failure::from(Refusal::new(Code::NotFound, format!("The requested URL {} was not found", uri.path())))
-        })
+        .fallback(|uri: Uri| async move { Failure::from(nothing_at(&uri)) })
         .method_not_allowed_fallback(|uri: Uri| async move {
             let message = format!("The simulated cloud has no such method at {}", uri.path());
             Failure::from(Refusal::new(Code::NotFound, message))
         })
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .layer(middleware::from_fn_with_state(shared.clone(), receive))
-        .with_state(shared)
+        .with_state(shared.clone());
+    // What is received may be for another path than it says, so it is received before it is routed.
+    Router::new().fallback_service(routes).layer(middleware::from_fn_with_state(shared, receive))
+}
+
+fn nothing_at(uri: &Uri) -> Refusal {
+    Refusal::new(Code::NotFound, format!("The requested URL {} was not found", uri.path()))
 }
 
 /// Every request passes here: it is sent to where its host says, and remembered with the answer that it got.
@@ -214,12 +224,12 @@ async fn receive(State(shared): State<Arc<Shared>>, request: Request, next: Next
 async fn serve(shared: &Arc<Shared>, mut request: Request, next: Next) -> Response {
     let at = shared.clock.now();
     let host = host_of(request.uri(), request.headers());
-    let path = request.uri().path_and_query().map_or_else(|| request.uri().path(), |whole| whole.as_str()).to_owned();
     let is_control = request.uri().path().starts_with("/_sim/");
+    let is_a_service = !is_control && data_plane::destination(&shared.world(), &host).is_some();
     let asked = browser::Asked {
         host: &host,
         // Under `/_sim/` is the world itself, by whatever name it is reached.
-        is_a_service: !is_control && data_plane::destination(&shared.world(), &host).is_some(),
+        is_a_service,
         has_origin: request.headers().contains_key(header::ORIGIN),
     };
     if let Err(refusal) = browser::admit(&asked, shared.reach) {
@@ -231,6 +241,16 @@ async fn serve(shared: &Arc<Shared>, mut request: Request, next: Next) -> Respon
     if is_control {
         return next.run(request).await;
     }
+    let mut host = host;
+    if !is_a_service {
+        request = address::at_its_host(request);
+        host = host_of(request.uri(), request.headers());
+        // The world itself is no API of Google's.
+        if request.uri().path().starts_with("/_sim/") {
+            return Failure::from(nothing_at(request.uri())).into_response();
+        }
+    }
+    let path = request.uri().path_and_query().map_or_else(|| request.uri().path(), |whole| whole.as_str()).to_owned();
     let method = request.method().to_string();
     let token = bearer(request.headers());
     let caller = {
@@ -274,9 +294,13 @@ async fn serve(shared: &Arc<Shared>, mut request: Request, next: Next) -> Respon
 
 /// Sends a request to where its host says.
 async fn handled(shared: &Arc<Shared>, at: Timestamp, host: &str, request: Request, next: Next) -> Response {
-    let to = data_plane::destination(&shared.world(), host);
+    let (to, is_of_any) = {
+        let world = shared.world();
+        (data_plane::destination(&world, host), apis::any::serves(&world, host, &request))
+    };
     match to {
         Some(to) => data_plane::serve(shared, at, &to, request).await,
+        None if is_of_any => next.run(address::below_its_host(request, host)).await,
         None => as_google_encodes(in_googles_shape(next.run(request).await), None).await,
     }
 }
@@ -365,6 +389,14 @@ impl From<Refusal> for Failure {
 }
 
 impl Failure {
+    /// The answer, as an API says no.
+    pub(super) fn answer(self, refusals: Refusals) -> Response {
+        match refusals {
+            Refusals::Status => self.into_response(),
+            Refusals::Errors(own_reason) => self.as_errors(own_reason),
+        }
+    }
+
     /// What was refused, whatever the answer looks like.
     fn into_refusal(self) -> Refusal {
         self.refusal
@@ -504,6 +536,11 @@ impl Parameters {
     /// The value of one, if it is there and not empty; the last one counts.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str()).filter(|v| !v.is_empty())
+    }
+
+    /// Every value of one that may be there more than once.
+    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// A truth value; absent is false.

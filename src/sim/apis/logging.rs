@@ -55,6 +55,8 @@ impl Part for Logging {
 }
 
 impl Api for Logging {
+    const SERVICE: &'static str = "logging";
+    const TYPES: &'static [(&'static str, &'static str)] = &[];
     const COLLECTIONS: &'static [Collection] = &[];
     const ENUMS: Table = ENUMS;
 

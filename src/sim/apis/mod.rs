@@ -4,6 +4,7 @@
 //! To add one: a file here, and a line in [`apis!`](self). What the resources of several do to each other is in
 //! [`super::world`], and what all methods have in common in [`super::api`].
 
+pub mod any;
 pub mod cloud_run;
 pub mod cloud_sql;
 pub mod compute;
@@ -22,7 +23,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::api::{Shared, served};
+use super::api::{Api, Shared, served};
 use super::scenario::reading::{Complaints, DeclaredNames, Reader};
 use super::world::World;
 use super::world::operation::{Audited, Operation, Outcome, TakesEffect};
@@ -169,6 +170,18 @@ macro_rules! apis {
             }
         }
 
+        /// Whether one of the APIs is this service's.
+        pub(super) fn has_api_of(service: &str) -> bool {
+            [$(<$module::$api as Api>::SERVICE),+].contains(&service)
+        }
+
+        /// The table of a scenario that has the resources of a type, if one of the APIs serves it.
+        pub(super) fn table_of(service: &str, collection: &str) -> Option<&'static str> {
+            let apis = [$((<$module::$api as Api>::SERVICE, <$module::$api as Api>::TYPES)),+];
+            let types = apis.into_iter().filter(|(known, _)| *known == service).flat_map(|(_, types)| types);
+            types.into_iter().find(|(known, _)| *known == collection).map(|(_, table)| *table)
+        }
+
         /// Their methods.
         pub(super) fn routes(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
             Router::new()$(.merge(served::<$module::$api>(shared)))+
@@ -189,4 +202,5 @@ apis! {
     monitoring: monitoring::Monitoring,
     resource_manager: project::ResourceManager,
     service_usage: project::ServiceUsage,
+    any: any::AnyResources,
 }

@@ -50,6 +50,8 @@ impl Part for Monitoring {
 }
 
 impl Api for Monitoring {
+    const SERVICE: &'static str = "monitoring";
+    const TYPES: &'static [(&'static str, &'static str)] = &[("projects.metricDescriptors", "[[metrics]]")];
     const COLLECTIONS: &'static [Collection] = &[
         Collection { segment: "timeSeries", permissions: "monitoring.timeSeries" },
         Collection { segment: "metricDescriptors", permissions: "monitoring.metricDescriptors" },

@@ -29,6 +29,8 @@ impl Part for ResourceManager {
 }
 
 impl Api for ResourceManager {
+    const SERVICE: &'static str = "cloudresourcemanager";
+    const TYPES: &'static [(&'static str, &'static str)] = &[("projects", "[cloud]")];
     const COLLECTIONS: &'static [Collection] =
         &[Collection { segment: "projects", permissions: "resourcemanager.projects" }];
     const ENUMS: Table = &[];
@@ -54,6 +56,8 @@ impl Part for ServiceUsage {
 }
 
 impl Api for ServiceUsage {
+    const SERVICE: &'static str = "serviceusage";
+    const TYPES: &'static [(&'static str, &'static str)] = &[("services", "[cloud]")];
     const COLLECTIONS: &'static [Collection] = &[];
     const ENUMS: Table = &[(&["state"], &[("DISABLED", 1), ("ENABLED", 2)])];
 

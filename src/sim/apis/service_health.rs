@@ -65,6 +65,8 @@ impl Part for ServiceHealth {
 }
 
 impl Api for ServiceHealth {
+    const SERVICE: &'static str = "servicehealth";
+    const TYPES: &'static [(&'static str, &'static str)] = &[("projects.locations.events", "[[service_health]]")];
     const COLLECTIONS: &'static [Collection] = &[Collection { segment: "events", permissions: "servicehealth.events" }];
     const ENUMS: Table = ENUMS;
 

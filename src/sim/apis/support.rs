@@ -100,6 +100,8 @@ impl Part for Support {
 }
 
 impl Api for Support {
+    const SERVICE: &'static str = "cloudsupport";
+    const TYPES: &'static [(&'static str, &'static str)] = &[("cases", "[support]")];
     const COLLECTIONS: &'static [Collection] =
         &[Collection { segment: "cases", permissions: "cloudsupport.techCases" }];
     const ENUMS: Table = ENUMS;

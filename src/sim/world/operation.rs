@@ -270,10 +270,12 @@ impl Operation {
 
     /// The operation as a `google.longrunning.Operation`.
     pub(in crate::sim) fn long_running(&self, world: &World, metadata: &Value, response_type: &str) -> Value {
-        let mut wire = json!({
-            "name": format!("{}/operations/{}", world.location(), self.id),
-            "metadata": metadata,
-        });
+        self.long_running_as(&format!("{}/operations/{}", world.location(), self.id), metadata, response_type)
+    }
+
+    /// The same of this name.
+    pub(in crate::sim) fn long_running_as(&self, name: &str, metadata: &Value, response_type: &str) -> Value {
+        let mut wire = json!({ "name": name, "metadata": metadata });
         // ProtoJSON leaves out what is false (recorded: the answer to a change has no `done`).
         if self.outcome.is_some() {
             wire["done"] = json!(true);

@@ -137,6 +137,14 @@ impl Part for CloudRun {
 }
 
 impl Api for CloudRun {
+    const SERVICE: &'static str = "run";
+    const TYPES: &'static [(&'static str, &'static str)] = &[
+        ("projects.locations.services", "[services.NAME]"),
+        ("projects.locations.services.revisions", "[services.NAME]"),
+        ("projects.locations.revisions", "[services.NAME]"),
+        ("projects.locations.configurations", "[services.NAME]"),
+        ("projects.locations.routes", "[services.NAME]"),
+    ];
     const COLLECTIONS: &'static [Collection] = &[
         Collection { segment: "revisions", permissions: "run.revisions" },
         Collection { segment: "configurations", permissions: "run.configurations" },

@@ -250,34 +250,38 @@ impl TakesEffect for Effect {
     /// Until then nothing has become of the instance; of one that was to be made, nothing ever does.
     fn call_off(&self, _: &mut World, _: &Refusal) {}
 
-    /// `sql#operation`.
     fn wire(&self, operation: &Operation, world: &World) -> Value {
-        let (id, project) = (&operation.id, &world.project);
-        let status = operation.status(world.now, "PENDING");
-        let mut wire = json!({
-            "kind": "sql#operation",
-            "name": id,
-            "operationType": self.change.operation_type(),
-            "status": status,
-            "user": operation.user,
-            "insertTime": operation.created.to_string(),
-            "targetProject": project,
-            "targetId": self.instance,
-            "targetLink": operation.target,
-            "selfLink": format!("https://sqladmin.googleapis.com/sql/v1beta4/projects/{project}/operations/{id}"),
-        });
-        if status != "PENDING" {
-            wire["startTime"] = json!(operation.created.to_string());
-        }
-        if let Some(ended) = operation.ended {
-            wire["endTime"] = json!(ended.to_string());
-        }
-        if let Some(error) = operation.error() {
-            let error = json!({ "kind": "sql#operationError", "code": "INTERNAL_ERROR", "message": error.message });
-            wire["error"] = json!({ "kind": "sql#operationErrors", "errors": [error] });
-        }
-        wire
+        operation_wire(operation, world, self.change.operation_type(), &self.instance)
     }
+}
+
+/// `sql#operation`, on an instance or something of it.
+pub(super) fn operation_wire(operation: &Operation, world: &World, operation_type: &str, instance: &str) -> Value {
+    let (id, project) = (&operation.id, &world.project);
+    let status = operation.status(world.now, "PENDING");
+    let mut wire = json!({
+        "kind": "sql#operation",
+        "name": id,
+        "operationType": operation_type,
+        "status": status,
+        "user": operation.user,
+        "insertTime": operation.created.to_string(),
+        "targetProject": project,
+        "targetId": instance,
+        "targetLink": operation.target,
+        "selfLink": format!("https://sqladmin.googleapis.com/sql/v1beta4/projects/{project}/operations/{id}"),
+    });
+    if status != "PENDING" {
+        wire["startTime"] = json!(operation.created.to_string());
+    }
+    if let Some(ended) = operation.ended {
+        wire["endTime"] = json!(ended.to_string());
+    }
+    if let Some(error) = operation.error() {
+        let error = json!({ "kind": "sql#operationError", "code": "INTERNAL_ERROR", "message": error.message });
+        wire["error"] = json!({ "kind": "sql#operationErrors", "errors": [error] });
+    }
+    wire
 }
 
 impl World {
@@ -293,6 +297,8 @@ impl World {
 }
 
 impl Api for CloudSql {
+    const SERVICE: &'static str = "sqladmin";
+    const TYPES: &'static [(&'static str, &'static str)] = &[("instances", "[sql.NAME]")];
     const COLLECTIONS: &'static [Collection] =
         &[Collection { segment: "instances", permissions: "cloudsql.instances" }];
     const ENUMS: Table = ENUMS;

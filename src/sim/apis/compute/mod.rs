@@ -114,38 +114,48 @@ impl TakesEffect for Effect {
     /// It was never made.
     fn call_off(&self, _: &mut World, _: &Refusal) {}
 
-    /// `compute#operation`.
     fn wire(&self, operation: &Operation, world: &World) -> Value {
         let Self { verb, collection, name } = self;
         let id = &operation.id;
-        let mut wire = json!({
-            "kind": "compute#operation",
-            "id": world.compute_id(id),
-            "name": id,
-            "operationType": verb,
-            "targetLink": operation.target,
-            "targetId": world.compute_id(&format!("{collection}/{name}")),
-            // Never PENDING: 199 of 208 recorded first answers are RUNNING already.
-            "status": operation.status(world.now, "RUNNING"),
-            "user": operation.user,
-            "progress": if operation.ended.is_some() { 100 } else { 0 },
-            "insertTime": operation.created.to_string(),
-            "startTime": operation.created.to_string(),
-            "selfLink": world.compute_link("operations", id),
-        });
-        if let Some(ended) = operation.ended {
-            wire["endTime"] = json!(ended.to_string());
-        }
-        if let Some(error) = operation.error() {
-            wire["httpErrorStatusCode"] = json!(error.code.http());
-            wire["httpErrorMessage"] = json!(error.code.name());
-            wire["error"] = json!({ "errors": [{ "code": error.code.name(), "message": error.message }] });
-        }
+        let mut wire = operation_wire(operation, world, verb, &world.compute_link("operations", id));
+        wire["id"] = json!(world.compute_id(id));
+        wire["targetId"] = json!(world.compute_id(&format!("{collection}/{name}")));
         wire
     }
 }
 
+/// `compute#operation`, which is at this link.
+pub(super) fn operation_wire(operation: &Operation, world: &World, verb: &str, self_link: &str) -> Value {
+    let mut wire = json!({
+        "kind": "compute#operation",
+        "id": "",
+        "name": operation.id,
+        "operationType": verb,
+        "targetLink": operation.target,
+        "targetId": "",
+        // Never PENDING: 199 of 208 recorded first answers are RUNNING already.
+        "status": operation.status(world.now, "RUNNING"),
+        "user": operation.user,
+        "progress": if operation.ended.is_some() { 100 } else { 0 },
+        "insertTime": operation.created.to_string(),
+        "startTime": operation.created.to_string(),
+        "selfLink": self_link,
+    });
+    if let Some(ended) = operation.ended {
+        wire["endTime"] = json!(ended.to_string());
+    }
+    if let Some(error) = operation.error() {
+        wire["httpErrorStatusCode"] = json!(error.code.http());
+        wire["httpErrorMessage"] = json!(error.code.name());
+        wire["error"] = json!({ "errors": [{ "code": error.code.name(), "message": error.message }] });
+    }
+    wire
+}
+
 impl Api for Compute {
+    const SERVICE: &'static str = "compute";
+    const TYPES: &'static [(&'static str, &'static str)] =
+        &[("backendServices", "[backend_services.NAME]"), ("sslCertificates", "[certificates.NAME]")];
     const COLLECTIONS: &'static [Collection] = &[
         Collection { segment: "backendServices", permissions: "compute.backendServices" },
         Collection { segment: "sslCertificates", permissions: "compute.sslCertificates" },

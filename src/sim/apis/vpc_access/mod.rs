@@ -166,6 +166,8 @@ impl TakesEffect for Effect {
 }
 
 impl Api for VpcAccess {
+    const SERVICE: &'static str = "vpcaccess";
+    const TYPES: &'static [(&'static str, &'static str)] = &[("projects.locations.connectors", "[connectors.NAME]")];
     const COLLECTIONS: &'static [Collection] =
         &[Collection { segment: "connectors", permissions: "vpcaccess.connectors" }];
     const ENUMS: Table = ENUMS;
