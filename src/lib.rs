@@ -39,7 +39,7 @@
 //! | [`journal`] | one event a line, chained by hash, on the disk before anything relies on it |
 //! | [`report`] | tells a run, live or later, from its entries |
 //! | [`present`] | markup that nothing from outside can be part of |
-//! | [`sim`] | the simulated cloud, which imports nothing from the rest |
+//! | [`sim`] | the simulated cloud, which imports nothing of what is under test |
 //! | [`drill`] | tries every way in which a run can go wrong on a simulated cloud, and judges it |
 //! | [`capture`] | a real project as a scenario of the simulated cloud, without what is private in it |
 //! | [`simulated`] | the simulated cloud's clocks, for runs to go by |
