@@ -3,14 +3,16 @@
 //! A rule knows less than whoever wrote the step. What is answered is not reported by `check`, and stands with its reason in the
 //! plan, where a reviewer reads it. An answer to nothing is reported, so that none outlives what it was given for.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::diagnostic::Diagnostic;
+use super::extent::{Extent, Extents};
 use super::rules::{Answer, RULES};
 use super::{codes, explain};
 use crate::runbook::Draft;
+use crate::syntax::Document;
 use crate::syntax::spelling::did_you_mean;
-use crate::syntax::{Document, Path};
 
 /// The code of what is wrong with an `allow` itself.
 pub(super) const BAD_ALLOW: &str = "bad-allow";
@@ -21,23 +23,37 @@ pub(super) fn without_answered(document: &Document, draft: &Draft, found: Vec<Di
     if draft.steps().all(|(_, step)| step.allow.is_empty()) {
         return found;
     }
-    let steps: Vec<(Path, Range<usize>)> = extents(document, draft);
-    let mut left = found;
-    for (step, extent) in &steps {
-        let Some((_, draft)) = draft.steps().find(|(path, _)| path == step) else { continue };
-        for (index, allowed) in draft.allow.iter().enumerate() {
-            let place = document.place(&step.key("allow").index(index).key("code"));
-            let rule = RULES.iter().find(|rule| rule.code == allowed.code);
-            if rule.is_none_or(|rule| rule.answer == Answer::None) {
-                left.push(unanswerable(&allowed.code, place));
-                continue;
-            }
-            let before = left.len();
-            left.retain(|diagnostic| diagnostic.code != allowed.code || !extent.contains(&diagnostic.start()));
-            if left.len() == before {
-                let message = format!("there is no `{}` at this step to answer", allowed.code);
-                let edit = document.without_entry(&step.key("allow")).filter(|_| draft.allow.len() == 1);
-                left.push(Diagnostic::warning(BAD_ALLOW, place, message).help("take it out of `allow`").edits(edit));
+    let extents = Extents::of(document, draft);
+    // What is answered, by step and code: whether it can be, and whether there was something to answer.
+    let mut answers: BTreeMap<(usize, &str), bool> = BTreeMap::new();
+    let is_answerable = |code: &str| RULES.iter().any(|rule| rule.code == code && rule.answer != Answer::None);
+    for (index, extent) in extents.steps().iter().enumerate() {
+        let codes = extent.step.allow.iter().map(|allowed| allowed.code.as_str());
+        answers.extend(codes.filter(|code| is_answerable(code)).map(|code| ((index, code), false)));
+    }
+    let mut left = Vec::new();
+    for diagnostic in found {
+        let step = extents.step_at(diagnostic.start());
+        match step.and_then(|step| answers.get_mut(&(step, diagnostic.code))) {
+            Some(is_used) => *is_used = true,
+            None => left.push(diagnostic),
+        }
+    }
+    for (index, Extent { path, step, .. }) in extents.steps().iter().enumerate() {
+        for (position, allowed) in step.allow.iter().enumerate() {
+            let code = allowed.code.as_str();
+            let place = document.place(&path.key("allow").index(position).key("code"));
+            match answers.get_mut(&(index, code)) {
+                None => left.push(unanswerable(code, place)),
+                // A second answer to the same has nothing left to answer.
+                Some(is_used) if *is_used => *is_used = false,
+                Some(_) => {
+                    let message = format!("there is no `{code}` at this step to answer");
+                    let edit = document.without_entry(&path.key("allow")).filter(|_| step.allow.len() == 1);
+                    left.push(
+                        Diagnostic::warning(BAD_ALLOW, place, message).help("take it out of `allow`").edits(edit),
+                    );
+                }
             }
         }
     }
@@ -52,19 +68,4 @@ fn unanswerable(code: &str, place: Range<usize>) -> Diagnostic {
     let known: Vec<&str> = codes().into_iter().map(|(code, _)| code).collect();
     let diagnostic = Diagnostic::error(BAD_ALLOW, place, format!("there is no code `{code}`"));
     Diagnostic { help: did_you_mean(code, known.iter().copied()), ..diagnostic }
-}
-
-/// Each step, and the text that is its own: up to where the next step or phase begins.
-pub(super) fn extents(document: &Document, draft: &Draft) -> Vec<(Path, Range<usize>)> {
-    let phases = (0..draft.phases.len()).map(|phase| Path::root().key("phase").index(phase));
-    let others = ["guard", "escalation", "closure", "probes", "inputs"].into_iter().map(|key| Path::root().key(key));
-    let starts = |path: &Path| document.span(path).or_else(|| document.key_span(path)).map(|span| span.start);
-    let mut borders: Vec<usize> = phases.chain(others).filter_map(|path| starts(&path)).collect();
-    borders.extend(draft.steps().filter_map(|(path, _)| starts(&path)));
-    let extent = |(path, _): (Path, _)| {
-        let start = starts(&path)?;
-        let end = borders.iter().copied().filter(|border| *border > start).min().unwrap_or(usize::MAX);
-        Some((path, start..end))
-    };
-    draft.steps().filter_map(extent).collect()
 }

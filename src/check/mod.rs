@@ -7,6 +7,7 @@ mod allow;
 mod annotation;
 mod diagnostic;
 mod explain;
+mod extent;
 mod fix;
 mod json;
 mod partial;

@@ -155,7 +155,9 @@ impl Draft {
 
     /// Whether every text below `path` is what it will be, or will be known once a step has been carried out.
     pub fn is_known(&self, path: &Path) -> bool {
-        !self.unresolved.iter().any(|text| text.is_within(path) && !self.later.contains(text))
+        // In their order, what stands at a path is followed by what stands below it.
+        let below = self.unresolved.range(path..).skip_while(|text| *text == path);
+        !below.take_while(|text| text.is_within(path)).any(|text| !self.later.contains(text))
     }
 
     /// What can be used of the runbook: without the steps of which `is_left_out` says so, without what could not be read, and
