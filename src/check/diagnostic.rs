@@ -7,11 +7,9 @@
 use std::fmt::{self, Write as _};
 use std::ops::Range;
 
-use miette::{
-    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, SourceCode, SourceSpan,
-    SpanContents,
-};
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceCode};
 
+use super::excerpt::{Excerpt, Mark};
 use crate::inert::is_active;
 use crate::syntax::{Edit, Mistake};
 
@@ -122,24 +120,21 @@ pub struct Style {
 /// More than anybody reads; a file that is not a runbook at all could fill the screen for minutes.
 const MOST_SHOWN: usize = 50;
 
-/// Lines longer than this are not drawn: nobody wrote them by hand.
-const LONGEST_LINE: usize = 1000;
-
 /// Draws a report: each diagnostic at its line, then how many there are. Nothing, if there are none.
 pub fn render(name: &str, text: &str, diagnostics: &[Diagnostic], style: Style) -> String {
     if diagnostics.is_empty() {
         return String::new();
     }
-    let source = Source { name: inert(name), text: inert(text) };
+    let (name, text, width) = (inert(name), inert(text), style.width.clamp(40, 200));
     let theme = if style.colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let handler = GraphicalReportHandler::new_themed(theme)
-        .with_width(style.width.clamp(40, 200))
+        .with_width(width)
         .with_context_lines(0)
         .with_links(false)
         .without_syntax_highlighting();
     let mut report = String::new();
     for diagnostic in diagnostics.iter().take(MOST_SHOWN) {
-        let drawn = Drawn::new(diagnostic, text, &source);
+        let drawn = Drawn::new(diagnostic, &name, &text, width);
         // Writing to a string does not fail, and a diagnostic that cannot be drawn is still to be said.
         if handler.render_report(&mut report, &drawn).is_err() {
             let _ = writeln!(report, "{}: {drawn}", diagnostic.code);
@@ -149,7 +144,7 @@ pub fn render(name: &str, text: &str, diagnostics: &[Diagnostic], style: Style) 
     if diagnostics.len() > MOST_SHOWN {
         let _ = writeln!(report, "… and {} more\n", diagnostics.len() - MOST_SHOWN);
     }
-    let _ = writeln!(report, "{} in {}", summary(diagnostics), inert(name));
+    let _ = writeln!(report, "{} in {}", summary(diagnostics), name);
     report
 }
 
@@ -179,64 +174,33 @@ fn inert(text: &str) -> String {
     text.chars().map(visible).collect()
 }
 
-/// The text as miette wants it: whole lines around a place. Of its own accord miette shows either only the place
-/// or its neighbours as well, and everything between two places.
-#[derive(Debug)]
-struct Source {
-    name: String,
-    text: String,
-}
-
-impl SourceCode for Source {
-    fn read_span<'a>(
-        &'a self,
-        span: &SourceSpan,
-        _before: usize,
-        _after: usize,
-    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
-        let at = boundary(&self.text, span.offset())..boundary(&self.text, span.offset() + span.len());
-        let start = line_start(&self.text, at.start);
-        let end = self.text[at.end..].find('\n').map_or(self.text.len(), |length| at.end + length + 1);
-        let data = &self.text[start..end];
-        let (line, column) = line_and_column(&self.text, at.start);
-        Ok(Box::new(MietteSpanContents::new_named(
-            self.name.clone(),
-            data.as_bytes(),
-            (start, data.len()).into(),
-            line - 1,
-            column - 1,
-            data.lines().count(),
-        )))
-    }
-}
-
 /// A diagnostic as miette wants it.
 #[derive(Debug)]
 struct Drawn<'d> {
     diagnostic: &'d Diagnostic,
     message: String,
-    source: Option<&'d Source>,
+    excerpt: Option<Excerpt>,
     labels: Vec<LabeledSpan>,
 }
 
 impl<'d> Drawn<'d> {
-    fn new(diagnostic: &'d Diagnostic, text: &str, source: &'d Source) -> Drawn<'d> {
-        let labels = diagnostic.labels.iter().map(|label| {
-            let at = within(&label.at, text);
-            let words = (!label.text.is_empty()).then(|| inert(&label.text));
-            LabeledSpan::new_with_span(words, (at.start, at.len()))
-        });
-        // What is missing altogether stands nowhere, and nothing can be underlined in a line of thousands.
-        let somewhere = diagnostic.labels.iter().all(|label| label.at != (0..0)) && !text.is_empty();
-        let readable = diagnostic.labels.iter().all(|label| line_length(text, label.at.start) <= LONGEST_LINE);
+    /// `name` and `text` are inert already.
+    fn new(diagnostic: &'d Diagnostic, name: &str, text: &str, width: usize) -> Drawn<'d> {
         let message = inert(&diagnostic.message);
-        let message = if readable || !somewhere {
-            message
-        } else {
-            let (line, column) = line_and_column(text, diagnostic.start());
-            format!("{message} (line {line}, column {column}; the line is too long to show)")
-        };
-        Drawn { diagnostic, message, source: (readable && somewhere).then_some(source), labels: labels.collect() }
+        // What is missing altogether stands nowhere.
+        if text.is_empty() || diagnostic.labels.iter().any(|label| label.at == (0..0)) {
+            return Drawn { diagnostic, message, excerpt: None, labels: Vec::new() };
+        }
+        let words: Vec<String> = diagnostic.labels.iter().map(|label| inert(&label.text)).collect();
+        let mark =
+            |(label, words): (&Label, &String)| Mark { at: within(&label.at, text), words: words.chars().count() };
+        let marks: Vec<Mark> = diagnostic.labels.iter().zip(&words).map(mark).collect();
+        let (excerpt, places) = Excerpt::of(name.to_owned(), text, &marks, width);
+        let labels = words
+            .into_iter()
+            .zip(places)
+            .map(|(words, at)| LabeledSpan::new_with_span((!words.is_empty()).then_some(words), (at.start, at.len())));
+        Drawn { diagnostic, message, excerpt: Some(excerpt), labels: labels.collect() }
     }
 }
 
@@ -249,7 +213,7 @@ fn within(at: &Range<usize>, text: &str) -> Range<usize> {
 }
 
 /// The nearest boundary between letters at or before `index`.
-fn boundary(text: &str, index: usize) -> usize {
+pub(super) fn boundary(text: &str, index: usize) -> usize {
     let mut index = index.min(text.len());
     while !text.is_char_boundary(index) {
         index -= 1;
@@ -257,7 +221,7 @@ fn boundary(text: &str, index: usize) -> usize {
     index
 }
 
-fn line_start(text: &str, at: usize) -> usize {
+pub(super) fn line_start(text: &str, at: usize) -> usize {
     text[..at].rfind('\n').map_or(0, |newline| newline + 1)
 }
 
@@ -266,12 +230,6 @@ pub(super) fn line_and_column(text: &str, at: usize) -> (usize, usize) {
     let at = boundary(text, at);
     let start = line_start(text, at);
     (text[..start].matches('\n').count() + 1, text[start..at].chars().count() + 1)
-}
-
-fn line_length(text: &str, at: usize) -> usize {
-    let at = boundary(text, at);
-    let end = text[at..].find('\n').map_or(text.len(), |newline| at + newline);
-    end - line_start(text, at)
 }
 
 impl fmt::Display for Drawn<'_> {
@@ -299,7 +257,7 @@ impl miette::Diagnostic for Drawn<'_> {
     }
 
     fn source_code(&self) -> Option<&dyn miette::SourceCode> {
-        self.source.map(|source| source as &dyn SourceCode)
+        self.excerpt.as_ref().map(|excerpt| excerpt as &dyn SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
@@ -339,8 +297,25 @@ mod tests {
         let text = "x".repeat(3000);
         let diagnostics: Vec<_> = (0..80).map(|at| Diagnostic::error("x", at..at + 1, "m")).collect();
         let report = render("n", &text, &diagnostics, PLAIN);
-        assert!(report.contains("… and 30 more") && !report.contains("xxx"));
-        assert!(report.contains("m (line 1, column 3;"), "{report}");
+        assert!(report.contains("… and 30 more"));
+        assert!(report.contains("n:1:3"), "{report}");
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_screen() {
+        let text = format!("{} here {}\nshort\n{}there", "before ".repeat(300), "after ".repeat(300), "é ".repeat(60));
+        let here = text.find("here").unwrap();
+        let there = text.find("there").unwrap();
+        for width in [60, 80, 120] {
+            let diagnostic = Diagnostic::error("x", here..here + 4, "m").label("the first").and(there..there + 5, "");
+            let report = render("n", &text, &[diagnostic], Style { colour: false, width });
+            assert!(report.lines().all(|line| line.chars().count() <= width), "{report}");
+            assert!(
+                report.contains("n:1:2102") && report.contains(" here after") && report.contains("there"),
+                "{report}"
+            );
+            assert!(report.contains(" 3 │ …"), "{report}");
+        }
     }
 
     #[test]

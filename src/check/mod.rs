@@ -6,6 +6,7 @@
 mod allow;
 mod annotation;
 mod diagnostic;
+mod excerpt;
 mod explain;
 mod extent;
 mod fix;
