@@ -82,11 +82,14 @@ fn a_runbook_with_mistakes_is_listed_with_all_else_that_is_missing() {
     let desk = Desk::new();
     let broken =
         POOR.replace("healthy = [\"connector\"]", "healthy = [\"conector\"]").replace("--now", "${inputs.now}");
+    let broken = broken.replace("shell = \"bash\", run", "shel = \"bash\", run");
     let file = desk.write("poor.toml", &broken);
     let known = [("CLOUDSDK_CORE_PROJECT", "other"), ("KUBECONFIG", "/mine")];
     let done = desk.rectify_in(&known, &["doctor", &file, "--sim", SCENARIO]).code(1);
     let done = done.says("poor.toml:28: unknown-probe: there is no probe `conector`").says("poor.toml:19: ");
     let done = done.says("× the input `image` has no value");
+    // The programs of steps that cannot be read are needed too.
+    let done = done.says("× no-such-program-here is not on PATH: a shell step runs it").says("✓ bash can be started");
     // What is in order is looked at all the same; the cloud is not asked.
     let done =
         done.says("! the cloud was not asked: a runbook with mistakes reaches nobody").says("✓ runs can be kept");

@@ -16,6 +16,7 @@ mod query;
 mod rules;
 mod shell;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 pub use diagnostic::{Diagnostic, Label, Severity, Style, render};
@@ -24,7 +25,6 @@ pub use fix::{Fix, Fixed, fix};
 pub use json::Report;
 pub use partial::{Gap, GapKind, Partial};
 pub use rules::{RULES, Rule};
-pub use shell::programs;
 
 use crate::runbook::model::Runbook;
 use crate::runbook::{Draft, Mode, read};
@@ -152,6 +152,13 @@ pub fn check(name: &str, bytes: &[u8], inputs: &Inputs, mode: Mode) -> Outcome {
     let runbook = draft.into_runbook().filter(|_| sound);
     let checked = runbook.map(|runbook| Checked { document, runbook });
     Outcome { partial, ..outcome(checked, text, diagnostics) }
+}
+
+/// The programs that the `shell` steps of a runbook need on the machine, also of steps that `check` rejects. Empty if the file is
+/// no TOML.
+pub fn programs(name: &str, bytes: &[u8], inputs: &Inputs, mode: Mode) -> BTreeSet<String> {
+    let document = text_of(bytes).ok().and_then(|text| Document::parse(name, text).ok());
+    document.map(|document| shell::programs(&document, &read(&document, inputs, mode).0)).unwrap_or_default()
 }
 
 /// Whether a file is meant as a runbook: whether it has a `runbook` table, however TOML spells that, and even if there are

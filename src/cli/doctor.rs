@@ -4,7 +4,7 @@
 //! refuses nothing: what is wrong with the runbook is a finding like any other, and the rest is looked at all the same. Only the
 //! cloud is not asked about a runbook that `check` rejects.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
 use jiff::SignedDuration;
@@ -23,7 +23,9 @@ use crate::journal::State;
 use crate::plan::Plan;
 use crate::resource::{Incidents, KindSpec, LOGIN, Observable as _, Principal};
 use crate::run::ResourceId;
+use crate::runbook::Mode;
 use crate::runbook::model::Runbook;
+use crate::syntax::Inputs;
 use crate::syntax::mistake::MISSING_INPUT;
 
 #[derive(Args)]
@@ -72,15 +74,17 @@ const SKEW: SignedDuration = SignedDuration::from_secs(30);
 pub(super) async fn doctor(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, CliError> {
     let mut findings = Findings { console, worst: Found::Good };
     let place = arguments.source.place()?;
-    let outcome = checked(&arguments.source, &place, Purpose::Plan)?;
+    let source = GivenRunbook::of(&arguments.source)?;
+    let outcome = source.checked(place.mode(Purpose::Plan));
     let errors = mistakes(&mut findings, &outcome);
     let runbook = match (&outcome.checked, &outcome.partial) {
         (Some(checked), _) => Some(checked.runbook()),
         (None, partial) => partial.as_ref().map(|partial| &partial.runbook),
     };
-    inputs(&mut findings, &checked(&arguments.source, &place, Purpose::CarryOut)?);
+    inputs(&mut findings, &source.checked(place.mode(Purpose::CarryOut)));
+    programs(&mut findings, &source.programs(place.mode(Purpose::Plan)));
     if let Some(runbook) = runbook {
-        programs(&mut findings, runbook);
+        environment(&mut findings, runbook);
         issues(&mut findings, runbook);
         if errors == 0 {
             cloud(&mut findings, arguments, (runbook, &outcome), place, console).await?;
@@ -95,9 +99,26 @@ pub(super) async fn doctor(arguments: &Arguments, state: &State, console: Consol
     Ok(if findings.worst == Found::Bad { Exit::Failed } else { Exit::Done })
 }
 
-fn checked(source: &Source, place: &CloudTarget, purpose: Purpose) -> Result<Outcome, CliError> {
-    let given = source.inputs.given(Given::default())?;
-    Ok(check(&source.file.display().to_string(), &file(&source.file)?, &given.inputs(), place.mode(purpose)))
+/// A runbook, and the values that were given for its inputs.
+struct GivenRunbook {
+    name: String,
+    bytes: Vec<u8>,
+    inputs: Inputs,
+}
+
+impl GivenRunbook {
+    fn of(source: &Source) -> Result<GivenRunbook, CliError> {
+        let inputs = source.inputs.given(Given::default())?.inputs();
+        Ok(GivenRunbook { name: source.file.display().to_string(), bytes: file(&source.file)?, inputs })
+    }
+
+    fn checked(&self, mode: Mode) -> Outcome {
+        check(&self.name, &self.bytes, &self.inputs, mode)
+    }
+
+    fn programs(&self, mode: Mode) -> BTreeSet<String> {
+        programs_of(&self.name, &self.bytes, &self.inputs, mode)
+    }
 }
 
 /// What `check` rejects, a line each; how much that is. Inputs without values are told apart.
@@ -185,16 +206,19 @@ fn inputs(findings: &mut Findings, outcome: &Outcome) {
     }
 }
 
-/// Whether the programs of shell steps are there, and what of this environment they will not get.
-fn programs(findings: &mut Findings, runbook: &Runbook) {
-    let programs = programs_of(runbook);
-    for program in &programs {
+/// Whether the programs of shell steps are there, also of those that could not be read.
+fn programs(findings: &mut Findings, programs: &BTreeSet<String>) {
+    for program in programs {
         if can_start(program) {
             findings.say(Found::Good, &format!("{program} can be started"));
         } else {
             findings.say(Found::Bad, &format!("{program} is not on PATH: a shell step runs it"));
         }
     }
+}
+
+/// What of this environment shell steps will not get.
+fn environment(findings: &mut Findings, runbook: &Runbook) {
     let iterations = runbook.phases.iter().flat_map(|phase| &phase.steps).flat_map(|step| &step.iterations);
     let environments: Vec<_> = iterations
         .filter_map(|iteration| match &iteration.action {

@@ -19,8 +19,7 @@ pub(crate) use unwrap::{base_name, code_argument};
 
 use crate::action::{Action, Shell};
 use crate::run::Command;
-use crate::runbook::Draft;
-use crate::runbook::model::Runbook;
+use crate::runbook::{Draft, Part};
 use crate::syntax::{Document, Path};
 use parse::{SimpleCommand, TimeLeft, Word};
 use unwrap::{Unwrapped, unwrap};
@@ -128,27 +127,49 @@ pub(crate) fn commands(document: &Document, draft: &Draft) -> ShellFindings {
     search.found
 }
 
-/// The programs that these steps need on the machine: those that are called by name, `bash` for scripts, and of the programs in
-/// scripts those whose commands are understood.
-pub fn programs(runbook: &Runbook) -> BTreeSet<String> {
+/// The programs that the `shell` steps need on the machine: those that are called by name, `bash` for scripts, and of the programs in
+/// scripts those whose commands are understood. Of a step that could not be read it is what its commands say as they are written.
+pub(crate) fn programs(document: &Document, draft: &Draft) -> BTreeSet<String> {
     let mut programs = BTreeSet::new();
-    let steps = runbook.phases.iter().flat_map(|phase| &phase.steps);
-    for action in steps.flat_map(|step| &step.iterations).map(|iteration| &iteration.action) {
-        let Action::Shell(Shell { run, check, undo, .. }) = action else { continue };
-        for command in std::iter::once(run).chain(check).chain(undo) {
-            match command {
-                Command::Program(words) => programs.extend(words.first().cloned()),
-                Command::Bash(script) => {
-                    programs.insert("bash".to_owned());
-                    let parsed = parse::parse(script, &BTreeMap::new(), &mut TimeLeft::default()).unwrap_or_default();
-                    let words =
-                        parsed.commands.iter().flat_map(|command| &command.words).map(|word| word.text.as_str());
-                    programs.extend(words.filter(|word| command_line::is_tool(word)).map(str::to_owned));
+    for (step, draft_of_step) in draft.steps() {
+        for iteration in &draft_of_step.iterations {
+            let commands = match &iteration.action {
+                Part::Read(Action::Shell(Shell { run, check, undo, .. })) => {
+                    std::iter::once(run).chain(check).chain(undo).cloned().collect()
+                }
+                Part::Read(_) | Part::Absent => Vec::new(),
+                Part::Faulty => written_commands(document, &step),
+            };
+            for command in commands {
+                match command {
+                    Command::Program(words) => programs.extend(words.first().cloned()),
+                    Command::Bash(script) => {
+                        programs.insert("bash".to_owned());
+                        let parsed = parse::parse(&script, &BTreeMap::new(), &mut TimeLeft::default());
+                        let commands = parsed.unwrap_or_default().commands;
+                        let words = commands.iter().flat_map(|command| &command.words).map(|word| word.text.as_str());
+                        programs.extend(words.filter(|word| command_line::is_tool(word)).map(str::to_owned));
+                    }
                 }
             }
         }
     }
+    // What only an input or an earlier step says cannot be looked for.
+    programs.retain(|program| !program.contains("${"));
     programs
+}
+
+/// The commands of a `shell` step whose action could not be read, as they are written.
+fn written_commands(document: &Document, step: &Path) -> Vec<Command> {
+    if document.text_at(&step.key("uses")) != Some("shell") {
+        return Vec::new();
+    }
+    let command = |key: &str| {
+        let path = step.key("with").key(key);
+        let script = document.text_at(&path).map(|script| Command::Bash(script.to_owned()));
+        script.or_else(|| Some(Command::Program(vec![document.text_at(&path.index(0))?.to_owned()])))
+    };
+    ["run", "check", "undo"].into_iter().filter_map(command).collect()
 }
 
 struct Search<'d> {
