@@ -74,8 +74,9 @@ impl Catalog {
             let segments: Vec<&str> = name.split('/').collect();
             for resource_type in self.types_at(place)? {
                 let pattern = resource_type.pattern();
-                let list = list_template(pattern).filter(|_| verb == Verb::Get);
+                let list = list_template(pattern).filter(|_| verb == Verb::Get && may_be(pattern, "^", &segments));
                 let methods = resource_type.methods().iter().filter(|method| method.verb == verb);
+                let methods = methods.filter(|method| may_be(pattern, method.path, &segments));
                 let methods = methods.map(|method| (Asks::Method(method), template(pattern, method.path)));
                 for (asks, template) in methods.chain(list.map(|template| (Asks::List, template))) {
                     let Some(values) = values(&template, &segments) else { continue };
@@ -104,6 +105,9 @@ impl Catalog {
             let segments: Vec<&str> = name.split('/').collect();
             for resource_type in self.types_at(place)? {
                 let pattern = resource_type.pattern();
+                if !may_be(pattern, "^", &segments) {
+                    continue;
+                }
                 let Some(values) = values(&template(pattern, "^"), &segments) else { continue };
                 if best.as_ref().is_none_or(|(most, _)| pattern.literals() > *most) {
                     best = Some((pattern.literals(), Resource { resource_type, values }));
@@ -112,6 +116,26 @@ impl Catalog {
         }
         Ok(best.map(|(_, resource)| resource))
     }
+}
+
+/// Whether a path can be that of a method: the first collections tell most from it, and nothing is made for that. The last segment may
+/// have a method's name behind it.
+fn may_be(pattern: Pattern, path: &str, segments: &[&str]) -> bool {
+    let before_the_last = &segments[..segments.len().saturating_sub(1)];
+    let fits = |(part, segment): (Part, &&str)| match part {
+        Part::Literal(literal) => literal == *segment,
+        Part::Variable | Part::Tail => true,
+    };
+    let kept = pattern.parts().count().saturating_sub(dropped(path).0);
+    pattern.parts().take(kept).zip(before_the_last).all(fits)
+}
+
+/// How many segments of the name a method's path does not have, and what stands behind the others.
+fn dropped(path: &str) -> (usize, &str) {
+    let path = path.strip_prefix('^').unwrap_or(path);
+    let digits = path.chars().take_while(char::is_ascii_digit).count();
+    let (dropped, rest) = path.split_at(digits);
+    (dropped.parse().unwrap_or(0), rest)
 }
 
 /// A segment of the paths that a method is called at.
@@ -130,9 +154,7 @@ enum Piece {
 
 /// What a method's path looks like, which the catalog writes as `^n` and what follows.
 fn template(pattern: Pattern, path: &'static str) -> Vec<Piece> {
-    let path = path.strip_prefix('^').unwrap_or(path);
-    let digits = path.chars().take_while(char::is_ascii_digit).count();
-    let (dropped, rest) = path.split_at(digits);
+    let (dropped, rest) = dropped(path);
     let mut pieces: Vec<Piece> = pattern
         .parts()
         .map(|part| match part {
@@ -141,7 +163,7 @@ fn template(pattern: Pattern, path: &'static str) -> Vec<Piece> {
             Part::Tail => Piece::Tail(""),
         })
         .collect();
-    pieces.truncate(pieces.len().saturating_sub(dropped.parse().unwrap_or(0)));
+    pieces.truncate(pieces.len().saturating_sub(dropped));
     let (suffix, further) = rest.split_once('/').map_or((rest, None), |(suffix, further)| (suffix, Some(further)));
     if let (Some(last), false) = (pieces.last_mut(), suffix.is_empty()) {
         *last = match *last {

@@ -43,14 +43,14 @@ impl Request<'_> {
     pub(super) fn update(&self, dialect: UpdateDialect) -> Result<Change, Refusal> {
         let resource_type = self.resource.resource_type;
         let (body, listed) = match dialect {
+            UpdateDialect::Underivable => return Err(self.not_described()),
             UpdateDialect::Wrapped { resource, mask } => self.unwrapped(resource, mask)?,
             UpdateDialect::FieldMask
             | UpdateDialect::Compute
             | UpdateDialect::MergePatch
             | UpdateDialect::WholePatch
             | UpdateDialect::Replace
-            | UpdateDialect::ReplaceWithMask
-            | UpdateDialect::Underivable => (self.read(self.body)?, self.mask_in_query()),
+            | UpdateDialect::ReplaceWithMask => (self.read(self.body)?, self.mask_in_query()),
         };
         self.token_check().update(&body, self.parameters)?;
         let paths = match listed {
@@ -58,7 +58,6 @@ impl Request<'_> {
             None => None,
         };
         let change = match (dialect, paths) {
-            (UpdateDialect::Underivable, _) => return Err(self.not_described()),
             (_, Some(paths)) if !paths.is_empty() => Change::Masked { paths, body },
             (UpdateDialect::FieldMask | UpdateDialect::Wrapped { mask: Some(_), .. }, _)
                 if mask::is_needed(resource_type) =>
@@ -73,6 +72,7 @@ impl Request<'_> {
                 UpdateDialect::WholePatch
                 | UpdateDialect::Replace
                 | UpdateDialect::ReplaceWithMask
+                | UpdateDialect::Underivable
                 | UpdateDialect::Wrapped { mask: None, .. },
                 _,
             ) => Change::Replaced { body: self.with_what_never_changes(body) },
