@@ -614,3 +614,113 @@ async fn every_type_that_can_be_updated_is_served_and_takes_what_the_catalog_wri
     ];
     assert_eq!(others, own, "types with a simulation of their own");
 }
+
+/// A change of any resource has a consequence that a runbook can observe.
+#[tokio::test]
+async fn a_service_is_unhealthy_while_an_expression_over_resources_holds() {
+    let cloud = cloud(
+        &(CACHE.to_owned()
+            + r#"
+[services.api]
+hosts = ["api.example"]
+requests_per_minute = 60
+unhealthy_while = 'resource("redis.instances/cache").memorySizeGb < 5'
+[[services.api.revisions]]
+name = "api-00001-abc"
+image = "r/api@sha256:1"
+[[measurements]]
+metric = "pubsub.googleapis.com/subscription/num_undelivered_messages"
+resource = { type = "pubsub_subscription", labels = { subscription_id = "orders" } }
+value = '1000 / resource("redis.instances/cache").memorySizeGb'
+[[measurements]]
+metric = "redis.googleapis.com/stats/memory/usage_ratio"
+resource = { type = "redis_instance", labels = { instance_id = "cache" } }
+value = 0.75
+"#),
+    );
+    let health = async || {
+        let request = cloud.http.get(cloud.url("/health")).header("host", "api.example");
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    assert_eq!(health().await.0, 503);
+    let why = cloud.get("/_sim/state").await["services"]["api"]["health"].clone();
+    assert_eq!(why, json!({ "ok": false, "why": "resource(\"redis.instances/cache\").memorySizeGb < 5 holds" }));
+
+    let backlog = async |at: jiff::Timestamp| {
+        let query = "pubsub_googleapis_com:subscription_num_undelivered_messages{subscription_id=\"orders\"}";
+        let mut url =
+            reqwest::Url::parse(&cloud.url("/v1/projects/shop/location/global/prometheus/api/v1/query")).unwrap();
+        url.query_pairs_mut().append_pair("query", query).append_pair("time", &at.to_string());
+        let answer: Value = cloud.http.get(url).send().await.unwrap().json().await.unwrap();
+        answer["data"]["result"][0]["value"][1].as_str().map(str::to_owned)
+    };
+    cloud.sleep(SignedDuration::from_mins(5)).await;
+    let before = cloud.clock.now();
+    done(&cloud, "PATCH", &format!("{REDIS}/cache?updateMask=memorySizeGb"), Some(json!({ "memorySizeGb": 10 }))).await;
+    cloud.sleep(SignedDuration::from_mins(1)).await;
+    assert_eq!(health().await.0, 503, "the operation has not ended yet");
+    cloud.sleep(SignedDuration::from_mins(2)).await;
+    assert_eq!(health().await.0, 200);
+    cloud.sleep(SignedDuration::from_mins(5)).await;
+    assert_eq!(backlog(before).await.as_deref(), Some("250"));
+    assert_eq!(backlog(cloud.clock.now()).await.as_deref(), Some("100"));
+
+    let filter = "metric.type%3D%22redis.googleapis.com%2Fstats%2Fmemory%2Fusage_ratio%22";
+    let series = cloud
+        .get(&format!(
+            "/v3/projects/shop/timeSeries?filter={filter}&interval.endTime={}&interval.startTime={before}",
+            cloud.clock.now()
+        ))
+        .await;
+    let first = &series["timeSeries"][0];
+    assert_eq!(
+        (&first["resource"]["type"], &first["points"][0]["value"]["doubleValue"]),
+        (&json!("redis_instance"), &json!(0.75)),
+        "{series}"
+    );
+    assert_eq!(first["resource"]["labels"], json!({ "instance_id": "cache", "project_id": "shop" }));
+
+    // Without the resource there is no answer, and no health.
+    done(&cloud, "DELETE", &format!("{REDIS}/cache"), None).await;
+    cloud.sleep(SignedDuration::from_mins(3)).await;
+    let why = cloud.get("/_sim/state").await["services"]["api"]["health"]["why"].clone();
+    assert!(why.as_str().unwrap().ends_with("has no answer: there is no resource redis.instances/cache"), "{why}");
+}
+
+#[test]
+fn an_expression_that_has_no_answer_is_refused_where_it_stands() {
+    let service = |expression: &str| {
+        format!(
+            "{CACHE}[services.api]\nunhealthy_while = '{expression}'\n[[services.api.revisions]]\nname = \"api-1-a\"\nimage = \"i\"\n"
+        )
+    };
+    for (expression, why) in [
+        ("resource(\"redis.instances/cash\").memorySizeGb < 5", "there is no resource redis.instances/cash"),
+        ("resource(\"redis.instances/cache\").memorySizeGB < 5", "there is no `memorySizeGB` in it"),
+        ("resource(\"redis.instances/cache\").memorySizeGb", "not true or false"),
+        ("status == 200", "`status` means nothing here"),
+        ("resource(", "this is not CEL"),
+    ] {
+        let error = refused(&service(expression));
+        assert!(error.starts_with("any.sim.toml:13:19: ") && error.contains(why), "{error}");
+    }
+    let measured =
+        |rest: &str| refused(&format!("{CACHE}[[measurements]]\nmetric = \"pubsub.googleapis.com/x\"\n{rest}"));
+    assert!(measured("value = 1\n").contains("say its `resource`"));
+    let error = measured("resource = { type = \"t\" }\nvalue = 'resource(\"redis.instances/cache\").name'\n");
+    assert!(error.contains("gives a string, not a number"), "{error}");
+}
+
+#[tokio::test]
+async fn a_request_with_a_known_id_changes_nothing_again() {
+    let cloud = cloud("[backend_services.web]\nsettings = { timeoutSec = 10 }\n");
+    let web = "/apis/compute.googleapis.com/compute/v1/projects/shop/global/backendServices/web";
+    let fingerprint = cloud.get(web).await["fingerprint"].clone();
+    let path = format!("{web}?requestId=6f1a2c1e-98e5-4a6f-9a8f-3b1b1c1d1e1f");
+    let change = || Some(json!({ "timeoutSec": 20, "fingerprint": fingerprint }));
+    let first = done(&cloud, "PATCH", &path, change()).await;
+    assert_eq!(done(&cloud, "PATCH", &path, change()).await["name"], first["name"]);
+    cloud.sleep(SignedDuration::from_hours(2)).await;
+    assert_eq!(refusal(&cloud, "PATCH", &path, change()).await.0, 412, "after an hour it is forgotten");
+}

@@ -222,6 +222,27 @@ impl Condition {
     /// # Errors
     /// Why there is no answer, in words: a name was not seen, types do not fit, the result is not a truth value.
     pub fn holds(&self, facts: &BTreeMap<String, Fact>) -> Result<bool, String> {
+        match self.value(facts)? {
+            Value::Bool(holds) => Ok(holds),
+            other => Err(format!("the condition gives a {}, not true or false", other.type_of())),
+        }
+    }
+
+    /// The number that it gives for what was seen.
+    ///
+    /// # Errors
+    /// Why there is none, in words.
+    pub fn number(&self, facts: &BTreeMap<String, Fact>) -> Result<f64, String> {
+        #[expect(clippy::cast_precision_loss, reason = "a number that is compared or drawn, not counted")]
+        match self.value(facts)? {
+            Value::Int(number) => Ok(number as f64),
+            Value::UInt(number) => Ok(number as f64),
+            Value::Float(number) => Ok(number),
+            other => Err(format!("the expression gives a {}, not a number", other.type_of())),
+        }
+    }
+
+    fn value(&self, facts: &BTreeMap<String, Fact>) -> Result<Value, String> {
         if let Some(missing) = self.names.iter().find(|name| !facts.contains_key(*name)) {
             return Err(format!("`{missing}` was not seen"));
         }
@@ -241,11 +262,7 @@ impl Condition {
                 }
                 self.program.execute(&context)
             });
-            match answer {
-                Ok(Value::Bool(holds)) => Ok(holds),
-                Ok(other) => Err(format!("the condition gives a {}, not true or false", other.type_of())),
-                Err(error) => Err(in_words(&error)),
-            }
+            answer.map_err(|error| in_words(&error))
         };
         // A thread for each sample of a long soak would cost more than everything else about it.
         let answer = if self.shallow { catch_unwind(AssertUnwindSafe(evaluate)).ok() } else { with_room(evaluate) };

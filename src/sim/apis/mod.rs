@@ -28,6 +28,7 @@ use super::scenario::reading::{Complaints, DeclaredNames, Reader};
 use super::world::World;
 use super::world::operation::{Audited, Operation, Outcome, TakesEffect};
 use super::world::refusal::Refusal;
+use crate::catalog::Resource;
 
 /// What an API has in a world.
 pub(super) trait Part: Default + Serialize + DeserializeOwned + 'static {
@@ -54,6 +55,11 @@ pub(super) trait Part: Default + Serialize + DeserializeOwned + 'static {
     /// Takes a resource of this collection away at once; false if it has none of this name.
     fn remove(&mut self, _collection: &str, _name: &str) -> bool {
         false
+    }
+
+    /// What `get` of a resource shows, if there is one: an expression of a scenario may be about it.
+    fn state_of(_world: &World, _resource: &Resource) -> Option<Value> {
+        None
     }
 
     /// What its tables say and the simulated cloud makes nothing of.
@@ -155,6 +161,10 @@ macro_rules! apis {
                 [$(self.$part.remove(collection, name)),+].into_iter().any(|removed| removed)
             }
 
+            pub(super) fn state_of(world: &World, resource: &Resource) -> Option<Value> {
+                [$(<$module::$api as Part>::state_of),+].into_iter().find_map(|state_of| state_of(world, resource))
+            }
+
             pub(super) fn notes(&self) -> Vec<String> {
                 [$(self.$part.notes()),+].concat()
             }
@@ -194,6 +204,7 @@ macro_rules! apis {
 apis! {
     vpc_access: vpc_access::VpcAccess,
     cloud_sql: cloud_sql::CloudSql,
+    any: any::AnyResources,
     support: support::Support,
     service_health: service_health::ServiceHealth,
     cloud_run: cloud_run::CloudRun,
@@ -202,5 +213,4 @@ apis! {
     monitoring: monitoring::Monitoring,
     resource_manager: project::ResourceManager,
     service_usage: project::ServiceUsage,
-    any: any::AnyResources,
 }

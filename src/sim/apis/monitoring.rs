@@ -20,7 +20,7 @@ use crate::sim::enums::{self, Table};
 use crate::sim::scenario::reading::{Complaints, DeclaredNames, Reader};
 use crate::sim::world::World;
 use crate::sim::world::filter::Filter;
-use crate::sim::world::metric::descriptor::{self, DESCRIPTORS, Descriptor, Kind};
+use crate::sim::world::metric::descriptor::{Descriptor, Kind};
 use crate::sim::world::metric::{Distribution, SAMPLE_PERIOD, Series};
 use crate::sim::world::operation::Never;
 use crate::sim::world::promql::{Answer, Query};
@@ -51,7 +51,7 @@ impl Part for Monitoring {
 
 impl Api for Monitoring {
     const SERVICE: &'static str = "monitoring";
-    const TYPES: &'static [(&'static str, &'static str)] = &[("projects.metricDescriptors", "[[metrics]]")];
+    const TYPES: &'static [(&'static str, &'static str)] = &[("projects.metricDescriptors", "[[measurements]]")];
     const COLLECTIONS: &'static [Collection] = &[
         Collection { segment: "timeSeries", permissions: "monitoring.timeSeries" },
         Collection { segment: "metricDescriptors", permissions: "monitoring.metricDescriptors" },
@@ -76,8 +76,9 @@ impl Api for Monitoring {
     }
 }
 
-fn known(name: &str) -> Result<&'static Descriptor, Refusal> {
-    descriptor::find(name)
+fn known(world: &World, name: &str) -> Result<Descriptor, Refusal> {
+    world
+        .metric(name)
         .ok_or_else(|| Refusal::new(Code::NotFound, format!("Could not find descriptor for metric '{name}'.")))
 }
 
@@ -86,14 +87,14 @@ async fn descriptors(call: Call) -> Answered {
     let filter = Filter::of_metrics(parameters.get("filter").unwrap_or_default())?;
     // Of a descriptor's fields only its type can be compared (source: the same proto).
     filter.only(&["metric.type"])?;
-    let fits = |descriptor: &&Descriptor| filter.fits(&json!({ "metric": { "type": descriptor.name } }));
-    let all: Vec<Value> = DESCRIPTORS.iter().filter(fits).map(|descriptor| descriptor.wire(&world)).collect();
+    let fits = |descriptor: &Descriptor| filter.fits(&json!({ "metric": { "type": descriptor.name } }));
+    let all: Vec<Value> = world.metrics().into_iter().filter(fits).map(|descriptor| descriptor.wire(&world)).collect();
     page(&all, "metricDescriptors", &parameters)
 }
 
 async fn descriptor(call: Call) -> Answered {
     let (world, _) = call.read(&[])?;
-    Ok(Json(known(call.named("metric"))?.wire(&world)))
+    Ok(Json(known(&world, call.named("metric"))?.wire(&world)))
 }
 
 /// The parameters of `timeSeries` that are understood, and those that Google has besides.
@@ -140,14 +141,14 @@ async fn series(call: Call) -> Answered {
             "The filter must name one metric, as in metric.type=\"run.googleapis.com/request_count\"",
         )
     })?;
-    let descriptor = known(metric)?;
+    let descriptor = known(&world, metric)?;
     let from = later(start, SignedDuration::from_nanos(-1));
     let all: Vec<Value> = if descriptor.kind == Kind::Spread {
         let value = |value: &Distribution| distribution(value, descriptor.bounds());
-        world.spreads(descriptor, from, end).iter().map(|series| shown(descriptor, series, value)).collect()
+        world.spreads(&descriptor, from, end).iter().map(|series| shown(&descriptor, series, value)).collect()
     } else {
-        let value = |value: &f64| number(descriptor, *value);
-        world.series(descriptor, from, end).iter().map(|series| shown(descriptor, series, value)).collect()
+        let value = |value: &f64| number(&descriptor, *value);
+        world.series(&descriptor, from, end).iter().map(|series| shown(&descriptor, series, value)).collect()
     };
     let mut fitting: Vec<Value> = all.into_iter().filter(|series| filter.fits(series)).collect();
     if !with_points {
@@ -169,7 +170,7 @@ fn shown<V>(descriptor: &Descriptor, series: &Series<V>, value: impl Fn(&V) -> V
         .collect();
     json!({
         "metric": { "type": descriptor.name, "labels": series.metric },
-        "resource": { "type": descriptor.resource(), "labels": series.resource },
+        "resource": { "type": descriptor.resource, "labels": series.resource },
         "metricKind": descriptor.metric_kind(),
         "valueType": descriptor.value_type(),
         "unit": descriptor.unit(),

@@ -16,12 +16,14 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use toml::Spanned;
 
 use super::apis::{Parts, Tables};
 use super::fault::Fault;
 use super::world::World;
+use super::world::expression::Amount;
 use super::world::metric::Measurement;
-use super::world::operation::Operations;
+use super::world::operation::{Operations, RequestIds};
 use super::world::visit::Visitors;
 use reading::{Complaint, Reader};
 
@@ -119,7 +121,7 @@ fn world(text: &str) -> Result<World, Vec<Complaint>> {
     let behaviour = reader.optional("behaviour").unwrap_or_default();
     let callers = reader.optional("callers").unwrap_or_default();
     let faults = reader.list("faults");
-    let measurements = reader.list("measurements");
+    let measurements: Vec<Spanned<Measurement>> = reader.list("measurements");
     let tables = Tables::read(&mut reader);
     let (cloud, mut complaints, declared) = reader.end(cloud)?;
 
@@ -131,6 +133,7 @@ fn world(text: &str) -> Result<World, Vec<Complaint>> {
         behaviour,
         parts: Parts::default(),
         operations: Operations::default(),
+        request_ids: RequestIds::default(),
         callers,
         disabled_apis: cloud.disabled_apis,
         faults: complaints.sound(faults, Fault::complaint),
@@ -143,6 +146,13 @@ fn world(text: &str) -> Result<World, Vec<Complaint>> {
     let nobody = "there is no such service, connector or database";
     let is_there = |found: &Measurement| world.has(found) || declared.has_any(&found.of);
     let why = |found: &Measurement| found.complaint().or_else(|| (!is_there(found)).then_some(nobody));
+    for found in &measurements {
+        if let Amount::Computed(expression) = &found.as_ref().value
+            && let Err(why) = expression.number(&world)
+        {
+            complaints.add(found.span(), why);
+        }
+    }
     world.measurements = complaints.sound(measurements, why);
     complaints.settled()?;
     world.settle();

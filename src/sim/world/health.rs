@@ -16,8 +16,10 @@
 //! 5. When the cause of an illness has gone, the instances need `start_up` to come up again; meanwhile there is none, and
 //!    a request gets 500.
 //!    Whatever takes longer than the revision's request time-out gets 504 then.
-//! 6. A service's health page is red while a service that it `needs` is not healthy; its other pages are not.
-//! 7. A new revision opens a connection through its connector when it starts. So it fails to start if, at the end of
+//! 6. A service whose scenario says `unhealthy_while` answers 503 itself while that expression over resources holds, or has no
+//!    answer, because a resource or a field that it is about is gone. Its instances are up meanwhile: nothing starts again.
+//! 7. A service's health page is red while a service that it `needs` is not healthy; its other pages are not.
+//! 8. A new revision opens a connection through its connector when it starts. So it fails to start if, at the end of
 //!    its deployment, its image crashes, its connector is exhausted or is not there, or its database turns it away.
 //!
 //! Hence what an incident teaches: waiting heals nothing; a deployment onto an exhausted connector fails; two
@@ -75,6 +77,13 @@ pub enum Illness {
         /// The other service.
         service: String,
     },
+    /// What its scenario says of it holds.
+    While {
+        /// The expression.
+        expression: String,
+        /// Why it has no answer, if it has none.
+        why: Option<String>,
+    },
     /// Nobody serves it.
     NoRevision,
 }
@@ -93,6 +102,8 @@ impl Illness {
             }
             Self::Starting { until } => format!("instances are starting, until {until}"),
             Self::Needs { service } => format!("it needs {service}, which is not healthy"),
+            Self::While { expression, why: None } => format!("{expression} holds"),
+            Self::While { expression, why: Some(why) } => format!("{expression} has no answer: {why}"),
             Self::NoRevision => "no revision has traffic".to_owned(),
         }
     }
@@ -215,8 +226,22 @@ impl World {
             return Some(cause);
         }
         let found = self.parts.cloud_run.services.get(service)?;
-        let until = later(found.revisions.get(revision)?.recovered?, found.figures.start_up);
-        (self.now < until).then_some(Illness::Starting { until })
+        let until = found.revisions.get(revision)?.recovered.map(|recovered| later(recovered, found.figures.start_up));
+        match until.filter(|until| self.now < *until) {
+            Some(until) => Some(Illness::Starting { until }),
+            None => self.unhealthy_by_itself(service),
+        }
+    }
+
+    /// What the scenario says of a service, if it holds.
+    pub(super) fn unhealthy_by_itself(&self, service: &str) -> Option<Illness> {
+        let expression = self.parts.cloud_run.services.get(service)?.figures.unhealthy_while.as_ref()?;
+        let why = match expression.holds(self) {
+            Ok(false) => return None,
+            Ok(true) => None,
+            Err(why) => Some(why),
+        };
+        Some(Illness::While { expression: expression.text().to_owned(), why })
     }
 
     /// Why a service's health page is red for whoever is sent to `revision`; `None` if it is green.
@@ -319,7 +344,7 @@ impl World {
             return SignedDuration::ZERO;
         };
         match illness {
-            None | Some(Illness::Needs { .. }) => {
+            None | Some(Illness::Needs { .. } | Illness::While { .. }) => {
                 let slow = found.connector_of(revision).filter(|_| found.figures.connect_timeout.is_some());
                 let slow = slow.map_or(SignedDuration::ZERO, |connector| self.set_up_takes(connector));
                 found.figures.latency.checked_add(slow).unwrap_or(SignedDuration::MAX)

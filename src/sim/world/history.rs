@@ -32,6 +32,9 @@ pub struct Standing {
     /// The databases that cannot be connected to.
     #[serde(default)]
     pub databases_down: BTreeSet<String>,
+    /// What the scenario measures by expressions, by the place among its measurements.
+    #[serde(default)]
+    pub measured: BTreeMap<usize, f64>,
 }
 
 /// A revision that serves.
@@ -70,6 +73,8 @@ pub enum State {
     TurnedAway,
     /// Its instances are not there yet.
     Starting,
+    /// It answers that it is unhealthy.
+    Failing,
 }
 
 impl State {
@@ -80,6 +85,7 @@ impl State {
             Some(Illness::Crashing { .. }) => State::Crashing,
             Some(Illness::TurnedAway { .. }) => State::TurnedAway,
             Some(Illness::Starting { .. }) => State::Starting,
+            Some(Illness::While { .. }) => State::Failing,
             Some(Illness::Starved { .. } | Illness::NoConnector { .. } | Illness::NoRevision) => State::Starved,
         }
     }
@@ -91,7 +97,7 @@ impl State {
             _ if cut => 504,
             State::Well => 200,
             State::Starting => 500,
-            State::Crashing | State::Starved | State::TurnedAway => 503,
+            State::Crashing | State::Starved | State::TurnedAway | State::Failing => 503,
         }
     }
 }
@@ -120,6 +126,7 @@ impl World {
                 .map(|name| (name.clone(), self.connections_open(name)))
                 .collect(),
             databases_down: down.map(|(name, _)| name.clone()).collect(),
+            measured: self.computed(),
         };
         if self.history.last().is_some_and(|last| Standing { since: self.now, ..last.clone() } == standing) {
             return;
@@ -167,12 +174,12 @@ impl World {
     fn serving_now(&self, short: &str) -> Vec<Serving> {
         let Some(service) = self.parts.cloud_run.services.get(short) else { return Vec::new() };
         let one = |(revision, share): (String, i64)| {
-            let cause = self.root_cause(short, &revision);
+            let cause = self.root_cause(short, &revision).or_else(|| self.unhealthy_by_itself(short));
             let state = State::of(cause.as_ref());
             let Ending { after: latency, cut } = self.ending(short, &revision, cause.as_ref());
             let recovered = service.revisions.get(&revision).and_then(|revision| revision.recovered);
             let starting_until = recovered.map(|recovered| later(recovered, service.figures.start_up));
-            let starting_until = starting_until.filter(|_| state == State::Well);
+            let starting_until = starting_until.filter(|_| matches!(state, State::Well | State::Failing));
             let instances = service.instances_of(&revision);
             Serving { revision, share, state, instances, starting_until, latency, cut }
         };

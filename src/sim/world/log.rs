@@ -102,7 +102,8 @@ impl World {
             _ if visit.status == 504 => {
                 Some("The request has been terminated because it has reached the maximum request timeout.")
             }
-            State::Well => None,
+            // What a service answers itself, Cloud Run has nothing to say of.
+            State::Well | State::Failing => None,
             State::Crashing => Some(
                 "The request failed because either the HTTP response was malformed or connection to the instance had an error.",
             ),
@@ -135,7 +136,7 @@ impl World {
             State::Starved if self.gives_up(&visit.service) => {
                 "FATAL: no connection to the database within the time-out"
             }
-            State::Well | State::Starved | State::Starting => return Vec::new(),
+            State::Well | State::Starved | State::Starting | State::Failing => return Vec::new(),
         };
         let of = |log: &str, severity: &str, text: &str, what: &str| {
             let key = format!("{}/{}/{what}", visit.service, visit.visitor.key());

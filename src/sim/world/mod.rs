@@ -7,6 +7,7 @@
 //! answer to a visitor is in [`health`].
 
 pub mod caller;
+pub mod expression;
 pub mod filter;
 pub mod health;
 pub mod history;
@@ -32,7 +33,7 @@ use crate::sim::fault::Fault;
 use caller::Caller;
 use history::Standing;
 use metric::Measurement;
-use operation::{Operations, Twist};
+use operation::{Operations, RequestIds, Twist};
 use refusal::{Code, Refusal};
 use visit::Visitors;
 
@@ -55,6 +56,9 @@ pub struct World {
     /// What was asked of them, and how it ended.
     #[serde(default)]
     pub(super) operations: Operations,
+    /// Which of them a request with an id began.
+    #[serde(default)]
+    pub(super) request_ids: RequestIds,
     /// How the services stood, and since when.
     #[serde(default)]
     pub(super) history: Vec<Standing>,

@@ -160,6 +160,14 @@ impl Operations {
     }
 }
 
+/// For how long the id of a request is remembered. (source: AIP-155: at least 60 minutes)
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(1);
+
+/// The operations that requests with an id of the caller's began, and when (AIP-155): whoever sends the request again learns of the
+/// same operation, and nothing happens twice.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestIds(BTreeMap<String, (Timestamp, String)>);
+
 /// An operation that is asked for.
 pub(in crate::sim) struct Asked<'a> {
     /// The full name of what it changes.
@@ -173,6 +181,30 @@ pub(in crate::sim) struct Asked<'a> {
 }
 
 impl World {
+    /// The operation of an API that an earlier request with the same id began.
+    ///
+    /// # Errors
+    /// The id is no UUID.
+    pub(in crate::sim) fn begun_by_request<A: Operates>(
+        &self,
+        id: Option<&str>,
+    ) -> Result<Option<&Operation>, Refusal> {
+        let Some(id) = id else { return Ok(None) };
+        let is_uuid = id.len() == 36 && id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+        if !is_uuid || id.bytes().all(|byte| matches!(byte, b'0' | b'-')) {
+            return Err(Refusal::invalid("request_id", "The request_id must be a valid UUID that is not zero"));
+        }
+        let known = self.request_ids.0.get(id).filter(|(at, _)| self.now < later(*at, REMEMBERED));
+        Ok(known.and_then(|(_, operation)| self.operations.get::<A>(operation)))
+    }
+
+    /// Notes which operation a request with an id began.
+    pub(in crate::sim) fn remember_request(&mut self, id: Option<&str>, begun: &Operation) {
+        if let Some(id) = id {
+            self.request_ids.0.insert(id.to_owned(), (self.now, begun.id.clone()));
+        }
+    }
+
     /// Accepts an operation of an API.
     pub(in crate::sim) fn begin<A: Operates>(&mut self, effect: A::Effect, asked: Asked<'_>) -> Operation {
         let number = self.operations.0.last_key_value().map_or(1, |(last, _)| last.saturating_add(1));

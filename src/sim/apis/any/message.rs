@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::catalog::{Api, Field, FieldType, SchemaId};
+use crate::catalog::{Api, Field, FieldType, Resource, SchemaId};
 use crate::sim::world::refusal::Refusal;
 use crate::sim::world::unknown_field;
 
@@ -267,6 +267,38 @@ impl Message {
             ),
             (_, value) => value.clone(),
         }
+    }
+}
+
+/// A resource's fields with numbers of 64 bits, which are texts in JSON, as numbers: so they can be compared.
+pub(super) fn with_numbers(resource: &Resource, state: &Value) -> Value {
+    let resource_type = resource.resource_type;
+    numbers(resource_type.api(), &FieldType::Message(resource_type.schema_id()), state, 0)
+}
+
+fn numbers(api: &'static Api, field_type: &FieldType, value: &Value, depth: usize) -> Value {
+    match (api.resolve(field_type), value) {
+        (FieldType::Int64 | FieldType::Uint64, Value::String(text)) => {
+            text.parse::<i64>().map_or_else(|_| value.clone(), Value::from)
+        }
+        (FieldType::Message(id), Value::Object(fields)) if depth < DEEPEST => {
+            let schema = api.schema(id);
+            let one = |(name, value): (&String, &Value)| {
+                let field = schema.field(name);
+                let number = |field: &Field| numbers(api, &field.field_type, value, depth + 1);
+                let value = field.map_or_else(|| value.clone(), number);
+                (name.clone(), value)
+            };
+            Value::Object(fields.iter().map(one).collect())
+        }
+        (FieldType::List(element), Value::Array(elements)) => {
+            elements.iter().map(|value| numbers(api, &element, value, depth + 1)).collect()
+        }
+        (FieldType::Map(inner), Value::Object(entries)) => {
+            let one = |(name, value): (&String, &Value)| (name.clone(), numbers(api, &inner, value, depth + 1));
+            Value::Object(entries.iter().map(one).collect())
+        }
+        _ => value.clone(),
     }
 }
 

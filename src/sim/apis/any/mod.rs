@@ -27,7 +27,7 @@ use axum::http::{Method as HttpMethod, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use axum::{Json, Router};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use toml::Spanned;
@@ -48,17 +48,12 @@ use operation::{Effect, KUBERNETES};
 /// How long the older APIs' `wait` holds its answer. (source: Compute Engine, globalOperations.wait: 2 minutes)
 const WAIT: SignedDuration = SignedDuration::from_mins(2);
 
-/// For how long a request id is remembered. (source: AIP-155 says at least 60 minutes)
-const REMEMBERED: SignedDuration = SignedDuration::from_hours(1);
-
 /// The resources that there are.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AnyResources {
     /// By their URLs.
     pub resources: BTreeMap<String, Kept>,
-    /// The operations that requests with an id began, and when.
-    request_ids: BTreeMap<String, (Timestamp, String)>,
 }
 
 impl Part for AnyResources {
@@ -84,6 +79,11 @@ impl Part for AnyResources {
         };
         let Some(url) = self.resources.keys().find(|url| is_meant(url)).cloned() else { return false };
         self.resources.remove(&url).is_some()
+    }
+
+    fn state_of(world: &World, resource: &Resource) -> Option<Value> {
+        let kept = world.parts.any.resources.get(&resource.url())?;
+        Some(Value::Object(kept.state.clone()))
     }
 
     fn notes(&self) -> Vec<String> {
@@ -273,8 +273,9 @@ fn write(
     if let Some(parameter) = required {
         return Err(Refusal::invalid(parameter.name, format!("Required parameter: {}", parameter.name)));
     }
-    if let Some(operation) = world.operation_of_request(parameters)? {
-        return Ok(Reply::Json(operation));
+    let request_id = parameters.get("requestId");
+    if let Some(begun) = world.begun_by_request::<AnyResources>(request_id)? {
+        return Ok(Reply::Json(begun.wire(world)));
     }
     let (resource, change, takes) = if is_create(route, method) {
         let made = create::read(route, method, body, parameters, world.parts.any.resources.len())?;
@@ -303,9 +304,7 @@ fn write(
             let effect = Effect { url: resource.url(), method: method.name.to_owned(), change };
             let asked = Asked { target: wire::link(&resource), user: call.caller(), takes, shown: None };
             let begun = world.begin::<AnyResources>(effect, asked);
-            if let Some(id) = parameters.get("requestId") {
-                world.parts.any.request_ids.insert(id.to_owned(), (world.now, begun.id.clone()));
-            }
+            world.remember_request(request_id, &begun);
             Ok(Reply::Json(world.settled(begun).wire(world)))
         }
         Answer::Resource => Ok(Reply::Json(world.change_any(&resource.url(), &change)?)),
@@ -359,6 +358,12 @@ fn change_of(
 }
 
 impl World {
+    /// What a resource of any type has, whichever API serves it, with numbers of 64 bits as numbers.
+    pub(in crate::sim) fn resource_state(&self, resource: &Resource) -> Option<Value> {
+        let state = super::Parts::state_of(self, resource)?;
+        Some(message::with_numbers(resource, &state))
+    }
+
     /// A resource that there is.
     fn any_resource(&self, resource: &Resource) -> Result<&Kept, Refusal> {
         check_project(self, resource)?;
@@ -424,18 +429,6 @@ impl World {
             Answer::Operation(_) => json!({ "done": true, "response": after }),
             Answer::Nothing | Answer::Resource | Answer::Other => after,
         }
-    }
-
-    /// The operation that an earlier request with the same id began: it is answered again, and nothing happens (AIP-155).
-    fn operation_of_request(&self, parameters: &Parameters) -> Result<Option<Value>, Refusal> {
-        let Some(id) = parameters.get("requestId") else { return Ok(None) };
-        let is_uuid = id.len() == 36 && id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
-        if !is_uuid || id.bytes().all(|byte| matches!(byte, b'0' | b'-')) {
-            return Err(Refusal::invalid("request_id", "The request_id must be a valid UUID that is not zero"));
-        }
-        let known = self.parts.any.request_ids.get(id).filter(|(at, _)| self.now < later(*at, REMEMBERED));
-        let operation = known.and_then(|(_, operation)| self.operations.get::<AnyResources>(operation));
-        Ok(operation.map(|operation| operation.wire(self)))
     }
 
     /// Refuses a second change while an operation runs. GKE's is documented by those who met it (k8s-config-connector#3650: 400,

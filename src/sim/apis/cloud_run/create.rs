@@ -37,6 +37,7 @@ fn unremarkable() -> Figures {
         deploy_takes: SignedDuration::from_secs(20),
         traffic_takes: SignedDuration::from_secs(5),
         requests_per_minute: 0,
+        unhealthy_while: None,
         login: None,
         chat: None,
     }

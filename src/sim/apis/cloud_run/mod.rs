@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Part;
+use crate::catalog::Resource;
 use crate::sim::api::{Api, Collection, Shared};
 use crate::sim::enums::{self, Table};
 use crate::sim::scenario::reading::{Complaints, DeclaredNames, Named, Reader};
@@ -124,6 +125,12 @@ impl Part for CloudRun {
 
     fn remove(&mut self, collection: &str, name: &str) -> bool {
         collection == "services" && self.services.remove(name).is_some()
+    }
+
+    fn state_of(world: &World, resource: &Resource) -> Option<Value> {
+        let is_one = resource.resource_type.name() == "run.services";
+        let found = world.parts.cloud_run.services.get(resource.id()).filter(|_| is_one)?;
+        Some(found.wire(world, resource.id()))
     }
 
     fn notes(&self) -> Vec<String> {

@@ -14,6 +14,7 @@ use super::template;
 use super::traffic::{self, Target};
 use crate::sim::scenario::captured::Captured;
 use crate::sim::scenario::reading::{Complaint, Complaints, DeclaredNames, Named, complain, positive, positive_or};
+use crate::sim::world::expression::Expression;
 use crate::sim::world::{World, uuid_like};
 
 /// Puts the services into the world; everything that they may name is there already.
@@ -95,6 +96,8 @@ pub(in crate::sim) struct ServiceTable {
     traffic_takes: Option<Spanned<SignedDuration>>,
     #[serde(default)]
     requests_per_minute: u64,
+    /// While this holds, it answers 503.
+    unhealthy_while: Option<Spanned<Expression>>,
     login: Option<Login>,
     chat: Option<Spanned<Chat>>,
     #[serde(default)]
@@ -152,6 +155,14 @@ fn known_database(name: Spanned<String>, declared: &DeclaredNames) -> Result<Str
     Ok(name.into_inner())
 }
 
+/// An expression that has an answer: what it is about is there when the cloud begins.
+fn answered(expression: Spanned<Expression>, world: &World) -> Result<Expression, Complaint> {
+    match expression.as_ref().holds(world) {
+        Err(why) if !expression.as_ref().is_about_later_tables(world) => complain(expression.span(), why),
+        Ok(_) | Err(_) => Ok(expression.into_inner()),
+    }
+}
+
 fn unhurried(chat: Spanned<Chat>) -> Result<Chat, Complaint> {
     if chat.as_ref().pause.is_negative() {
         return complain(chat.span(), "a duration cannot be negative");
@@ -168,11 +179,11 @@ impl ServiceTable {
         declared: &DeclaredNames,
         complaints: &mut Complaints,
     ) -> Option<Service> {
-        let figures = self.figures(declared, complaints);
+        let figures = self.figures(world, declared, complaints);
         complaints.keep(self.with(figures, name.as_ref(), &name.span(), (world, declared)))
     }
 
-    fn figures(&mut self, declared: &DeclaredNames, complaints: &mut Complaints) -> Figures {
+    fn figures(&mut self, world: &World, declared: &DeclaredNames, complaints: &mut Complaints) -> Figures {
         let mut figure = |given: &mut Option<Spanned<SignedDuration>>, default| {
             complaints.keep(positive_or(given.take(), default)).unwrap_or(default)
         };
@@ -184,6 +195,7 @@ impl ServiceTable {
             (figure(&mut self.deploy_takes, DEPLOY_TAKES), figure(&mut self.traffic_takes, TRAFFIC_TAKES));
         let connect_timeout = self.connect_timeout.take().and_then(|given| complaints.keep(positive(given)));
         let database = self.database.take().and_then(|name| complaints.keep(known_database(name, declared)));
+        let unhealthy_while = self.unhealthy_while.take().and_then(|found| complaints.keep(answered(found, world)));
         let chat = self.chat.take().and_then(|chat| complaints.keep(unhurried(chat)));
         Figures {
             hosts: std::mem::take(&mut self.hosts),
@@ -201,6 +213,7 @@ impl ServiceTable {
             deploy_takes,
             traffic_takes,
             requests_per_minute: self.requests_per_minute,
+            unhealthy_while,
             login: self.login.take(),
             chat,
         }

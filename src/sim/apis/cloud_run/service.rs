@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use super::template;
 use super::traffic::Target;
 use crate::sim::clock::later;
+use crate::sim::world::expression::Expression;
 use crate::sim::world::{World, digest};
 
 /// A service.
@@ -128,6 +129,9 @@ pub struct Figures {
     /// How many visitors it has beside those whose requests are really sent.
     #[serde(default)]
     pub requests_per_minute: u64,
+    /// While this holds, it answers 503.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unhealthy_while: Option<Expression>,
     /// Where its users log in, if they do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login: Option<Login>,

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::Part;
+use crate::catalog::Resource;
 use crate::sim::api::{Answered, Api, Call, Collection, Paging, Parameters, Refusals, Shared, page_by};
 use crate::sim::enums::Table;
 use crate::sim::scenario::reading::{Complaints, DeclaredNames, Named, Reader};
@@ -202,6 +203,12 @@ impl Part for CloudSql {
 
     fn remove(&mut self, collection: &str, name: &str) -> bool {
         collection == "instances" && self.instances.remove(name).is_some()
+    }
+
+    fn state_of(world: &World, resource: &Resource) -> Option<Value> {
+        let is_one = resource.resource_type.name() == "sqladmin.instances";
+        let found = world.parts.cloud_sql.instances.get(resource.id()).filter(|_| is_one)?;
+        Some(found.wire(world, resource.id()))
     }
 
     fn notes(&self) -> Vec<String> {

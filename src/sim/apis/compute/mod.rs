@@ -18,12 +18,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::Part;
+use crate::catalog::Resource;
 use crate::sim::api::{Answered, Api, Call, Collection, Paging, Parameters, Refusals, Shared, page_by};
 use crate::sim::clock::later;
 use crate::sim::enums::Table;
 use crate::sim::scenario::reading::{Complaints, DeclaredNames, Reader};
 use crate::sim::world::operation::{Operation, TakesEffect};
-use crate::sim::world::refusal::{Code, Refusal};
+use crate::sim::world::refusal::Refusal;
 use crate::sim::world::{World, text};
 use backend_service::{BackendService, KeyChange};
 use certificate::Certificate;
@@ -93,6 +94,12 @@ impl Part for Compute {
 
     fn build(tables: Self::Tables, world: &mut World, declared: &DeclaredNames, complaints: &mut Complaints) {
         tables.build(world, declared, complaints);
+    }
+
+    fn state_of(world: &World, resource: &Resource) -> Option<Value> {
+        let is_one = resource.resource_type.name() == "compute.backendServices";
+        let found = world.parts.compute.backend_services.get(resource.id()).filter(|_| is_one)?;
+        Some(found.wire(world, resource.id()))
     }
 
     /// When Google has decided about the next certificate.
@@ -239,11 +246,13 @@ fn begin(
     make: impl FnOnce(&mut World, &Map<String, Value>, &str, &str) -> Result<Operation, Refusal>,
 ) -> Answered {
     let begun = call.change(&["requestId", "keyName"], |world, body, call| {
-        if call.parameters.get("requestId").is_some() {
-            let message = "The simulated cloud does not remember request ids, so it does not take one";
-            return Err(Refusal::new(Code::Unimplemented, message));
+        let request_id = call.parameters.get("requestId");
+        if let Some(begun) = world.begun_by_request::<Compute>(request_id)? {
+            return Ok(begun.wire(world));
         }
-        Ok(make(world, body, call.named("name"), call.caller())?.wire(world))
+        let begun = make(world, body, call.named("name"), call.caller())?;
+        world.remember_request(request_id, &begun);
+        Ok(begun.wire(world))
     })?;
     Ok(Json(begun))
 }

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{Part, cloud_run};
+use crate::catalog::Resource;
 use crate::sim::api::{self, Answered, Api, Call, Collection, LIST, Shared, page};
 use crate::sim::enums::Table;
 use crate::sim::scenario::reading::{Complaints, DeclaredNames, Reader};
@@ -85,6 +86,12 @@ impl Part for VpcAccess {
 
     fn remove(&mut self, collection: &str, name: &str) -> bool {
         collection == "connectors" && self.connectors.remove(name).is_some()
+    }
+
+    fn state_of(world: &World, resource: &Resource) -> Option<Value> {
+        let is_one = resource.resource_type.name() == "vpcaccess.connectors";
+        let found = world.parts.vpc_access.connectors.get(resource.id()).filter(|_| is_one)?;
+        Some(found.wire(&world.connector_name(resource.id()), &world.project))
     }
 
     fn notes(&self) -> Vec<String> {

@@ -4,17 +4,22 @@
 //! <https://docs.cloud.google.com/monitoring/api/metrics_gcp>). Some follow from what the world does. Of the others the
 //! model has no cause: they have points if the scenario measures them (`[[measurements]]`), and otherwise none.
 
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::SAMPLE_PERIOD;
 use crate::sim::world::World;
 
 /// What the points of a metric are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// How much there was of something in a minute.
     Count,
     /// How something stood at the end of a minute.
+    #[default]
     Level,
     /// How what there was in a minute is distributed.
     Spread,
@@ -33,6 +38,21 @@ pub enum Of {
     Balancer,
     /// The quotas of an API.
     Quota,
+    /// A monitored resource that the scenario names.
+    Named,
+}
+
+impl Of {
+    const fn resource(self) -> &'static str {
+        match self {
+            Of::Revision => "cloud_run_revision",
+            Of::Connector => "vpc_access_connector",
+            Of::Database => "cloudsql_database",
+            Of::Balancer => "https_lb_rule",
+            Of::Quota => "consumer_quota",
+            Of::Named => "global",
+        }
+    }
 }
 
 /// The unit of a metric's values.
@@ -49,10 +69,10 @@ pub enum Unit {
 }
 
 /// A metric.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Descriptor {
     /// Its type, such as `run.googleapis.com/request_count`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// What its points are.
     pub kind: Kind,
     /// The unit of its values.
@@ -61,6 +81,8 @@ pub struct Descriptor {
     pub of: Of,
     /// Whether its points follow from what the world does.
     pub follows: bool,
+    /// The type of the monitored resource.
+    pub resource: Cow<'static, str>,
     /// What it tells.
     pub about: &'static str,
 }
@@ -75,16 +97,32 @@ pub(super) const BALANCED: &str = "loadbalancing.googleapis.com/https/request_co
 
 /// A metric whose points follow from what the world does.
 const fn follows(name: &'static str, kind: Kind, unit: Unit, of: Of, about: &'static str) -> Descriptor {
-    Descriptor { name, kind, unit, of, follows: true, about }
+    Descriptor {
+        name: Cow::Borrowed(name),
+        kind,
+        unit,
+        of,
+        follows: true,
+        resource: Cow::Borrowed(of.resource()),
+        about,
+    }
 }
 
 /// A metric that a scenario may measure.
 const fn measured(name: &'static str, kind: Kind, unit: Unit, of: Of, about: &'static str) -> Descriptor {
-    Descriptor { name, kind, unit, of, follows: false, about }
+    Descriptor {
+        name: Cow::Borrowed(name),
+        kind,
+        unit,
+        of,
+        follows: false,
+        resource: Cow::Borrowed(of.resource()),
+        about,
+    }
 }
 
-/// Every metric.
-pub const DESCRIPTORS: [Descriptor; 25] = {
+/// Every metric that is known without a scenario.
+static DESCRIPTORS: [Descriptor; 25] = {
     use Kind::{Count, Level, Spread};
     use Of::{Balancer, Connector, Database, Quota, Revision};
     use Unit::{Bytes, Milliseconds, Number, Part};
@@ -231,16 +269,43 @@ pub const DESCRIPTORS: [Descriptor; 25] = {
     ]
 };
 
-/// The metric of this type.
+/// The metric of this type that is known without a scenario.
 pub fn find(name: &str) -> Option<&'static Descriptor> {
     DESCRIPTORS.iter().find(|descriptor| descriptor.name == name)
+}
+
+impl World {
+    /// Every metric: those that are known, and those of other types that the scenario measures.
+    pub fn metrics(&self) -> Vec<Descriptor> {
+        let mut all = DESCRIPTORS.to_vec();
+        for measured in &self.measurements {
+            if let (Some(resource), false) = (&measured.resource, all.iter().any(|known| known.name == measured.metric))
+            {
+                all.push(Descriptor {
+                    name: Cow::Owned(measured.metric.clone()),
+                    kind: measured.kind,
+                    unit: Unit::Number,
+                    of: Of::Named,
+                    follows: false,
+                    resource: Cow::Owned(resource.kind.clone()),
+                    about: "Measured by the scenario.",
+                });
+            }
+        }
+        all
+    }
+
+    /// The metric of this type.
+    pub fn metric(&self, name: &str) -> Option<Descriptor> {
+        self.metrics().into_iter().find(|descriptor| descriptor.name == name)
+    }
 }
 
 impl Descriptor {
     /// What PromQL calls it (source: the documentation of PromQL in Cloud Monitoring): the first slash becomes a colon,
     /// everything else that is no letter, digit or underscore an underscore.
     pub fn promql(&self) -> String {
-        let (service, rest) = self.name.split_once('/').unwrap_or((self.name, ""));
+        let (service, rest) = self.name.split_once('/').unwrap_or((&self.name, ""));
         let plain = |text: &str| text.replace(|letter: char| !letter.is_ascii_alphanumeric(), "_");
         format!("{}:{}", plain(service), plain(rest))
     }
@@ -255,6 +320,8 @@ impl Descriptor {
         match (self.kind, self.unit) {
             (Kind::Spread, _) => "DISTRIBUTION",
             (_, Unit::Part) => "DOUBLE",
+            // What the scenario's own is like is not known: a double has every number.
+            _ if self.of == Of::Named => "DOUBLE",
             _ => "INT64",
         }
     }
@@ -266,17 +333,6 @@ impl Descriptor {
             Unit::Bytes => "By",
             Unit::Milliseconds => "ms",
             Unit::Part => "10^2.%",
-        }
-    }
-
-    /// The type of the monitored resource.
-    pub fn resource(&self) -> &'static str {
-        match self.of {
-            Of::Revision => "cloud_run_revision",
-            Of::Connector => "vpc_access_connector",
-            Of::Database => "cloudsql_database",
-            Of::Balancer => "https_lb_rule",
-            Of::Quota => "consumer_quota",
         }
     }
 
@@ -305,7 +361,7 @@ impl Descriptor {
                 "samplePeriod": format!("{}s", SAMPLE_PERIOD.as_secs()),
                 "ingestDelay": format!("{}s", world.metric_delay().as_secs()),
             },
-            "monitoredResourceTypes": [self.resource()],
+            "monitoredResourceTypes": [self.resource],
         })
     }
 }

@@ -11,13 +11,15 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::World;
+use super::expression::Amount;
 use super::history::{Serving, Standing};
 use super::operation::Outcome;
 use super::visit::Visit;
 use crate::sim::apis::cloud_run::CloudRun;
 use crate::sim::clock::later;
 use descriptor::{
-    BALANCED, CONNECTOR_CPU, CONNECTOR_INSTANCES, DATABASE_UP, Descriptor, INSTANCES, LATENCIES, Of, REQUESTS, Unit,
+    BALANCED, CONNECTOR_CPU, CONNECTOR_INSTANCES, DATABASE_UP, Descriptor, INSTANCES, Kind, LATENCIES, Of, REQUESTS,
+    Unit,
 };
 
 /// How far apart points are.
@@ -33,13 +35,21 @@ const MOST_MINUTES: i64 = 24 * 60;
 pub struct Measurement {
     /// The type of the metric.
     pub metric: String,
-    /// The service (each of its revisions with traffic), the connector, the database, or the API that has a quota.
+    /// The service (each of its revisions with traffic), the connector, the database, or the API that has a quota. Empty of a metric
+    /// that says its `resource`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub of: String,
+    /// The monitored resource of a metric that is not known without a scenario.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<MonitoredResource>,
+    /// What the points of such a metric are.
+    #[serde(default)]
+    pub kind: Kind,
     /// Labels of the metric, if it has any.
     #[serde(default)]
     pub labels: Labels,
     /// What each point is: so much a minute of a count, the level of a level, the only value of a distribution.
-    pub value: f64,
+    pub value: Amount,
     /// Since when; always, if it is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Timestamp>,
@@ -48,15 +58,38 @@ pub struct Measurement {
     pub until: Option<Timestamp>,
 }
 
+/// What a metric of any type is of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MonitoredResource {
+    /// Its type, such as `pubsub_subscription`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its labels; `project_id` is there anyway.
+    #[serde(default)]
+    pub labels: Labels,
+}
+
 impl Measurement {
     /// What is wrong with it by itself.
     pub fn complaint(&self) -> Option<&'static str> {
-        match descriptor::find(&self.metric) {
-            None => Some("the simulated cloud has no such metric; docs/simulated-cloud.md lists those that it has"),
-            Some(found) if found.follows => Some("the simulated cloud works this metric out from what happens in it"),
-            Some(_) if !self.value.is_finite() || self.value < 0.0 => Some("value is a number from 0 on"),
-            Some(found) if found.unit == Unit::Part && self.value > 1.0 => Some("value is a part, from 0 to 1"),
-            Some(_) => None,
+        let (least, most) = match self.value {
+            Amount::Number(value) => (value, value),
+            Amount::Computed(_) => (0.0, 0.0),
+        };
+        match (descriptor::find(&self.metric), &self.resource) {
+            (None, None) => {
+                Some("this metric is not known without a scenario: say its `resource`, with `type` and `labels`")
+            }
+            (None, Some(_)) if !self.of.is_empty() => Some("it has a `resource`, so there is no `of`"),
+            (Some(_), Some(_)) => Some("the simulated cloud knows this metric: say whose it is in `of`"),
+            (Some(found), None) if found.follows => {
+                Some("the simulated cloud works this metric out from what happens in it")
+            }
+            (_, _) if !least.is_finite() => Some("value is a number"),
+            (Some(_), None) if least < 0.0 => Some("value is a number from 0 on"),
+            (Some(found), None) if found.unit == Unit::Part && most > 1.0 => Some("value is a part, from 0 to 1"),
+            (Some(_), None) | (None, Some(_)) => None,
         }
     }
 
@@ -155,7 +188,7 @@ impl World {
     /// ingested.
     pub fn series(&self, descriptor: &Descriptor, from: Timestamp, to: Timestamp) -> Vec<Series<f64>> {
         let minutes = self.minutes(from, to);
-        match (descriptor.follows, descriptor.name) {
+        match (descriptor.follows, descriptor.name.as_ref()) {
             #[expect(clippy::cast_precision_loss, reason = "requests are thousands at most")]
             (true, REQUESTS | BALANCED) => series(self.fallen(descriptor, &minutes), |all| all.len() as f64),
             (true, _) => series(levels(&minutes, |at| self.level(descriptor, at)), |all| all.iter().sum()),
@@ -166,7 +199,7 @@ impl World {
     /// The points of a distribution, on the same terms.
     pub fn spreads(&self, descriptor: &Descriptor, from: Timestamp, to: Timestamp) -> Vec<Series<Distribution>> {
         let minutes = self.minutes(from, to);
-        let fallen = match (descriptor.follows, descriptor.name) {
+        let fallen = match (descriptor.follows, descriptor.name.as_ref()) {
             (true, LATENCIES) => self.fallen(descriptor, &minutes),
             (true, _) => self.started(&minutes),
             (false, _) => levels(&minutes, |at| self.measured(descriptor, at)),
@@ -257,7 +290,7 @@ impl World {
         let of_connector = |short: &String, value: f64| ((Labels::new(), self.connector_labels(short)), value);
         let of_database = |name: &String, value: f64| ((Labels::new(), self.database_labels(name)), value);
         #[expect(clippy::cast_precision_loss, reason = "instances and connections are thousands at most")]
-        match descriptor.name {
+        match descriptor.name.as_ref() {
             INSTANCES => {
                 let all = stood.services.iter().flat_map(|(service, all)| all.iter().map(move |one| (service, one)));
                 let one = |(service, one): (&String, &Serving)| {
@@ -287,15 +320,16 @@ impl World {
             Some(Of::Database) => self.parts.cloud_sql.instances.contains_key(of),
             Some(Of::Balancer) => self.parts.compute.backend_services.contains_key(of),
             Some(Of::Quota) => of.ends_with(".googleapis.com"),
-            None => false,
+            Some(Of::Named) | None => measurement.resource.is_some(),
         }
     }
 
     /// What the scenario measured at a moment, of what was there.
     fn measured(&self, descriptor: &Descriptor, at: Timestamp) -> Vec<(Place, f64)> {
         let Some(stood) = self.stood(at) else { return Vec::new() };
-        let ours = self.measurements.iter().filter(|found| found.metric == descriptor.name && found.is_at(at));
-        let one = |found: &Measurement| {
+        let ours = self.measurements.iter().enumerate();
+        let ours = ours.filter(|(_, found)| found.metric == descriptor.name && found.is_at(at));
+        let one = |(place, found): (usize, &Measurement)| {
             let of: Vec<Labels> = match descriptor.of {
                 Of::Revision => {
                     let serving = stood.services.get(&found.of).into_iter().flatten();
@@ -304,12 +338,32 @@ impl World {
                 Of::Connector if stood.connectors.contains_key(&found.of) => vec![self.connector_labels(&found.of)],
                 Of::Database if stood.is_up(&found.of) => vec![self.database_labels(&found.of)],
                 Of::Quota => vec![self.quota_labels(&found.of)],
+                Of::Named => found.resource.iter().map(|resource| self.named_labels(resource)).collect(),
                 Of::Connector | Of::Database | Of::Balancer => Vec::new(),
             };
-            let value = found.value;
-            of.into_iter().map(move |resource| ((found.labels.clone(), resource), value)).collect::<Vec<_>>()
+            let value = match &found.value {
+                Amount::Number(value) => Some(*value),
+                Amount::Computed(_) => stood.measured.get(&place).copied(),
+            };
+            let one = |resource| Some(((found.labels.clone(), resource), value?));
+            of.into_iter().filter_map(one).collect::<Vec<_>>()
         };
         ours.flat_map(one).collect()
+    }
+
+    /// What is measured by an expression now. What has no answer has no point.
+    pub(super) fn computed(&self) -> BTreeMap<usize, f64> {
+        let one = |(place, found): (usize, &Measurement)| match &found.value {
+            Amount::Number(_) => None,
+            Amount::Computed(expression) => Some((place, expression.number(self).ok()?)),
+        };
+        self.measurements.iter().enumerate().filter_map(one).collect()
+    }
+
+    fn named_labels(&self, resource: &MonitoredResource) -> Labels {
+        let mut labels = resource.labels.clone();
+        labels.entry("project_id".to_owned()).or_insert_with(|| self.project.clone());
+        labels
     }
 
     fn revision_labels(&self, service: &str, revision: &str) -> Labels {

@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use parser::{Aggregate, Expr, Function, Groups, Matcher, Matching, Operator, Selector, SetOperator};
 
 use super::World;
-use super::metric::descriptor::{DESCRIPTORS, Descriptor, Kind};
+use super::metric::descriptor::{Descriptor, Kind};
 use super::metric::{Distribution, Labels, Series};
 use super::refusal::{Code, Refusal};
 use crate::sim::clock::later;
@@ -102,7 +102,7 @@ fn evaluate(world: &World, expression: &Expr, at: Timestamp) -> Result<Answer, R
 
 /// A metric, and which numbers of it are meant.
 struct Meant {
-    descriptor: &'static Descriptor,
+    descriptor: Descriptor,
     part: Part,
 }
 
@@ -125,20 +125,20 @@ impl Meant {
     }
 }
 
-fn meant(selector: &Selector) -> Result<Meant, Refusal> {
+fn meant(world: &World, selector: &Selector) -> Result<Meant, Refusal> {
     let named = selector.matchers.iter().find_map(|matcher| match &matcher.pattern {
         parser::Pattern::Text(name) if matcher.label == "__name__" && matcher.is => Some(name),
         _ => None,
     });
     let name = selector.metric.as_ref().or(named).ok_or_else(|| wrong("a selector names its metric"))?;
     let parts = [("_bucket", Part::Buckets), ("_count", Part::Count), ("_sum", Part::Sum), ("", Part::Points)];
-    let fits = |descriptor: &'static Descriptor| {
-        let ours = [descriptor.promql(), descriptor.name.to_owned()];
+    let fits = |descriptor: Descriptor| {
+        let ours = [descriptor.promql(), descriptor.name.clone().into_owned()];
         let is_ours = |text: Option<&str>| text.is_some_and(|text| ours.iter().any(|name| name == text));
         let (_, part) = parts.into_iter().find(|(ending, _)| is_ours(name.strip_suffix(ending)))?;
         Some(Meant { descriptor, part })
     };
-    let meant = DESCRIPTORS.iter().find_map(fits).ok_or_else(|| unknown(&format!("the metric {name}")))?;
+    let meant = world.metrics().into_iter().find_map(fits).ok_or_else(|| unknown(&format!("the metric {name}")))?;
     match (meant.descriptor.kind == Kind::Spread, meant.part == Part::Points) {
         (true, true) => {
             let spelt = meant.descriptor.promql();
@@ -182,25 +182,25 @@ fn numbers(series: &Series<Distribution>, bounds: &[f64], part: Part) -> Points 
 }
 
 fn points(world: &World, selector: &Selector, from: Timestamp, to: Timestamp) -> Result<Points, Refusal> {
-    let Meant { descriptor, part } = meant(selector)?;
+    let Meant { descriptor, part } = meant(world, selector)?;
     let mut all: Points = Vec::new();
     let mut add = |metric: &Labels, resource: &Labels, own: Labels, points| {
         let mut labels = resource.clone();
         labels.extend(metric.clone());
         labels.extend(own);
-        labels.insert("monitored_resource".to_owned(), descriptor.resource().to_owned());
+        labels.insert("monitored_resource".to_owned(), descriptor.resource.clone().into_owned());
         if fits(&selector.matchers, &labels) {
             all.push((labels, points));
         }
     };
     if descriptor.kind == Kind::Spread {
-        for series in world.spreads(descriptor, from, to) {
+        for series in world.spreads(&descriptor, from, to) {
             for (own, points) in numbers(&series, descriptor.bounds(), part) {
                 add(&series.metric, &series.resource, own, points);
             }
         }
     } else {
-        for series in world.series(descriptor, from, to) {
+        for series in world.series(&descriptor, from, to) {
             add(&series.metric, &series.resource, Labels::new(), series.points);
         }
     }
@@ -230,7 +230,7 @@ fn over_time(world: &World, function: Function, arguments: &[Expr], at: Timestam
     let [Expr::Range(selector, range)] = arguments else {
         return Err(wrong(format!("{} is taken of a range, such as x[5m]", function.name())));
     };
-    if meant(selector)?.is_counted() != counted {
+    if meant(world, selector)?.is_counted() != counted {
         let of = if counted { "a counter" } else { "a gauge" };
         return Err(wrong(format!("{} is taken of {of}", function.name())));
     }
