@@ -130,3 +130,60 @@ fn what_is_no_runbook_is_left_alone() {
     desk.rectify(&["check", "--fix", &link.display().to_string()]).code(2).complains("link");
     assert_eq!(fs::read_to_string(&target).unwrap(), WRONG);
 }
+
+/// So many steps with a command that names no project, a script that refers to one, and an answer to nothing.
+fn many(steps: usize) -> String {
+    let mut text = String::from(
+        "[runbook]\nname = \"many\"\n[target]\nproject = \"shop-staging\"\nregion = \"us-central1\"\n[[phase]]\nname = \"p\"\n",
+    );
+    for step in 0..steps {
+        text.push_str(&format!(
+            "[[phase.step]]\nname = \"s{step}\"\nuses = \"shell\"\nirreversible = true\n[phase.step.with]\nshell = \"bash\"\n\
+             run = 'gcloud pubsub topics publish t{step} --message=${{target.project}} --project=shop-staging'\n"
+        ));
+    }
+    text
+}
+
+#[test]
+fn all_that_is_certain_is_fixed_at_once_however_much_it_is() {
+    let fixed = fix("r.toml", many(300).as_bytes()).unwrap();
+    assert_eq!(fixed.fixes.len(), 300);
+    assert!(!fixed.text.contains("${target.project}") && of(&fixed.text).is_sound());
+    // Before, with the fixes, and what remains: not one for each fix.
+    assert!(fixed.checks <= 4, "{} checks", fixed.checks);
+    assert_eq!((fixed.fixes[1].line, fixed.fixes[1].before.len()), (21, 1));
+    assert!(fixed.fixes[299].after[0].contains("t299 --message=shop-staging"), "{:?}", fixed.fixes[299]);
+}
+
+#[test]
+fn a_fix_that_fails_holds_up_no_other() {
+    // An answer to nothing in an array with another one, and a key with a slip beside the right key: neither can be fixed.
+    let text = many(40).replacen("irreversible = true\n", "irreversible = true\nirreversibel = true\n", 1);
+    let fixed = fix("r.toml", text.as_bytes()).unwrap();
+    assert_eq!(fixed.fixes.iter().filter(|fix| fix.code == "reference-in-script").count(), 40);
+    assert!(fixed.checks < 20, "{} checks", fixed.checks);
+}
+
+#[test]
+fn the_default_of_an_input_is_no_target_to_write_into_a_script() {
+    let text = many(1)
+        .replace("project = \"shop-staging\"\n", "project = \"${inputs.project}\"\n")
+        .replace(" --project=shop-staging", "")
+        .replace("[target]", "[inputs]\nproject = { default = \"shop-staging\", description = \"where\" }\n[target]");
+    let fixed = fix("r.toml", text.as_bytes()).unwrap();
+    assert_eq!(codes(&text), ["ambient-target", "reference-in-script"]);
+    assert!(
+        !fixed.text.contains("--message=shop-staging") && !fixed.text.contains("--project=shop-staging"),
+        "{}",
+        fixed.text
+    );
+    assert!(fixed.fixes.is_empty(), "{:?}", fixed.fixes);
+    // A program's argument may refer to the input.
+    let program = text.replace("shell = \"bash\"\n", "").replace(
+        "run = 'gcloud pubsub topics publish t0 --message=${target.project}'",
+        "run = [\"gcloud\", \"pubsub\", \"topics\", \"publish\", \"t\"]",
+    );
+    let fixed = fix("r.toml", program.as_bytes()).unwrap();
+    assert!(fixed.text.contains("\"--project=${target.project}\""), "{}", fixed.text);
+}

@@ -4,7 +4,7 @@
 //! program is about to write decides what it overwrites, so what is already there must be a regular file.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
@@ -28,17 +28,33 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     write().map(drop).map_err(|error| cannot_be_written(path, &error))
 }
 
-/// Writes a file whole or not at all that is there already, and stays readable by whom it was.
+/// Writes anew what is in a file that is there already. It stays the same file: whoever owned it owns it, its other names lead to it,
+/// and who could read it still can. What does not fit on the disk leaves it as it was.
 pub(super) fn rewrite(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || {
         is_replaceable(path)?;
-        let mut fresh = tempfile::NamedTempFile::new_in(folder)?;
-        fresh.write_all(bytes)?;
-        fresh.as_file().set_permissions(fs::metadata(path)?.permissions())?;
-        fresh.persist(path).map_err(|error| error.error)
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+        let mut file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)?;
+        if !file.metadata()?.is_file() {
+            return Err(not_a_file());
+        }
+        let mut before = Vec::new();
+        file.read_to_end(&mut before)?;
+        let outcome = overwrite(&mut file, bytes);
+        if outcome.is_err() {
+            overwrite(&mut file, &before)?;
+        }
+        outcome
     };
-    write().map(drop).map_err(|error| cannot_be_written(path, &error))
+    write().map_err(|error| cannot_be_written(path, &error))
+}
+
+/// Writes over what is in a file. The end is cut off only once all is written.
+fn overwrite(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    file.seek(SeekFrom::Start(0))?;
+    file.write_all(bytes)?;
+    file.set_len(bytes.len() as u64)?;
+    file.sync_all()
 }
 
 /// Opens a file that grows. What is there already stays in it, and from now on nobody else reads it.
@@ -103,6 +119,22 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_rewritten_stays_the_same_file() {
+        use std::os::unix::fs::MetadataExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("f"), folder.path().join("other"));
+        fs::write(&path, "old and long\n").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o664)).unwrap();
+        fs::hard_link(&path, &other).unwrap();
+        let before = fs::metadata(&path).unwrap();
+        rewrite(&path, b"new\n").unwrap();
+        let after = fs::metadata(&path).unwrap();
+        assert_eq!(fs::read_to_string(&other).unwrap(), "new\n", "its other name leads to it");
+        assert_eq!((before.ino(), before.uid(), mode(&path)), (after.ino(), after.uid(), 0o664));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is left beside it");
+    }
+
+    #[test]
     fn links_pipes_and_devices_are_refused_and_stay_as_they_are() {
         let folder = tempfile::tempdir().unwrap();
         let (victim, link, pipe) =
@@ -113,6 +145,7 @@ mod tests {
         for path in [&link, &pipe, Path::new("/dev/null"), folder.path()] {
             assert!(write(path, b"ours").is_err(), "{}", path.display());
             assert!(append(path).is_err(), "{}", path.display());
+            assert!(rewrite(path, b"ours").is_err(), "{}", path.display());
         }
         assert_eq!(fs::read_to_string(&victim).unwrap(), "theirs");
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());

@@ -3,11 +3,11 @@
 //! Without `--project` it is whichever the operator's machine was last set to: at 3 a.m. that may be production. The
 //! runbook's target is not passed on to programs by itself. The same goes for a region, and for the context of `kubectl`.
 
-use super::reference_in_script::is_plain;
+use super::reference_in_script::written_target;
 use super::{Answer, Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
 use crate::check::shell::{Place, Scope, Setting, StepCommand};
-use crate::syntax::{Edit, Path};
+use crate::syntax::Edit;
 
 pub(super) const RULE: Rule = Rule {
     code: "ambient-target",
@@ -62,8 +62,8 @@ fn region_flag(command: &StepCommand) -> &'static str {
 /// about commands of which the target is meant: what is changed elsewhere is named.
 fn flag_edit(subject: &Subject<'_>, command: &StepCommand, flag: &str) -> Option<Edit> {
     let text = subject.document.text();
-    let target = subject.draft.target.read().filter(|_| subject.draft.is_known(&Path::root().key("target")))?;
-    let (key, value) = if flag == "project" { ("project", &target.project) } else { ("region", &target.region) };
+    subject.draft.target.read()?;
+    let key = if flag == "project" { "project" } else { "region" };
     let words = command.line.words();
     // What follows two hyphens is another program's.
     let end_of_own = words.iter().position(|word| word.text == "--").unwrap_or(words.len());
@@ -79,8 +79,8 @@ fn flag_edit(subject: &Subject<'_>, command: &StepCommand, flag: &str) -> Option
     })?;
     let text = match word.place {
         Place::Argument(_) => format!(", \"--{flag}=${{target.{key}}}\""),
-        Place::Script { .. } if is_plain(value) => format!(" --{flag}={value}"),
-        Place::Script { .. } | Place::Whole => return None,
+        Place::Script { .. } => format!(" --{flag}={}", written_target(subject.document, key)?),
+        Place::Whole => return None,
     };
     Some(Edit { at: place.end..place.end, text })
 }

@@ -5,7 +5,7 @@
 
 use super::{Answer, Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
-use crate::syntax::{Edit, Path};
+use crate::syntax::{Document, Edit, Path};
 
 pub(super) const RULE: Rule = Rule {
     code: "reference-in-script",
@@ -29,20 +29,22 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
         };
         let help =
             format!("write \"${variable}\", and add to the step's `with`: env = {{ {variable} = \"${{{name}}}\" }}");
-        // What `[target]` says is no value of an operator's, and the same for every run.
-        let target = subject.draft.target.read().filter(|_| subject.draft.is_known(&Path::root().key("target")));
-        let value = target.and_then(|target| match written {
-            "${target.project}" => Some(target.project.clone()),
-            "${target.region}" => Some(target.region.clone()),
+        let value = match written {
+            "${target.project}" => written_target(subject.document, "project"),
+            "${target.region}" => written_target(subject.document, "region"),
             _ => None,
-        });
-        let edit = value.filter(|value| is_plain(value)).map(|text| Edit { at: at.clone(), text });
+        };
+        let edit = value.map(|text| Edit { at: at.clone(), text: text.to_owned() });
         found.push(Diagnostic::error(RULE.code, at, message).help(help).edits(edit));
     }
     found
 }
 
-/// Whether a text means itself in a script and in every string of TOML.
-pub(super) fn is_plain(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|letter| letter.is_ascii_alphanumeric() || ".:_-".contains(letter))
+/// What `[target]` says under this key, if that can be written into a script: it is the same for every run, so it refers to no input,
+/// and it means itself in a script and in every string of TOML.
+pub(super) fn written_target<'d>(document: &'d Document, key: &str) -> Option<&'d str> {
+    let is_plain = |text: &&str| {
+        !text.is_empty() && text.chars().all(|letter| letter.is_ascii_alphanumeric() || ".:_-".contains(letter))
+    };
+    document.text_at(&Path::root().key("target").key(key)).filter(is_plain)
 }
