@@ -3,6 +3,8 @@
 //! An API's error message, a service's answer or a runbook's title can carry escape sequences that move a
 //! cursor, hide text or reverse its direction. Nothing of that kind is ever shown as it is.
 
+use std::borrow::Cow;
+
 use icu_properties::props::DefaultIgnorableCodePoint;
 use icu_properties::{CodePointSetData, CodePointSetDataBorrowed};
 
@@ -32,6 +34,32 @@ pub fn headline(text: &str) -> String {
         (Some(_), Some((sentence, _))) => format!("{sentence}."),
         _ => first,
     }
+}
+
+/// A word of a command line that is printed for somebody to copy, such as the name of a file: quoted for bash where it must be, and
+/// inert. What would steer a terminal is written as `$'…'`, so that the word is still the same one for bash.
+pub fn shell_word(word: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "+-./:@_,%=".contains(letter);
+    // An equals sign at the beginning means something to zsh, and one in the program's name would set a variable.
+    if !word.is_empty() && !word.starts_with('=') && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    if !word.chars().any(is_active) {
+        return shlex::try_quote(word).map_or_else(|_| "''".to_owned(), Cow::into_owned);
+    }
+    let escaped = word.chars().fold(String::new(), |mut escaped, letter| {
+        match letter {
+            '\\' | '\'' => escaped.extend(['\\', letter]),
+            _ if is_active(letter) => {
+                for byte in letter.encode_utf8(&mut [0; 4]).bytes() {
+                    escaped.push_str(&format!("\\x{byte:02x}"));
+                }
+            }
+            _ => escaped.push(letter),
+        }
+        escaped
+    });
+    format!("$'{escaped}'")
 }
 
 /// What is not shown where nothing is done about it: direction marks, joiners, soft hyphens, fillers, variation selectors,
@@ -71,5 +99,29 @@ mod tests {
         }
         assert_eq!(inert("two\nlines"), "two\\u{a}lines");
         assert_eq!(inert("ordinary → text, in any script: Ω"), "ordinary → text, in any script: Ω");
+    }
+
+    #[test]
+    fn a_word_is_the_same_for_bash_and_steers_no_terminal() {
+        for plain in ["runbooks/x.toml", "--project=acme", "a,b", "50%"] {
+            assert_eq!(shell_word(plain), plain);
+        }
+        for (word, quoted) in [
+            ("", "''"),
+            ("two words.toml", "'two words.toml'"),
+            ("$(reboot).toml", "'$(reboot).toml'"),
+            ("it's", "\"it's\""),
+            ("=cmd", "'=cmd'"),
+            ("~/x", "'~/x'"),
+            ("a\nb", r"$'a\x0ab'"),
+            ("\u{1b}[2J'\\", r"$'\x1b[2J\'\\'"),
+            ("\u{202e}x", r"$'\xe2\x80\xaex'"),
+        ] {
+            assert_eq!(shell_word(word), quoted);
+            assert!(!shell_word(word).chars().any(is_active));
+            let said =
+                std::process::Command::new("bash").args(["-c", &format!("printf %s {quoted}")]).output().unwrap();
+            assert_eq!(String::from_utf8(said.stdout).unwrap(), word);
+        }
     }
 }

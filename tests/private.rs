@@ -40,7 +40,23 @@ fn a_state_directory_that_others_can_write_is_refused() {
     let moved = desk.path("elsewhere");
     fs::rename(&run, &moved).unwrap();
     symlink(&moved, &run).unwrap();
-    desk.rectify(&["resume"]).code(7).complains("is not a directory");
+    desk.rectify(&["resume"]).code(7).complains("is a symbolic link, and not a directory");
+}
+
+/// Who can replace a link decides what a rollback does.
+#[test]
+fn a_link_in_the_place_of_the_state_directory_is_refused() {
+    let desk = Desk::new();
+    let (real, link) = (desk.path("real"), desk.path("link"));
+    fs::create_dir(&real).unwrap();
+    symlink(&real, &link).unwrap();
+    for state in [link.display().to_string(), format!("{}/", link.display())] {
+        let run = ["--state", &state, "run", "runbooks/bad-revision.toml", "--sim"];
+        let refused = desk.rectify(&[&run[..], &REHEARSAL[..]].concat()).code(7);
+        refused.complains("the state directory is not used").complains("is a symbolic link, and not a directory");
+    }
+    assert_eq!(fs::read_dir(&real).unwrap().count(), 0, "nothing was written behind it");
+    desk.rectify(&["--state", &link.display().to_string(), "--trust-state", "runs"]).code(0);
 }
 
 /// What is written on request is for nobody else to read, and never goes through a link that somebody planted.

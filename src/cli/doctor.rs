@@ -18,7 +18,7 @@ use super::exit::{CliError, Exit};
 use super::plan::{Given, Policy, Source, TrialFlags, made};
 use crate::action::{Action, IssueRef, ObstacleKind};
 use crate::check::{Diagnostic, Outcome, Severity, check, programs as programs_of};
-use crate::inert::inert;
+use crate::inert::{inert, shell_word};
 use crate::journal::State;
 use crate::plan::Plan;
 use crate::resource::{Incidents, KindSpec, LOGIN, Observable as _, Principal};
@@ -136,7 +136,10 @@ fn mistakes(findings: &mut Findings, outcome: &Outcome) -> usize {
     }
     if warnings > 0 {
         let count = if warnings == 1 { "1 warning".to_owned() } else { format!("{warnings} warnings") };
-        findings.say(Found::Note, &format!("{count}: `rectify check {}` shows what to look at", outcome.name()));
+        findings.say(
+            Found::Note,
+            &format!("{count}: `rectify check {}` shows what to look at", shell_word(outcome.name())),
+        );
     }
     errors.len()
 }

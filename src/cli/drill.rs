@@ -15,6 +15,7 @@ use super::plan::{Given, InputFlags};
 use super::run::policy;
 use super::scenario;
 use crate::drill::{Coverage, DrillError, Path, Prepared, Report, markdown, sweep, text};
+use crate::inert::shell_word;
 use crate::run::OnFailure;
 use crate::runbook::Mode;
 use crate::runbook::model::{FaultClass, Unacceptable};
@@ -159,7 +160,7 @@ fn sample(paths: &[Path], every: NonZeroUsize) -> Vec<Path> {
 
 fn cannot(error: &DrillError, file: &FilePath) -> CliError {
     let trouble = CliError::from_error(Exit::Usage, error);
-    let file = file.display();
+    let file = shell_word(&file.display().to_string());
     match error {
         DrillError::Trouble(_) => trouble.help(format!(
             "a drill begins with a run that goes well: rehearse it with `rectify run {file} --sim`, the same scenario and inputs"

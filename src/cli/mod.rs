@@ -267,7 +267,8 @@ fn state(given: Option<PathBuf>, owners: Owners, console: Console) -> Result<Sta
         let why = CliError::from_error(Exit::Refused, &foreign).message;
         CliError::new(Exit::Refused, format!("the state directory is not used: {why}; nothing was done")).help(
             "whoever can write it decides what resume and rollback do. Take it over with `chown` and `chmod go-w`, \
-             name another directory with --state DIR, or give --trust-state if you trust everybody who can write it",
+             name another directory with --state DIR (what a link leads to, and not the link), or give --trust-state if you \
+             trust everybody who can write it",
         )
     })?;
     for folder in open {

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::console::Console;
 use super::exit::{CliError, Exit};
-use crate::inert::inert;
+use crate::inert::{inert, shell_word};
 use crate::runbook::format;
 
 /// The runbook to begin with; `"NAME"` stands for its name.
@@ -47,7 +47,8 @@ pub(super) fn new(arguments: &Arguments, console: Console) -> Result<Exit, CliEr
     let with_schema = beside(&schema, &format!("{json}\n"), "for your editor")?;
     let name = inert(&file.display().to_string());
     console.out(&format!("wrote {name}{with_scenario}{with_schema}\n\n"));
-    console.out(&format!("  rectify check {name}\n  rectify run {name} --sim\n"));
+    let word = shell_word(&file.display().to_string());
+    console.out(&format!("  rectify check {word}\n  rectify run {word} --sim\n"));
     Ok(Exit::Done)
 }
 

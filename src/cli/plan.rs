@@ -16,7 +16,7 @@ use super::input_file::{Limit, required};
 use super::output_file;
 use crate::check::{Checked, GapKind, Partial, check as check_bytes};
 use crate::clock::{Clock as _, SystemClock};
-use crate::inert::inert;
+use crate::inert::{inert, shell_word};
 use crate::plan::{
     Plan, Saved, Selection, Snapshot, TextStyle, Trials, Trying, access, judging, markdown, observe, plan as make_plan,
     prove, text, trials,
@@ -384,9 +384,9 @@ pub(super) async fn plan(arguments: &Arguments, console: Console) -> Result<Exit
     };
     arguments.show(&plan, console)?;
     if let (Some(digest), Some(out)) = (kept, &arguments.out) {
-        let out = inert(&out.display().to_string());
+        let (out, word) = (inert(&out.display().to_string()), shell_word(&out.display().to_string()));
         let text = format!(
-            "\nThis plan is kept in {out}. To carry out this plan and no other:\n\n  rectify run {out} --digest {digest}\n"
+            "\nThis plan is kept in {out}. To carry out this plan and no other:\n\n  rectify run {word} --digest {digest}\n"
         );
         // Whoever reads JSON or Markdown from stdout reads nothing else there.
         if arguments.format == Format::Text { console.out(&text) } else { console.err(&text) }

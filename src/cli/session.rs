@@ -26,7 +26,7 @@ use crate::driver::{
 use crate::engine::{MACHINE, Run};
 use crate::external::Messages;
 use crate::gate::Observation;
-use crate::inert::inert;
+use crate::inert::{inert, shell_word};
 use crate::journal::{Claim, Directory, Found, Journal, LockError, Locks as _, OpenError, Read, State, Taken as Held};
 use crate::plan::Plan;
 use crate::report::{Stream, applied_now};
@@ -284,7 +284,7 @@ pub(super) fn refused(state: &State, error: &LockError) -> CliError {
         }
         LockError::Unreadable { path, .. } => trouble(Exit::Refused).help(format!(
             "see with `rectify runs` whether a run works on it; if none does, `rectify unlock {}`",
-            path.display()
+            shell_word(&path.display().to_string())
         )),
         LockError::Io { .. } => trouble(Exit::Failed).help("nothing was changed"),
     }
@@ -421,7 +421,9 @@ impl Session<'_> {
 fn next(exit: Exit, id: &str, run: &Run) -> String {
     let undo = run.undo().iter().filter(|(task, _)| task.back_for.is_none()).count();
     let mut lines = match exit {
-        Exit::Stuck => vec![format!("rectify rollback {id}   tries again what could not be undone")],
+        Exit::Stuck if matches!(run.ending(), Some(Ending::Stuck { .. })) => {
+            vec![format!("rectify rollback {id}   tries again what could not be undone")]
+        }
         Exit::Refused => vec![
             "rectify run FILE          plans anew from what is there now".to_owned(),
             format!("rectify resume {id}     goes on once it is again as the plan saw it"),
@@ -432,7 +434,7 @@ fn next(exit: Exit, id: &str, run: &Run) -> String {
         Exit::Declined => vec![format!("rectify resume {id}     asks again and goes on from here")],
         _ => Vec::new(),
     };
-    if undo > 0 && exit != Exit::Stuck {
+    if undo > 0 && !matches!(run.ending(), Some(Ending::Stuck { .. })) {
         let changes = if undo == 1 { "change" } else { "changes" };
         lines.push(format!("rectify rollback {id}   rolls back {undo} {changes}"));
     }

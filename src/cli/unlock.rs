@@ -10,7 +10,7 @@ use super::console::Console;
 use super::exit::{CliError, Exit};
 use super::session::{begins_with, holder, newest};
 use crate::clock::second;
-use crate::inert::inert;
+use crate::inert::{inert, shell_word};
 use crate::journal::{Lock, LockError, Locks as _, State};
 use crate::run::ResourceId;
 
@@ -73,8 +73,9 @@ fn unlock_run(id: &str, locks: &[Lock], state: &State, console: Console) -> Resu
     let unreadable = locks.iter().filter(|lock| lock.holder.is_err());
     for lock in unreadable {
         console.err(&format!(
-            "The lock {0} cannot be read, so it is not known whose it is: `rectify unlock {0}` takes it away.\n",
-            lock.path.display()
+            "The lock {} cannot be read, so it is not known whose it is: `rectify unlock {}` takes it away.\n",
+            inert(&lock.path.display().to_string()),
+            shell_word(&lock.path.display().to_string())
         ));
     }
     Ok(Exit::Done)
@@ -127,9 +128,12 @@ fn listed(locks: &[Lock]) -> String {
                 inert(&holder.cloud),
                 inert(&holder.run),
                 second(holder.since),
-                lock.path.display()
+                shell_word(&lock.path.display().to_string())
             ),
-            Err(_) => write!(out, "\na lock that cannot be read: `rectify unlock {}`", lock.path.display()),
+            Err(_) => {
+                let path = shell_word(&lock.path.display().to_string());
+                write!(out, "\na lock that cannot be read: `rectify unlock {path}`")
+            }
         };
         out
     })

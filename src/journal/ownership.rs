@@ -45,7 +45,15 @@ pub enum Foreign {
         /// Its permission bits.
         mode: u32,
     },
-    /// It is a link, a device or something else.
+    /// It is a symbolic link: who can replace it decides where it leads.
+    #[error("{} is a symbolic link, and not {expected}", path.display())]
+    Link {
+        /// The link.
+        path: PathBuf,
+        /// What was expected, in words.
+        expected: &'static str,
+    },
+    /// It is a device or something else.
     #[error("{} is not {expected}", path.display())]
     Kind {
         /// What is there.
@@ -76,8 +84,10 @@ enum Expected {
 /// The first thing that somebody else could have written.
 pub(super) fn examine(root: &Path) -> Result<Vec<PathBuf>, Foreign> {
     let mut open = Vec::new();
-    // The operator may have put a link in its place; what it leads to is examined.
-    if !is_there(root, fs::metadata(root), &mut open)? {
+    // A link in its place may be led elsewhere between this look and the next. Without what its name ends with, such as a slash, so
+    // that the link is looked at and not what it leads to.
+    let root: PathBuf = root.components().collect();
+    if !is_there(&root, fs::symlink_metadata(&root), &mut open)? {
         return Ok(open);
     }
     let folders = [("runs", Expected::Directory), ("locks", Expected::File), ("plans", Expected::File)];
@@ -133,6 +143,9 @@ fn judge(path: &Path, found: io::Result<Metadata>, expected: Expected) -> Result
         Expected::Directory => (found.is_dir(), "a directory"),
         Expected::File => (found.is_file(), "a regular file"),
     };
+    if found.is_symlink() {
+        return Err(Foreign::Link { path, expected: words });
+    }
     if !is_expected {
         return Err(Foreign::Kind { path, expected: words });
     }
@@ -165,7 +178,14 @@ mod tests {
         examine(&folder.path().join("missing")).unwrap();
         let link = folder.path().join("link");
         symlink(folder.path(), &link).unwrap();
-        examine(&link).unwrap();
+        for name in [link.clone(), link.join(""), link.join(".")] {
+            let refused = examine(&name).unwrap_err();
+            assert!(matches!(refused, Foreign::Link { .. }), "{}: {refused}", name.display());
+        }
+        // Where a folder above it leads is the operator's own affair.
+        symlink(folder.path().parent().unwrap(), folder.path().join("above")).unwrap();
+        let name = folder.path().file_name().unwrap();
+        examine(&folder.path().join("above").join(name)).unwrap();
     }
 
     #[test]
@@ -195,7 +215,7 @@ mod tests {
             let folder = state();
             symlink(elsewhere.path().join(target), folder.path().join(place)).unwrap();
             let refused = examine(folder.path()).unwrap_err();
-            assert!(matches!(refused, Foreign::Kind { .. }), "{place}: {refused}");
+            assert!(matches!(refused, Foreign::Link { .. }), "{place}: {refused}");
         }
     }
 }

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::inert::shell_word;
+
 /// A program and what belongs to it. Secrets stand in it by reference only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Program {
@@ -44,8 +46,8 @@ impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Command::Program(words) => {
-                let quoted = shlex::try_join(words.iter().map(String::as_str));
-                f.write_str(&quoted.unwrap_or_else(|_| words.join(" ")))
+                let words: Vec<String> = words.iter().map(|word| shell_word(word)).collect();
+                f.write_str(&words.join(" "))
             }
             Command::Bash(script) => write!(f, "bash: {}", script.trim()),
         }
