@@ -1,5 +1,6 @@
 //! `check --fix` puts right what is certain, keeps everything else, and does nothing twice.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -137,10 +138,11 @@ fn many(steps: usize) -> String {
         "[runbook]\nname = \"many\"\n[target]\nproject = \"shop-staging\"\nregion = \"us-central1\"\n[[phase]]\nname = \"p\"\n",
     );
     for step in 0..steps {
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "[[phase.step]]\nname = \"s{step}\"\nuses = \"shell\"\nirreversible = true\n[phase.step.with]\nshell = \"bash\"\n\
              run = 'gcloud pubsub topics publish t{step} --message=${{target.project}} --project=shop-staging'\n"
-        ));
+        );
     }
     text
 }

@@ -154,6 +154,37 @@ fn a_runbook_with_a_scenario_is_drilled_if_that_is_asked_for_and_its_comment_is_
 }
 
 #[test]
+fn the_comment_of_a_drill_is_outdated_once_the_runbook_is_no_longer_drilled() {
+    let action = Action::new();
+    let (runbook, scenario) = ("runbooks/bad-revision.toml", "runbooks/bad-revision.sim.toml");
+    action.file(runbook, &fs::read_to_string(runbook).unwrap());
+    action.file(scenario, &fs::read_to_string(scenario).unwrap());
+    action.commit();
+    assert_eq!(action.review("offline", &[("DRILL", "197")]).0, 0);
+    // Anybody can write a comment that begins as ours do.
+    action.comment(2000, "mallory", "<!-- rectify-drill 00 -->\nTHEIRS");
+    let (_, log) = action.review("offline", &[]);
+    let comments = action.comments();
+    assert_eq!(comments.len(), 3, "{log}");
+    assert!(comments[0].contains("which was not observed"), "the plan stands: {}", comments[0]);
+    let [first, second] = comments[1].lines().take(2).collect::<Vec<_>>()[..] else { panic!("{}", comments[1]) };
+    assert!(first.starts_with("<!-- rectify-drill ") && first.ends_with(" outdated -->"), "{first}");
+    assert!(second.contains("is outdated") && second.contains("no longer drilled"), "{second}");
+    assert!(!comments[1].contains("Drill of"), "{}", comments[1]);
+    assert!(comments[2].contains("THEIRS"), "{}", comments[2]);
+    // What is outdated already is not written again.
+    let patches = |calls: &str| calls.matches("PATCH").count();
+    let before = patches(&action.kept("calls"));
+    assert_eq!(action.review("offline", &[]).0, 0);
+    assert_eq!(patches(&action.kept("calls")) - before, 1, "only the plan");
+    // Drilled again, it stands in the same place.
+    assert_eq!(action.review("offline", &[("DRILL", "197")]).0, 0);
+    let comments = action.comments();
+    assert!(comments.len() == 3 && comments[1].contains("Drill of `bad-revision`"), "{comments:?}");
+    assert!(!comments[1].contains("outdated -->"), "{}", comments[1]);
+}
+
+#[test]
 fn the_action_posts_a_plan_and_updates_it_later() {
     let action = Action::new();
     action.file("runbooks/known.toml", &format!("{RUNBOOK}# changed\n"));

@@ -110,6 +110,8 @@ pub(super) struct Recording {
     bytes: usize,
     /// How large one was when it was last measured.
     each: usize,
+    /// How large they may be together.
+    most: usize,
 }
 
 /// How many places a drill looks at.
@@ -285,7 +287,7 @@ impl Prepared {
 
 impl Recording {
     pub(super) fn new(coverage: Coverage) -> Recording {
-        Recording { coverage, ..Recording::default() }
+        Recording { coverage, most: MOST_KEPT, ..Recording::default() }
     }
 
     /// Notes an entry and what the cloud is like after it. A world that no path begins with is not kept: thousands of them are
@@ -307,7 +309,7 @@ impl Recording {
 
     /// Whether the kept worlds are more than a drill may take that nobody asked to look at every entry.
     pub(super) fn is_too_large(&self) -> bool {
-        self.coverage == Coverage::Representative && self.bytes > MOST_KEPT
+        self.coverage == Coverage::Representative && self.bytes > self.most
     }
 
     /// The last place before this one of which the world is kept.
@@ -426,4 +428,50 @@ fn sparse(rule: &mut GateRule) {
     rule.every = rule.every.max(rule.hold / SAMPLES);
     rule.max_failure_rate = None;
     rule.latency = Percentiles::default();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::gate::{Health, Observation};
+    use crate::run::Ending;
+
+    const SCENARIO: &str = include_str!("../../runbooks/bad-revision.sim.toml");
+
+    /// A recording that may hold three worlds and a half, with as many entries of each kind as are asked for.
+    fn recording(coverage: Coverage, sampled: usize, other: usize) -> Recording {
+        let world = scenario::parse("s", SCENARIO).unwrap();
+        let each = serde_json::to_vec(&world).unwrap().len();
+        let mut recording = Recording { most: each * 7 / 2, ..Recording::new(coverage) };
+        let task = TaskId::of_step("a-step");
+        let end = Event::Ended { ending: Ending::Done { failed: Vec::new(), skipped: Vec::new() } };
+        let sample = Event::Sampled {
+            task,
+            probe: "p".to_owned(),
+            observation: Observation { health: Health::Healthy, facts: BTreeMap::new(), took: Duration::ZERO },
+        };
+        let events = std::iter::repeat_n(sample, sampled).chain(std::iter::repeat_n(end, other));
+        for event in events {
+            recording.push(Entry { at: Timestamp::UNIX_EPOCH, event }, world.clone());
+        }
+        recording
+    }
+
+    #[test]
+    fn a_drill_keeps_no_more_worlds_than_it_may() {
+        assert_eq!(Recording::new(Coverage::Representative).most, MOST_KEPT);
+        assert!(!recording(Coverage::Representative, 0, 3).is_too_large());
+        assert!(recording(Coverage::Representative, 0, 4).is_too_large());
+        // Of a hundred samples the first and the last are kept.
+        let waiting = recording(Coverage::Representative, 100, 0);
+        assert!(!waiting.is_too_large() && waiting.worlds.iter().flatten().count() <= 3);
+        assert!(
+            !recording(Coverage::Every, 0, 9).is_too_large(),
+            "who asks for every entry has been told what it takes"
+        );
+    }
 }

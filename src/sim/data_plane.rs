@@ -36,18 +36,28 @@ pub struct Destination {
 
 /// Finds what a host name (without a port) leads to; `None` if it is none of the services'.
 pub fn destination(world: &World, host: &str) -> Option<Destination> {
-    world.parts.cloud_run.services.iter().find_map(|(short, service)| {
-        let own = service.figures.hosts.iter().any(|known| known.eq_ignore_ascii_case(host))
-            || service.default_hosts(world, short).iter().flatten().any(|own| own.eq_ignore_ascii_case(host));
-        if own {
-            return Some(Destination { host: host.to_owned(), service: short.clone(), revision: None });
+    let host = host.to_ascii_lowercase();
+    let of = |short: &String, revision| Destination { host: host.clone(), service: short.clone(), revision };
+    let is_named = |known: &String| known.eq_ignore_ascii_case(&host);
+    let services = &world.parts.cloud_run.services;
+    if let Some((short, _)) = services.iter().find(|(_, service)| service.figures.hosts.iter().any(is_named)) {
+        return Some(of(short, None));
+    }
+    // A host at run.app is worked out from a digest. Of thousands of services only those are asked whose name is in it.
+    let name = host.strip_suffix(".run.app")?;
+    let is_of = |short: &String| {
+        name.match_indices(short.as_str()).any(|(at, _)| {
+            let (tag, rest) = name.split_at(at);
+            (tag.is_empty() || tag.ends_with("---")) && rest[short.len()..].starts_with('-')
+        })
+    };
+    services.iter().filter(|(short, _)| is_of(short)).find_map(|(short, service)| {
+        if service.default_hosts(world, short).iter().flatten().any(is_named) {
+            return Some(of(short, None));
         }
-        let target = service.traffic_statuses.iter().find(|target| {
-            let tagged = target.tag.as_ref().and_then(|tag| service.tag_host(world, short, tag));
-            tagged.is_some_and(|tagged| tagged.eq_ignore_ascii_case(host))
-        })?;
-        let revision = target.revision.clone().unwrap_or_else(|| service.latest_ready.clone());
-        Some(Destination { host: host.to_owned(), service: short.clone(), revision: Some(revision) })
+        let is_tagged = |tag: &String| service.tag_host(world, short, tag).as_ref().is_some_and(is_named);
+        let target = service.traffic_statuses.iter().find(|target| target.tag.as_ref().is_some_and(is_tagged))?;
+        Some(of(short, Some(target.revision.clone().unwrap_or_else(|| service.latest_ready.clone()))))
     })
 }
 
