@@ -166,7 +166,7 @@ async fn compute_merges_what_has_the_present_fingerprint_and_its_operation_can_b
     assert_eq!(cloud.get(&here(link)).await, before);
 
     let (status, message) = refusal(&cloud, "PATCH", map, Some(json!({ "description": null }))).await;
-    assert_eq!((status, message.as_str()), (412, "Invalid fingerprint."));
+    assert_eq!((status, message.as_str()), (400, "Required field 'resource.fingerprint' not specified"));
     let stale = cloud.send("PATCH", map, Some(json!({ "description": "x", "fingerprint": "b2xk" }))).await.unwrap();
     assert_eq!((stale.status, &stale.json["error"]["errors"][0]["reason"]), (412, &json!("conditionNotMet")));
 
@@ -294,6 +294,7 @@ async fn dns_has_operations_of_zones_and_none_of_records() {
     let zone = "/apis/dns.googleapis.com/dns/v1/projects/shop/managedZones/shop";
     let accepted = done(&cloud, "PATCH", zone, Some(json!({ "description": "all" }))).await;
     assert_eq!(accepted["status"], "pending");
+    assert_eq!(accepted["zoneContext"]["newValue"]["description"], "all");
     cloud.sleep(SignedDuration::from_secs(11)).await;
     assert_eq!(cloud.get(&format!("{zone}/operations/{}", accepted["id"].as_str().unwrap())).await["status"], "done");
     assert_eq!(cloud.get(zone).await["description"], "all");

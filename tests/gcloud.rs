@@ -205,3 +205,195 @@ fn logging() {
     assert_eq!(entries.as_array().unwrap().len(), 5, "{entries}");
     assert_eq!(entries[0]["resource"]["type"], "cloud_run_revision");
 }
+
+/// A type of each API that incidents are mended by, as `[[resources]]` of a scenario.
+const ANY: &str = r#"
+[cloud]
+project = "shop"
+project_number = "123"
+region = "us-central1"
+[[resources]]
+name = "redis.instances/cache"
+state = { memorySizeGb = 4, tier = "BASIC", state = "READY" }
+update_takes = "20s"
+[[resources]]
+name = "pubsub.subscriptions/orders"
+state = { topic = "projects/shop/topics/orders", ackDeadlineSeconds = 10 }
+[[resources]]
+name = "pubsub.topics/orders"
+[[resources]]
+name = "cloudscheduler.jobs/nightly"
+state = { schedule = "0 3 * * *", state = "ENABLED", timeZone = "UTC", httpTarget = { uri = "https://x.example/", httpMethod = "POST" } }
+[resources.methods.pause]
+sets = { state = "PAUSED" }
+[resources.methods.resume]
+sets = { state = "ENABLED" }
+[[resources]]
+name = "secretmanager.secrets/db"
+state = { replication = { automatic = {} } }
+[[resources]]
+name = "secretmanager.secrets.versions/db/3"
+state = { state = "ENABLED" }
+[resources.methods.disable]
+sets = { state = "DISABLED" }
+[resources.methods.enable]
+sets = { state = "ENABLED" }
+[[resources]]
+name = "dns.managedZones/shop"
+state = { dnsName = "shop.example.", visibility = "public", description = "x" }
+[[resources]]
+name = "dns.googleapis.com/projects/shop/managedZones/shop/rrsets/www.shop.example./A"
+state = { name = "www.shop.example.", type = "A", ttl = 300, rrdatas = ["10.0.0.1"] }
+[[resources]]
+name = "cloudkms.keyRings/ring"
+[[resources]]
+name = "cloudkms.cryptoKeys/ring/key"
+state = { purpose = "ENCRYPT_DECRYPT" }
+[[resources]]
+name = "artifactregistry.repositories/apps"
+state = { format = "DOCKER", description = "a" }
+[[resources]]
+name = "cloudtasks.queues/mail"
+state = { state = "RUNNING" }
+[resources.methods.pause]
+sets = { state = "PAUSED" }
+[[resources]]
+name = "compute.disks/us-central1-a/data"
+state = { sizeGb = 100, type = "https://www.googleapis.com/compute/v1/projects/shop/zones/us-central1-a/diskTypes/pd-ssd", status = "READY" }
+[[resources]]
+name = "compute.urlMaps/shop"
+state = { defaultService = "https://www.googleapis.com/compute/v1/projects/shop/global/backendServices/a" }
+[[resources]]
+name = "compute.sslPolicies/modern"
+state = { profile = "MODERN", minTlsVersion = "TLS_1_2" }
+[[resources]]
+name = "compute.healthChecks/web"
+state = { type = "HTTP", checkIntervalSec = 10, timeoutSec = 5, httpHealthCheck = { port = 80 }, healthyThreshold = 2, unhealthyThreshold = 2 }
+[[resources]]
+name = "compute.firewalls/allow-web"
+state = { network = "https://www.googleapis.com/compute/v1/projects/shop/global/networks/default", direction = "INGRESS", allowed = [{ IPProtocol = "tcp", ports = ["80"] }], sourceRanges = ["0.0.0.0/0"], priority = 1000 }
+[[resources]]
+name = "compute.instanceGroupManagers/us-central1-a/web"
+state = { targetSize = 2, baseInstanceName = "web", instanceTemplate = "https://www.googleapis.com/compute/v1/projects/shop/global/instanceTemplates/t", status = { isStable = true } }
+[[resources]]
+name = "logging.sinks/audit"
+state = { destination = "storage.googleapis.com/x", filter = "a" }
+[[resources]]
+name = "storage.buckets/shop-media"
+state = { location = "US", storageClass = "STANDARD" }
+[[resources]]
+name = "file.instances/share"
+state = { tier = "BASIC_HDD", fileShares = [{ name = "vol1", capacityGb = 1024 }], networks = [{ network = "default" }], state = "READY" }
+"#;
+
+/// What an engineer types against resources that have no simulation of their own, type by type.
+#[test]
+fn any_resource() {
+    let desk = Desk::new();
+    let scenario = desk.write("any.sim.toml", ANY);
+    let Some(gcloud) = Gcloud::open_for(&desk, &scenario, "shop") else { return };
+    let redis = "redis instances describe cache --region=us-central1";
+    assert_eq!(gcloud.json(redis)["memorySizeGb"], 4);
+    for (change, describe, pointer, expected) in [
+        ("redis instances update cache --size=10 --region=us-central1", redis, "/memorySizeGb", "10"),
+        (
+            "pubsub subscriptions update orders --ack-deadline=30",
+            "pubsub subscriptions describe orders",
+            "/ackDeadlineSeconds",
+            "30",
+        ),
+        (
+            "scheduler jobs pause nightly --location=us-central1",
+            "scheduler jobs describe nightly --location=us-central1",
+            "/state",
+            "\"PAUSED\"",
+        ),
+        ("secrets versions disable 3 --secret=db", "secrets versions describe 3 --secret=db", "/state", "\"DISABLED\""),
+        (
+            "dns record-sets update www.shop.example. --type=A --zone=shop --rrdatas=10.0.0.2 --ttl=60",
+            "dns record-sets describe www.shop.example. --type=A --zone=shop",
+            "/rrdatas",
+            "[\"10.0.0.2\"]",
+        ),
+        (
+            "dns managed-zones update shop --description=all",
+            "dns managed-zones describe shop",
+            "/description",
+            "\"all\"",
+        ),
+        (
+            "kms keys update key --keyring=ring --location=us-central1 --update-labels=team=a",
+            "kms keys describe key --keyring=ring --location=us-central1",
+            "/labels/team",
+            "\"a\"",
+        ),
+        (
+            "artifacts repositories update apps --location=us-central1 --description=b",
+            "artifacts repositories describe apps --location=us-central1",
+            "/description",
+            "\"b\"",
+        ),
+        (
+            "tasks queues pause mail --location=us-central1",
+            "tasks queues describe mail --location=us-central1",
+            "/state",
+            "\"PAUSED\"",
+        ),
+        (
+            "compute disks resize data --zone=us-central1-a --size=200GB",
+            "compute disks describe data --zone=us-central1-a",
+            "/sizeGb",
+            "\"200\"",
+        ),
+        (
+            "compute url-maps set-default-service shop --default-service=b --global",
+            "compute url-maps describe shop --global",
+            "/defaultService",
+            "/projects/shop/global/backendServices/b\"",
+        ),
+        (
+            "compute ssl-policies update modern --profile=RESTRICTED",
+            "compute ssl-policies describe modern",
+            "/profile",
+            "\"RESTRICTED\"",
+        ),
+        (
+            "compute health-checks update http web --check-interval=20s --global",
+            "compute health-checks describe web --global",
+            "/checkIntervalSec",
+            "20",
+        ),
+        (
+            "compute firewall-rules update allow-web --disabled",
+            "compute firewall-rules describe allow-web",
+            "/disabled",
+            "true",
+        ),
+        (
+            "compute instance-groups managed resize web --size=5 --zone=us-central1-a",
+            "compute instance-groups managed describe web --zone=us-central1-a",
+            "/targetSize",
+            "5",
+        ),
+        (
+            "filestore instances update share --location=us-central1 --description=x",
+            "filestore instances describe share --location=us-central1",
+            "/description",
+            "\"x\"",
+        ),
+    ] {
+        let ended = gcloud.run(change);
+        assert_eq!(ended.code, 0, "gcloud {change}\n{ended:?}");
+        let shown = gcloud.json(describe);
+        // Some commands print a list of one.
+        let shown = shown.get(0).unwrap_or(&shown);
+        let value = shown.pointer(pointer).unwrap_or_else(|| panic!("gcloud {describe}: {shown}"));
+        // The beginning of a link is the address that gcloud was told.
+        assert!(value.to_string().ends_with(expected), "gcloud {change}: {value}");
+    }
+    let bucket = gcloud.run("storage buckets update gs://shop-media --versioning");
+    assert_eq!(bucket.code, 0, "{bucket:?}");
+    let made = gcloud.run("secrets create new --replication-policy=automatic");
+    assert_eq!(made.code, 0, "{made:?}");
+    assert_eq!(gcloud.json("secrets list").as_array().unwrap().len(), 2);
+}

@@ -89,8 +89,25 @@ impl Gcloud {
         ] {
             gcloud.env(format!("CLOUDSDK_{name}"), value);
         }
-        for api in ["VPCACCESS", "SQL", "LOGGING", "COMPUTE", "SERVICEUSAGE", "CLOUDRESOURCEMANAGER", "IAM"] {
+        for api in ["VPCACCESS", "SQL", "LOGGING", "SERVICEUSAGE", "CLOUDRESOURCEMANAGER", "IAM"] {
             gcloud.env(format!("CLOUDSDK_API_ENDPOINT_OVERRIDES_{api}"), format!("{}/", self.served.url));
+        }
+        // APIs whose paths collide with others' have their hosts in them, and some a path of their own.
+        for (api, service, path) in [
+            ("ARTIFACTREGISTRY", "artifactregistry", ""),
+            ("CLOUDKMS", "cloudkms", ""),
+            ("CLOUDSCHEDULER", "cloudscheduler", ""),
+            ("CLOUDTASKS", "cloudtasks", ""),
+            ("COMPUTE", "compute", "compute/v1/"),
+            ("DNS", "dns", "dns/v1/"),
+            ("FILE", "file", ""),
+            ("PUBSUB", "pubsub", ""),
+            ("REDIS", "redis", ""),
+            ("SECRETMANAGER", "secretmanager", ""),
+            ("STORAGE", "storage", "storage/v1/"),
+        ] {
+            let url = format!("{}/apis/{service}.googleapis.com/{path}", self.served.url);
+            gcloud.env(format!("CLOUDSDK_API_ENDPOINT_OVERRIDES_{api}"), url);
         }
         let output = gcloud.output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

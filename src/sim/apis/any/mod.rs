@@ -301,8 +301,9 @@ fn write(
     }
     match method.answer {
         Answer::Operation(_) => {
+            let shown = world.before_and_after(&resource, &change);
             let effect = Effect { url: resource.url(), method: method.name.to_owned(), change };
-            let asked = Asked { target: wire::link(&resource), user: call.caller(), takes, shown: None };
+            let asked = Asked { target: wire::link(&resource), user: call.caller(), takes, shown };
             let begun = world.begin::<AnyResources>(effect, asked);
             world.remember_request(request_id, &begun);
             Ok(Reply::Json(world.settled(begun).wire(world)))
@@ -417,6 +418,14 @@ impl World {
         self.parts.any.resources.insert(url.to_owned(), kept);
         self.settle();
         Ok(shown)
+    }
+
+    /// What an operation of Cloud DNS shows of a zone. (source: Discovery, OperationManagedZoneContext)
+    fn before_and_after(&self, resource: &Resource, change: &Change) -> Option<Value> {
+        let is_shown = resource.resource_type.name() == "dns.managedZones";
+        let kept = self.parts.any.resources.get(&resource.url()).filter(|_| is_shown)?;
+        let after = change.applied(resource, &kept.state);
+        Some(json!({ "oldValue": kept.state, "newValue": after }))
     }
 
     /// What a change would make of a resource, as a method with `validateOnly` answers (AIP-163): as if it had been made. An operation

@@ -191,6 +191,7 @@ impl Shown<'_> {
             "status": if operation.ended.is_some() { "done" } else { "pending" },
             "user": operation.user,
             "type": self.effect.method,
+            "zoneContext": operation.shown,
         });
         if let Some(error) = operation.error() {
             wire["error"] = json!({ "errors": [{ "code": error.code.name(), "message": error.message }] });

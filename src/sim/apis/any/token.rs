@@ -22,6 +22,15 @@ pub(super) enum Stale {
 }
 
 impl Stale {
+    /// The refusal of a write without a token. (source: Compute Engine's words for backend services)
+    fn needed(self, field: &str) -> Refusal {
+        let field = match self {
+            Stale::Aborted => field.to_owned(),
+            Stale::ConditionNotMet => format!("resource.{field}"),
+        };
+        Refusal::invalid(field.clone(), format!("Required field '{field}' not specified")).because("required")
+    }
+
     fn refusal(self, field: &str) -> Refusal {
         match self {
             Stale::Aborted => Refusal::new(
@@ -96,7 +105,8 @@ impl Checked<'_> {
         match given.map(text).filter(|text| !text.is_empty()) {
             Some(given) if live == given => Ok(()),
             None if !is_needed && self.policy == TokenPolicy::Documented => Ok(()),
-            Some(_) | None => Err(self.stale.refusal(shown)),
+            Some(_) => Err(self.stale.refusal(shown)),
+            None => Err(self.stale.needed(shown)),
         }
     }
 }
@@ -155,7 +165,8 @@ fn put(resource: &Resource, state: &mut Map<String, Value>, path: &str, writes: 
     let value = match field_type {
         Some(FieldType::Int64 | FieldType::Uint64) => json!(counted.to_string()),
         Some(FieldType::Int32 | FieldType::Uint32) => json!(counted),
-        _ => json!(format!("{}=", digest(&format!("{}/{path}/{writes}", resource.url()), 11))),
+        // Twelve hexadecimal digits are valid base64, which a fingerprint must be.
+        _ => json!(digest(&format!("{}/{path}/{writes}", resource.url()), 12)),
     };
     here.insert(name.to_owned(), value);
 }
