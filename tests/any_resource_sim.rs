@@ -725,3 +725,52 @@ async fn a_request_with_a_known_id_changes_nothing_again() {
     cloud.sleep(SignedDuration::from_hours(2)).await;
     assert_eq!(refusal(&cloud, "PATCH", &path, change()).await.0, 412, "after an hour it is forgotten");
 }
+
+#[tokio::test]
+async fn what_differs_from_api_to_api_is_the_scenarios() {
+    let behaviour = "[behaviour]\nabsent_resource = \"forbidden\"\nstale_etag = \"failed_precondition\"\n";
+    let cloud =
+        cloud(&format!("{behaviour}[[resources]]\nname = \"secretmanager.secrets/db\"\ntoken = \"required\"\n"));
+    let secrets = "/apis/secretmanager.googleapis.com/v1/projects/shop/secrets";
+    assert_eq!(refusal(&cloud, "GET", &format!("{secrets}/other"), None).await.0, 403);
+    let patch = format!("{secrets}/db?updateMask=labels");
+    let stale = cloud.send("PATCH", &patch, Some(json!({ "etag": "old" }))).await.unwrap();
+    assert_eq!((stale.status, &stale.json["error"]["status"]), (400, &json!("FAILED_PRECONDITION")));
+    let without = cloud.send("PATCH", &patch, Some(json!({ "labels": {} }))).await.unwrap();
+    assert_eq!((without.status, &without.json["error"]["status"]), (400, &json!("INVALID_ARGUMENT")));
+    let url = "https://secretmanager.googleapis.com/v1/projects/shop/secrets/db";
+    assert_eq!(cloud.get("/_sim/state").await["resources"][url]["name"], "projects/shop/secrets/db");
+}
+
+#[tokio::test]
+async fn a_request_as_to_a_proxy_reaches_the_same_resource_and_is_in_the_audit_log() {
+    let cloud = cloud(CACHE);
+    let proxy = reqwest::Proxy::http(cloud.url("")).unwrap();
+    let client = reqwest::Client::builder().proxy(proxy).build().unwrap();
+    let cache = "http://redis.googleapis.com/v1/projects/shop/locations/us-central1/instances/cache";
+    let patch = client.patch(format!("{cache}?updateMask=memorySizeGb")).json(&json!({ "memorySizeGb": 5 }));
+    assert_eq!(patch.send().await.unwrap().status(), 200);
+    cloud.sleep(SignedDuration::from_mins(3)).await;
+    let shown: Value = client.get(cache).send().await.unwrap().json().await.unwrap();
+    assert_eq!(shown, cloud.get(&format!("{REDIS}/cache")).await);
+    assert_eq!(shown["memorySizeGb"], 5);
+    let query =
+        json!({ "resourceNames": ["projects/shop"], "filter": "protoPayload.serviceName=\"redis.googleapis.com\"" });
+    let entries = done(&cloud, "POST", "/v2/entries:list", Some(query)).await;
+    let name = &entries["entries"][0]["protoPayload"]["resourceName"];
+    assert!(name.as_str().is_some_and(|name| name.ends_with("/instances/cache")), "{entries}");
+}
+
+#[tokio::test]
+async fn an_api_is_enabled_and_disabled() {
+    let text = "[cloud]\nproject = \"shop\"\nregion = \"us-central1\"\ndisabled_apis = [\"redis.googleapis.com\"]\n";
+    let cloud = Cloud::open(scenario::parse("any.sim.toml", text).unwrap());
+    let redis = "/apis/serviceusage.googleapis.com/v1/projects/shop/services/redis.googleapis.com";
+    assert_eq!(cloud.get(redis).await["state"], "DISABLED");
+    let enabled = done(&cloud, "POST", &format!("{redis}:enable"), Some(json!({}))).await;
+    assert_eq!((&enabled["done"], &enabled["response"]["service"]["state"]), (&json!(true), &json!("ENABLED")));
+    assert_eq!(cloud.get(redis).await["state"], "ENABLED");
+    done(&cloud, "POST", &format!("{redis}:disable"), Some(json!({ "disableDependentServices": true }))).await;
+    assert_eq!(cloud.get(redis).await["state"], "DISABLED");
+    assert_eq!(refusal(&cloud, "POST", &format!("{redis}:dance"), None).await.0, 404);
+}

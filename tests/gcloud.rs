@@ -286,102 +286,102 @@ name = "file.instances/share"
 state = { tier = "BASIC_HDD", fileShares = [{ name = "vol1", capacityGb = 1024 }], networks = [{ network = "default" }], state = "READY" }
 "#;
 
+/// What describes the cache.
+const REDIS: &str = "redis instances describe cache --region=us-central1";
+
+/// A change, what describes the resource, and where the end of which value is then.
+const CHANGES: [(&str, &str, &str, &str); 16] = [
+    ("redis instances update cache --size=10 --region=us-central1", REDIS, "/memorySizeGb", "10"),
+    (
+        "pubsub subscriptions update orders --ack-deadline=30",
+        "pubsub subscriptions describe orders",
+        "/ackDeadlineSeconds",
+        "30",
+    ),
+    (
+        "scheduler jobs pause nightly --location=us-central1",
+        "scheduler jobs describe nightly --location=us-central1",
+        "/state",
+        "\"PAUSED\"",
+    ),
+    ("secrets versions disable 3 --secret=db", "secrets versions describe 3 --secret=db", "/state", "\"DISABLED\""),
+    (
+        "dns record-sets update www.shop.example. --type=A --zone=shop --rrdatas=10.0.0.2 --ttl=60",
+        "dns record-sets describe www.shop.example. --type=A --zone=shop",
+        "/rrdatas",
+        "[\"10.0.0.2\"]",
+    ),
+    ("dns managed-zones update shop --description=all", "dns managed-zones describe shop", "/description", "\"all\""),
+    (
+        "kms keys update key --keyring=ring --location=us-central1 --update-labels=team=a",
+        "kms keys describe key --keyring=ring --location=us-central1",
+        "/labels/team",
+        "\"a\"",
+    ),
+    (
+        "artifacts repositories update apps --location=us-central1 --description=b",
+        "artifacts repositories describe apps --location=us-central1",
+        "/description",
+        "\"b\"",
+    ),
+    (
+        "tasks queues pause mail --location=us-central1",
+        "tasks queues describe mail --location=us-central1",
+        "/state",
+        "\"PAUSED\"",
+    ),
+    (
+        "compute disks resize data --zone=us-central1-a --size=200GB",
+        "compute disks describe data --zone=us-central1-a",
+        "/sizeGb",
+        "\"200\"",
+    ),
+    (
+        "compute url-maps set-default-service shop --default-service=b --global",
+        "compute url-maps describe shop --global",
+        "/defaultService",
+        "/projects/shop/global/backendServices/b\"",
+    ),
+    (
+        "compute ssl-policies update modern --profile=RESTRICTED",
+        "compute ssl-policies describe modern",
+        "/profile",
+        "\"RESTRICTED\"",
+    ),
+    (
+        "compute health-checks update http web --check-interval=20s --global",
+        "compute health-checks describe web --global",
+        "/checkIntervalSec",
+        "20",
+    ),
+    (
+        "compute firewall-rules update allow-web --disabled",
+        "compute firewall-rules describe allow-web",
+        "/disabled",
+        "true",
+    ),
+    (
+        "compute instance-groups managed resize web --size=5 --zone=us-central1-a",
+        "compute instance-groups managed describe web --zone=us-central1-a",
+        "/targetSize",
+        "5",
+    ),
+    (
+        "filestore instances update share --location=us-central1 --description=x",
+        "filestore instances describe share --location=us-central1",
+        "/description",
+        "\"x\"",
+    ),
+];
+
 /// What an engineer types against resources that have no simulation of their own, type by type.
 #[test]
 fn any_resource() {
     let desk = Desk::new();
     let scenario = desk.write("any.sim.toml", ANY);
     let Some(gcloud) = Gcloud::open_for(&desk, &scenario, "shop") else { return };
-    let redis = "redis instances describe cache --region=us-central1";
-    assert_eq!(gcloud.json(redis)["memorySizeGb"], 4);
-    for (change, describe, pointer, expected) in [
-        ("redis instances update cache --size=10 --region=us-central1", redis, "/memorySizeGb", "10"),
-        (
-            "pubsub subscriptions update orders --ack-deadline=30",
-            "pubsub subscriptions describe orders",
-            "/ackDeadlineSeconds",
-            "30",
-        ),
-        (
-            "scheduler jobs pause nightly --location=us-central1",
-            "scheduler jobs describe nightly --location=us-central1",
-            "/state",
-            "\"PAUSED\"",
-        ),
-        ("secrets versions disable 3 --secret=db", "secrets versions describe 3 --secret=db", "/state", "\"DISABLED\""),
-        (
-            "dns record-sets update www.shop.example. --type=A --zone=shop --rrdatas=10.0.0.2 --ttl=60",
-            "dns record-sets describe www.shop.example. --type=A --zone=shop",
-            "/rrdatas",
-            "[\"10.0.0.2\"]",
-        ),
-        (
-            "dns managed-zones update shop --description=all",
-            "dns managed-zones describe shop",
-            "/description",
-            "\"all\"",
-        ),
-        (
-            "kms keys update key --keyring=ring --location=us-central1 --update-labels=team=a",
-            "kms keys describe key --keyring=ring --location=us-central1",
-            "/labels/team",
-            "\"a\"",
-        ),
-        (
-            "artifacts repositories update apps --location=us-central1 --description=b",
-            "artifacts repositories describe apps --location=us-central1",
-            "/description",
-            "\"b\"",
-        ),
-        (
-            "tasks queues pause mail --location=us-central1",
-            "tasks queues describe mail --location=us-central1",
-            "/state",
-            "\"PAUSED\"",
-        ),
-        (
-            "compute disks resize data --zone=us-central1-a --size=200GB",
-            "compute disks describe data --zone=us-central1-a",
-            "/sizeGb",
-            "\"200\"",
-        ),
-        (
-            "compute url-maps set-default-service shop --default-service=b --global",
-            "compute url-maps describe shop --global",
-            "/defaultService",
-            "/projects/shop/global/backendServices/b\"",
-        ),
-        (
-            "compute ssl-policies update modern --profile=RESTRICTED",
-            "compute ssl-policies describe modern",
-            "/profile",
-            "\"RESTRICTED\"",
-        ),
-        (
-            "compute health-checks update http web --check-interval=20s --global",
-            "compute health-checks describe web --global",
-            "/checkIntervalSec",
-            "20",
-        ),
-        (
-            "compute firewall-rules update allow-web --disabled",
-            "compute firewall-rules describe allow-web",
-            "/disabled",
-            "true",
-        ),
-        (
-            "compute instance-groups managed resize web --size=5 --zone=us-central1-a",
-            "compute instance-groups managed describe web --zone=us-central1-a",
-            "/targetSize",
-            "5",
-        ),
-        (
-            "filestore instances update share --location=us-central1 --description=x",
-            "filestore instances describe share --location=us-central1",
-            "/description",
-            "\"x\"",
-        ),
-    ] {
+    assert_eq!(gcloud.json(REDIS)["memorySizeGb"], 4);
+    for (change, describe, pointer, expected) in CHANGES {
         let ended = gcloud.run(change);
         assert_eq!(ended.code, 0, "gcloud {change}\n{ended:?}");
         let shown = gcloud.json(describe);

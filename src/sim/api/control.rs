@@ -80,6 +80,8 @@ async fn state(State(shared): State<Arc<Shared>>) -> Answered {
             (name, shown)
         })
         .collect();
+    let resources: BTreeMap<&String, Value> =
+        world.parts.any.resources.iter().map(|(url, kept)| (url, json!(kept.state))).collect();
     let operations: Vec<Value> = world.operations.all().map(|operation| operation.wire(&world)).collect();
     Ok(Json(json!({
         "now": world.now().to_string(),
@@ -90,6 +92,7 @@ async fn state(State(shared): State<Arc<Shared>>) -> Answered {
         "connectors": connectors,
         "services": services,
         "databases": databases,
+        "resources": resources,
         "operations": operations,
     })))
 }

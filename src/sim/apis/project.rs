@@ -6,7 +6,7 @@ use axum::http::Method;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Part;
 use crate::sim::api::{Answered, Api, Call, Collection, Shared, permission};
@@ -62,11 +62,12 @@ impl Api for ServiceUsage {
     const ENUMS: Table = &[(&["state"], &[("DISABLED", 1), ("ENABLED", 2)])];
 
     fn routes() -> Router<Arc<Shared>> {
-        Router::new().route("/v1/projects/{project}/services/{service}", get(usage))
+        Router::new().route("/v1/projects/{project}/services/{service}", get(usage).post(switch))
     }
 
-    fn permission(_: &Method, _: &str) -> Option<String> {
-        Some("serviceusage.services.get".to_owned())
+    fn permission(_: &Method, path: &str) -> Option<String> {
+        let verb = path.rsplit_once(':').map_or("get", |(_, verb)| verb);
+        Some(format!("serviceusage.services.{verb}"))
     }
 }
 
@@ -90,15 +91,45 @@ async fn test(call: Call) -> Answered {
     permission::test(call)
 }
 
+/// `POST …/services/NAME:enable` and `:disable`. The operation is done at once, under the name that it has for what was so already
+/// (source: k8s-config-connector, recorded); that it is always done is ours.
+async fn switch(call: Call) -> Answered {
+    let whole = call.named("service").to_owned();
+    let nothing_here = call.nothing_here();
+    let answer = call.change(&[], |world, _, _| {
+        let (service, response) = match whole.split_once(':') {
+            Some((service, "enable")) => {
+                world.disabled_apis.remove(service);
+                (service, "EnableServiceResponse")
+            }
+            Some((service, "disable")) => {
+                world.disabled_apis.insert(service.to_owned());
+                (service, "DisableServiceResponse")
+            }
+            Some(_) | None => return Err(nothing_here),
+        };
+        let kind = format!("type.googleapis.com/google.api.serviceusage.v1.{response}");
+        Ok(json!({
+            "name": "operations/noop.DONE_OPERATION",
+            "done": true,
+            "response": { "@type": kind, "service": shown(world, service) },
+        }))
+    })?;
+    Ok(Json(answer))
+}
+
 /// `GET …/services/NAME`: whether an API is enabled.
 async fn usage(call: Call) -> Answered {
     let (world, _) = call.read(&[])?;
-    let service = call.named("service");
+    Ok(Json(shown(&world, call.named("service"))))
+}
+
+fn shown(world: &World, service: &str) -> Value {
     let state = if world.disabled_apis.contains(service) { "DISABLED" } else { "ENABLED" };
-    Ok(Json(json!({
+    json!({
         "name": format!("projects/{}/services/{service}", world.project_number),
         "parent": format!("projects/{}", world.project_number),
         "config": { "name": service },
         "state": state,
-    })))
+    })
 }

@@ -92,6 +92,10 @@ pub struct Behaviour {
     pub machine_type_downgrade: MachineTypeDowngrade,
     /// How Cloud SQL refuses a change while another one runs.
     pub sql_busy: SqlBusy,
+    /// What a resource of any type that is not there is answered with.
+    pub absent_resource: AbsentResource,
+    /// How an API that says `google.rpc.Status` refuses an old etag.
+    pub stale_etag: StaleEtag,
     /// How long it takes until a log entry can be read; 7 s unless the scenario says otherwise, as the incident's were.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_delay: Option<SignedDuration>,
@@ -122,6 +126,29 @@ pub enum SqlBusy {
     Conflict,
     /// 403, with the same reason.
     Forbidden,
+}
+
+/// What a resource that is not there is answered with. (source: recorded answers of Data Catalog and Resource Manager are 403, `or it
+/// may not exist`; those of others 404)
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AbsentResource {
+    /// 404.
+    #[default]
+    NotFound,
+    /// 403: whether it is there is not for everybody to know.
+    Forbidden,
+}
+
+/// How an old etag is refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StaleEtag {
+    /// `ABORTED`, 409, as AIP-154 has it.
+    #[default]
+    Aborted,
+    /// `FAILED_PRECONDITION`, 400.
+    FailedPrecondition,
 }
 
 /// Whether a connector's machine type may become a smaller one.

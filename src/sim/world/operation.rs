@@ -5,6 +5,7 @@
 //! ([`TakesEffect`]), and so is how it is shown: as a `google.longrunning.Operation`, or as the message that Cloud SQL and
 //! Compute Engine, which are older, have for it. What a fault makes of one ([`Twist`]) is decided here for all of them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
@@ -107,12 +108,12 @@ pub(in crate::sim) trait TakesEffect:
 }
 
 /// What an audit log has of an operation.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::sim) struct Audited {
     /// `resource.type`.
     pub(in crate::sim) resource: &'static str,
     /// `serviceName`.
-    pub(in crate::sim) service: &'static str,
+    pub(in crate::sim) service: Cow<'static, str>,
 }
 
 /// The effect of an API that has no operations.

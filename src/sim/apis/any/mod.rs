@@ -38,9 +38,9 @@ use crate::sim::api::{Api, Call, Changing, Failure, LIST, Paging, Parameters, Re
 use crate::sim::clock::later;
 use crate::sim::enums::Table;
 use crate::sim::scenario::reading::{Complaints, DeclaredNames, Reader};
-use crate::sim::world::World;
 use crate::sim::world::operation::Asked;
 use crate::sim::world::refusal::{Code, Refusal};
+use crate::sim::world::{AbsentResource, World};
 use change::Change;
 use kept::{Figures, Kept};
 use operation::{Effect, KUBERNETES};
@@ -288,7 +288,9 @@ fn write(
     } else {
         let resource = named_by(route, method, parameters)?;
         let kept = world.any_resource(&resource)?;
-        let change = change_of(&resource, kept, method, body, parameters)?;
+        let stale = wire::stale(resource.resource_type.api().service, world.behaviour.stale_etag);
+        let request = update::Request { resource: &resource, kept, method, body, parameters, stale };
+        let change = change_of(&request)?;
         let takes = match kept.figures.methods.get(method.name) {
             Some(described) => described.takes,
             None => kept.figures.update_takes,
@@ -337,21 +339,16 @@ fn named_by(route: &Route, method: &Method, parameters: &Parameters) -> Result<R
     route.resource().or_else(in_query).ok_or_else(|| Refusal::new(Code::Unimplemented, message))
 }
 
-fn change_of(
-    resource: &Resource,
-    kept: &Kept,
-    method: &'static Method,
-    body: &Map<String, Value>,
-    parameters: &Parameters,
-) -> Result<Change, Refusal> {
-    let request = update::Request { resource, kept, method, body, parameters };
+/// The change that a request to a resource asks for.
+fn change_of(request: &update::Request<'_>) -> Result<Change, Refusal> {
+    let (method, resource_type) = (request.method, request.resource.resource_type);
     if method.name == "delete" {
         request.deletion()?;
         return Ok(Change::Delete);
     }
     // A type whose updates have another shape is changed by what the scenario says of them.
-    let described = kept.figures.methods.contains_key(method.name);
-    match update::dialect_of(resource.resource_type, method) {
+    let described = request.kept.figures.methods.contains_key(method.name);
+    match update::dialect_of(resource_type, method) {
         Some(UpdateDialect::Underivable) if described => request.method(),
         Some(dialect) => request.update(dialect),
         None => request.method(),
@@ -369,10 +366,15 @@ impl World {
     fn any_resource(&self, resource: &Resource) -> Result<&Kept, Refusal> {
         check_project(self, resource)?;
         let found = self.parts.any.resources.get(&resource.url());
+        let name = resource.name();
         found.ok_or_else(|| match resource.resource_type.api().service {
+            _ if self.behaviour.absent_resource == AbsentResource::Forbidden => {
+                let message = format!("Permission denied on resource {name} (or it may not exist).");
+                Refusal::new(Code::PermissionDenied, message)
+            }
             // Its words. (recorded)
-            "compute" => Refusal::new(Code::NotFound, format!("The resource '{}' was not found", resource.name())),
-            _ => Refusal::missing(&resource.name()),
+            "compute" => Refusal::new(Code::NotFound, format!("The resource '{name}' was not found")),
+            _ => Refusal::missing(&name),
         })
     }
 

@@ -10,7 +10,7 @@ use super::wire::{link_to, number};
 use crate::catalog::{Answer, OperationDialect, Resource};
 use crate::sim::apis::compute;
 use crate::sim::world::World;
-use crate::sim::world::operation::{Operation, TakesEffect};
+use crate::sim::world::operation::{Audited, Operation, TakesEffect};
 use crate::sim::world::refusal::Refusal;
 
 /// What an operation does when its time has come.
@@ -31,6 +31,11 @@ impl TakesEffect for Effect {
 
     /// Until then nothing has become of the resource.
     fn call_off(&self, _: &mut World, _: &Refusal) {}
+
+    fn audited(&self) -> Option<Audited> {
+        let service = resource_at(&self.url)?.resource_type.api().service;
+        Some(Audited { resource: "audited_resource", service: format!("{service}.googleapis.com").into() })
+    }
 
     fn wire(&self, operation: &Operation, world: &World) -> Value {
         // It was found when the operation began.

@@ -17,6 +17,8 @@ use crate::sim::world::refusal::{Code, Refusal};
 pub(super) enum Stale {
     /// `ABORTED`, which is 409.
     Aborted,
+    /// `FAILED_PRECONDITION`, which is 400.
+    FailedPrecondition,
     /// 412: a condition that does not hold.
     ConditionNotMet,
 }
@@ -25,7 +27,7 @@ impl Stale {
     /// The refusal of a write without a token. (source: Compute Engine's words for backend services)
     fn needed(self, field: &str) -> Refusal {
         let field = match self {
-            Stale::Aborted => field.to_owned(),
+            Stale::Aborted | Stale::FailedPrecondition => field.to_owned(),
             Stale::ConditionNotMet => format!("resource.{field}"),
         };
         Refusal::invalid(field.clone(), format!("Required field '{field}' not specified")).because("required")
@@ -33,10 +35,12 @@ impl Stale {
 
     fn refusal(self, field: &str) -> Refusal {
         match self {
-            Stale::Aborted => Refusal::new(
-                Code::Aborted,
-                format!("The {field} in the request does not match the current {field} of the resource; read it again"),
-            ),
+            Stale::Aborted | Stale::FailedPrecondition => {
+                let code = if self == Stale::Aborted { Code::Aborted } else { Code::FailedPrecondition };
+                let message =
+                    format!("The {field} in the request is not the current {field} of the resource; read it again");
+                Refusal::new(code, message)
+            }
             Stale::ConditionNotMet => {
                 let message = match field {
                     "fingerprint" => "Invalid fingerprint.".to_owned(),

@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 use super::change::{Change, message_of};
 use super::kept::{Kept, MethodFigures};
 use super::message::{Message, UnknownFields};
-use super::token::Checked;
-use super::{limit, mask, wire};
+use super::token::{Checked, Stale};
+use super::{limit, mask};
 use crate::catalog::{Body, Exception, Method, MethodArgument, Resource, ResourceType, UpdateDialect, Verb};
 use crate::sim::api::Parameters;
 use crate::sim::world::refusal::{Code, Refusal};
@@ -19,6 +19,8 @@ pub(super) struct Request<'r> {
     pub(super) method: &'static Method,
     pub(super) body: &'r Map<String, Value>,
     pub(super) parameters: &'r Parameters,
+    /// How its API refuses an old token.
+    pub(super) stale: Stale,
 }
 
 /// The dialect that a method writes in, if it is an update. A type may have both `patch` and `update`.
@@ -152,9 +154,8 @@ impl Request<'_> {
     }
 
     fn token_check(&self) -> Checked<'_> {
-        let service = self.resource.resource_type.api().service;
         let (live, policy) = (&self.kept.state, self.kept.figures.token);
-        Checked { resource: self.resource, live, policy, stale: wire::stale(service) }
+        Checked { resource: self.resource, live, policy, stale: self.stale }
     }
 
     /// The resource as it was sent. One that was captured from a newer Google may be sent back with what it has.

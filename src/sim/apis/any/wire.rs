@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 
 use crate::catalog::{FieldType, Resource};
 use crate::sim::api::Refusals;
-use crate::sim::world::digest;
 use crate::sim::world::refusal::Code;
+use crate::sim::world::{StaleEtag, digest};
 
 use super::token::Stale;
 
@@ -30,8 +30,12 @@ pub(super) fn refusals(service: &str) -> Refusals {
 }
 
 /// How an API refuses an old token.
-pub(super) fn stale(service: &str) -> Stale {
-    if OLDER.contains(&service) { Stale::ConditionNotMet } else { Stale::Aborted }
+pub(super) fn stale(service: &str, etag: StaleEtag) -> Stale {
+    match etag {
+        _ if OLDER.contains(&service) => Stale::ConditionNotMet,
+        StaleEtag::Aborted => Stale::Aborted,
+        StaleEtag::FailedPrecondition => Stale::FailedPrecondition,
+    }
 }
 
 /// Where a resource is, as links in answers say it.

@@ -204,7 +204,7 @@ impl TakesEffect for Effect {
     }
 
     fn audited(&self) -> Option<Audited> {
-        Some(Audited { resource: "cloud_run_revision", service: "run.googleapis.com" })
+        Some(Audited { resource: "cloud_run_revision", service: "run.googleapis.com".into() })
     }
 }
 

@@ -168,7 +168,7 @@ impl TakesEffect for Effect {
     }
 
     fn audited(&self) -> Option<Audited> {
-        Some(Audited { resource: "audited_resource", service: "vpcaccess.googleapis.com" })
+        Some(Audited { resource: "audited_resource", service: "vpcaccess.googleapis.com".into() })
     }
 }
 
