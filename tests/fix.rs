@@ -189,3 +189,13 @@ fn the_default_of_an_input_is_no_target_to_write_into_a_script() {
     let fixed = fix("r.toml", program.as_bytes()).unwrap();
     assert!(fixed.text.contains("\"--project=${target.project}\""), "{}", fixed.text);
 }
+
+#[test]
+fn a_key_that_was_renamed_is_called_by_its_new_name() {
+    let text = many(2).replace("irreversible = true", "one_way = true").replace("${target.project}", "x");
+    let outcome = of(&text);
+    assert!(outcome.diagnostics.iter().all(|one| one.code == "unknown-key"), "{outcome:?}");
+    assert_eq!(outcome.diagnostics[0].help.as_deref(), Some("it is called `irreversible` now"));
+    let fixed = fix("r.toml", text.as_bytes()).unwrap();
+    assert!(!fixed.text.contains("one_way") && of(&fixed.text).is_sound(), "{}", fixed.text);
+}

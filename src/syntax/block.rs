@@ -214,6 +214,9 @@ fn in_order(table: &Table) -> Vec<(&str, &Entry)> {
     entries
 }
 
+/// Keys that were called otherwise before, and what they are called now.
+const RENAMED: [(&str, &str); 1] = [("one_way", "irreversible")];
+
 /// A table of the file.
 pub(crate) struct Block<'r, 'd> {
     pub(crate) reader: &'r Reader<'d>,
@@ -583,9 +586,12 @@ impl<'r, 'd> Block<'r, 'd> {
             if self.format.key(key).is_none() {
                 let known = self.format.keys.iter().map(|key| key.name);
                 let mistake = Mistake::new(UNKNOWN_KEY, entry.key_at.clone(), format!("there is no key `{key}` here"));
-                let meant = slip_of(key, known.clone()).filter(|meant| !self.has(meant));
-                let edit = meant.map(|meant| Edit { at: entry.key_at.clone(), text: meant.to_owned() });
-                self.reader.note(Mistake { help: did_you_mean(key, known), edit, ..mistake });
+                let renamed = RENAMED.iter().find(|(old, new)| *old == key && known.clone().any(|known| known == *new));
+                let meant = renamed.map(|(_, new)| *new).or_else(|| slip_of(key, known.clone()));
+                let edit = meant.filter(|meant| !self.has(meant));
+                let edit = edit.map(|meant| Edit { at: entry.key_at.clone(), text: meant.to_owned() });
+                let help = renamed.map(|(_, new)| format!("it is called `{new}` now"));
+                self.reader.note(Mistake { help: help.or_else(|| did_you_mean(key, known)), edit, ..mistake });
             }
         }
         for key in self.format.keys.iter().filter(|key| key.required && !self.has(key.name)) {
