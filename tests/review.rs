@@ -126,13 +126,22 @@ impl Action {
     }
 }
 
+/// The runbook that `with_scenario` adds.
+const WITH_SCENARIO: &str = "runbooks/bad-revision.toml";
+
+/// A pull request that adds a runbook with its scenario.
+fn with_scenario() -> Action {
+    let action = Action::new();
+    for file in [WITH_SCENARIO, "runbooks/bad-revision.sim.toml"] {
+        action.file(file, &fs::read_to_string(file).unwrap());
+    }
+    action.commit();
+    action
+}
+
 #[test]
 fn a_runbook_with_a_scenario_is_drilled_if_that_is_asked_for_and_its_comment_is_one_of_its_own() {
-    let action = Action::new();
-    let (runbook, scenario) = ("runbooks/bad-revision.toml", "runbooks/bad-revision.sim.toml");
-    action.file(runbook, &fs::read_to_string(runbook).unwrap());
-    action.file(scenario, &fs::read_to_string(scenario).unwrap());
-    action.commit();
+    let action = with_scenario();
     let (code, _) = action.review("offline", &[]);
     assert_eq!((code, action.comments().len()), (0, 1));
     let (code, log) = action.review("offline", &[("DRILL", "97")]);
@@ -144,8 +153,8 @@ fn a_runbook_with_a_scenario_is_drilled_if_that_is_asked_for_and_its_comment_is_
             && comments[1].contains("Every ending of this sample is accepted")
     );
     // A drill that meets what its author does not accept fails the check, and the comment says so.
-    let strict = fs::read_to_string(runbook).unwrap() + "\n[drill]\nnever = [\"paused\"]\n";
-    action.file(runbook, &strict);
+    let strict = fs::read_to_string(WITH_SCENARIO).unwrap() + "\n[drill]\nnever = [\"paused\"]\n";
+    action.file(WITH_SCENARIO, &strict);
     action.commit();
     let (code, _) = action.review("offline", &[("DRILL", "19")]);
     let comments = action.comments();
@@ -155,11 +164,7 @@ fn a_runbook_with_a_scenario_is_drilled_if_that_is_asked_for_and_its_comment_is_
 
 #[test]
 fn the_comment_of_a_drill_is_outdated_once_the_runbook_is_no_longer_drilled() {
-    let action = Action::new();
-    let (runbook, scenario) = ("runbooks/bad-revision.toml", "runbooks/bad-revision.sim.toml");
-    action.file(runbook, &fs::read_to_string(runbook).unwrap());
-    action.file(scenario, &fs::read_to_string(scenario).unwrap());
-    action.commit();
+    let action = with_scenario();
     assert_eq!(action.review("offline", &[("DRILL", "197")]).0, 0);
     // Anybody can write a comment that begins as ours do.
     action.comment(2000, "mallory", "<!-- rectify-drill 00 -->\nTHEIRS");
