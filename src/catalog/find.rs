@@ -203,13 +203,17 @@ impl Catalog {
     }
 
     fn known_service(&'static self, service: &str) -> Result<&'static str, FindError> {
-        let also = self.archive.notes.iter().find(|note| note.also == Some(service)).map(|note| note.service);
-        let known = self.services().find(|known| *known == service).or(also);
         let unknown = || FindError::UnknownService {
             service: service.chars().take(100).collect(),
             near: nearest(service, self.services()),
         };
-        known.ok_or_else(unknown)
+        self.service_called(service).ok_or_else(unknown)
+    }
+
+    /// The service of this name, or of this other name.
+    fn service_called(&'static self, service: &str) -> Option<&'static str> {
+        let also = self.archive.notes.iter().find(|note| note.also == Some(service)).map(|note| note.service);
+        self.services().find(|known| *known == service).or(also)
     }
 
     fn places_of_version(&'static self, service: &'static str, version: Option<&str>) -> Result<Vec<usize>, FindError> {
@@ -223,21 +227,20 @@ impl Catalog {
         Ok(places)
     }
 
-    /// The service whose API a host serves.
-    pub(super) fn service_of_host(&'static self, host: &str, path: &str) -> Result<&'static str, FindError> {
+    /// The service whose API a host serves, and the host's label that says so.
+    pub(super) fn service_of_host<'h>(&'static self, host: &'h str, path: &'h str) -> (Option<&'static str>, &'h str) {
         let label = host.trim_end_matches(DOMAIN);
         // URLs of older APIs: www.googleapis.com/compute/v1/projects/…
         let label = if label == "www" { path.split('/').next().unwrap_or_default() } else { label };
         // Hosts of locations: us-central1-aiplatform.googleapis.com, sqladmin.europe-west1.rep.googleapis.com.
         let label = label.split('.').next().unwrap_or_default();
-        match (self.known_service(label), label.rsplit_once('-')) {
-            (Err(error), Some((_, last))) => self.known_service(last).map_err(|_| error),
-            (known, _) => known,
-        }
+        let of_location = || self.service_called(label.rsplit_once('-')?.1);
+        (self.service_called(label).or_else(of_location), label)
     }
 
     fn find_by_full_name(&'static self, host: &str, path: &str) -> Result<Resource, FindError> {
-        let service = self.service_of_host(host, path)?;
+        let (service, label) = self.service_of_host(host, path);
+        let service = service.map_or_else(|| self.known_service(label), Ok)?;
         let mut best: Option<(usize, Resource)> = None;
         let mut patterns: Vec<&'static str> = Vec::new();
         for place in self.places_of(service) {

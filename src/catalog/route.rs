@@ -55,9 +55,7 @@ impl Catalog {
     /// The first label of an API's host, such as `redis`, if the catalog has the API. `path` tells the older ones apart that share
     /// `www.googleapis.com`.
     pub fn service_at(&'static self, host: &str, path: &str) -> Option<&'static str> {
-        host.ends_with(".googleapis.com")
-            .then(|| self.service_of_host(host, path.trim_start_matches('/')).ok())
-            .flatten()
+        self.service_of_host(host, path.trim_start_matches('/')).0.filter(|_| host.ends_with(".googleapis.com"))
     }
 
     /// What a request to this host asks for. `path` has the version in it, and its segments are still percent-encoded.

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde_json::{Map, Value};
 
+use super::message::at;
 use crate::catalog::{Exception, ResourceType, UpdateDialect};
 use crate::sim::world::refusal::{Code, Refusal};
 
@@ -79,12 +80,6 @@ fn is_smaller(one: &Value, other: &Value) -> bool {
         Some((address.parse::<Ipv4Addr>().ok()?, length.parse::<u8>().ok()?))
     };
     matches!((range(one), range(other)), (Some((_, one)), Some((_, other))) if one > other)
-}
-
-fn at<'v>(state: &'v Map<String, Value>, path: &str) -> Option<&'v Value> {
-    let mut names = path.split('.');
-    let first = state.get(names.next()?)?;
-    names.try_fold(first, |here, name| here.get(name)).filter(|value| !value.is_null())
 }
 
 #[cfg(test)]

@@ -302,6 +302,13 @@ fn numbers(api: &'static Api, field_type: &FieldType, value: &Value, depth: usiz
     }
 }
 
+/// The value at a path of fields. `null` is none.
+pub(super) fn at<'v>(state: &'v Map<String, Value>, path: &str) -> Option<&'v Value> {
+    let mut names = path.split('.');
+    let first = state.get(names.next()?)?;
+    names.try_fold(first, |here, name| here.get(name)).filter(|value| !value.is_null())
+}
+
 /// Seconds, such as `3.5s`.
 fn is_duration(text: &str) -> bool {
     text.strip_suffix('s').is_some_and(|seconds| seconds.parse::<f64>().is_ok_and(f64::is_finite))

@@ -7,6 +7,7 @@
 use serde_json::{Map, Value, json};
 
 use super::kept::TokenPolicy;
+use super::message::at;
 use crate::catalog::{Exception, FieldType, Resource, Token, UpdateDialect};
 use crate::sim::api::Parameters;
 use crate::sim::world::digest;
@@ -173,12 +174,6 @@ fn put(resource: &Resource, state: &mut Map<String, Value>, path: &str, writes: 
         _ => json!(digest(&format!("{}/{path}/{writes}", resource.url()), 12)),
     };
     here.insert(name.to_owned(), value);
-}
-
-fn at<'v>(state: &'v Map<String, Value>, path: &str) -> Option<&'v Value> {
-    let mut names = path.split('.');
-    let first = state.get(names.next()?)?;
-    names.try_fold(first, |here, name| here.get(name)).filter(|value| !value.is_null())
 }
 
 fn text(value: &Value) -> String {
