@@ -17,7 +17,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("catalog", &["syntax"]),
     ("engine", &["gate", "run"]),
     ("resource", &["catalog", "gate", "run"]),
-    ("action", &["gate", "peer", "resource", "run", "syntax"]),
+    ("action", &["catalog", "gate", "peer", "resource", "run", "syntax"]),
     ("probe", &["gate", "peer", "resource", "run", "syntax"]),
     ("runbook", &["action", "gate", "peer", "probe", "run", "syntax"]),
     ("external", &["action", "present", "resource", "run", "runbook", "syntax"]),

@@ -5,10 +5,12 @@
 //! one line in `actions!` below; everybody else asks the [`Action`] for the step that it is. Pure: nothing here talks to
 //! anybody. What carries out the actions that change no resource of Google's is in `external`.
 
+mod catalogued;
 mod connector_scale;
 mod doing;
 mod forecast;
 mod gate_only;
+mod gcp_set;
 mod github_issue;
 mod manual;
 mod notify;
@@ -21,10 +23,12 @@ mod wait;
 
 use serde_json::Value;
 
+pub use self::catalogued::CataloguedName;
 pub use self::connector_scale::ConnectorScale;
 pub use self::doing::Doing;
 pub use self::forecast::{Forecast, Obstacle, ObstacleKind, StepContext, StepLimits, TaskDraft};
 pub use self::gate_only::GateOnly;
+pub use self::gcp_set::GcpSet;
 pub use self::github_issue::{GithubIssue, IssueRef, NotAnIssue};
 pub use self::manual::Manual;
 pub use self::notify::Notify;
@@ -167,6 +171,7 @@ actions! {
     RunScale,
     RunTraffic,
     SqlPatch,
+    GcpSet,
     GithubIssue,
     Manual,
     Notify,
@@ -176,6 +181,24 @@ actions! {
 }
 
 impl Action {
+    /// The resource that it works on, where that is named as the catalog does.
+    pub fn catalogued(&self) -> Option<&CataloguedName> {
+        match self {
+            Action::GcpSet(set) => Some(&set.resource),
+            Action::ConnectorScale(_)
+            | Action::RunDeploy(_)
+            | Action::RunScale(_)
+            | Action::RunTraffic(_)
+            | Action::SqlPatch(_)
+            | Action::GithubIssue(_)
+            | Action::Manual(_)
+            | Action::Notify(_)
+            | Action::GateOnly(_)
+            | Action::Shell(_)
+            | Action::Wait(_) => None,
+        }
+    }
+
     /// The Cloud Run service that it changes.
     pub fn service(&self) -> Option<&str> {
         self.step().names().into_iter().find(|name| name.argument == SERVICE_ARGUMENT).map(|name| name.name)

@@ -4,10 +4,11 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use super::name::as_name;
 use super::selector::{Selector, Step};
 
 /// One field, and the value that it is to have. The value may be a secret, so the `Debug` form does not have it.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Assignment {
     /// The field.
     pub path: Selector,
@@ -27,7 +28,7 @@ impl fmt::Debug for Assignment {
 }
 
 /// Everything that a step sets: checked against the schema, and no two of them overlap. [`validate`](super::validate()) makes them.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Assignments(pub(super) Vec<Assignment>);
 
 /// What is set cannot be put into the resource as it is.
@@ -56,6 +57,11 @@ pub enum ApplyError {
 }
 
 impl Assignments {
+    /// Some of those of another.
+    pub(crate) fn of(some: Vec<Assignment>) -> Assignments {
+        Assignments(some)
+    }
+
     /// All of them, in the order in which they were written.
     pub fn iter(&self) -> impl Iterator<Item = &Assignment> {
         self.0.iter()
@@ -130,7 +136,7 @@ pub(super) fn value_at<'v>(root: &'v Value, path: &Selector) -> Result<Option<&'
 /// The places of the elements whose field has this value.
 fn chosen(elements: &[Value], key: &str, wanted: &str) -> Vec<usize> {
     let is_wanted = |element: &Value| match element.get(key) {
-        Some(Value::String(text)) => text == wanted,
+        Some(Value::String(text)) => as_name(text) == as_name(wanted),
         Some(Value::Number(number)) => number.to_string() == wanted,
         _ => false,
     };

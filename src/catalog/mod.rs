@@ -29,6 +29,7 @@
 //! | `route` | from a request to the method that it calls |
 //! | `sensitive` | whose values are never shown |
 //! | `change` | the values that a step sets, and what they make of a resource |
+//! | `state` | a resource as plans and journals have it, and what a step changes in it |
 //! | `write` | the requests that bring a change about |
 //! | `validate` | what is wrong with what a step sets, offline |
 //! | `describe` | types for people and programs: what `rectify resources` prints |
@@ -48,6 +49,7 @@ mod rule;
 mod schema;
 mod selector;
 mod sensitive;
+mod state;
 mod validate;
 mod walk;
 mod write;
@@ -68,7 +70,8 @@ pub use self::route::{Asks, Route};
 pub use self::rule::{Exception, MethodArgument, Rule};
 pub use self::schema::{EnumValues, Field, FieldBehavior, FieldType, Schema, SchemaId};
 pub use self::selector::{Selector, SelectorError, Step};
-pub use self::sensitive::{Sensitivity, conceal};
+pub use self::sensitive::{Sensitivity, conceal, concealed, is_digest};
+pub use self::state::{Ends, StateError, assignments_to, ends, json_of, state_of};
 pub use self::validate::{Problem, ProblemKind, validate};
 pub use self::walk::{FieldFacts, WalkError, walk};
 pub use self::write::{WriteError, WriteRequest, mask_of, writes};

@@ -108,6 +108,16 @@ impl Pattern {
     }
 }
 
+/// A name of a resource as its path: Compute Engine answers with URLs, and takes both.
+pub(super) fn as_name(text: &str) -> &str {
+    let hosts = ["https://www.googleapis.com/compute/", "https://compute.googleapis.com/compute/"];
+    let path = hosts.iter().find_map(|host| text.strip_prefix(host)).and_then(|rest| rest.split_once('/'));
+    match path {
+        Some((_version, name)) if name.starts_with("projects/") => name,
+        _ => text,
+    }
+}
+
 /// A name as one segment of a path, whatever it is: no name chooses another path, another method or a query.
 pub(crate) fn segment(name: &str) -> String {
     // A segment of dots means the folder above, also when its dots are encoded (URL Standard, "double-dot URL path segment"). No

@@ -114,6 +114,11 @@ fn names_a_secret(name: &str) -> bool {
 /// A value as it may be shown: every secret in it is replaced by what begins its digest, so that a change of it can be seen. `path`
 /// is where the value stands in a resource of the type; `None` for a whole resource.
 pub fn conceal(resource_type: ResourceType, path: Option<&Selector>, value: &Value) -> Value {
+    concealed(resource_type, path, value).0
+}
+
+/// The same, and the secrets behind the digests in it: each digest with its value.
+pub fn concealed(resource_type: ResourceType, path: Option<&Selector>, value: &Value) -> (Value, Vec<(String, Value)>) {
     let (field_type, place) = match path.map(|path| walk(resource_type, path)) {
         None => (FieldType::Message(resource_type.schema_id()), Place::default()),
         Some(Ok(facts)) => (facts.field_type, Place { path: facts.field_path, behavior: facts.behavior }),
@@ -123,7 +128,8 @@ pub fn conceal(resource_type: ResourceType, path: Option<&Selector>, value: &Val
             (FieldType::Any, Place { path, behavior: FieldBehavior::default() })
         }
     };
-    Concealer { resource_type }.conceal(&field_type, &place, value)
+    let mut concealer = Concealer { resource_type, found: Vec::new() };
+    (concealer.conceal(&field_type, &place, value), concealer.found)
 }
 
 #[derive(Clone, Default)]
@@ -141,10 +147,11 @@ impl Place {
 
 struct Concealer {
     resource_type: ResourceType,
+    found: Vec<(String, Value)>,
 }
 
 impl Concealer {
-    fn conceal(&self, field_type: &FieldType, place: &Place, value: &Value) -> Value {
+    fn conceal(&mut self, field_type: &FieldType, place: &Place, value: &Value) -> Value {
         let api = self.resource_type.api();
         match (api.resolve(field_type), value) {
             (_, Value::Null) => Value::Null,
@@ -184,7 +191,13 @@ impl Concealer {
             (FieldType::Any, Value::Array(elements)) if !self.is_secret(place) => {
                 elements.iter().map(|value| self.conceal(&FieldType::Any, place, value)).collect()
             }
-            _ if self.is_secret(place) => Value::String(digest(value)),
+            // What is concealed already stays as it is.
+            (_, Value::String(text)) if is_digest(text) => value.clone(),
+            _ if self.is_secret(place) => {
+                let digest = digest(value);
+                self.found.push((digest.clone(), value.clone()));
+                Value::String(digest)
+            }
             _ => value.clone(),
         }
     }
@@ -194,8 +207,14 @@ impl Concealer {
     }
 }
 
+/// Whether a text stands in the place of a secret.
+pub fn is_digest(text: &str) -> bool {
+    let hex = text.strip_prefix("(sha256 ").and_then(|rest| rest.strip_suffix("…)"));
+    hex.is_some_and(|hex| hex.len() == 8 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
 /// What is shown in the place of a secret.
-fn digest(value: &Value) -> String {
+pub(super) fn digest(value: &Value) -> String {
     let digest = Sha256::digest(value.to_string().as_bytes());
     format!("(sha256 {:02x}{:02x}{:02x}{:02x}…)", digest[0], digest[1], digest[2], digest[3])
 }

@@ -207,7 +207,7 @@ impl Walker {
 }
 
 /// Whether the values of a field can be the key of a list.
-fn tells_apart(field_type: &FieldType) -> bool {
+pub(super) fn tells_apart(field_type: &FieldType) -> bool {
     match field_type {
         FieldType::String
         | FieldType::Int32

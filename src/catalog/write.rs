@@ -198,7 +198,7 @@ pub fn writes(resource: &Resource, live: &Value, assignments: &Assignments) -> R
 }
 
 /// Whether two values are the same to an API, which leaves defaults out of its answers.
-fn is_same(one: Option<&Value>, other: Option<&Value>) -> bool {
+pub(super) fn is_same(one: Option<&Value>, other: Option<&Value>) -> bool {
     let is_default = |value: &Value| match value {
         Value::Null | Value::Bool(false) => true,
         Value::Bool(true) => false,

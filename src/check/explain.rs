@@ -14,6 +14,7 @@ macro_rules! pages {
 const PAGES: &[(&str, &str)] = pages![
     "bad-allow",
     "bad-condition",
+    "bad-field",
     "bad-reference",
     "bad-value",
     "cycle",
@@ -31,6 +32,7 @@ const PAGES: &[(&str, &str)] = pages![
     "unknown-action",
     "unknown-input",
     "unknown-key",
+    "unknown-resource",
     "unreadable-file",
     "wrong-type",
 ];

@@ -362,7 +362,7 @@ impl Session<'_> {
             journal,
             flush: Flush::new(),
             view,
-            kinds: connection.kinds_of(checked.runbook(), directory),
+            kinds: connection.kinds_of(checked.runbook(), directory)?,
             writer: equipment.writer,
             probes: probes.clone(),
             looks: ProbesInFlight::default(),

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::{Basis, FORMAT, Plan};
 use crate::resource::traffic::Traffic;
 use crate::resource::{Observable as _, Observed, ReadError};
-use crate::run::{Hash, ResourceId, covers, digest};
+use crate::run::{CATALOGUED, Hash, ResourceId, covers, digest, set_fields};
 
 /// A plan as it is kept in a file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -103,6 +103,15 @@ impl Plan {
 
     /// A state without what the plan does not rest on: tags of a traffic split that none of its changes names.
     fn basis_of(&self, id: &ResourceId, state: &Value) -> Value {
+        if id.kind == CATALOGUED {
+            // Much of a resource moves by itself, such as how full it is.
+            let changes = self.tasks.iter().filter_map(|task| task.change.as_ref());
+            let mut own = serde_json::json!({});
+            for change in changes.filter(|change| change.resource == *id) {
+                set_fields(&mut own, &change.owned(state));
+            }
+            return own;
+        }
         let mut state = state.clone();
         if let Some(Value::Object(tags)) = state.get_mut("tags").filter(|_| id.kind == Traffic::NAME) {
             let changes = self.tasks.iter().filter_map(|task| task.change.as_ref());

@@ -9,6 +9,7 @@
 mod api_error;
 mod backend_service;
 mod call;
+pub mod catalogued;
 mod certificate;
 pub mod cloud;
 mod cloud_run;
@@ -380,7 +381,7 @@ macro_rules! kinds {
 }
 
 kinds! {
-    changeable: connector::Connector, service::Service, traffic::Traffic, scaling::Scaling, sql::Sql;
+    changeable: connector::Connector, service::Service, traffic::Traffic, scaling::Scaling, sql::Sql, catalogued::Catalogued;
     observable: revision::Revision, revision::RevisionList, sql_flag::SqlFlag, backend_service::BackendService, certificate::Certificate, Incidents;
 }
 

@@ -105,30 +105,81 @@ impl Api {
     }
 }
 
+/// A URL of an API that the catalog describes: its host is Google's, and it has no query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct GoogleUrl {
+    host: String,
+    /// With its slash.
+    path: String,
+}
+
+impl GoogleUrl {
+    /// The URL, if a token may go there. Names in it are percent-encoded already.
+    pub(super) fn parse(url: &str) -> Result<GoogleUrl, ApiError> {
+        let refused = || ApiError::Request(format!("{url:?} is no URL of an API of Google's"));
+        let parsed = reqwest::Url::parse(url).map_err(|_| refused())?;
+        let host = parsed.host_str().filter(|host| host.ends_with(".googleapis.com")).ok_or_else(refused)?;
+        let is_plain = parsed.scheme() == "https"
+            && parsed.port().is_none()
+            && parsed.username().is_empty()
+            && parsed.password().is_none()
+            && parsed.query().is_none()
+            && parsed.fragment().is_none()
+            // A path that a parser changes is not the one that was meant.
+            && url == format!("https://{host}{}", parsed.path());
+        if is_plain { Ok(GoogleUrl { host: host.to_owned(), path: parsed.path().to_owned() }) } else { Err(refused()) }
+    }
+}
+
+/// Where a request goes.
+#[derive(Clone, Debug)]
+enum Destination {
+    /// To an API that has a kind of its own here.
+    Api(Api, ApiPath),
+    /// To any other.
+    Url(GoogleUrl),
+}
+
 /// What is asked of an API.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
-    api: Api,
+    to: Destination,
     method: Method,
-    path: ApiPath,
     query: Vec<(&'static str, String)>,
     body: Option<Value>,
 }
 
 impl Request {
+    fn new(to: Destination, method: Method, body: Option<Value>) -> Request {
+        Request { to, method, query: Vec::new(), body }
+    }
+
+    /// Any request to an API that the catalog describes.
+    pub(super) fn catalogued(url: GoogleUrl, method: Method, body: Option<Value>) -> Request {
+        Request::new(Destination::Url(url), method, body)
+    }
+
+    /// So many bytes of its answer are read.
+    fn largest_answer(&self) -> usize {
+        match &self.to {
+            Destination::Api(api, _) => api.largest_answer(),
+            Destination::Url(_) => LARGEST_ANSWER,
+        }
+    }
+
     /// A GET.
     pub(super) fn get(api: Api, path: ApiPath) -> Request {
-        Request { api, method: Method::GET, path, query: Vec::new(), body: None }
+        Request::new(Destination::Api(api, path), Method::GET, None)
     }
 
     /// A POST. Some only ask, such as `testIamPermissions`.
     pub(super) fn post(api: Api, path: ApiPath, body: Value) -> Request {
-        Request { api, method: Method::POST, path, query: Vec::new(), body: Some(body) }
+        Request::new(Destination::Api(api, path), Method::POST, Some(body))
     }
 
     /// A PATCH. With `validateOnly` it only asks.
     pub(super) fn patch(api: Api, path: ApiPath, body: Value) -> Request {
-        Request { api, method: Method::PATCH, path, query: Vec::new(), body: Some(body) }
+        Request::new(Destination::Api(api, path), Method::PATCH, Some(body))
     }
 
     /// The same with a parameter of its query.
@@ -212,13 +263,22 @@ impl Rest {
 
     /// Reads: the request changes nothing, so it is sent again if that may help.
     pub(super) async fn read<T: DeserializeOwned>(&self, request: Request) -> Result<T, ApiError> {
-        let body = self.read_body(&request, request.api.largest_answer()).await?;
+        let body = self.read_body(&request, request.largest_answer()).await?;
         read(&body).map_err(|error| malformed(&body, &error))
     }
 
     /// Writes: the request is sent once.
     pub(super) async fn write<T: DeserializeOwned>(&self, request: Request) -> Result<T, ApiError> {
-        let body = self.send(&request, request.api.largest_answer()).await?;
+        let body = self.send(&request, request.largest_answer()).await?;
+        read(&body).map_err(|error| malformed(&body, &error))
+    }
+
+    /// The same of a method that may answer with nothing: `null` then.
+    pub(super) async fn write_any(&self, request: Request) -> Result<Value, ApiError> {
+        let body = self.send(&request, request.largest_answer()).await?;
+        if body.iter().all(u8::is_ascii_whitespace) {
+            return Ok(Value::Null);
+        }
         read(&body).map_err(|error| malformed(&body, &error))
     }
 
@@ -248,7 +308,7 @@ impl Rest {
 
     /// What the clock of an API says.
     pub(super) async fn date(&self, api: Api) -> Result<Timestamp, String> {
-        let answer = self.http.head(self.url(api, &ApiPath::version("/"))).send().await;
+        let answer = self.http.head(self.url(&Destination::Api(api, ApiPath::version("/")))).send().await;
         let answer = answer.map_err(|error| cause(&error.without_url()))?;
         let date = answer.headers().get(reqwest::header::DATE).and_then(|date| date.to_str().ok());
         let date = date.ok_or("the answer has no date")?;
@@ -256,8 +316,13 @@ impl Rest {
         Ok(read.timestamp())
     }
 
-    fn url(&self, api: Api, path: &ApiPath) -> String {
-        format!("{}{path}", self.instead.as_deref().unwrap_or(api.host()))
+    /// A simulated cloud has one address for all APIs: those that have no kind of their own are told apart by a path before theirs.
+    fn url(&self, to: &Destination) -> String {
+        match (to, self.instead.as_deref()) {
+            (Destination::Api(api, path), instead) => format!("{}{path}", instead.unwrap_or(api.host())),
+            (Destination::Url(GoogleUrl { host, path }), None) => format!("https://{host}{path}"),
+            (Destination::Url(GoogleUrl { host, path }), Some(instead)) => format!("{instead}/apis/{host}{path}"),
+        }
     }
 
     #[expect(clippy::disallowed_methods, reason = "it waits for the network, not for the cloud")]
@@ -276,7 +341,7 @@ impl Rest {
 
     /// Sends a request once; the body of an answer that says that it went well, which may have so many bytes.
     async fn send(&self, request: &Request, limit: usize) -> Result<Vec<u8>, ApiError> {
-        let Request { api, method, path, query, body } = request;
+        let Request { to, method, query, body } = request;
         let headers = self.credentials.headers(http::Extensions::new()).await;
         let headers = headers
             .map_err(|error| ApiError::Credentials { why: error.to_string(), is_passing: error.is_transient() })?;
@@ -289,7 +354,7 @@ impl Rest {
             // Known from here on, in case an answer repeats it.
             drop(redact::captured("access_token", token.to_owned()));
         }
-        let built = self.http.request(method.clone(), self.url(*api, path)).headers(headers);
+        let built = self.http.request(method.clone(), self.url(to)).headers(headers);
         let built = if query.is_empty() { built } else { built.query(query) };
         let built = if let Some(body) = body { built.json(body) } else { built };
         let built = built.build().map_err(|error| ApiError::Request(cause(&error.without_url())))?;
@@ -389,6 +454,26 @@ mod tests {
         assert!(Pages::begin().count(LARGEST_LIST + 1).is_err(), "too many bytes");
         let began = Timestamp::UNIX_EPOCH;
         assert!(Pages { began, ..Pages::begin() }.count(1).is_err(), "it takes too long");
+    }
+
+    #[test]
+    fn a_token_goes_only_to_hosts_of_google() {
+        let own = "https://redis.googleapis.com/v1/projects/p/locations/l/instances/i%2Fj";
+        assert_eq!(GoogleUrl::parse(own).unwrap().path, "/v1/projects/p/locations/l/instances/i%2Fj");
+        for other in [
+            "http://redis.googleapis.com/v1/x",
+            "https://googleapis.com.evil.example/v1/x",
+            "https://evil.example/.googleapis.com/x",
+            "https://user@redis.googleapis.com/v1/x",
+            "https://redis.googleapis.com:8443/v1/x",
+            "https://redis.googleapis.com/v1/../x",
+            "https://redis.googleapis.com/v1/x?alt=media",
+            "https://redis.googleapis.com/v1/x#y",
+            "https://evil.example\\.googleapis.com/x",
+            "redis.googleapis.com/v1/x",
+        ] {
+            assert!(GoogleUrl::parse(other).is_err(), "{other}");
+        }
     }
 
     #[test]

@@ -55,6 +55,11 @@ impl Writer {
         self.rest.begin_operation(request).await.map_err(|error| WriteError::of(id, &error))
     }
 
+    /// Sends a write that the catalog made; what the API answers. An answer without a body is `null`.
+    pub(super) async fn send_catalogued(&self, id: &ResourceId, request: Request) -> Result<Value, WriteError> {
+        self.rest.write_any(request).await.map_err(|error| WriteError::of(id, &error))
+    }
+
     /// PATCHes an instance of Cloud SQL; the name of the operation.
     pub(super) async fn patch_sql(&self, id: &ResourceId, body: Value) -> Result<String, WriteError> {
         let path = ApiPath::version("/v1").name(&ApiPath::project(&id.project)).of("instances", &id.name);

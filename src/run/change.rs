@@ -130,16 +130,23 @@ pub fn covers(seen: &Value, wanted: &Value) -> bool {
             Some(there) => covers(there, value),
             None => is_absent(value),
         }),
+        // An API may add to the elements of a list what it knows of them; their number and order stay.
+        (Value::Array(seen), Value::Array(wanted)) => {
+            seen.len() == wanted.len() && seen.iter().zip(wanted).all(|(seen, wanted)| covers(seen, wanted))
+        }
+        (seen, Value::Null) => is_absent(seen),
         _ => seen == wanted,
     }
 }
 
-/// Whether a value says that nothing is there.
+/// Whether a value says that nothing is there. Most of Google's APIs leave out of their answers what is false or 0, and some do not.
 fn is_absent(value: &Value) -> bool {
     match value {
-        Value::Null => true,
+        Value::Null | Value::Bool(false) => true,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::Array(elements) => elements.is_empty(),
         Value::Object(fields) => fields.values().all(is_absent),
-        _ => false,
+        Value::Bool(true) | Value::String(_) => false,
     }
 }
 
@@ -177,5 +184,9 @@ mod tests {
         assert!(!covers(&json!({"generation": 7}), &json!({"image": "a"})));
         assert!(!covers(&json!({"image": "b"}), &json!({"image": "a"})));
         assert!(!covers(&json!({"targets": [1, 2]}), &json!({"targets": [1]})), "lists are compared whole");
+        assert!(covers(&json!({"list": [{"a": 1, "id": 7}]}), &json!({"list": [{"a": 1}]})), "an API adds to elements");
+        assert!(covers(&json!({}), &json!({"on": false, "count": 0})), "an API leaves out what has its default");
+        assert!(covers(&json!({"on": false}), &json!({"on": null})), "and another one does not");
+        assert!(!covers(&json!({}), &json!({"on": true})) && !covers(&json!({"on": true}), &json!({"on": null})));
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::change::Change;
+use super::id::CATALOGUED;
 
 /// One field of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,11 @@ impl Difference {
 impl Change {
     /// What it does, field by field, in the order of the change.
     pub fn differences(&self) -> Vec<Difference> {
+        if self.resource.kind == CATALOGUED {
+            let mut all = Vec::new();
+            flatten("", Some(&self.from), &self.to, &mut all);
+            return all;
+        }
         let Value::Object(after) = &self.to else { return Vec::new() };
         let difference = |(field, after): (&String, &Value)| Difference {
             field: field.clone(),
@@ -32,6 +38,30 @@ impl Change {
             after: words(after),
         };
         after.iter().map(difference).collect()
+    }
+}
+
+/// Every value that a change of a resource sets, by its path. What was not there is `none` before, and what is removed after.
+fn flatten(path: &str, before: Option<&Value>, after: &Value, all: &mut Vec<Difference>) {
+    let shown = |value: &Value| match value {
+        Value::Null => "none".to_owned(),
+        // As it stands in the API's JSON, so that 4 is not taken for "4", nor a list for a text.
+        value => value.to_string(),
+    };
+    match (before, after) {
+        (Some(Value::Object(before)), Value::Object(after)) => {
+            for (name, value) in after {
+                let below = if path.is_empty() || name.starts_with('[') {
+                    format!("{path}{name}")
+                } else {
+                    format!("{path}.{name}")
+                };
+                flatten(&below, before.get(name), value, all);
+            }
+        }
+        (before, after) => {
+            all.push(Difference { field: path.to_owned(), before: before.map(shown), after: shown(after) });
+        }
     }
 }
 
@@ -59,6 +89,21 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_a_resource_is_changed_in_is_said_by_its_paths() {
+        let change = Change {
+            resource: "gcp.resource/p/r/x".parse().unwrap(),
+            from: json!({"a": {"b": 4}, "list": {"[name=x]": {"v": null}}, "labels": {"team": "a"}}),
+            to: json!({"a": {"b": 10}, "list": {"[name=x]": {"v": "10"}}, "labels": {"team": null}}),
+        };
+        let said: Vec<String> = change
+            .differences()
+            .iter()
+            .map(|one| format!("{} {} → {}", one.field, one.before.as_deref().unwrap_or("?"), one.after))
+            .collect();
+        assert_eq!(said, ["a.b 4 → 10", "list[name=x].v none → \"10\"", "labels.team \"a\" → none"]);
+    }
 
     #[test]
     fn traffic_reads_like_a_sentence() {

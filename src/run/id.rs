@@ -130,6 +130,17 @@ impl TryFrom<String> for OpId {
     }
 }
 
+/// The kind of resources that go by their full resource names: any that the catalog of Google's APIs describes.
+pub const CATALOGUED: &str = "gcp.resource";
+
+/// Objects of Google's that have kinds of their own here as well: the pattern of the full resource name, with `*` for the project, the
+/// region and the name, and the first two segments of those kinds.
+const TYPED: &[(&str, &str)] = &[
+    ("run.googleapis.com/projects/*/locations/*/services/*", "gcp.run"),
+    ("vpcaccess.googleapis.com/projects/*/locations/*/connectors/*", "gcp.connector"),
+    ("sqladmin.googleapis.com/projects/*/instances/*", "gcp.sql"),
+];
+
 /// Names one thing in the cloud that has state, with everything a call to it needs:
 /// `gcp.connector/netra-staging/us-central1/staging-connector`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -149,9 +160,37 @@ impl ResourceId {
     /// The thing at Google that it is a part of: the template, the traffic and the bounds of a Cloud Run service are one.
     /// Kinds that are parts of one thing have the first two segments of their names in common.
     pub fn subject(&self) -> Subject<'_> {
+        if self.kind == CATALOGUED {
+            return self.catalogued_subject();
+        }
         let kind = self.kind.as_str();
         let kind = kind.match_indices('.').nth(1).map_or(kind, |(end, _)| kind.get(..end).unwrap_or(kind));
         Subject { kind, project: &self.project, region: &self.region, name: &self.name }
+    }
+}
+
+impl ResourceId {
+    /// By its full resource name, or, where another kind can change the same thing, as that kind has it: both must not be changed at
+    /// once.
+    fn catalogued_subject(&self) -> Subject<'_> {
+        for (pattern, kind) in TYPED {
+            let (mut names, mut here) = (Vec::new(), self.name.split('/'));
+            let fits = pattern.split('/').all(|wanted| match (wanted, here.next()) {
+                ("*", Some(name)) => {
+                    names.push(name);
+                    true
+                }
+                (wanted, found) => found == Some(wanted),
+            });
+            if fits && here.next().is_none() {
+                return match names[..] {
+                    [project, region, name] => Subject { kind, project, region, name },
+                    [project, name] => Subject { kind, project, region: &self.region, name },
+                    _ => continue,
+                };
+            }
+        }
+        Subject { kind: CATALOGUED, project: "", region: "", name: &self.name }
     }
 }
 
@@ -216,6 +255,22 @@ mod tests {
         assert!(
             ids.iter().all(|id| id.as_str().bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase()))
         );
+    }
+
+    #[test]
+    fn a_full_resource_name_is_the_same_subject_as_the_typed_kind() {
+        let id = |text: &str| text.parse::<ResourceId>().unwrap();
+        for (full, typed) in [
+            ("run.googleapis.com/projects/p/locations/r/services/s", "gcp.run.traffic/p/r/s"),
+            ("vpcaccess.googleapis.com/projects/p/locations/r/connectors/c", "gcp.connector/p/r/c"),
+            ("sqladmin.googleapis.com/projects/p/instances/db", "gcp.sql/p/r/db"),
+        ] {
+            assert_eq!(id(&format!("gcp.resource/p/r/{full}")).subject(), id(typed).subject(), "{full}");
+        }
+        let cache = "redis.googleapis.com/projects/p/locations/r/instances/c";
+        let (here, there) = (id(&format!("gcp.resource/p/r/{cache}")), id(&format!("gcp.resource/p/other/{cache}")));
+        assert_eq!(here.subject(), there.subject(), "its name says where it is");
+        assert_ne!(here.subject(), id(&format!("gcp.resource/p/r/{cache}2")).subject());
     }
 
     #[test]

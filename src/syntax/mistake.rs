@@ -55,6 +55,10 @@ pub const MISSING_KEY: &str = "missing-key";
 pub const WRONG_TYPE: &str = "wrong-type";
 /// The right type, but not something that can be meant.
 pub const BAD_VALUE: &str = "bad-value";
+/// A resource that no API of Google's has.
+pub const UNKNOWN_RESOURCE: &str = "unknown-resource";
+/// A field or value that the API does not have, or does not let be set.
+pub const BAD_FIELD: &str = "bad-field";
 /// `uses` names an action that does not exist.
 pub const UNKNOWN_ACTION: &str = "unknown-action";
 /// A `${…}` that stands for nothing.
@@ -86,6 +90,8 @@ pub const CODES: &[(&str, &str)] = &[
     (MISSING_KEY, "a key that must be there is not"),
     (WRONG_TYPE, "a value of another type is wanted"),
     (BAD_VALUE, "a value that cannot be meant"),
+    (UNKNOWN_RESOURCE, "a name that means no resource of Google Cloud"),
+    (BAD_FIELD, "a field or value that the API does not have, or does not let be set"),
     (UNKNOWN_ACTION, "`uses` names an action that does not exist"),
     (BAD_REFERENCE, "a `${…}` that refers to nothing"),
     (TOO_MUCH_TEXT, "references and iterations expand to more text than any runbook needs"),

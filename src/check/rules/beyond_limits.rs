@@ -27,6 +27,7 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let Some(limits) = subject.draft.limits.read() else { return Vec::new() };
     let mut found = targets(subject, limits);
     found.extend(services(subject, limits));
+    found.extend(apis(subject, limits));
     if let Some(hosts) = &limits.hosts {
         found.extend(peers(subject, hosts));
     }
@@ -56,6 +57,20 @@ fn targets(subject: &Subject<'_>, limits: &Limits) -> Vec<Diagnostic> {
         subject.is_resolved(&path).then(|| diagnostic.help(help))
     });
     judged.collect()
+}
+
+fn apis(subject: &Subject<'_>, limits: &Limits) -> Vec<Diagnostic> {
+    let Some(allowed) = &limits.apis else { return Vec::new() };
+    let each = subject.actions().filter_map(|(step, _, action)| {
+        let api = format!("{}.googleapis.com", action.catalogued()?.resource_type.api().service);
+        (!allowed.contains(&api)).then(|| {
+            let place = subject.place(&argument(&step, "resource"));
+            let message = format!("this changes a resource of {api}, which is not one of the APIs that are allowed");
+            let help = format!("it allows {}", list(allowed.iter().map(String::as_str), "and"));
+            beyond(subject, place, "apis", message).help(help)
+        })
+    });
+    each.collect()
 }
 
 fn services(subject: &Subject<'_>, limits: &Limits) -> Option<Diagnostic> {

@@ -1,9 +1,9 @@
-//! A command changes the runbook's own project and region.
+//! A command, or a step on a resource of the catalog, changes the runbook's own project and region.
 //!
 //! What a reviewer reads in `[target]` is what a run is confirmed and limited by. A command that names another project or
 //! region is beyond all of that. `[limits]` may allow it; without limits it is a warning.
 
-use super::{Answer, Rule, Subject};
+use super::{Answer, Rule, Subject, argument};
 use crate::check::diagnostic::Diagnostic;
 use crate::check::shell::{Setting, StepCommand};
 use crate::syntax::Path;
@@ -11,14 +11,58 @@ use crate::syntax::spelling::list;
 
 pub(super) const RULE: Rule = Rule {
     code: "other-target",
-    title: "a command in a `shell` step changes the runbook's own project and region (warning without `[limits]`)",
+    title: "a step changes the runbook's own project and region (a command: warning without `[limits]`)",
     page: include_str!("../../../docs/checks/other-target.md"),
     answer: Answer::WithReason,
     find,
 };
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
-    subject.commands().iter().flat_map(|command| faults(subject, command)).collect()
+    let by_commands = subject.commands().iter().flat_map(|command| faults(subject, command));
+    by_commands.chain(resources(subject)).collect()
+}
+
+/// Resources that are named in another project or region. A step of this program's own keeps to its target, so it is an error unless
+/// `[limits]` allows it.
+fn resources(subject: &Subject<'_>) -> Vec<Diagnostic> {
+    let Some(target) = subject.draft.target.read() else { return Vec::new() };
+    let limits = subject.draft.limits.read();
+    let mut found = Vec::new();
+    for (step, _, action) in subject.actions() {
+        let path = argument(&step, "resource");
+        let Some(name) = action.catalogued().filter(|_| subject.is_resolved(&path)) else { continue };
+        let resource = match name.find(target) {
+            Ok(resource) => resource,
+            Err(error) => {
+                found.push(Diagnostic::error(RULE.code, subject.place(&path), error.to_string()));
+                continue;
+            }
+        };
+        let judged = [
+            ("project", resource.project(), &target.project, limits.and_then(|limits| limits.projects.as_ref())),
+            ("region", resource.location(), &target.region, limits.and_then(|limits| limits.regions.as_ref())),
+        ];
+        for (key, value, own, allowed) in judged {
+            if !subject.is_resolved(&Path::root().key("target").key(key)) {
+                continue;
+            }
+            let Some(value) = value.filter(|value| !is_within(key, value, own)) else { continue };
+            if allowed.is_some_and(|allowed| allowed.iter().any(|allowed| is_within(key, value, allowed))) {
+                continue;
+            }
+            let message = format!("this resource is in the {key} `{value}`, and the runbook's target is `{own}`");
+            let help = format!(
+                "name one of the target's, or allow the {key}: [limits] with {key}s = [\"{own}\", \"{value}\"]"
+            );
+            found.push(Diagnostic::error(RULE.code, subject.place(&path), message).help(help));
+        }
+    }
+    found
+}
+
+/// Whether a project or region is the one that is meant. A zone lies in its region.
+fn is_within(key: &str, value: &str, own: &str) -> bool {
+    value == own || key == "region" && (value.starts_with(&format!("{own}-")) || value == "global")
 }
 
 fn faults(subject: &Subject<'_>, command: &StepCommand) -> Vec<Diagnostic> {
@@ -54,9 +98,7 @@ fn faults(subject: &Subject<'_>, command: &StepCommand) -> Vec<Diagnostic> {
                 Setting::Ambient | Setting::Unknown => return None,
             },
         };
-        // A zone lies in its region.
-        let is_own = value == *own || key == "region" && value.starts_with(&format!("{own}-")) || value == "global";
-        if is_own || value.is_empty() {
+        if is_within(key, &value, own) || value.is_empty() {
             return None;
         }
         let place = subject.command_place(command, &place);

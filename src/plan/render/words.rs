@@ -5,7 +5,11 @@ use crate::clock;
 use crate::gate::{Demand, GateRule, rate_in_words};
 use crate::inert::inert;
 use crate::plan::{Access, Outbound, Plan, Sender, Tried, WHOLE};
-use crate::run::{Change, FailurePolicy, Guard, GuardAction, NOT_RUN, OnFailure, Preconditions, RollbackScope, Task};
+use crate::resource::catalogued::sent_as;
+use crate::run::{
+    CATALOGUED, Change, FailurePolicy, Guard, GuardAction, NOT_RUN, OnFailure, Preconditions, Reversibility,
+    RollbackScope, Task,
+};
 use crate::runbook::model::Allowed;
 use crate::syntax::value::percent;
 
@@ -106,6 +110,12 @@ pub(super) fn remarks(task: &Task) -> Vec<String> {
         let to: Vec<_> = traffic_first.differences().iter().map(|difference| inert(&difference.after)).collect();
         format!("rollback: traffic back to {} first (seconds), then the change itself", to.join(", "))
     });
+    let catalogued = task.change.as_ref().filter(|change| change.resource.kind == CATALOGUED);
+    let sent = catalogued.and_then(sent_as).map(|sent| format!("sent as {}", inert(&sent)));
+    let way_back = catalogued.filter(|_| task.reversibility == Reversibility::Reversible).map(|_| {
+        "undone by the same update with the values before; whether the API always takes them back is not documented"
+            .to_owned()
+    });
     let wave = (task.max_parallel > 1).then(|| format!("up to {} of this step go on at once", task.max_parallel));
     let not_run = task.is_not_run().then(|| {
         let gate = task.gate.as_ref().map_or("", |_| "; its gate is not waited for");
@@ -113,7 +123,8 @@ pub(super) fn remarks(task: &Task) -> Vec<String> {
     });
     let undo_partial = task.program.as_ref().is_some_and(|program| program.undo_partial);
     let undo_partial = undo_partial.then(|| "its undo is also run after it has failed".to_owned());
-    not_run.into_iter().chain(undo_partial).chain(traffic_first).chain(wave).collect()
+    let all = [not_run, undo_partial, traffic_first, wave, sent, way_back];
+    all.into_iter().flatten().collect()
 }
 
 /// What happens when a step fails, in words.

@@ -126,6 +126,8 @@ const LIMITS: Table = Table {
     keys: &[
         Key::new("projects", ValueType::Texts, "The projects it may be used on.").example("[\"netra-staging\"]"),
         Key::new("regions", ValueType::Texts, "The regions it may be used in.").example("[\"us-central1\"]"),
+        Key::new("apis", ValueType::Texts, "The APIs whose resources `gcp.set` and its like may change.")
+            .example("[\"redis.googleapis.com\"]"),
         Key::new(
             "traffic_shift",
             ValueType::Percent,

@@ -79,6 +79,8 @@ pub struct Limits {
     pub projects: Option<Vec<String>>,
     /// The regions it may be used in.
     pub regions: Option<Vec<String>>,
+    /// The APIs, by host, whose resources may be changed by their full resource names.
+    pub apis: Option<Vec<String>>,
     /// How much one step may change.
     pub step: StepLimits,
     /// The most services that may be changed.

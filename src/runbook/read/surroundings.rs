@@ -36,6 +36,7 @@ pub(super) fn read_limits(block: &Block<'_, '_>) -> Limits {
     let limits = Limits {
         projects: block.texts("projects"),
         regions: block.texts("regions"),
+        apis: block.texts("apis"),
         step: StepLimits {
             traffic_shift: block.percent("traffic_shift"),
             instances_added: block.count("instances_added", 0),

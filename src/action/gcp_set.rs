@@ -1,0 +1,189 @@
+//! `gcp.set`: set fields of any resource that the catalog describes.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::catalogued::{self, CataloguedName, RESOURCE};
+use super::{
+    ActionFormat, Declared, Forecast, Name, Obstacle, ObstacleKind, Rollback, StepAction, StepContext, TaskDraft,
+};
+use crate::catalog::{self, Assignments, Exception, ResourceType, conceal, concealed, validate};
+use crate::peer::PeerRequest;
+use crate::resource::catalogued::Catalogued;
+use crate::run::{ResourceId, Target};
+use crate::syntax::Block;
+use crate::syntax::format::{Key, Table, ValueType};
+use crate::syntax::mistake::{Mistake, SECRET_SHOWN};
+use crate::syntax::value::SecretText;
+
+/// `gcp.set`. Fields that are not named stay as they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GcpSet {
+    /// The resource.
+    pub resource: CataloguedName,
+    /// What is set and cleared, checked against the catalog.
+    pub assignments: Assignments,
+    /// The inputs whose secrets are set and have no value.
+    pub absent: Vec<String>,
+}
+
+impl GcpSet {
+    /// The secrets that it sets: each with the digest that stands for it.
+    pub fn secrets(&self) -> Vec<(String, Value)> {
+        let of = self.resource.resource_type;
+        let values = self.assignments.iter().filter_map(|one| Some((&one.path, one.value.as_ref()?)));
+        values.flat_map(|(path, value)| concealed(of, Some(path), value).1).collect()
+    }
+}
+
+impl Declared for GcpSet {
+    const FORMAT: ActionFormat = ActionFormat {
+        name: "gcp.set",
+        outputs: &[],
+        with: Table {
+            about: "Sets fields of any resource of Google Cloud that `rectify resources` lists.",
+            keys: &[
+                RESOURCE.required(),
+                Key::new(
+                    "set",
+                    ValueType::Json,
+                    "Fields and their values, nested as in the API's JSON; a key may be a path.",
+                )
+                .example("{ memorySizeGb = 10 }")
+                .default("nothing is set"),
+                Key::new("unset", ValueType::Texts, "Paths of fields to clear, and of elements to remove.")
+                    .example("[\"labels.team\"]")
+                    .default("nothing is cleared"),
+            ],
+        },
+    };
+
+    fn read(with: &Block<'_, '_>) -> Option<GcpSet> {
+        let resource = CataloguedName::read(with);
+        let set =
+            if with.has("set") { catalogued::table(with, "set")? } else { (Map::new(), SecretText::literal("{}")) };
+        let unset = with.texts("unset").unwrap_or_default();
+        let resource = resource?;
+        let (fields, text) = set;
+        match validate(resource.resource_type, &fields, &unset) {
+            Ok(assignments) => {
+                if text.secrets().next().is_some() {
+                    refuse_shown_secrets(with, resource.resource_type, &text, &unset);
+                }
+                let absent = text.absent().map(str::to_owned).collect();
+                Some(GcpSet { resource, assignments, absent })
+            }
+            Err(problems) => {
+                catalogued::note(with, &problems);
+                None
+            }
+        }
+    }
+}
+
+/// A secret may stand only where no output shows it.
+fn refuse_shown_secrets(with: &Block<'_, '_>, resource_type: ResourceType, text: &SecretText, unset: &[String]) {
+    let Ok(Value::Object(shown)) = serde_json::from_str(&text.to_string()) else { return };
+    let Ok(assignments) = validate(resource_type, &shown, unset) else { return };
+    for one in assignments.iter() {
+        let visible = one.value.as_ref().map(|value| conceal(resource_type, Some(&one.path), value));
+        // A reference that is left stands for a secret.
+        if visible.is_some_and(|value| value.to_string().contains("${inputs.")) {
+            let message = format!("`{}` is shown in plans and journals, and this would put a secret there", one.path);
+            let mistake = Mistake::new(SECRET_SHOWN, with.place("set"), message);
+            with.reader.note(mistake.help("put the secret into a field that is secret, or into Secret Manager"));
+        }
+    }
+}
+
+impl StepAction for GcpSet {
+    fn observed_resources(&self, target: &Target) -> Vec<ResourceId> {
+        self.resource.id(target).into_iter().collect()
+    }
+
+    fn desired_state(&self, target: &Target) -> Option<(ResourceId, Value)> {
+        let of = self.resource.resource_type;
+        let shown = self.assignments.iter().map(|one| {
+            let value = one.value.as_ref().map_or(Value::Null, |value| conceal(of, Some(&one.path), value));
+            (one.path.to_string(), value)
+        });
+        Some((self.resource.id(target)?, Value::Object(shown.collect())))
+    }
+
+    fn plan(&self, step: &StepContext<'_>, forecast: &mut Forecast<'_>) -> Result<Vec<TaskDraft>, Obstacle> {
+        let (resource, id) = self.resource.planned(forecast)?;
+        if let Some(input) = self.absent.first() {
+            let why = format!("the secret `{input}`, which this sets, has no value");
+            return Err(Obstacle { kind: ObstacleKind::MissingInput, ..Obstacle::impossible(why) });
+        }
+        let of = resource.resource_type;
+        let mut tasks = Vec::new();
+        let all = writes_of(of, &self.assignments);
+        for (name, assignments) in &all {
+            let mut task = if all.len() == 1 { step.whole() } else { step.part(name) };
+            let state = forecast.state(&id)?.clone();
+            let ends =
+                catalog::ends(of, &state, assignments).map_err(|error| Obstacle::impossible(error.to_string()))?;
+            if !ends.to.as_object().is_some_and(Map::is_empty) {
+                catalog::writes(&resource, &catalog::json_of(of, &state), assignments)
+                    .map_err(|error| Obstacle::impossible(error.to_string()))?;
+                forecast.change_from::<Catalogued>(id.clone(), ends.from, ends.to, &mut task)?;
+                catalogued::judge(of, &mut task);
+            }
+            tasks.push(task);
+        }
+        // One request after another: the gate is about what all of them bring about.
+        let changes = |task: &TaskDraft| task.change.is_some();
+        if all.len() > 1 {
+            if tasks.iter().any(changes) {
+                tasks.retain(changes);
+            } else {
+                tasks.truncate(1);
+            }
+            if let Some(last) = tasks.last_mut() {
+                last.gate = step.gate.cloned();
+            }
+        }
+        Ok(tasks)
+    }
+
+    fn rollback(&self) -> Rollback {
+        Rollback::Possible
+    }
+
+    fn peer_requests(&self) -> Vec<PeerRequest> {
+        Vec::new()
+    }
+
+    fn names(&self) -> Vec<Name<'_>> {
+        Vec::new()
+    }
+}
+
+/// The assignments, one request after another, each with a name: some types take one field a write, and some fields have a method of
+/// their own.
+fn writes_of(resource_type: ResourceType, all: &Assignments) -> Vec<(String, Assignments)> {
+    let is_one_by_one = resource_type.rules().iter().any(|rule| rule.what == Exception::OneFieldAWrite);
+    let mut groups: BTreeMap<(usize, String), Vec<_>> = BTreeMap::new();
+    for one in all.iter() {
+        let own = resource_type.rules().iter().position(|rule| match rule.what {
+            Exception::SetBy { field, .. } => {
+                one.mask_path.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            }
+            _ => false,
+        });
+        let key = match own {
+            // Setters come after the update.
+            Some(place) => (place + 1, String::new()),
+            None if is_one_by_one => (0, one.mask_path.clone()),
+            None => (0, String::new()),
+        };
+        groups.entry(key).or_default().push(one.clone());
+    }
+    let named = groups.into_values().map(|group| {
+        let name = group.first().map(|one| one.mask_path.clone()).unwrap_or_default();
+        (name, Assignments::of(group))
+    });
+    named.collect()
+}

@@ -1,0 +1,344 @@
+//! Any resource that the catalog describes: `gcp.resource`.
+//!
+//! One kind for all types of Google Cloud. What it has to know of a type (its URL, its fields, how it is written to, what its
+//! operations look like) the [catalog](crate::catalog) says; the name of such a [`ResourceId`] is the full resource name, without its
+//! slashes: `redis.googleapis.com/projects/P/locations/L/instances/I`. Its state is the resource's JSON in the form of
+//! [`catalog::state_of`]: elements of lists by their keys, and digests in the place of secrets. The secrets themselves are with
+//! [`SealedValues`] only.
+//!
+//! A write is worked out from what was read last, is conditional on the token that was read then where the type has one, and sets
+//! exactly the fields of the change; what a mask cannot name (an element of a list) is put into what was read and written with it.
+
+mod commands;
+mod operation;
+mod sealed;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::Method;
+use serde_json::Value;
+
+pub use self::sealed::{SealError, SealedValues};
+use super::api_error::ApiError;
+use super::cloud::Cloud;
+use super::error::{ReadError, WriteError};
+use super::follow_up::FollowUp;
+use super::gcloud::GcloudCommands;
+use super::permission::Permission;
+use super::rest::{GoogleUrl, Request};
+use super::spec::{ApiObject, Metrics, Product};
+use super::{Kind, Observable, OperationProgress, Seen, Validity, Writer};
+use crate::catalog::{self, Answer, Catalog, Resource, Scope, Verb, WriteRequest};
+use crate::gate::Facts;
+use crate::run::{CATALOGUED, Change, NameOwner, NameShape, ResourceId, Reversibility, Target};
+
+/// `gcp.resource`.
+pub struct Catalogued {
+    cloud: Arc<Cloud>,
+    sealed: Arc<SealedValues>,
+    /// What was read last of each: a write is worked out from what was compared.
+    read: Mutex<BTreeMap<ResourceId, Value>>,
+}
+
+impl Catalogued {
+    /// The resources of this cloud, of which only what has no secrets in it can be written.
+    pub fn on(cloud: &Arc<Cloud>) -> Catalogued {
+        Catalogued::with(cloud, Arc::default())
+    }
+
+    /// The same, with secrets to be written.
+    pub fn with(cloud: &Arc<Cloud>, sealed: Arc<SealedValues>) -> Catalogued {
+        Catalogued { cloud: Arc::clone(cloud), sealed, read: Mutex::default() }
+    }
+
+    async fn get(&self, resource: &Resource) -> Result<Value, ApiError> {
+        let request = Request::catalogued(GoogleUrl::parse(&resource.url())?, Method::GET, None);
+        let live: Value = self.cloud.rest.read(request).await?;
+        about(resource, &live)?;
+        Ok(live)
+    }
+
+    async fn read(&self, id: &ResourceId, resource: &Resource) -> Result<Value, ReadError> {
+        let live = self.get(resource).await.map_err(|error| ReadError::of(id, &error))?;
+        self.remembered().insert(id.clone(), live.clone());
+        Ok(live)
+    }
+
+    fn remembered(&self) -> std::sync::MutexGuard<'_, BTreeMap<ResourceId, Value>> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The request that brings a resource to this end of a change; `None` if nothing is to be sent.
+    fn request(
+        &self,
+        id: &ResourceId,
+        resource: &Resource,
+        live: &Value,
+        to: &Value,
+    ) -> Result<Option<WriteRequest>, String> {
+        let resource_type = resource.resource_type;
+        let (_, behind) = catalog::concealed(resource_type, None, live);
+        let reveal = |digest: &str| {
+            let in_it = || behind.iter().find(|(known, _)| known == digest).map(|(_, value)| value.clone());
+            self.sealed.reveal(id, digest).or_else(in_it)
+        };
+        let wanted = catalog::assignments_to(resource_type, live, to, &reveal).map_err(|error| error.to_string())?;
+        let mut requests = catalog::writes(resource, live, &wanted).map_err(|error| error.to_string())?.into_iter();
+        match (requests.next(), requests.len()) {
+            (request, 0) => Ok(request),
+            (_, more) => Err(format!(
+                "this takes {} requests, and a change is one; set its fields in steps of their own",
+                more + 1
+            )),
+        }
+    }
+
+    /// What became of a write that was answered.
+    async fn after(
+        &self,
+        id: &ResourceId,
+        resource: &Resource,
+        request: &WriteRequest,
+        answer: &Value,
+    ) -> Result<OperationProgress<Value>, WriteError> {
+        if let Answer::Operation(dialect) = request.answer() {
+            let in_doubt = |why: String| WriteError::InDoubt { resource: id.clone(), why };
+            let name =
+                operation::name(dialect, answer).ok_or_else(|| in_doubt("the answer names no operation".to_owned()))?;
+            return match operation::stand(dialect, answer) {
+                operation::Stand::Running => Ok(OperationProgress::Running { operation: name }),
+                operation::Stand::Failed { why, certainty } => Ok(OperationProgress::Failed { why, certainty }),
+                operation::Stand::Done => self.written(id, resource).await,
+            };
+        }
+        self.written(id, resource).await
+    }
+
+    /// The state after a write: what the write answered with may be stale or empty, so the resource is read.
+    async fn written(&self, id: &ResourceId, resource: &Resource) -> Result<OperationProgress<Value>, WriteError> {
+        match self.read(id, resource).await {
+            Ok(live) => Ok(OperationProgress::Done(catalog::state_of(resource.resource_type, &live))),
+            Err(error) => Err(WriteError::InDoubt { resource: id.clone(), why: error.to_string() }),
+        }
+    }
+}
+
+/// The id of a resource that the catalog found.
+pub fn id_of(resource: &Resource, target: &Target) -> ResourceId {
+    ResourceId {
+        kind: Catalogued::NAME.to_owned(),
+        project: resource.project().unwrap_or(&target.project).to_owned(),
+        // What has no location is filed under the target's region, as the typed kinds do.
+        region: resource.location().unwrap_or(&target.region).to_owned(),
+        name: resource.full_name().trim_start_matches('/').to_owned(),
+    }
+}
+
+/// The resource that an id names.
+///
+/// # Errors
+/// Why the catalog has none, in words.
+pub fn resource_of(id: &ResourceId) -> Result<Resource, String> {
+    let scope = Scope { project: &id.project, region: None, zone: None };
+    let catalog = Catalog::open().map_err(|error| error.to_string())?;
+    catalog.find(&id.name, &scope).map_err(|error| error.to_string())
+}
+
+/// How a change is sent, in a line: `PATCH, updateMask=memorySizeGb`. `None` if that cannot be told without the resource.
+pub fn sent_as(change: &Change) -> Option<String> {
+    let resource = resource_of(&change.resource).ok()?;
+    let of = resource.resource_type;
+    let known = |digest: &str| Some(Value::from(digest));
+    let nothing = Value::Object(serde_json::Map::new());
+    let before = catalog::assignments_to(of, &nothing, &change.from, &known).ok()?.apply(&nothing).ok()?;
+    let wanted = catalog::assignments_to(of, &before, &change.to, &known).ok()?;
+    let requests = catalog::writes(&resource, &before, &wanted).ok()?;
+    let [request] = &requests[..] else { return None };
+    let verb = request.method.verb.as_str();
+    let mask = request.query.iter().find(|(name, _)| *name == "updateMask");
+    Some(match (mask, of.update()) {
+        (Some((name, mask)), _) => format!("{verb}, {name}={mask}"),
+        // A method of its own sets the field.
+        (None, update) if update.is_none_or(|(method, _)| method.name != request.method.name) => {
+            format!("{verb}, by the method {}", request.method.name)
+        }
+        (None, Some((_, dialect))) => format!("{verb}, {}", dialect.name()),
+        (None, None) => verb.to_owned(),
+    })
+}
+
+/// Whether an answer is about what was asked for. Some names are aliases (`versions/latest`), and a write to one would be a write to
+/// something else tomorrow.
+fn about(resource: &Resource, live: &Value) -> Result<(), ApiError> {
+    let last = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
+    match live.get("name").and_then(Value::as_str) {
+        Some(named) if !named.is_empty() && last(named) != last(resource.id()) => {
+            Err(ApiError::Malformed(format!("it is about {named:?}, not about {:?}; name that one", resource.id())))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn method(verb: Verb) -> Method {
+    match verb {
+        Verb::Get => Method::GET,
+        Verb::Post => Method::POST,
+        Verb::Put => Method::PUT,
+        Verb::Patch => Method::PATCH,
+        Verb::Delete => Method::DELETE,
+    }
+}
+
+fn sent(request: WriteRequest) -> Result<Request, ApiError> {
+    let WriteRequest { method: of, url, query, body, .. } = request;
+    let made = Request::catalogued(GoogleUrl::parse(&url)?, method(of.verb), body);
+    Ok(query.into_iter().fold(made, |made, (name, value)| made.with(name, value)))
+}
+
+impl Observable for Catalogued {
+    type State = Value;
+
+    const NAME: &'static str = CATALOGUED;
+    /// Which there are depends on the type; the catalog says it.
+    const FACTS: Facts = &[];
+    const NAME_SHAPE: NameShape = NameShape {
+        what: "a resource of Google Cloud",
+        min_length: 1,
+        max_length: 2_000,
+        owner: NameOwner::Google,
+        description: "its full resource name",
+    };
+    const PART_OF: ApiObject = ApiObject::Itself;
+    /// Not known: Discovery does not say them.
+    const READ_PERMISSIONS: &'static [Permission] = &[];
+    const PRODUCT: Option<Product> = None;
+    const METRICS: Option<Metrics> = None;
+
+    async fn observe(&self, id: &ResourceId) -> Result<Seen<Value>, ReadError> {
+        let resource = resource_of(id).map_err(|why| ReadError::Malformed { resource: id.clone(), why })?;
+        let live = self.read(id, &resource).await?;
+        let state = catalog::state_of(resource.resource_type, &live);
+        // A token is compared where the write is worked out: much moves one that no change rests on.
+        Ok(Seen { state, etag: None, operation: None, trouble: None })
+    }
+}
+
+impl Kind for Catalogued {
+    type Owned = Value;
+
+    /// Not known: Discovery does not say them.
+    const WRITE_PERMISSIONS: &'static [Permission] = &[];
+    const SHELL_FUNCTIONS: &'static str = commands::FUNCTIONS;
+
+    /// Durations are not published; an hour is what the slowest typed kind gets.
+    const OPERATION_TIMEOUT: Duration = Duration::from_hours(1);
+
+    /// What is known of a field's way back depends on its type: the action says it.
+    fn allowed(_: &Value, _: &Value) -> Result<Reversibility, String> {
+        Ok(Reversibility::Reversible)
+    }
+
+    fn gcloud(change: &Change) -> Result<GcloudCommands, String> {
+        commands::commands(change)
+    }
+
+    fn follow_up(_: &ResourceId, _: &Value, _: &Value) -> Option<FollowUp> {
+        None
+    }
+
+    async fn validate(&self, id: &ResourceId, _: Option<&str>, to: &Value) -> Result<Validity, ReadError> {
+        let malformed = |why: String| ReadError::Malformed { resource: id.clone(), why };
+        let resource = resource_of(id).map_err(malformed)?;
+        let takes = resource.resource_type.update().is_some_and(|(method, _)| method.takes("validateOnly"));
+        if !takes {
+            return Ok(Validity::NotAsked);
+        }
+        let live = self.read(id, &resource).await?;
+        // What cannot be made into a request without secrets cannot be asked about.
+        let Ok(Some(request)) = self.request(id, &resource, &live, to) else { return Ok(Validity::NotAsked) };
+        if !request.method.takes("validateOnly") {
+            return Ok(Validity::NotAsked);
+        }
+        let asked = sent(request).map(|request| request.with("validateOnly", "true"));
+        let asked = asked.map_err(|error| ReadError::of(id, &error))?;
+        match self.cloud.rest.read::<Value>(asked).await {
+            Ok(_) => Ok(Validity::Accepted),
+            Err(error) => match ReadError::of(id, &error) {
+                error @ (ReadError::Refused { denied: false, .. } | ReadError::NotFound { .. }) => {
+                    Ok(Validity::Refused { why: error.to_string() })
+                }
+                error => Err(error),
+            },
+        }
+    }
+
+    async fn write(
+        &self,
+        writer: &Writer,
+        id: &ResourceId,
+        seen: &Seen<Value>,
+        to: &Value,
+    ) -> Result<OperationProgress<Value>, WriteError> {
+        let refused = |why: String| WriteError::Refused { resource: id.clone(), why };
+        let resource = resource_of(id).map_err(refused)?;
+        let live = self.remembered().get(id).cloned();
+        let live = live.ok_or_else(|| refused("it was not read before it was to be written".to_owned()))?;
+        let Some(request) = self.request(id, &resource, &live, to).map_err(refused)? else {
+            return Ok(OperationProgress::Done(seen.state.clone()));
+        };
+        // What undoing needs is kept before it is gone.
+        let (_, secrets) = catalog::concealed(resource.resource_type, None, &live);
+        self.sealed.keep(id, secrets).map_err(|error| refused(format!("what it is now cannot be kept: {error}")))?;
+        let request_sent = sent(request.clone()).map_err(|error| WriteError::of(id, &error))?;
+        let answer = writer.send_catalogued(id, request_sent).await?;
+        self.after(id, &resource, &request, &answer).await
+    }
+
+    async fn poll(&self, id: &ResourceId, operation: &str, _: Duration) -> Result<OperationProgress<Value>, ReadError> {
+        let malformed = |why: String| ReadError::Malformed { resource: id.clone(), why };
+        let resource = resource_of(id).map_err(malformed)?;
+        let (dialect, url) = operation::place(&resource, operation)
+            .ok_or_else(|| malformed(format!("{operation:?} is no operation on it")))?;
+        let url = GoogleUrl::parse(&url).map_err(|error| ReadError::of(id, &error))?;
+        let answer = self.cloud.rest.read::<Value>(Request::catalogued(url, Method::GET, None)).await;
+        let answer = answer.map_err(|error| ReadError::of_operation(id, operation, &error))?;
+        match operation::stand(dialect, &answer) {
+            operation::Stand::Running => Ok(OperationProgress::Running { operation: operation.to_owned() }),
+            operation::Stand::Failed { why, certainty } => Ok(OperationProgress::Failed { why, certainty }),
+            operation::Stand::Done => {
+                let live = self.read(id, &resource).await?;
+                Ok(OperationProgress::Done(catalog::state_of(resource.resource_type, &live)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn cache() -> Resource {
+        let scope = Scope { project: "p", region: Some("r"), zone: None };
+        Catalog::open().unwrap().find("redis.instances/cache", &scope).unwrap()
+    }
+
+    #[test]
+    fn an_id_names_the_resource_that_it_was_made_of() {
+        let target = Target { project: "p".to_owned(), region: "r".to_owned(), protected: false };
+        let id = id_of(&cache(), &target);
+        assert_eq!(id.to_string(), "gcp.resource/p/r/redis.googleapis.com/projects/p/locations/r/instances/cache");
+        assert_eq!(resource_of(&id).unwrap().full_name(), cache().full_name());
+        assert_eq!(id.to_string().parse::<ResourceId>().unwrap(), id);
+    }
+
+    #[test]
+    fn an_alias_is_not_the_resource() {
+        assert!(about(&cache(), &json!({ "name": "projects/7/locations/r/instances/cache" })).is_ok());
+        assert!(about(&cache(), &json!({})).is_ok());
+        assert!(about(&cache(), &json!({ "name": "projects/p/locations/r/instances/other" })).is_err());
+    }
+}

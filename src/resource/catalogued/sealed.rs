@@ -1,0 +1,143 @@
+//! The secrets that changes of catalogued resources write, by their digests.
+//!
+//! A plan, a journal and a report have a digest in the place of a secret. Whoever writes the secret, or brings it back, needs the value:
+//! those that a step sets come from the runbook and its inputs each time, and those that are overwritten are kept here, in a file of the
+//! run that only its owner can read, before they are gone.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::Value;
+
+use crate::run::ResourceId;
+
+/// Values by resource and digest.
+type Values = BTreeMap<ResourceId, BTreeMap<String, Value>>;
+
+/// Secrets by the digests that stand for them.
+#[derive(Default)]
+pub struct SealedValues {
+    known: Mutex<Values>,
+    /// Where they are kept; nowhere before there is a run.
+    file: Option<PathBuf>,
+}
+
+/// The file of a run's secrets cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// It cannot be read or written.
+    #[error("{path}: {error}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// It is not what was written.
+    #[error("{path} cannot be read: {why}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+}
+
+impl SealedValues {
+    /// Those of a run, kept in this file, which need not be there yet.
+    ///
+    /// # Errors
+    /// The file is there and cannot be read.
+    pub fn in_file(path: PathBuf) -> Result<SealedValues, SealError> {
+        let known = match std::fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text)
+                .map_err(|error| SealError::Unreadable { path: path.clone(), why: error.to_string() })?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Values::new(),
+            Err(error) => return Err(SealError::Io { path, error }),
+        };
+        Ok(SealedValues { known: Mutex::new(known), file: Some(path) })
+    }
+
+    /// Learns secrets that a runbook sets. They are not kept: whoever goes on has the runbook.
+    pub fn learn(&self, id: &ResourceId, secrets: impl IntoIterator<Item = (String, Value)>) {
+        self.known().entry(id.clone()).or_default().extend(secrets);
+    }
+
+    /// Keeps secrets that are about to be overwritten. When this returns, they are on the disk.
+    ///
+    /// # Errors
+    /// They could not be written.
+    pub fn keep(&self, id: &ResourceId, secrets: Vec<(String, Value)>) -> Result<(), SealError> {
+        if secrets.is_empty() {
+            return Ok(());
+        }
+        let mut known = self.known();
+        known.entry(id.clone()).or_default().extend(secrets);
+        match &self.file {
+            Some(path) => write(path, &known).map_err(|error| SealError::Io { path: path.clone(), error }),
+            None => Ok(()),
+        }
+    }
+
+    /// The value behind a digest.
+    pub fn reveal(&self, id: &ResourceId, digest: &str) -> Option<Value> {
+        self.known().get(id)?.get(digest).cloned()
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Values> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Never says what it knows.
+impl std::fmt::Debug for SealedValues {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SealedValues").field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+/// The new file is whole before it takes the place of the old one.
+fn write(path: &Path, values: &Values) -> std::io::Result<()> {
+    let beside = path.with_extension("new");
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).custom_flags(NO_FOLLOW).open(&beside)?;
+    file.write_all(&serde_json::to_vec(values)?)?;
+    file.sync_all()?;
+    std::fs::rename(&beside, path)?;
+    match path.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+/// A link in the place of the file is not written through.
+const NO_FOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_overwritten_is_there_for_the_next_process_and_for_nobody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sealed.json");
+        let id: ResourceId = "gcp.resource/p/r/run.googleapis.com/x".parse().unwrap();
+        let sealed = SealedValues::in_file(path.clone()).unwrap();
+        sealed.learn(&id, [("(sha256 00000000…)".to_owned(), json!("of the runbook"))]);
+        assert!(!path.exists(), "what a runbook sets is not kept");
+        sealed.keep(&id, vec![("(sha256 11111111…)".to_owned(), json!("before"))]).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let next = SealedValues::in_file(path).unwrap();
+        assert_eq!(next.reveal(&id, "(sha256 11111111…)"), Some(json!("before")));
+        assert_eq!(next.reveal(&id, "(sha256 22222222…)"), None);
+        assert!(!format!("{next:?}").contains("before"));
+    }
+}
