@@ -18,7 +18,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("engine", &["gate", "run"]),
     ("resource", &["catalog", "gate", "run"]),
     ("action", &["catalog", "gate", "peer", "resource", "run", "syntax"]),
-    ("probe", &["gate", "peer", "resource", "run", "syntax"]),
+    ("probe", &["catalog", "gate", "peer", "resource", "run", "syntax"]),
     ("runbook", &["action", "gate", "peer", "probe", "run", "syntax"]),
     ("external", &["action", "present", "resource", "run", "runbook", "syntax"]),
     ("escalation", &["gate", "run", "runbook", "syntax"]),

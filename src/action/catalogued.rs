@@ -5,12 +5,14 @@ use serde_json::{Map, Value};
 
 use super::forecast::TaskDraft;
 use super::{Forecast, Obstacle};
-use crate::catalog::{Catalog, Exception, FindError, Problem, ProblemKind, Resource, ResourceType, Scope, WalkError};
-use crate::resource::catalogued::id_of;
-use crate::run::{ResourceId, Reversibility, Target};
+use crate::catalog::{
+    Exception, FindError, Problem, ProblemKind, Resource, ResourceType, Selector, WalkError, conceal,
+};
+use crate::resource::catalogued::{CataloguedName, id_of};
+use crate::run::{EXISTENCE, ResourceId, Reversibility, Target};
 use crate::syntax::Block;
 use crate::syntax::format::{Key, ValueType};
-use crate::syntax::mistake::{BAD_FIELD, Mistake, UNKNOWN_RESOURCE, WRONG_TYPE};
+use crate::syntax::mistake::{BAD_FIELD, Mistake, SECRET_SHOWN, UNKNOWN_RESOURCE, WRONG_TYPE};
 use crate::syntax::spelling::list;
 use crate::syntax::value::SecretText;
 
@@ -22,55 +24,18 @@ pub(super) const RESOURCE: Key = Key::new(
 )
 .example("\"redis.instances/cache\"");
 
-/// A resource as a runbook names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CataloguedName {
-    /// The name, as it is written.
-    pub text: String,
-    /// What it is a name of.
-    pub resource_type: ResourceType,
+/// Reads the name of a resource. What is wrong with it is noted there.
+pub(super) fn read_name(with: &Block<'_, '_>) -> Option<CataloguedName> {
+    let text = with.text(RESOURCE.name)?;
+    let noted = |error: FindError| with.note_value(RESOURCE.name, UNKNOWN_RESOURCE, &error.to_string(), &error.help());
+    CataloguedName::parse(text).map_err(noted).ok()
 }
 
-impl CataloguedName {
-    /// Reads `resource`. What is wrong with it is noted there.
-    pub(super) fn read(with: &Block<'_, '_>) -> Option<CataloguedName> {
-        let text = with.text(RESOURCE.name)?;
-        // Of which project and region it is, the target says when it is planned: here its type is wanted.
-        let anywhere = Scope { project: "-", region: Some("-"), zone: None };
-        match Catalog::open().map_err(FindError::from).and_then(|catalog| catalog.find(&text, &anywhere)) {
-            Ok(found) => Some(CataloguedName { text, resource_type: found.resource_type }),
-            Err(error) => {
-                let near = error.suggestions();
-                let near = near.iter().map(String::as_str);
-                let help = match near.len() {
-                    0 => "`rectify resources` lists every type; write SERVICE.TYPE/NAME, or the full resource name"
-                        .to_owned(),
-                    _ => format!("did you mean {}?", list(near.map(|name| name), "or")),
-                };
-                let at = with.reader.document.place(&with.path.key(RESOURCE.name));
-                with.reader.note(Mistake::new(UNKNOWN_RESOURCE, at, error.to_string()).help(help));
-                None
-            }
-        }
-    }
-
-    /// The resource in a target's project and region.
-    pub fn find(&self, target: &Target) -> Result<Resource, FindError> {
-        let scope = Scope { project: &target.project, region: Some(&target.region), zone: None };
-        Catalog::open()?.find(&self.text, &scope)
-    }
-
-    /// Its id in a target's project and region.
-    pub fn id(&self, target: &Target) -> Option<ResourceId> {
-        self.find(target).ok().map(|resource| id_of(&resource, target))
-    }
-
-    /// The same for a plan.
-    pub(super) fn planned(&self, forecast: &Forecast<'_>) -> Result<(Resource, ResourceId), Obstacle> {
-        let resource = self.find(forecast.target()).map_err(|error| Obstacle::impossible(error.to_string()))?;
-        let id = id_of(&resource, forecast.target());
-        Ok((resource, id))
-    }
+/// The resource that a step is planned on, and its id.
+pub(super) fn planned(name: &CataloguedName, forecast: &Forecast<'_>) -> Result<(Resource, ResourceId), Obstacle> {
+    let resource = name.find(forecast.target()).map_err(|error| Obstacle::impossible(error.to_string()))?;
+    let id = id_of(&resource, forecast.target());
+    Ok((resource, id))
 }
 
 /// A table of JSON with its secrets; `None` if it is not there or is no table.
@@ -83,6 +48,39 @@ pub(super) fn table(with: &Block<'_, '_>, key: &'static str) -> Option<(Map<Stri
             let mistake = Mistake::new(WRONG_TYPE, with.place(key), format!("`{key}` is a table of fields"));
             with.reader.note(mistake.help(format!("write it such as {key} = {{ displayName = \"…\" }}")));
             None
+        }
+    }
+}
+
+/// Its id as a resource that exists or does not.
+pub(super) fn existence(name: &CataloguedName, target: &Target) -> Option<ResourceId> {
+    Some(ResourceId { kind: EXISTENCE.to_owned(), ..name.id(target)? })
+}
+
+/// A secret may stand in `set` only where no output shows it.
+pub(super) fn refuse_shown_secrets(with: &Block<'_, '_>, resource_type: ResourceType, text: &SecretText) {
+    if text.secrets().next().is_none() {
+        return;
+    }
+    let Ok(shown) = serde_json::from_str::<Value>(&text.to_string()) else { return };
+    let mut open = Vec::new();
+    shown_fields(resource_type, None, &shown, &mut open);
+    for path in open {
+        let message = format!("`{path}` is shown in plans and journals, and this would put a secret there");
+        let mistake = Mistake::new(SECRET_SHOWN, with.place("set"), message);
+        with.reader.note(mistake.help("put the secret into a field that is secret, or into Secret Manager"));
+    }
+}
+
+/// The fields of a table whose values are shown and have a reference left in them, which stands for a secret.
+fn shown_fields(resource_type: ResourceType, within: Option<&Selector>, set: &Value, open: &mut Vec<Selector>) {
+    for (key, value) in set.as_object().into_iter().flatten() {
+        let Ok(path) = key.parse::<Selector>() else { continue };
+        let path = within.map_or_else(|| path.clone(), |within| within.join_all(&path));
+        if value.is_object() {
+            shown_fields(resource_type, Some(&path), value, open);
+        } else if conceal(resource_type, Some(&path), value).to_string().contains("${inputs.") {
+            open.push(path);
         }
     }
 }

@@ -4,17 +4,16 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::catalogued::{self, CataloguedName, RESOURCE};
+use super::catalogued::{self, RESOURCE};
 use super::{
     ActionFormat, Declared, Forecast, Name, Obstacle, ObstacleKind, Rollback, StepAction, StepContext, TaskDraft,
 };
 use crate::catalog::{self, Assignments, Exception, ResourceType, conceal, concealed, validate};
 use crate::peer::PeerRequest;
-use crate::resource::catalogued::Catalogued;
+use crate::resource::catalogued::{Catalogued, CataloguedName};
 use crate::run::{ResourceId, Target};
 use crate::syntax::Block;
 use crate::syntax::format::{Key, Table, ValueType};
-use crate::syntax::mistake::{Mistake, SECRET_SHOWN};
 use crate::syntax::value::SecretText;
 
 /// `gcp.set`. Fields that are not named stay as they are.
@@ -60,7 +59,7 @@ impl Declared for GcpSet {
     };
 
     fn read(with: &Block<'_, '_>) -> Option<GcpSet> {
-        let resource = CataloguedName::read(with);
+        let resource = catalogued::read_name(with);
         let set =
             if with.has("set") { catalogued::table(with, "set")? } else { (Map::new(), SecretText::literal("{}")) };
         let unset = with.texts("unset").unwrap_or_default();
@@ -68,9 +67,7 @@ impl Declared for GcpSet {
         let (fields, text) = set;
         match validate(resource.resource_type, &fields, &unset) {
             Ok(assignments) => {
-                if text.secrets().next().is_some() {
-                    refuse_shown_secrets(with, resource.resource_type, &text, &unset);
-                }
+                catalogued::refuse_shown_secrets(with, resource.resource_type, &text);
                 let absent = text.absent().map(str::to_owned).collect();
                 Some(GcpSet { resource, assignments, absent })
             }
@@ -78,21 +75,6 @@ impl Declared for GcpSet {
                 catalogued::note(with, &problems);
                 None
             }
-        }
-    }
-}
-
-/// A secret may stand only where no output shows it.
-fn refuse_shown_secrets(with: &Block<'_, '_>, resource_type: ResourceType, text: &SecretText, unset: &[String]) {
-    let Ok(Value::Object(shown)) = serde_json::from_str(&text.to_string()) else { return };
-    let Ok(assignments) = validate(resource_type, &shown, unset) else { return };
-    for one in assignments.iter() {
-        let visible = one.value.as_ref().map(|value| conceal(resource_type, Some(&one.path), value));
-        // A reference that is left stands for a secret.
-        if visible.is_some_and(|value| value.to_string().contains("${inputs.")) {
-            let message = format!("`{}` is shown in plans and journals, and this would put a secret there", one.path);
-            let mistake = Mistake::new(SECRET_SHOWN, with.place("set"), message);
-            with.reader.note(mistake.help("put the secret into a field that is secret, or into Secret Manager"));
         }
     }
 }
@@ -112,7 +94,7 @@ impl StepAction for GcpSet {
     }
 
     fn plan(&self, step: &StepContext<'_>, forecast: &mut Forecast<'_>) -> Result<Vec<TaskDraft>, Obstacle> {
-        let (resource, id) = self.resource.planned(forecast)?;
+        let (resource, id) = catalogued::planned(&self.resource, forecast)?;
         if let Some(input) = self.absent.first() {
             let why = format!("the secret `{input}`, which this sets, has no value");
             return Err(Obstacle { kind: ObstacleKind::MissingInput, ..Obstacle::impossible(why) });

@@ -10,6 +10,9 @@ mod connector_scale;
 mod doing;
 mod forecast;
 mod gate_only;
+mod gcp_call;
+mod gcp_create;
+mod gcp_delete;
 mod gcp_set;
 mod github_issue;
 mod manual;
@@ -23,11 +26,13 @@ mod wait;
 
 use serde_json::Value;
 
-pub use self::catalogued::CataloguedName;
 pub use self::connector_scale::ConnectorScale;
 pub use self::doing::Doing;
 pub use self::forecast::{Forecast, Obstacle, ObstacleKind, StepContext, StepLimits, TaskDraft};
 pub use self::gate_only::GateOnly;
+pub use self::gcp_call::{GcpCall, MethodCall};
+pub use self::gcp_create::GcpCreate;
+pub use self::gcp_delete::GcpDelete;
 pub use self::gcp_set::GcpSet;
 pub use self::github_issue::{GithubIssue, IssueRef, NotAnIssue};
 pub use self::manual::Manual;
@@ -39,6 +44,7 @@ pub use self::shell::Shell;
 pub use self::sql_patch::SqlPatch;
 pub use self::wait::Wait;
 use crate::peer::PeerRequest;
+use crate::resource::catalogued::CataloguedName;
 use crate::run::{NameShape, ResourceId, Target};
 use crate::syntax::Block;
 use crate::syntax::format::Table;
@@ -172,6 +178,9 @@ actions! {
     RunTraffic,
     SqlPatch,
     GcpSet,
+    GcpCall,
+    GcpCreate,
+    GcpDelete,
     GithubIssue,
     Manual,
     Notify,
@@ -185,6 +194,9 @@ impl Action {
     pub fn catalogued(&self) -> Option<&CataloguedName> {
         match self {
             Action::GcpSet(set) => Some(&set.resource),
+            Action::GcpCall(call) => Some(&call.resource),
+            Action::GcpCreate(create) => Some(&create.resource),
+            Action::GcpDelete(delete) => Some(&delete.resource),
             Action::ConnectorScale(_)
             | Action::RunDeploy(_)
             | Action::RunScale(_)

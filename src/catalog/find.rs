@@ -4,7 +4,7 @@ use super::Catalog;
 use super::archive::Damaged;
 use super::name::{Pattern, Scope};
 use super::resource_type::{Resource, ResourceType};
-use crate::syntax::spelling::nearest;
+use crate::syntax::spelling::{list, nearest};
 
 /// A name that means no resource of the catalog.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -113,6 +113,17 @@ impl FindError {
             | FindError::WrongIds { .. }
             | FindError::NotInScope { .. }
             | FindError::BadPart { .. } => Vec::new(),
+        }
+    }
+}
+
+impl FindError {
+    /// What to do about it.
+    pub fn help(&self) -> String {
+        let near = self.suggestions();
+        match near.len() {
+            0 => "`rectify resources` lists every type; write SERVICE.TYPE/NAME, or the full resource name".to_owned(),
+            _ => format!("did you mean {}?", list(near.iter().map(String::as_str), "or")),
         }
     }
 }

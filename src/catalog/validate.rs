@@ -3,12 +3,12 @@
 use serde_json::{Map, Value};
 
 use super::change::{Assignment, Assignments};
-use super::resource_type::ResourceType;
+use super::resource_type::{MissingArgument, ResourceType};
 use super::rule::Exception;
 use super::schema::{FieldBehavior, FieldType};
 use super::selector::{Selector, SelectorError};
 use super::walk::{FieldFacts, WalkError, walk};
-use super::write::{WriteError, mask_of};
+use super::write::{WriteError, body_of, callable, mask_of};
 use crate::syntax::spelling::nearest;
 
 /// Something that is wrong, and where.
@@ -43,6 +43,12 @@ pub enum ProblemKind {
         /// Where that is from.
         source_of_fact: &'static str,
     },
+    /// The API requires the field of a resource that is made.
+    #[error("`{path}` must be set: the API requires it")]
+    Required {
+        /// The field.
+        path: String,
+    },
     /// The token of conditional writes is set.
     #[error("`{path}` makes writes conditional and is sent by rectify; it is not set")]
     Token {
@@ -50,7 +56,7 @@ pub enum ProblemKind {
         path: String,
     },
     /// The value is of another type.
-    #[error("`{path}` takes a {expected}, not {given}")]
+    #[error("`{path}` is of the type {expected}, and this is {given}")]
     WrongType {
         /// The field.
         path: String,
@@ -121,8 +127,7 @@ pub fn validate(
     set: &Map<String, Value>,
     unset: &[String],
 ) -> Result<Assignments, Vec<Problem>> {
-    let mut reader =
-        Reader { resource_type, assignments: Vec::new(), problems: Vec::new(), at: vec!["set".to_owned()] };
+    let mut reader = Reader::at(resource_type, Purpose::Update, "set");
     reader.read(None, set);
     for (place, text) in unset.iter().enumerate() {
         reader.at = vec!["unset".to_owned(), place.to_string()];
@@ -144,6 +149,65 @@ pub fn validate(
     if problems.is_empty() { Ok(assignments) } else { Err(problems) }
 }
 
+/// What a resource of a type is made with, checked as [`validate`] does. What never changes may be set, and what the API requires must be.
+///
+/// # Errors
+/// Everything that is wrong.
+pub fn validate_new(resource_type: ResourceType, set: &Map<String, Value>) -> Result<Assignments, Vec<Problem>> {
+    let mut reader = Reader::at(resource_type, Purpose::Create, "set");
+    reader.read(None, set);
+    for field in resource_type.schema().fields.iter().filter(|field| field.behavior.is_required()) {
+        let is_name = ["name", "id"].contains(&field.name) || resource_type.id_parameter() == Some(field.name);
+        let is_set = reader.assignments.iter().any(|(one, _)| one.field_path.split('.').next() == Some(field.name));
+        if !is_set && !is_name && reader.problems.is_empty() {
+            reader.say(ProblemKind::Required { path: field.name.to_owned() });
+        }
+    }
+    let Reader { assignments, mut problems, .. } = reader;
+    overlaps(&assignments, &mut problems);
+    let assignments = assignments.into_iter().map(|(assignment, _)| assignment).collect();
+    if problems.is_empty() { Ok(Assignments(assignments)) } else { Err(problems) }
+}
+
+/// Whether a method takes these arguments. What is wrong is at `method`, or at `args` and the argument's name.
+///
+/// # Errors
+/// Everything that is wrong.
+pub fn validate_arguments(
+    resource_type: ResourceType,
+    method: &str,
+    arguments: &Map<String, Value>,
+) -> Result<(), Vec<Problem>> {
+    let at = |at: &[&str]| at.iter().map(|&key| key.to_owned()).collect();
+    let known = match callable(resource_type, method) {
+        Ok(known) => known,
+        Err(error) => return Err(vec![Problem { at: at(&["method"]), kind: error.into() }]),
+    };
+    let mut reader = Reader::at(resource_type, Purpose::Update, "args");
+    let schema = body_of(resource_type, known);
+    for (name, value) in arguments {
+        reader.at.push(name.clone());
+        match schema.and_then(|schema| schema.field(name)) {
+            Some(field) => reader.check(name, &field.field_type, &mut value.clone()),
+            None if known.takes(name) || known.path.contains(&format!("{{{name}}}")) => {}
+            None => {
+                let fields = schema.iter().flat_map(|schema| schema.fields.iter().map(|field| field.name));
+                let taken: Vec<&'static str> =
+                    fields.chain(known.parameters.iter().map(|parameter| parameter.name)).collect();
+                let argument = name.chars().take(100).collect();
+                reader.say(WriteError::UnknownArgument { method: known.name, argument, near: nearest(name, taken) });
+            }
+        }
+        reader.at.pop();
+    }
+    let is_missing = |name: &str| !arguments.contains_key(name);
+    for parameter in known.parameters.iter().filter(|parameter| parameter.required && is_missing(parameter.name)) {
+        let missing = MissingArgument { method: known.name, argument: parameter.name.to_owned() };
+        reader.problems.push(Problem { at: at(&["method"]), kind: WriteError::from(missing).into() });
+    }
+    if reader.problems.is_empty() { Ok(()) } else { Err(reader.problems) }
+}
+
 /// Whether some request can bring the change about, as far as the type alone decides.
 fn can_be_written(resource_type: ResourceType, assignments: &Assignments) -> Result<(), WriteError> {
     let by_setter = |assignment: &Assignment| resource_type.setter(&assignment.mask_path).is_some();
@@ -159,14 +223,28 @@ fn can_be_written(resource_type: ResourceType, assignments: &Assignments) -> Res
     mask_of(resource_type, &Assignments(rest)).map(drop)
 }
 
+/// What fields are set for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// To change a resource that exists.
+    Update,
+    /// To make one: what never changes is set then.
+    Create,
+}
+
 struct Reader {
     resource_type: ResourceType,
+    purpose: Purpose,
     assignments: Vec<(Assignment, Vec<String>)>,
     problems: Vec<Problem>,
     at: Vec<String>,
 }
 
 impl Reader {
+    fn at(resource_type: ResourceType, purpose: Purpose, key: &str) -> Reader {
+        Reader { resource_type, purpose, assignments: Vec::new(), problems: Vec::new(), at: vec![key.to_owned()] }
+    }
+
     fn say(&mut self, kind: impl Into<ProblemKind>) {
         self.problems.push(Problem { at: self.at.clone(), kind: kind.into() });
     }
@@ -224,6 +302,8 @@ impl Reader {
         }
         if facts.behavior.is_output_only() {
             self.say(ProblemKind::OutputOnly { path });
+        } else if self.purpose == Purpose::Create {
+            return true;
         } else if facts.behavior.is_immutable() {
             self.say(ProblemKind::Immutable { path, source_of_fact: "Discovery: immutable" });
         } else if let Some(rule) = fixed {
@@ -372,8 +452,8 @@ fn word_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "true or false",
-        Value::Number(_) => "this number",
-        Value::String(_) => "this string",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
     }

@@ -9,7 +9,7 @@ use super::change::{ApplyError, Assignment, Assignments};
 use super::dialect::{Answer, Token, UpdateDialect};
 use super::resource_type::{MissingArgument, Resource, ResourceType};
 use super::rule::{Exception, MethodArgument};
-use super::schema::{FieldType, SchemaId};
+use super::schema::{FieldType, Schema, SchemaId};
 use crate::syntax::spelling::nearest;
 
 /// A request, complete but for its credentials. Its body and query may have secrets in them: what is shown of it goes through
@@ -476,6 +476,28 @@ fn descend(api: &'static Api, field_type: &FieldType, value: &mut Value, depth: 
     }
 }
 
+/// The method of this name, if it may be called.
+pub(super) fn callable(resource_type: ResourceType, method: &str) -> Result<&'static Method, WriteError> {
+    if let Some(rule) = resource_type.secret_answer(method) {
+        return Err(WriteError::SecretAnswer { method: method.to_owned(), source_of_rule: rule.source });
+    }
+    let unknown = || WriteError::UnknownMethod {
+        type_name: resource_type.name(),
+        method: method.chars().take(100).collect(),
+        near: nearest(method, resource_type.methods().iter().map(|method| method.name)),
+    };
+    resource_type.method(method).filter(|method| method.name != "get").ok_or_else(unknown)
+}
+
+/// What the message of a method has.
+pub(super) fn body_of(resource_type: ResourceType, method: &Method) -> Option<&'static Schema> {
+    match method.body {
+        Body::None => None,
+        Body::Resource => Some(resource_type.schema()),
+        Body::Message(id) => Some(resource_type.api.schema(id)),
+    }
+}
+
 impl Resource {
     /// The request that calls a method with arguments, which are put where the method takes each: into its path, its query or its
     /// message.
@@ -484,21 +506,9 @@ impl Resource {
     /// There is no such method, it takes no such argument or needs another one, or its answer would be a secret.
     pub fn call(&self, method: &str, arguments: &Map<String, Value>) -> Result<WriteRequest, WriteError> {
         let resource_type = self.resource_type;
-        if let Some(rule) = resource_type.secret_answer(method) {
-            return Err(WriteError::SecretAnswer { method: method.to_owned(), source_of_rule: rule.source });
-        }
-        let unknown = || WriteError::UnknownMethod {
-            type_name: resource_type.name(),
-            method: method.chars().take(100).collect(),
-            near: nearest(method, resource_type.methods().iter().map(|method| method.name)),
-        };
-        let method = resource_type.method(method).filter(|method| method.name != "get").ok_or_else(unknown)?;
+        let method = callable(resource_type, method)?;
         let url = self.method_url(method, |name| arguments.get(name).and_then(Value::as_str))?;
-        let schema = match method.body {
-            Body::None => None,
-            Body::Resource => Some(resource_type.schema()),
-            Body::Message(id) => Some(resource_type.api.schema(id)),
-        };
+        let schema = body_of(resource_type, method);
         let (mut query, mut body) = (Vec::new(), Map::new());
         for (name, value) in arguments {
             let field = schema.as_ref().and_then(|schema| schema.field(name));

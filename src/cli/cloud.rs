@@ -16,14 +16,13 @@ use super::console::Console;
 use super::exit::{CliError, Exit};
 use super::log;
 use super::scenario;
-use crate::action::{Action, Manual, Shell};
 use crate::clock::{Clock, SystemClock};
-use crate::external::{ByHand, Conduct, Programs};
+use crate::external::{self, Conduct, Programs};
 use crate::journal::Directory;
 use crate::plan::ProgramSteps;
 use crate::probe::{Observer, Route, ThisMachine};
-use crate::resource::catalogued::{Catalogued, SealedValues};
-use crate::resource::{BuildError, Cloud, Endpoint, Kinds, Observable as _, SupportDesk, Writer};
+use crate::resource::catalogued::SealedValues;
+use crate::resource::{BuildError, Cloud, Endpoint, Kinds, SupportDesk, Writer};
 use crate::runbook::Mode;
 use crate::runbook::model::Runbook;
 use crate::sim;
@@ -36,8 +35,6 @@ const SPEED: f64 = 60.0;
 const SAVED: &str = "cloud.json";
 /// The folder in a run's directory that has what its programs say.
 const OUTPUT: &str = "output";
-/// The file in a run's directory that has the secrets which its changes of resources overwrite.
-const SEALED: &str = "sealed.json";
 /// The file in a run's directory that says where its calls go. It stays as it is; the journal has its digest.
 pub(super) const WHERE: &str = "where.json";
 /// The file in a run's directory that says how fast its embedded cloud runs from now on, if that was changed.
@@ -418,13 +415,9 @@ impl Connection {
     pub(super) fn kinds_of(&self, runbook: &Runbook, directory: &Directory) -> Result<Arc<Kinds>, CliError> {
         let output = Some(directory.file(OUTPUT));
         let programs = Programs::of(runbook, self.clock.clone(), output, self.conduct(directory));
-        let kinds = Kinds::on(&self.cloud).with(Shell::KIND, Arc::new(programs));
-        let kinds = kinds.with(Manual::KIND, Arc::new(ByHand));
-        let sealed = SealedValues::in_file(directory.file(SEALED))
-            .map_err(|error| CliError::from_error(Exit::Failed, &error))?;
-        learn_secrets(runbook, &sealed);
-        let catalogued = Catalogued::with(&self.cloud, Arc::new(sealed));
-        Ok(Arc::new(kinds.with(Catalogued::NAME, Arc::new(catalogued))))
+        let sealed = SealedValues::in_file(directory.file(SealedValues::FILE));
+        let sealed = sealed.map_err(|error| CliError::from_error(Exit::Failed, &error))?;
+        Ok(Arc::new(external::kinds(runbook, &self.cloud, programs, sealed)))
     }
 
     /// Whether programs are run here. On a simulated cloud `gcloud` is pointed at that, and at nothing else.
@@ -519,16 +512,4 @@ async fn ask(address: SocketAddr) -> Result<(Control, String), reqwest::Error> {
     let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build()?;
     let get = async |what: &str| http.get(format!("http://{address}/_sim/{what}")).send().await?.error_for_status();
     Ok((get("state").await?.json().await?, get("ca.pem").await?.text().await?))
-}
-
-/// Tells the secrets that a runbook's steps set to whoever writes them: plans and journals have only their digests.
-fn learn_secrets(runbook: &Runbook, sealed: &SealedValues) {
-    let steps = runbook.phases.iter().flat_map(|phase| &phase.steps);
-    for iteration in steps.flat_map(|step| &step.iterations) {
-        if let Action::GcpSet(set) = &iteration.action
-            && let Some(id) = set.resource.id(&runbook.target)
-        {
-            sealed.learn(&id, set.secrets());
-        }
-    }
 }

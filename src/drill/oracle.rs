@@ -12,7 +12,7 @@ use super::fault::WriteFault;
 use crate::action::{Manual, Shell};
 use crate::engine::Run;
 use crate::run::{
-    Ending, Entry, Event, GateOutcome, OpId, ResourceId, Task, TaskId, TaskStatus, View, Way, covers, set_fields,
+    CALL, Ending, Entry, Event, GateOutcome, OpId, ResourceId, Task, TaskId, TaskStatus, View, Way, covers, set_fields,
 };
 use crate::sim::Seen;
 
@@ -373,7 +373,7 @@ fn passed_blindly(entries: &[Entry], blinded: Option<(&TaskId, usize)>) -> Optio
 }
 
 fn is_of_the_cloud(resource: &ResourceId) -> bool {
-    ![Shell::KIND, Manual::KIND].contains(&resource.kind.as_str())
+    ![Shell::KIND, Manual::KIND, CALL].contains(&resource.kind.as_str())
 }
 
 /// Who sends no token, which in a drill is the run.

@@ -15,14 +15,14 @@ use super::prepared::{DrillError, Prepared, Recording};
 use super::process::{Blinded, MOST_ENTRIES, Machine, Process, Strike};
 use super::skew::Behind;
 use super::stand_in::{self, Nobody};
-use crate::action::{Manual, Shell};
 use crate::clock::Clock;
 use crate::driver::{Advised, DriverError, Flush, Local, ProbesInFlight, Rules, Signals, drive, leave, shares};
 use crate::engine::{MACHINE, Run};
-use crate::external::{ByHand, Conduct, Github, Messages, Programs};
+use crate::external::{self, Conduct, Github, Messages, Programs};
 use crate::journal::{Claim, Directory, Journal, Locks as _, OpenError, Start, State};
+use crate::resource::Observable as _;
+use crate::resource::catalogued::SealedValues;
 use crate::resource::traffic::Traffic;
-use crate::resource::{Kinds, Observable as _};
 use crate::run::{Choice, Ending, Entry, Event, Operator, ResourceId, RunId, View, digest};
 use crate::sim::World;
 
@@ -260,14 +260,16 @@ impl<'a> Scene<'a> {
     fn local(&self, journal: Journal, signals: Signals, operators: Operators) -> Local {
         let (runbook, bench, clock) = (self.of.checked.runbook(), &self.bench, self.clock());
         let programs = Programs::of(runbook, clock.clone(), None, Conduct::LeaveOut);
-        let kinds = Kinds::on(&bench.cloud).with(Shell::KIND, Arc::new(programs));
+        // One that cannot be read has nothing to tell: what needs it fails, and the drill says so.
+        let sealed = SealedValues::in_file(self.directory.file(SealedValues::FILE)).unwrap_or_default();
+        let kinds = external::kinds(runbook, &bench.cloud, programs, sealed);
         let budget = self.of.plan.phases.iter().filter_map(|phase| phase.budget).max().unwrap_or_default();
         Local {
             directory: self.directory.clone(),
             journal,
             flush: Flush::new(),
             view: self.view.clone(),
-            kinds: Arc::new(kinds.with(Manual::KIND, Arc::new(ByHand))),
+            kinds: Arc::new(kinds),
             writer: bench.writer.clone(),
             probes: bench.probes.clone(),
             looks: ProbesInFlight::default(),

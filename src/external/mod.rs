@@ -4,20 +4,26 @@
 //! journaled and undone by the same code. What they need, secrets among it, stays here and is in no change and no
 //! journal. In a rehearsal on a simulated cloud nothing of this reaches the real world, unless somebody says so.
 
+mod call;
 mod issue;
 mod message;
 mod person;
 mod process;
 mod program;
 
+pub use call::Calls;
 pub use issue::{Github, Status};
 pub use message::Messages;
 pub use person::ByHand;
 pub use program::{Conduct, Programs};
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::action::Action;
+use crate::action::{Action, Manual, Shell};
+use crate::resource::catalogued::{Catalogued, Existence, SealedValues};
+use crate::resource::{Cloud, Kinds, Observable as _};
+use crate::run::CALL;
 use crate::runbook::model::{Runbook, Step};
 
 /// How long one call to a webhook or a tracker may take.
@@ -26,6 +32,32 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A client for those whom a runbook tells something. It follows nobody elsewhere: what it sends may be secret.
 fn http() -> reqwest::Result<reqwest::Client> {
     reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build()
+}
+
+/// Everything that a run of a runbook changes: the resources of the cloud, and what its steps do besides.
+pub fn kinds(runbook: &Runbook, cloud: &Arc<Cloud>, programs: Programs, sealed: SealedValues) -> Kinds {
+    learn_secrets(runbook, &sealed);
+    let sealed = Arc::new(sealed);
+    Kinds::on(cloud)
+        .with(Catalogued::NAME, Arc::new(Catalogued::with(cloud, Arc::clone(&sealed))))
+        .with(Existence::NAME, Arc::new(Existence::with(cloud, sealed)))
+        .with(CALL, Arc::new(Calls::of(runbook, cloud)))
+        .with(Shell::KIND, Arc::new(programs))
+        .with(Manual::KIND, Arc::new(ByHand))
+}
+
+/// Tells the secrets that a runbook's steps set to whoever writes them: plans and journals have only their digests.
+fn learn_secrets(runbook: &Runbook, sealed: &SealedValues) {
+    for (_, action) in actions(runbook) {
+        let (id, secrets) = match action {
+            Action::GcpSet(set) => (set.resource.id(&runbook.target), set.secrets()),
+            Action::GcpCreate(create) => (create.id(&runbook.target), create.secrets()),
+            _ => continue,
+        };
+        if let Some(id) = id {
+            sealed.learn(&id, secrets);
+        }
+    }
 }
 
 /// The id of each task that a runbook's own steps make, and what it does: a step of several turns is several.

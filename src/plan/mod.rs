@@ -39,7 +39,7 @@ pub use selection::{Selection, Unknown};
 use crate::action::{Manual, ObstacleKind, Shell};
 use crate::check::{GapKind, Partial};
 use crate::gate::{GateRule, Observation};
-use crate::run::{Change, FailurePolicy, Guard, Preconditions, ResourceId, Task, TaskId, Work};
+use crate::run::{CALL, Change, FailurePolicy, Guard, Preconditions, ResourceId, Task, TaskId, Work};
 use crate::runbook::model::Allowed;
 
 /// Version of the plan's written form.
@@ -251,9 +251,9 @@ pub struct Wanted {
     pub to: Value,
 }
 
-/// Whether a program or a person makes its change: no API can be asked about it.
+/// Whether a program, a person or a call of a method makes its change: no API can be asked about it.
 fn is_outside_the_cloud(task: &Task) -> bool {
-    let is_outside = |change: &Change| [Shell::KIND, Manual::KIND].contains(&change.resource.kind.as_str());
+    let is_outside = |change: &Change| [Shell::KIND, Manual::KIND, CALL].contains(&change.resource.kind.as_str());
     task.change.as_ref().is_some_and(is_outside)
 }
 

@@ -1,5 +1,7 @@
 //! `resource`: the state of a resource, of any kind.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -8,25 +10,35 @@ use super::history::Past;
 use super::keys::EXPECT;
 use super::observer::{Connections, Observer};
 use super::{Declared, FactsByName, ProbeFailure, ProbeFormat, ProbeKind};
-use crate::gate::{Facts, Polling, Sampling};
+use crate::catalog::{self, FieldType, FindError, ResourceType};
+use crate::gate::{FactType, Facts, Polling, Sampling};
 use crate::peer::PeerRequest;
+use crate::resource::catalogued::{CataloguedName, id_of};
 use crate::resource::{KindSpec, ReadError};
-use crate::run::{ResourceId, Target};
 use crate::syntax::Block;
 use crate::syntax::condition::Fact;
 use crate::syntax::format::{Key, Table, ValueType};
+use crate::syntax::mistake::UNKNOWN_RESOURCE;
 
 /// An observation may take so long at most: it is one read of the cloud's API.
 const TIME_LIMIT: Duration = Duration::from_secs(15);
 
 /// The state of a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ResourceProbe {
-    /// Its kind, such as `gcp.connector`.
-    pub kind: String,
-    /// Its short name.
-    pub name: String,
+pub enum ResourceProbe {
+    /// Of a kind of its own.
+    Kind {
+        /// The kind, such as `gcp.connector`.
+        kind: String,
+        /// Its short name.
+        name: String,
+    },
+    /// Of any type that the catalog has.
+    Catalogued(CataloguedName),
 }
+
+/// What the names of kinds begin with. No service of the catalog is called so.
+const KINDS: &str = "gcp.";
 
 impl Declared for ResourceProbe {
     const FORMAT: ProbeFormat = ProbeFormat {
@@ -34,7 +46,7 @@ impl Declared for ResourceProbe {
         table: Table {
             about: "The state of a resource. Sees what its kind shows, such as `state`.",
             keys: &[
-                Key::new("resource", ValueType::Text, "Its kind and name.")
+                Key::new("resource", ValueType::Text, "Its kind and name, or its name as `rectify resources` has it.")
                     .required()
                     .example("\"gcp.connector/staging-connector\""),
                 EXPECT.required(),
@@ -45,18 +57,27 @@ impl Declared for ResourceProbe {
 
     fn read(block: &Block<'_, '_>) -> Option<ResourceProbe> {
         let resource = block.text("resource")?;
+        if !resource.starts_with(KINDS) && resource.contains('/') {
+            let noted = |error: FindError| {
+                block.note_value("resource", UNKNOWN_RESOURCE, &error.to_string(), &error.help());
+            };
+            return CataloguedName::parse(resource).map_err(noted).ok().map(ResourceProbe::Catalogued);
+        }
         let Some((kind, name)) = resource.split_once('/') else {
-            let help = "write it such as \"gcp.connector/staging-connector\"";
+            let help = "write it such as \"gcp.connector/staging-connector\" or \"redis.instances/cache\"";
             block.wrong("resource", format!("`{resource}` is not a kind and a name"), help);
             return None;
         };
-        Some(ResourceProbe { kind: kind.to_owned(), name: name.to_owned() })
+        Some(ResourceProbe::Kind { kind: kind.to_owned(), name: name.to_owned() })
     }
 }
 
 impl ProbeKind for ResourceProbe {
     fn facts(&self) -> Option<Facts> {
-        KindSpec::find(&self.kind).map(|kind| kind.facts)
+        match self {
+            ResourceProbe::Kind { kind, .. } => KindSpec::find(kind).map(|kind| kind.facts),
+            ResourceProbe::Catalogued(name) => Some(facts_of(name.resource_type)),
+        }
     }
 
     fn time_limit(&self) -> Duration {
@@ -96,14 +117,71 @@ impl ProbeKind for ResourceProbe {
     }
 
     async fn observe(&self, observer: &Observer, _: Connections<'_>) -> Result<FactsByName, ProbeFailure> {
-        let Target { project, region, .. } = observer.target.clone();
-        let id = ResourceId { kind: self.kind.clone(), project, region, name: self.name.clone() };
+        let (id, of) = match self {
+            ResourceProbe::Kind { kind, name } => (observer.target.resource(kind, name), None),
+            ResourceProbe::Catalogued(name) => {
+                let found = name.find(&observer.target).map_err(|error| ProbeFailure::Broken(error.to_string()))?;
+                (id_of(&found, &observer.target), Some(name.resource_type))
+            }
+        };
         match observer.kinds.observe(&id).await {
-            Ok(seen) => Ok(facts(&seen.state)),
+            Ok(seen) => Ok(match of {
+                None => facts(&seen.state),
+                Some(of) => catalogued_facts(of, &seen.state),
+            }),
             Err(error @ ReadError::NotFound { .. }) => Err(ProbeFailure::Unhealthy(error.to_string())),
             Err(error) => Err(ProbeFailure::Unknown(error.to_string())),
         }
     }
+}
+
+/// The facts of each type that a probe of this process asked for, by the type's name.
+static FACTS: Mutex<BTreeMap<String, Facts>> = Mutex::new(BTreeMap::new());
+
+/// What conditions can refer to of a type: the fields of its first level. They stay in memory, as the catalog does.
+fn facts_of(of: ResourceType) -> Facts {
+    let mut known = FACTS.lock().unwrap_or_else(PoisonError::into_inner);
+    known.entry(of.name()).or_insert_with(|| {
+        let fields = of.schema().fields.iter().map(|field| (field.name, fact_type(&field.field_type)));
+        Box::leak(fields.collect::<Vec<_>>().into_boxed_slice())
+    })
+}
+
+fn fact_type(of: &FieldType) -> FactType {
+    match of {
+        FieldType::Boolean => FactType::Bool,
+        FieldType::Int32 | FieldType::Uint32 | FieldType::Int64 | FieldType::Uint64 => FactType::Int,
+        FieldType::Float | FieldType::Double => FactType::Number,
+        FieldType::String
+        | FieldType::Timestamp
+        | FieldType::Duration
+        | FieldType::FieldMask
+        | FieldType::Bytes
+        | FieldType::Enum(_) => FactType::Text,
+        FieldType::Any | FieldType::List(_) | FieldType::Map(_) | FieldType::Message(_) => FactType::Any,
+    }
+}
+
+/// The fields of a catalogued resource, each as its type says. What an API leaves out of its answer because it is false, 0 or empty is
+/// there all the same.
+fn catalogued_facts(of: ResourceType, state: &Value) -> FactsByName {
+    let live = catalog::json_of(of, state);
+    let fields = of.schema().fields.iter().filter(|field| of.token().field() != Some(field.name));
+    let each = fields.filter_map(|field| {
+        let fact = match (fact_type(&field.field_type), live.get(field.name)) {
+            (FactType::Bool, None) => Fact::Bool(false),
+            (FactType::Int, None) => Fact::Int(0),
+            (FactType::Int, Some(Value::String(text))) => Fact::Int(text.parse().ok()?),
+            (FactType::Number, Some(value)) => Fact::Number(value.as_f64()?),
+            (FactType::Number, None) => Fact::Number(0.0),
+            (FactType::Text, None) => Fact::Text(String::new()),
+            (FactType::Any, Some(value)) => Fact::Json(value.clone()),
+            (FactType::Any | FactType::Span, None) => return None,
+            (FactType::Bool | FactType::Int | FactType::Text | FactType::Span, Some(value)) => fact(value)?,
+        };
+        Some((field.name.to_owned(), fact))
+    });
+    each.collect()
 }
 
 /// The plain values of a state. Lists and tables are not facts that a condition can name.

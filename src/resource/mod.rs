@@ -381,7 +381,7 @@ macro_rules! kinds {
 }
 
 kinds! {
-    changeable: connector::Connector, service::Service, traffic::Traffic, scaling::Scaling, sql::Sql, catalogued::Catalogued;
+    changeable: connector::Connector, service::Service, traffic::Traffic, scaling::Scaling, sql::Sql, catalogued::Catalogued, catalogued::Existence;
     observable: revision::Revision, revision::RevisionList, sql_flag::SqlFlag, backend_service::BackendService, certificate::Certificate, Incidents;
 }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::change::Change;
-use super::id::CATALOGUED;
+use super::id::{CATALOGUED, EXISTENCE};
 
 /// One field of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl Difference {
 impl Change {
     /// What it does, field by field, in the order of the change.
     pub fn differences(&self) -> Vec<Difference> {
-        if self.resource.kind == CATALOGUED {
+        if self.resource.kind == CATALOGUED || self.resource.kind == EXISTENCE {
             let mut all = Vec::new();
             flatten("", Some(&self.from), &self.to, &mut all);
             return all;
@@ -49,14 +49,14 @@ fn flatten(path: &str, before: Option<&Value>, after: &Value, all: &mut Vec<Diff
         value => value.to_string(),
     };
     match (before, after) {
-        (Some(Value::Object(before)), Value::Object(after)) => {
+        (Some(Value::Object(_)), Value::Object(after)) | (None, Value::Object(after)) if !after.is_empty() => {
             for (name, value) in after {
                 let below = if path.is_empty() || name.starts_with('[') {
                     format!("{path}{name}")
                 } else {
                     format!("{path}.{name}")
                 };
-                flatten(&below, before.get(name), value, all);
+                flatten(&below, before.and_then(|before| before.get(name)), value, all);
             }
         }
         (before, after) => {

@@ -133,6 +133,12 @@ impl TryFrom<String> for OpId {
 /// The kind of resources that go by their full resource names: any that the catalog of Google's APIs describes.
 pub const CATALOGUED: &str = "gcp.resource";
 
+/// The kind of calls of methods of such resources. The name has the task behind the resource's: `FULL_NAME#TASK`.
+pub const CALL: &str = "gcp.call";
+
+/// The kind of such resources as things that exist or do not.
+pub const EXISTENCE: &str = "gcp.existence";
+
 /// Objects of Google's that have kinds of their own here as well: the pattern of the full resource name, with `*` for the project, the
 /// region and the name, and the first two segments of those kinds.
 const TYPED: &[(&str, &str)] = &[
@@ -160,7 +166,7 @@ impl ResourceId {
     /// The thing at Google that it is a part of: the template, the traffic and the bounds of a Cloud Run service are one.
     /// Kinds that are parts of one thing have the first two segments of their names in common.
     pub fn subject(&self) -> Subject<'_> {
-        if self.kind == CATALOGUED {
+        if [CATALOGUED, CALL, EXISTENCE].contains(&self.kind.as_str()) {
             return self.catalogued_subject();
         }
         let kind = self.kind.as_str();
@@ -173,8 +179,9 @@ impl ResourceId {
     /// By its full resource name, or, where another kind can change the same thing, as that kind has it: both must not be changed at
     /// once.
     fn catalogued_subject(&self) -> Subject<'_> {
+        let full_name = self.name.split('#').next().unwrap_or_default();
         for (pattern, kind) in TYPED {
-            let (mut names, mut here) = (Vec::new(), self.name.split('/'));
+            let (mut names, mut here) = (Vec::new(), full_name.split('/'));
             let fits = pattern.split('/').all(|wanted| match (wanted, here.next()) {
                 ("*", Some(name)) => {
                     names.push(name);
@@ -190,7 +197,7 @@ impl ResourceId {
                 };
             }
         }
-        Subject { kind: CATALOGUED, project: "", region: "", name: &self.name }
+        Subject { kind: CATALOGUED, project: "", region: "", name: full_name }
     }
 }
 
@@ -271,6 +278,7 @@ mod tests {
         let (here, there) = (id(&format!("gcp.resource/p/r/{cache}")), id(&format!("gcp.resource/p/other/{cache}")));
         assert_eq!(here.subject(), there.subject(), "its name says where it is");
         assert_ne!(here.subject(), id(&format!("gcp.resource/p/r/{cache}2")).subject());
+        assert_eq!(here.subject(), id(&format!("gcp.call/p/r/{cache}#restart")).subject(), "a call is on its resource");
     }
 
     #[test]

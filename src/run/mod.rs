@@ -27,7 +27,7 @@ pub use event::{
     PreconditionResult, Question, Refusal, ServiceStatus,
 };
 pub use figure::Figure;
-pub use id::{CATALOGUED, OpId, ResourceId, RunId, Subject, TaskId, Way};
+pub use id::{CALL, CATALOGUED, EXISTENCE, OpId, ResourceId, RunId, Subject, TaskId, Way};
 pub use name::{NameOwner, NameShape};
 pub use program::{Command, NOT_RUN, Program};
 pub use target::Target;

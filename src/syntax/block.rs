@@ -245,8 +245,13 @@ impl<'r, 'd> Block<'r, 'd> {
 
     /// Notes a value that cannot be meant, at the value of `key`.
     pub(crate) fn wrong(&self, key: &str, message: impl Into<String>, help: &str) {
+        self.note_value(key, BAD_VALUE, &message.into(), help);
+    }
+
+    /// Notes what is wrong with the value of `key`.
+    pub(crate) fn note_value(&self, key: &str, code: &'static str, message: &str, help: &str) {
         let at = self.reader.document.place(&self.path.key(key));
-        self.reader.note(Mistake::new(BAD_VALUE, at, message).help(help));
+        self.reader.note(Mistake::new(code, at, message).help(help));
     }
 
     fn take(&self, key: &'static str, is: impl FnOnce(&ValueType) -> bool) -> Option<(Path, &'d Node)> {

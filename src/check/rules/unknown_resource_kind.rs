@@ -19,7 +19,7 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (name, probe) in &subject.draft.probes {
         let Some(probe) = probe.read() else { continue };
-        let ProbeSpec::Resource(ResourceProbe { kind, .. }) = &probe.spec else { continue };
+        let ProbeSpec::Resource(ResourceProbe::Kind { kind, .. }) = &probe.spec else { continue };
         let path = Path::probe(name).key("resource");
         if probe.spec.facts().is_some() || !subject.is_resolved(&path) {
             continue;

@@ -10,6 +10,7 @@
 //! exactly the fields of the change; what a mask cannot name (an element of a list) is put into what was read and written with it.
 
 mod commands;
+mod existence;
 mod operation;
 mod sealed;
 
@@ -18,8 +19,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::Method;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+pub use self::existence::Existence;
+pub use self::operation::Stand;
 pub use self::sealed::{SealError, SealedValues};
 use super::api_error::ApiError;
 use super::cloud::Cloud;
@@ -30,7 +33,7 @@ use super::permission::Permission;
 use super::rest::{GoogleUrl, Request};
 use super::spec::{ApiObject, Metrics, Product};
 use super::{Kind, Observable, OperationProgress, Seen, Validity, Writer};
-use crate::catalog::{self, Answer, Catalog, Resource, Scope, Verb, WriteRequest};
+use crate::catalog::{self, Catalog, FindError, Resource, ResourceType, Scope, Verb, WriteRequest};
 use crate::gate::Facts;
 use crate::run::{CATALOGUED, Change, NameOwner, NameShape, ResourceId, Reversibility, Target};
 
@@ -95,33 +98,110 @@ impl Catalogued {
         }
     }
 
-    /// What became of a write that was answered.
-    async fn after(
+    /// Sends a request that the catalog made, once; how far it got.
+    async fn send(&self, writer: &Writer, id: &ResourceId, request: WriteRequest) -> Result<Stand, WriteError> {
+        let expected = request.answer();
+        let request = sent(request).map_err(|error| WriteError::of(id, &error))?;
+        let answer = writer.send_catalogued(id, request).await?;
+        operation::begun(expected, &answer).map_err(|why| WriteError::InDoubt { resource: id.clone(), why })
+    }
+
+    /// How far a write got, with the state of the resource when it has ended: what a write or an operation answers with may be stale or
+    /// empty, so the resource is read.
+    async fn progress(
         &self,
         id: &ResourceId,
         resource: &Resource,
-        request: &WriteRequest,
-        answer: &Value,
-    ) -> Result<OperationProgress<Value>, WriteError> {
-        if let Answer::Operation(dialect) = request.answer() {
-            let in_doubt = |why: String| WriteError::InDoubt { resource: id.clone(), why };
-            let name =
-                operation::name(dialect, answer).ok_or_else(|| in_doubt("the answer names no operation".to_owned()))?;
-            return match operation::stand(dialect, answer) {
-                operation::Stand::Running => Ok(OperationProgress::Running { operation: name }),
-                operation::Stand::Failed { why, certainty } => Ok(OperationProgress::Failed { why, certainty }),
-                operation::Stand::Done => self.written(id, resource).await,
-            };
-        }
-        self.written(id, resource).await
+        stand: Stand,
+    ) -> Result<OperationProgress<Value>, ReadError> {
+        Ok(match stand {
+            Stand::Running { operation } => OperationProgress::Running { operation },
+            Stand::Failed { why, certainty } => OperationProgress::Failed { why, certainty },
+            Stand::Done => {
+                let live = self.read(id, resource).await?;
+                OperationProgress::Done(catalog::state_of(resource.resource_type, &live))
+            }
+        })
+    }
+}
+
+/// What calls of methods need, which are no changes of a state.
+impl Catalogued {
+    /// The resource's JSON as it may be shown: with digests in the place of secrets.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub async fn shown(&self, id: &ResourceId) -> Result<Value, ReadError> {
+        let resource = resource_of(id).map_err(|why| ReadError::Malformed { resource: id.clone(), why })?;
+        let live = self.read(id, &resource).await?;
+        Ok(catalog::conceal(resource.resource_type, None, &live))
     }
 
-    /// The state after a write: what the write answered with may be stale or empty, so the resource is read.
-    async fn written(&self, id: &ResourceId, resource: &Resource) -> Result<OperationProgress<Value>, WriteError> {
-        match self.read(id, resource).await {
-            Ok(live) => Ok(OperationProgress::Done(catalog::state_of(resource.resource_type, &live))),
-            Err(error) => Err(WriteError::InDoubt { resource: id.clone(), why: error.to_string() }),
-        }
+    /// Calls a method of a resource, once; how far that got.
+    ///
+    /// # Errors
+    /// It was refused, or it is not known what became of it.
+    pub async fn call(
+        &self,
+        writer: &Writer,
+        id: &ResourceId,
+        method: &str,
+        arguments: &Map<String, Value>,
+    ) -> Result<Stand, WriteError> {
+        let refused = |why: String| WriteError::Refused { resource: id.clone(), why };
+        let resource = resource_of(id).map_err(refused)?;
+        let request = resource.call(method, arguments).map_err(|error| refused(error.to_string()))?;
+        self.send(writer, id, request).await
+    }
+
+    /// How an operation on a resource stands.
+    ///
+    /// # Errors
+    /// The API does not know it, or cannot be asked.
+    pub async fn stand(&self, id: &ResourceId, operation: &str) -> Result<Stand, ReadError> {
+        let malformed = |why: String| ReadError::Malformed { resource: id.clone(), why };
+        let resource = resource_of(id).map_err(malformed)?;
+        let (dialect, url) = operation::place(&resource, operation)
+            .ok_or_else(|| malformed(format!("{operation:?} is no operation on it")))?;
+        let url = GoogleUrl::parse(&url).map_err(|error| ReadError::of(id, &error))?;
+        let answer = self.cloud.rest.read::<Value>(Request::catalogued(url, Method::GET, None)).await;
+        let answer = answer.map_err(|error| ReadError::of_operation(id, operation, &error))?;
+        Ok(operation::stand(dialect, &answer, operation))
+    }
+}
+
+/// A resource as a runbook names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CataloguedName {
+    /// The name, as it is written.
+    pub text: String,
+    /// What it is a name of.
+    pub resource_type: ResourceType,
+}
+
+impl CataloguedName {
+    /// Reads a name: full, or short in the project and region of a target that need not be known yet.
+    ///
+    /// # Errors
+    /// It means nothing that the catalog has.
+    pub fn parse(text: String) -> Result<CataloguedName, FindError> {
+        let anywhere = Scope { project: "-", region: Some("-"), zone: None };
+        let resource_type = Catalog::open()?.find(&text, &anywhere)?.resource_type;
+        Ok(CataloguedName { text, resource_type })
+    }
+
+    /// The resource in a target's project and region.
+    ///
+    /// # Errors
+    /// The name needs more than the target says, such as a zone.
+    pub fn find(&self, target: &Target) -> Result<Resource, FindError> {
+        let scope = Scope { project: &target.project, region: Some(&target.region), zone: None };
+        Catalog::open()?.find(&self.text, &scope)
+    }
+
+    /// Its id in a target's project and region.
+    pub fn id(&self, target: &Target) -> Option<ResourceId> {
+        self.find(target).ok().map(|resource| id_of(&resource, target))
     }
 }
 
@@ -291,27 +371,15 @@ impl Kind for Catalogued {
         // What undoing needs is kept before it is gone.
         let (_, secrets) = catalog::concealed(resource.resource_type, None, &live);
         self.sealed.keep(id, secrets).map_err(|error| refused(format!("what it is now cannot be kept: {error}")))?;
-        let request_sent = sent(request.clone()).map_err(|error| WriteError::of(id, &error))?;
-        let answer = writer.send_catalogued(id, request_sent).await?;
-        self.after(id, &resource, &request, &answer).await
+        let stand = self.send(writer, id, request).await?;
+        let progress = self.progress(id, &resource, stand).await;
+        progress.map_err(|error| WriteError::InDoubt { resource: id.clone(), why: error.to_string() })
     }
 
     async fn poll(&self, id: &ResourceId, operation: &str, _: Duration) -> Result<OperationProgress<Value>, ReadError> {
-        let malformed = |why: String| ReadError::Malformed { resource: id.clone(), why };
-        let resource = resource_of(id).map_err(malformed)?;
-        let (dialect, url) = operation::place(&resource, operation)
-            .ok_or_else(|| malformed(format!("{operation:?} is no operation on it")))?;
-        let url = GoogleUrl::parse(&url).map_err(|error| ReadError::of(id, &error))?;
-        let answer = self.cloud.rest.read::<Value>(Request::catalogued(url, Method::GET, None)).await;
-        let answer = answer.map_err(|error| ReadError::of_operation(id, operation, &error))?;
-        match operation::stand(dialect, &answer) {
-            operation::Stand::Running => Ok(OperationProgress::Running { operation: operation.to_owned() }),
-            operation::Stand::Failed { why, certainty } => Ok(OperationProgress::Failed { why, certainty }),
-            operation::Stand::Done => {
-                let live = self.read(id, &resource).await?;
-                Ok(OperationProgress::Done(catalog::state_of(resource.resource_type, &live)))
-            }
-        }
+        let stand = self.stand(id, operation).await?;
+        let resource = resource_of(id).map_err(|why| ReadError::Malformed { resource: id.clone(), why })?;
+        self.progress(id, &resource, stand).await
     }
 }
 

@@ -10,11 +10,14 @@ use super::super::error::shortened;
 use super::super::{Certainty, OperationProgress, ended_with};
 use crate::catalog::{Answer, OperationDialect, Resource};
 
-/// How an operation stands.
+/// How far a request got, or the operation that it began.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Stand {
+pub enum Stand {
     /// It has not ended.
-    Running,
+    Running {
+        /// The operation, as a journal has it: its name, or the link to it where an API has one.
+        operation: String,
+    },
     /// It ended well.
     Done,
     /// It ended with an error.
@@ -26,8 +29,21 @@ pub(super) enum Stand {
     },
 }
 
-/// What a journal has of an operation: its name, or the link to it where an API has one.
-pub(super) fn name(dialect: OperationDialect, answer: &Value) -> Option<String> {
+/// What the answer to a request says of how far it got.
+///
+/// # Errors
+/// It should name an operation, and does not.
+pub(super) fn begun(expected: Answer, answer: &Value) -> Result<Stand, String> {
+    match expected {
+        Answer::Operation(dialect) => {
+            let name = name(dialect, answer).ok_or("the answer names no operation")?;
+            Ok(stand(dialect, answer, &name))
+        }
+        Answer::Nothing | Answer::Resource | Answer::Other => Ok(Stand::Done),
+    }
+}
+
+fn name(dialect: OperationDialect, answer: &Value) -> Option<String> {
     let field = match dialect {
         OperationDialect::LongRunning | OperationDialect::CloudSql | OperationDialect::Kubernetes => "name",
         OperationDialect::Compute | OperationDialect::Storage => "selfLink",
@@ -47,8 +63,8 @@ pub(super) fn place(resource: &Resource, name: &str) -> Option<(OperationDialect
     Some((dialect, resource.operation_url(dialect, name, Some(name))?))
 }
 
-/// What an answer says of the operation that it is.
-pub(super) fn stand(dialect: OperationDialect, answer: &Value) -> Stand {
+/// What an answer says of the operation of this name, which it is.
+pub(super) fn stand(dialect: OperationDialect, answer: &Value, name: &str) -> Stand {
     let is_done = match dialect {
         OperationDialect::LongRunning | OperationDialect::Storage => {
             answer.get("done").and_then(Value::as_bool) == Some(true)
@@ -62,7 +78,7 @@ pub(super) fn stand(dialect: OperationDialect, answer: &Value) -> Stand {
         }
     };
     match (is_done, failure(answer)) {
-        (false, _) => Stand::Running,
+        (false, _) => Stand::Running { operation: name.to_owned() },
         (true, None) => Stand::Done,
         (true, Some(failed)) => failed,
     }
@@ -112,15 +128,15 @@ mod tests {
             (Kubernetes, json!({ "status": "RUNNING" }), json!({ "status": "DONE" })),
             (Dns, json!({ "status": "pending" }), json!({ "status": "done" })),
         ] {
-            assert_eq!(stand(dialect, &running), Stand::Running, "{dialect:?}");
-            assert_eq!(stand(dialect, &done), Stand::Done, "{dialect:?}");
+            assert_eq!(stand(dialect, &running, "o"), Stand::Running { operation: "o".to_owned() }, "{dialect:?}");
+            assert_eq!(stand(dialect, &done, "o"), Stand::Done, "{dialect:?}");
         }
         let failed =
             json!({ "status": "DONE", "error": { "errors": [{ "code": "QUOTA_EXCEEDED", "message": "no room" }] } });
-        let Stand::Failed { why, certainty } = stand(Compute, &failed) else { panic!("{failed}") };
+        let Stand::Failed { why, certainty } = stand(Compute, &failed, "o") else { panic!("{failed}") };
         assert_eq!((why.as_str(), certainty), ("no room (QUOTA_EXCEEDED)", Certainty::Certain));
         let late = json!({ "done": true, "error": { "code": 4, "message": "deadline" } });
-        assert!(matches!(stand(LongRunning, &late), Stand::Failed { certainty: Certainty::Uncertain, .. }));
+        assert!(matches!(stand(LongRunning, &late, "o"), Stand::Failed { certainty: Certainty::Uncertain, .. }));
     }
 
     #[test]

@@ -48,6 +48,9 @@ pub enum SealError {
 }
 
 impl SealedValues {
+    /// The file in a run's directory that has them.
+    pub const FILE: &'static str = "sealed.json";
+
     /// Those of a run, kept in this file, which need not be there yet.
     ///
     /// # Errors
