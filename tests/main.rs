@@ -17,6 +17,7 @@ mod support;
 
 mod access;
 mod answers;
+mod any_resource;
 mod any_resource_sim;
 mod architecture;
 mod bad_input;

@@ -10,7 +10,8 @@ use rectify::gate::FactType;
 use rectify::resource::KINDS;
 use rectify::resource::connector::Connector;
 use rectify::resource::{
-    AnyKind, Certainty, Cloud, Endpoint, Kind as _, Kinds, OperationProgress, Validity, WriteError, Writer, Written,
+    AnyKind, Certainty, Cloud, Endpoint, Kind as _, Kinds, OperationProgress, ReadError, Validity, WriteError, Writer,
+    Written,
 };
 use rectify::run::{Change, ResourceId, covers};
 use rectify::sim::{Busy, Clock, Simulator, scenario};
@@ -19,7 +20,7 @@ use serde_json::{Value, json};
 const AUTH: &str = "us-central1-docker.pkg.dev/netra-staging/apps/auth@sha256:1180000000000000000000000000000000000000000000000000000000000118";
 const CRASHING: &str = "us-central1-docker.pkg.dev/netra-staging/apps/auth@sha256:1170000000000000000000000000000000000000000000000000000000000117";
 
-struct Laboratory {
+pub(crate) struct Laboratory {
     kinds: Kinds,
     writer: Writer,
     clock: Clock,
@@ -30,8 +31,12 @@ struct Laboratory {
 impl Laboratory {
     async fn open() -> Laboratory {
         let text = std::fs::read_to_string(crate::support::SCENARIO).unwrap();
-        let text = text + crate::sql::DATABASE + crate::compute::LOAD_BALANCER;
-        let world = scenario::parse("scenario", &text).unwrap_or_else(|error| panic!("{error}"));
+        Laboratory::of(&(text + crate::sql::DATABASE + crate::compute::LOAD_BALANCER)).await
+    }
+
+    /// On the cloud of a scenario.
+    pub(crate) async fn of(text: &str) -> Laboratory {
+        let world = scenario::parse("scenario", text).unwrap_or_else(|error| panic!("{error}"));
         let clock = Clock::stepped(world.now());
         let busy = clock.busy();
         let here = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -45,7 +50,15 @@ impl Laboratory {
         self.kinds.of(id).unwrap()
     }
 
-    async fn seen(&self, id: &ResourceId) -> Value {
+    pub(crate) async fn write(&self, change: &Change) -> Result<Written, WriteError> {
+        self.kind(&change.resource).write(&self.writer, change).await
+    }
+
+    pub(crate) async fn look(&self, id: &ResourceId) -> Result<Value, ReadError> {
+        self.kinds.observe(id).await.map(|seen| seen.state)
+    }
+
+    pub(crate) async fn seen(&self, id: &ResourceId) -> Value {
         self.kinds.observe(id).await.unwrap().state
     }
 
@@ -56,7 +69,7 @@ impl Laboratory {
         }
     }
 
-    async fn finish(&self, change: &Change, operation: &str) -> OperationProgress<Value> {
+    pub(crate) async fn finish(&self, change: &Change, operation: &str) -> OperationProgress<Value> {
         self.clock.advance(SignedDuration::from_mins(10));
         self.kind(&change.resource).poll(&change.resource, operation, std::time::Duration::ZERO).await.unwrap()
     }

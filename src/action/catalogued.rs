@@ -28,7 +28,13 @@ pub(super) const RESOURCE: Key = Key::new(
 pub(super) fn read_name(with: &Block<'_, '_>) -> Option<CataloguedName> {
     let text = with.text(RESOURCE.name)?;
     let noted = |error: FindError| with.note_value(RESOURCE.name, UNKNOWN_RESOURCE, &error.to_string(), &error.help());
-    CataloguedName::parse(text).map_err(noted).ok()
+    let name = CataloguedName::parse(text).map_err(noted).ok()?;
+    if !name.resource_type.is_readable() {
+        let message = format!("{} cannot be read by its name, so nothing can be compared", name.resource_type.name());
+        with.note_value(RESOURCE.name, UNKNOWN_RESOURCE, &message, "change it by hand");
+        return None;
+    }
+    Some(name)
 }
 
 /// The resource that a step is planned on, and its id.

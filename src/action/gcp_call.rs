@@ -93,7 +93,8 @@ impl GcpCall {
     /// Why that cannot be told of this JSON.
     pub fn is_done(&self, live: &Value) -> Option<Result<bool, String>> {
         let condition = Condition::compile(self.done_when.as_ref()?).map_err(|error| error.message);
-        let facts = BTreeMap::from([(SUBJECT.to_owned(), Fact::Json(live.clone()))]);
+        let live = catalog::with_defaults(self.resource.resource_type, live);
+        let facts = BTreeMap::from([(SUBJECT.to_owned(), Fact::Json(live))]);
         Some(condition.and_then(|condition| condition.holds(&facts)))
     }
 }

@@ -71,7 +71,7 @@ pub use self::rule::{Exception, MethodArgument, Rule};
 pub use self::schema::{EnumValues, Field, FieldBehavior, FieldType, Schema, SchemaId};
 pub use self::selector::{Selector, SelectorError, Step};
 pub use self::sensitive::{Sensitivity, conceal, concealed, is_digest};
-pub use self::state::{Ends, StateError, assignments_to, ends, json_of, state_of};
+pub use self::state::{Ends, StateError, assignments_to, ends, json_of, state_of, with_defaults};
 pub use self::validate::{Problem, ProblemKind, validate, validate_arguments, validate_new};
 pub use self::walk::{FieldFacts, WalkError, walk};
 pub use self::write::{WriteError, WriteRequest, mask_of, writes};

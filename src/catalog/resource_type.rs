@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::api::{Api, Entry, Method};
+use super::api::{Api, Entry, Method, Verb};
 use super::dialect::{OperationDialect, Token, UpdateDialect};
 use super::name::{Pattern, segment};
 use super::rule::{Exception, Rule};
@@ -41,6 +41,16 @@ impl ResourceType {
     pub fn name(self) -> String {
         let version = if self.is_preferred_version { String::new() } else { format!(":{}", self.api.version) };
         format!("{}{version}.{}", self.api.service, self.entry.short)
+    }
+
+    /// Whether its names without a version mean it, and not the same type of another version.
+    pub fn is_preferred(self) -> bool {
+        self.is_preferred_version
+    }
+
+    /// Whether the API shows such a resource by a plain read. A few want a message with it.
+    pub fn is_readable(self) -> bool {
+        self.method("get").is_some_and(|get| get.verb == Verb::Get)
     }
 
     /// Discovery's name of its collection, such as `projects.locations.instances`.

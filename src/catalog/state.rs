@@ -62,6 +62,36 @@ pub fn json_of(resource_type: ResourceType, state: &Value) -> Value {
     Former::of(resource_type).unform(&whole(resource_type), state)
 }
 
+/// The same, with the scalar fields of the first level that an API leaves out because they have their defaults: what a condition reads.
+pub fn with_defaults(resource_type: ResourceType, json: &Value) -> Value {
+    let mut all = json.clone();
+    if let Value::Object(fields) = &mut all {
+        for field in &resource_type.schema().fields {
+            if let (None, Some(default)) = (fields.get(field.name), default_of(&field.field_type)) {
+                fields.insert(field.name.to_owned(), default);
+            }
+        }
+    }
+    all
+}
+
+fn default_of(field_type: &FieldType) -> Option<Value> {
+    match field_type {
+        FieldType::Boolean => Some(Value::from(false)),
+        FieldType::Int32 | FieldType::Uint32 | FieldType::Float | FieldType::Double => Some(Value::from(0)),
+        FieldType::Int64 | FieldType::Uint64 => Some(Value::from("0")),
+        FieldType::String | FieldType::Enum(_) => Some(Value::from("")),
+        FieldType::Timestamp
+        | FieldType::Duration
+        | FieldType::FieldMask
+        | FieldType::Bytes
+        | FieldType::Any
+        | FieldType::List(_)
+        | FieldType::Map(_)
+        | FieldType::Message(_) => None,
+    }
+}
+
 /// What these values change in a resource that has this state.
 ///
 /// # Errors

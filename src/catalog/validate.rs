@@ -43,6 +43,12 @@ pub enum ProblemKind {
         /// Where that is from.
         source_of_fact: &'static str,
     },
+    /// Whether it was set cannot be seen.
+    #[error("`{path}` is not shown by the API as it is set, so whether it was set cannot be verified")]
+    NotShown {
+        /// The field.
+        path: String,
+    },
     /// The API requires the field of a resource that is made.
     #[error("`{path}` must be set: the API requires it")]
     Required {
@@ -304,6 +310,10 @@ impl Reader {
             self.say(ProblemKind::OutputOnly { path });
         } else if self.purpose == Purpose::Create {
             return true;
+        } else if path == "id" {
+            self.say(ProblemKind::Immutable { path, source_of_fact: "it is the resource's name" });
+        } else if facts.behavior.is_input_only() || self.is_unreadable(&facts.field_path) {
+            self.say(ProblemKind::NotShown { path });
         } else if facts.behavior.is_immutable() {
             self.say(ProblemKind::Immutable { path, source_of_fact: "Discovery: immutable" });
         } else if let Some(rule) = fixed {
@@ -314,6 +324,15 @@ impl Reader {
             return true;
         }
         false
+    }
+
+    fn is_unreadable(&self, field_path: &str) -> bool {
+        self.resource_type.rules().iter().any(|rule| match rule.what {
+            Exception::Unreadable(field) => {
+                field_path.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            }
+            _ => false,
+        })
     }
 
     /// Checks a value, and writes it as the API does.

@@ -368,6 +368,13 @@ impl Writing<'_> {
                 }
             }
         }
+        // What no answer has cannot be sent back with the whole.
+        let is_whole = written.iter().any(String::is_empty);
+        let fields = self.resource.resource_type.schema().fields.iter();
+        let hidden = fields.filter(|field| is_whole && field.behavior.is_input_only()).map(|field| field.name);
+        if let Some(field) = hidden.into_iter().find(|field| !is_set(field)) {
+            return Err(WriteError::Unreadable { written: shown(""), field: field.to_owned() });
+        }
         for path in written {
             let value = if path.is_empty() { Some(self.desired) } else { plain_value(self.desired, path) };
             let was = if path.is_empty() { Some(self.live) } else { plain_value(self.live, path) };

@@ -37,12 +37,10 @@ impl Calls {
     /// Those of this runbook, on this cloud.
     pub fn of(runbook: &Runbook, cloud: &Arc<Cloud>) -> Calls {
         let target = &runbook.target;
-        let call = |(task, action): (String, &Action)| match action {
-            Action::GcpCall(step) => {
-                let (id, on) = (step.id(target, &task)?, step.resource.id(target)?);
-                Some((id, Call { on, step: step.clone() }))
-            }
-            _ => None,
+        let call = |(task, action): (String, &Action)| {
+            let Action::GcpCall(step) = action else { return None };
+            let (id, on) = (step.id(target, &task)?, step.resource.id(target)?);
+            Some((id, Call { on, step: step.clone() }))
         };
         Calls { calls: actions(runbook).filter_map(call).collect(), resources: Catalogued::on(cloud) }
     }

@@ -49,13 +49,15 @@ pub fn kinds(runbook: &Runbook, cloud: &Arc<Cloud>, programs: Programs, sealed: 
 /// Tells the secrets that a runbook's steps set to whoever writes them: plans and journals have only their digests.
 fn learn_secrets(runbook: &Runbook, sealed: &SealedValues) {
     for (_, action) in actions(runbook) {
-        let (id, secrets) = match action {
-            Action::GcpSet(set) => (set.resource.id(&runbook.target), set.secrets()),
-            Action::GcpCreate(create) => (create.id(&runbook.target), create.secrets()),
-            _ => continue,
-        };
-        if let Some(id) = id {
-            sealed.learn(&id, secrets);
+        if let Action::GcpSet(set) = action
+            && let Some(id) = set.resource.id(&runbook.target)
+        {
+            sealed.learn(&id, set.secrets());
+        }
+        if let Action::GcpCreate(create) = action
+            && let Some(id) = create.id(&runbook.target)
+        {
+            sealed.learn(&id, create.secrets());
         }
     }
 }

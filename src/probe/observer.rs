@@ -10,7 +10,7 @@ use futures::pin_mut;
 use super::connection::conversation::KeptSocket;
 use super::connection::http_client::{self, IdleConnections};
 use super::connection::{Dialer, Route};
-use super::{FactsByName, Probe, ProbeFailure};
+use super::{FactsByName, Probe, ProbeFailure, ProbeSpec, ResourceProbe};
 use crate::clock::{Clock, between, format_duration, later, together};
 use crate::gate::{Health, Observation};
 use crate::peer::Hosts;
@@ -256,6 +256,14 @@ const UNKEPT: [&str; 3] = ["body", "json", "last"];
 
 /// Judges what was observed by what is expected.
 pub(super) fn judge(probe: &Probe, facts: &FactsByName) -> Observation {
+    // A resource of the catalog has dozens of fields: those that nobody asks about are not told.
+    let is_asked = |name: &String| probe.expect.names().contains(name);
+    let is_catalogued = matches!(probe.spec, ProbeSpec::Resource(ResourceProbe::Catalogued(_)));
+    let asked = is_catalogued.then(|| {
+        let asked = facts.iter().filter(|(name, _)| is_asked(name));
+        asked.map(|(name, fact)| (name.clone(), fact.clone())).collect::<FactsByName>()
+    });
+    let facts = asked.as_ref().unwrap_or(facts);
     let kept = facts.iter().filter(|(name, _)| !UNKEPT.contains(&name.as_str()));
     let health = match probe.expect.holds(facts) {
         Ok(true) => Health::Healthy,

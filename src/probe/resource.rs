@@ -165,19 +165,15 @@ fn fact_type(of: &FieldType) -> FactType {
 /// The fields of a catalogued resource, each as its type says. What an API leaves out of its answer because it is false, 0 or empty is
 /// there all the same.
 fn catalogued_facts(of: ResourceType, state: &Value) -> FactsByName {
-    let live = catalog::json_of(of, state);
+    let live = catalog::with_defaults(of, &catalog::json_of(of, state));
     let fields = of.schema().fields.iter().filter(|field| of.token().field() != Some(field.name));
     let each = fields.filter_map(|field| {
-        let fact = match (fact_type(&field.field_type), live.get(field.name)) {
-            (FactType::Bool, None) => Fact::Bool(false),
-            (FactType::Int, None) => Fact::Int(0),
-            (FactType::Int, Some(Value::String(text))) => Fact::Int(text.parse().ok()?),
-            (FactType::Number, Some(value)) => Fact::Number(value.as_f64()?),
-            (FactType::Number, None) => Fact::Number(0.0),
-            (FactType::Text, None) => Fact::Text(String::new()),
-            (FactType::Any, Some(value)) => Fact::Json(value.clone()),
-            (FactType::Any | FactType::Span, None) => return None,
-            (FactType::Bool | FactType::Int | FactType::Text | FactType::Span, Some(value)) => fact(value)?,
+        let value = live.get(field.name)?;
+        let fact = match (fact_type(&field.field_type), value) {
+            (FactType::Int, Value::String(text)) => Fact::Int(text.parse().ok()?),
+            (FactType::Number, value) => Fact::Number(value.as_f64()?),
+            (FactType::Any, value) => Fact::Json(value.clone()),
+            (FactType::Bool | FactType::Int | FactType::Text | FactType::Span, value) => fact(value)?,
         };
         Some((field.name.to_owned(), fact))
     });

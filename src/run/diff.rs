@@ -45,6 +45,8 @@ impl Change {
 fn flatten(path: &str, before: Option<&Value>, after: &Value, all: &mut Vec<Difference>) {
     let shown = |value: &Value| match value {
         Value::Null => "none".to_owned(),
+        // A digest in the place of a secret is no text of the resource's.
+        Value::String(text) if text.starts_with("(sha256 ") => text.clone(),
         // As it stands in the API's JSON, so that 4 is not taken for "4", nor a list for a text.
         value => value.to_string(),
     };

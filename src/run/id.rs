@@ -166,8 +166,8 @@ impl ResourceId {
     /// The thing at Google that it is a part of: the template, the traffic and the bounds of a Cloud Run service are one.
     /// Kinds that are parts of one thing have the first two segments of their names in common.
     pub fn subject(&self) -> Subject<'_> {
-        if [CATALOGUED, CALL, EXISTENCE].contains(&self.kind.as_str()) {
-            return self.catalogued_subject();
+        if let Some(full_name) = self.full_name() {
+            return self.catalogued_subject(full_name);
         }
         let kind = self.kind.as_str();
         let kind = kind.match_indices('.').nth(1).map_or(kind, |(end, _)| kind.get(..end).unwrap_or(kind));
@@ -176,10 +176,15 @@ impl ResourceId {
 }
 
 impl ResourceId {
+    /// Its full resource name, without its slashes, if it goes by that.
+    fn full_name(&self) -> Option<&str> {
+        let is_catalogued = [CATALOGUED, CALL, EXISTENCE].contains(&self.kind.as_str());
+        is_catalogued.then(|| self.name.split('#').next().unwrap_or_default())
+    }
+
     /// By its full resource name, or, where another kind can change the same thing, as that kind has it: both must not be changed at
     /// once.
-    fn catalogued_subject(&self) -> Subject<'_> {
-        let full_name = self.name.split('#').next().unwrap_or_default();
+    fn catalogued_subject<'s>(&'s self, full_name: &'s str) -> Subject<'s> {
         for (pattern, kind) in TYPED {
             let (mut names, mut here) = (Vec::new(), full_name.split('/'));
             let fits = pattern.split('/').all(|wanted| match (wanted, here.next()) {
@@ -197,7 +202,10 @@ impl ResourceId {
                 };
             }
         }
-        Subject { kind: CATALOGUED, project: "", region: "", name: full_name }
+        // Where the name says a version of the API, it is the same thing as without.
+        let path = full_name.find("/projects/").map_or(full_name, |at| full_name.get(at..).unwrap_or_default());
+        let host = full_name.split('/').next().unwrap_or_default();
+        Subject { kind: CATALOGUED, project: host, region: "", name: path }
     }
 }
 
@@ -219,13 +227,16 @@ impl fmt::Display for Subject<'_> {
 
 impl fmt::Display for ResourceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}/{}", self.kind, self.project, self.region, self.name)
+        match self.full_name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "{}/{}/{}/{}", self.kind, self.project, self.region, self.name),
+        }
     }
 }
 
 impl From<ResourceId> for String {
-    fn from(id: ResourceId) -> String {
-        id.to_string()
+    fn from(ResourceId { kind, project, region, name }: ResourceId) -> String {
+        format!("{kind}/{project}/{region}/{name}")
     }
 }
 

@@ -165,10 +165,14 @@ impl Desk {
         self.journal().last().unwrap()["event"]["ending"].clone()
     }
 
+    /// Everything that the embedded cloud of the only run was left with.
+    pub fn world(&self) -> Value {
+        serde_json::from_slice(&fs::read(self.run_directory().join("cloud.json")).unwrap()).unwrap()
+    }
+
     /// What the embedded cloud of the only run was left with: its `connectors` and `services`, by name.
     pub fn cloud(&self) -> Value {
-        let saved = fs::read(self.run_directory().join("cloud.json")).unwrap();
-        let world: Value = serde_json::from_slice(&saved).unwrap();
+        let world = self.world();
         let of = |part: &str, family: &str| {
             let found = world["parts"][part][family].clone();
             assert!(found.is_object(), "a saved cloud has no {family} in {part}: {found}");

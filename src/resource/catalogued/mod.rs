@@ -33,7 +33,7 @@ use super::permission::Permission;
 use super::rest::{GoogleUrl, Request};
 use super::spec::{ApiObject, Metrics, Product};
 use super::{Kind, Observable, OperationProgress, Seen, Validity, Writer};
-use crate::catalog::{self, Catalog, FindError, Resource, ResourceType, Scope, Verb, WriteRequest};
+use crate::catalog::{self, Catalog, FindError, Resource, ResourceType, Scope, UpdateDialect, Verb, WriteRequest};
 use crate::gate::Facts;
 use crate::run::{CATALOGUED, Change, NameOwner, NameShape, ResourceId, Reversibility, Target};
 
@@ -207,12 +207,14 @@ impl CataloguedName {
 
 /// The id of a resource that the catalog found.
 pub fn id_of(resource: &Resource, target: &Target) -> ResourceId {
+    // A full name means the preferred version of an API; another one is in a URL only.
+    let name = if resource.resource_type.is_preferred() { resource.full_name() } else { resource.url() };
     ResourceId {
         kind: Catalogued::NAME.to_owned(),
         project: resource.project().unwrap_or(&target.project).to_owned(),
         // What has no location is filed under the target's region, as the typed kinds do.
         region: resource.location().unwrap_or(&target.region).to_owned(),
-        name: resource.full_name().trim_start_matches('/').to_owned(),
+        name: name.trim_start_matches("https:").trim_start_matches('/').to_owned(),
     }
 }
 
@@ -244,7 +246,16 @@ pub fn sent_as(change: &Change) -> Option<String> {
         (None, update) if update.is_none_or(|(method, _)| method.name != request.method.name) => {
             format!("{verb}, by the method {}", request.method.name)
         }
-        (None, Some((_, dialect))) => format!("{verb}, {}", dialect.name()),
+        (None, Some((_, dialect))) => match dialect {
+            UpdateDialect::WholePatch | UpdateDialect::Replace | UpdateDialect::ReplaceWithMask => {
+                format!("{verb} of the whole resource, with everything else as it is read right before")
+            }
+            UpdateDialect::FieldMask
+            | UpdateDialect::Compute
+            | UpdateDialect::MergePatch
+            | UpdateDialect::Wrapped { .. }
+            | UpdateDialect::Underivable => format!("{verb} of these fields"),
+        },
         (None, None) => verb.to_owned(),
     })
 }
@@ -254,8 +265,8 @@ pub fn sent_as(change: &Change) -> Option<String> {
 fn about(resource: &Resource, live: &Value) -> Result<(), ApiError> {
     let last = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
     match live.get("name").and_then(Value::as_str) {
-        Some(named) if !named.is_empty() && last(named) != last(resource.id()) => {
-            Err(ApiError::Malformed(format!("it is about {named:?}, not about {:?}; name that one", resource.id())))
+        Some(named) if !named.is_empty() && last(named) != last(&resource.name()) => {
+            Err(ApiError::Malformed(format!("it is about {named:?}, not about {:?}; name that one", resource.name())))
         }
         _ => Ok(()),
     }
@@ -398,9 +409,22 @@ mod tests {
     fn an_id_names_the_resource_that_it_was_made_of() {
         let target = Target { project: "p".to_owned(), region: "r".to_owned(), protected: false };
         let id = id_of(&cache(), &target);
-        assert_eq!(id.to_string(), "gcp.resource/p/r/redis.googleapis.com/projects/p/locations/r/instances/cache");
+        assert_eq!(id.to_string(), "redis.googleapis.com/projects/p/locations/r/instances/cache");
+        assert_eq!(String::from(id.clone()), format!("gcp.resource/p/r/{id}"));
         assert_eq!(resource_of(&id).unwrap().full_name(), cache().full_name());
-        assert_eq!(id.to_string().parse::<ResourceId>().unwrap(), id);
+        assert_eq!(String::from(id.clone()).parse::<ResourceId>().unwrap(), id);
+    }
+
+    #[test]
+    fn an_id_keeps_the_version_that_was_asked_for() {
+        let scope = Scope { project: "p", region: Some("r"), zone: None };
+        let target = Target { project: "p".to_owned(), region: "r".to_owned(), protected: false };
+        let old = Catalog::open().unwrap().find("cloudfunctions:v1.functions/f", &scope).unwrap();
+        let id = id_of(&old, &target);
+        assert_eq!(resource_of(&id).unwrap().resource_type, old.resource_type, "{id}");
+        let new = Catalog::open().unwrap().find("cloudfunctions.functions/f", &scope).unwrap();
+        assert_ne!(resource_of(&id_of(&new, &target)).unwrap().resource_type, old.resource_type);
+        assert_eq!(id.subject(), id_of(&new, &target).subject(), "it is the same function");
     }
 
     #[test]
