@@ -1,6 +1,7 @@
 //! Any resource of Google Cloud by its catalogued name: set, called, made, deleted, undone and observed, on the simulated cloud over a
 //! real socket and with the program as a process.
 
+use std::fmt::Write as _;
 use std::ops::Add as _;
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -67,12 +68,22 @@ fn a_change(known: ResourceType) -> Option<(Value, Assignments)> {
 fn scenario(resources: &[(String, Value)]) -> String {
     let mut text = "[cloud]\nproject = \"my-project\"\nregion = \"us-central1\"\n".to_owned();
     for (name, state) in resources {
-        text.push_str(&format!("[[resources]]\nname = {}\nstate = '''{state}'''\n", Value::from(name.as_str())));
+        let name = Value::from(name.as_str());
+        let _ = writeln!(text, "[[resources]]\nname = {name}\nstate = '''{state}'''");
     }
     text
 }
 
-/// Types that the simulated cloud has a table of its own for, or whose names say another project: the count is asserted.
+/// Types that the simulated cloud has a table of its own for.
+const TYPED: [&str; 6] = [
+    "cloudresourcemanager.projects",
+    "cloudsupport.cases",
+    "compute.backendServices",
+    "run.services",
+    "sqladmin.instances",
+    "vpcaccess.connectors",
+];
+
 #[tokio::test]
 async fn every_type_that_can_be_set_is_set_verified_and_undone() {
     let mut cases: Vec<(Resource, String, Value, Assignments)> = Vec::new();
@@ -102,13 +113,10 @@ async fn every_type_that_can_be_set_is_set_verified_and_undone() {
         }
         cases.push((resource, name, state, wanted));
     }
-    println!(
-        "{} types that are read and set: {} without a plain field, {} with a table of their own, {other_version} of another version",
-        updatable().len(),
-        without_a_field.len(),
-        typed.len()
-    );
-    println!("no plain field: {without_a_field:?}\nnot taken: {typed:?}");
+    // What is left out is counted: types without a plain field of the first level, those that the simulated cloud has a table of its
+    // own for, and versions of an API that a scenario does not mean.
+    assert_eq!(typed, TYPED);
+    assert!(without_a_field.len() + other_version <= 80, "{other_version} of another version, and {without_a_field:?}");
     let text = scenario(&cases.iter().map(|(_, name, state, _)| (name.clone(), state.clone())).collect::<Vec<_>>());
     let laboratory = Laboratory::of(&text).await;
     let mut wrong = Vec::new();
@@ -161,7 +169,6 @@ async fn every_type_that_can_be_set_is_set_verified_and_undone() {
     let is_refused = |one: &String| one.contains("the API masks it or leaves it out of its answers");
     let lossy: Vec<String> = wrong.iter().filter(|one| is_refused(one)).cloned().collect();
     wrong.retain(|one| !is_refused(one));
-    println!("refused, as something would be lost: {lossy:#?}");
     assert!(lossy.len() <= 4, "{lossy:#?}");
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
     assert!(cases.len() >= 800, "only {} types were tried", cases.len());

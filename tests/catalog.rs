@@ -143,7 +143,15 @@ fn every_type_takes_a_made_instance_and_says_how_it_is_written() {
         };
         let mask = mask_of(resource_type, &assignments).unwrap();
         assert!(!mask.is_empty(), "{name}");
-        let requests = writes(&resource, &json!({}), &assignments).unwrap();
+        let requests = match writes(&resource, &json!({}), &assignments) {
+            Ok(requests) => requests,
+            // Written as a whole, with a field that no answer has.
+            Err(WriteError::Unreadable { .. }) => {
+                exceptions.entry("would lose what is not shown".to_owned()).or_default().push(name.clone());
+                continue;
+            }
+            Err(error) => panic!("{name}: {error}"),
+        };
         assert!(!requests.is_empty(), "{name}");
         for request in &requests {
             assert!(request.url.starts_with("https://"), "{name}");
@@ -168,9 +176,10 @@ fn every_type_takes_a_made_instance_and_says_how_it_is_written() {
     let expected = [
         ("not in the mask".to_owned(), vec!["appengine.apps.services".to_owned(), "memcache.instances".to_owned()]),
         ("nothing can be set".to_owned(), vec![NOTHING_SETTABLE.to_owned()]),
+        ("would lose what is not shown".to_owned(), vec!["bigquery.rowAccessPolicies".to_owned()]),
     ];
     assert_eq!(exceptions.into_iter().collect::<Vec<_>>(), expected);
-    assert_eq!(written, 911 - 18 - 2 - 1);
+    assert_eq!(written, 911 - 18 - 2 - 1 - 1);
 }
 
 const NOTHING_SETTABLE: &str = "fcm.registrations.topicSubscriptions";
@@ -533,8 +542,9 @@ fn what_is_masked_is_never_written_back() {
     PATCH https://monitoring.googleapis.com/v3/projects/my-project/uptimeCheckConfigs/u?updateMask=httpCheck.path
     {"httpCheck":{"path":"/b"}}
     "#);
-    let error = try_set(json!({ "httpCheck.headers[\"x\"]": "y" })).unwrap_err();
-    assert_snapshot!(error.to_string(), @r#"writing `httpCheck.headers` would send `httpCheck.headers` as it was read, and the API masks it or leaves it out of its answers; set it too"#);
+    let headers = json!({ "httpCheck.headers[\"x\"]": "y" });
+    let problems = validate(resource.resource_type, headers.as_object().unwrap(), &[]).unwrap_err();
+    assert_snapshot!(problems[0].kind.to_string(), @r#"`httpCheck.headers["x"]` is not shown by the API as it is set, so whether it was set cannot be verified"#);
     let error = writes(
         &find("sqladmin.users/db/u"),
         &json!({ "name": "u" }),
@@ -713,9 +723,9 @@ fn what_is_wrong_with_a_step_is_said_where_it_stands() {
     assert_snapshot!(all.join("\n"), @r#"
     set/memory_size_gb: the resource has no field `memory_size_gb` (near: memorySizeGb)
     set/tier: `tier` does not take `BASIK` (near: BASIC)
-    set/memorySizeGb: `memorySizeGb` takes a whole number, not this string
+    set/memorySizeGb: `memorySizeGb` is of the type whole number, and this is a string
     set/state: `state` is written by the API only
-    set/redisConfigs: `redisConfigs` takes a map, not this number
+    set/redisConfigs: `redisConfigs` is of the type map, and this is a number
     set/maintenancePolicy/weeklyMaintenanceWindow/0/dai: `maintenancePolicy.weeklyMaintenanceWindow[]` has no field `dai` (near: day)
     set: nothing is set: give `set` or `unset`
     unset/1: `host` is written by the API only
@@ -723,15 +733,15 @@ fn what_is_wrong_with_a_step_is_said_where_it_stands() {
     unset/0: `displayName` is set twice: also by `displayName`
     set/template.containers.image: `template.containers` is a list; choose an element by one of its fields, such as `template.containers[name=…]`, or set the whole list
     set/template.containers[env=x].image: `env` is a list and does not tell the elements of `template.containers` apart
-    set/template.timeout: `template.timeout` takes a duration in seconds, such as "30s", not this string
+    set/template.timeout: `template.timeout` is of the type duration in seconds, such as "30s", and this is a string
     set/template/containers: two elements of `template.containers` have the name `a`
     set/labels[app=x]: `labels` is no list, so `[app=…]` chooses nothing
     set/labels.a.b: `labels.a` is a string: it has no fields
     set/etag: `etag` makes writes conditional and is sent by rectify; it is not set
     set/template.containers[name=a]: `template.containers[name=a]` is set twice: also by `template.containers[name=a].image`
     set/settings/settingsVersion: `settings.settingsVersion` makes writes conditional and is sent by rectify; it is not set
-    set/settings/dataDiskSizeGb: `settings.dataDiskSizeGb` takes a whole number (64 bits), not this number
-    set/settings/tier: `settings.tier` takes a string, not true or false
+    set/settings/dataDiskSizeGb: `settings.dataDiskSizeGb` is of the type whole number (64 bits), and this is a number
+    set/settings/tier: `settings.tier` is of the type string, and this is true or false
     set/filter: `filter` cannot be changed after the resource was made (magic-modules; hashicorp/terraform-provider-google#7562; the live API refuses a mask that names filter (floci-gcp PR #112))
     set: an update of memcache.instances does not take `nodeCount`: its mask takes `displayName` and `labels`
     set: an update of container.clusters takes a request of another shape than the resource; call `update` with gcp.call

@@ -21,6 +21,7 @@ const EXAMPLES: &[(&str, &str, usize, &[&str])] = &[
             "src/drill/elsewhere.rs",
             "src/resource/describe.rs",
             "src/resource/sql_flag.rs",
+            "src/run/id.rs",
         ],
     ),
     ("add-a-probe", r"\bTcpProbe\b|\bmod tcp;|\btcp::", 2, &[]),

@@ -128,9 +128,13 @@ fn no_misspelt_key_fits() {
 
 /// The paths of all keys that are the format's own, not the author's, as JSON pointers a step at a time.
 fn keys_of(value: &Value, path: &mut Vec<String>, paths: &mut Vec<Vec<String>>) {
-    const THE_AUTHORS_OWN: [&str; 10] =
-        ["/inputs", "/probes", "/to", "/flags", "/env", "/headers", "/capture", "/json", "/form", "/query"];
-    let own = path.last().is_some_and(|last| THE_AUTHORS_OWN.contains(&last.as_str()));
+    const THE_AUTHORS_OWN: [&str; 12] = [
+        "/inputs", "/probes", "/to", "/flags", "/env", "/headers", "/capture", "/json", "/form", "/query", "/set",
+        "/args",
+    ];
+    // The fields of a resource are nested as its API has them.
+    let is_of_a_resource = path.iter().any(|part| part == "/set" || part == "/args");
+    let own = is_of_a_resource || path.last().is_some_and(|last| THE_AUTHORS_OWN.contains(&last.as_str()));
     let entries: Vec<(String, &Value)> = match value {
         Value::Object(table) => table.iter().map(|(key, value)| (format!("/{key}"), value)).collect(),
         Value::Array(list) => list.iter().enumerate().map(|(index, value)| (format!("/{index}"), value)).collect(),

@@ -6,7 +6,7 @@ use super::api::{Api, Entry, Method, Verb};
 use super::dialect::{OperationDialect, Token, UpdateDialect};
 use super::name::{Pattern, segment};
 use super::rule::{Exception, Rule};
-use super::schema::{Field, Schema, SchemaId};
+use super::schema::{Field, FieldBehavior, Schema, SchemaId};
 
 /// A type of resource: a collection of one version of an API. It is a handle, and cheap to copy.
 #[derive(Clone, Copy)]
@@ -46,6 +46,17 @@ impl ResourceType {
     /// Whether its names without a version mean it, and not the same type of another version.
     pub fn is_preferred(self) -> bool {
         self.is_preferred_version
+    }
+
+    /// Whether the API does not show a field as it is set, so that nobody can see whether it was.
+    pub(super) fn is_unseen(self, path: &str, behavior: FieldBehavior) -> bool {
+        behavior.is_input_only()
+            || self.rules().iter().any(|rule| match rule.what {
+                Exception::Unreadable(field) => {
+                    path.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+                }
+                _ => false,
+            })
     }
 
     /// Whether the API shows such a resource by a plain read. A few want a message with it.
@@ -103,6 +114,8 @@ impl ResourceType {
                 && !field.behavior.is_immutable()
                 && Some(field.name) != self.token().field()
                 && self.fixed(field.name).is_none()
+                && !self.is_unseen(field.name, field.behavior)
+                && field.name != "id"
         };
         let fields = self.schema().fields.iter();
         fields.filter(|field| is_settable(field) && field.name != "name" && field.name != "kind").collect()

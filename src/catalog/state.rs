@@ -280,13 +280,13 @@ impl Former {
             (FieldType::Message(_), ..) if after.is_none() => whole(),
             (FieldType::Message(id), Some(before), Some(after)) => {
                 let schema = self.api.schema(id);
-                self.each(&before, &after, |name, before, after| {
+                each(&before, &after, |name, before, after| {
                     let known = schema.field(name).map_or(&FieldType::Any, |field| &field.field_type);
                     self.difference(known, before, after)
                 })
             }
             (FieldType::List(element) | FieldType::Map(element), Some(before), Some(after)) => {
-                self.each(&before, &after, |_, before, after| match (before, after) {
+                each(&before, &after, |_, before, after| match (before, after) {
                     (Some(_), Some(_)) => self.difference(&element, before, after),
                     (before, after) => Some((before.cloned().unwrap_or_default(), after.cloned().unwrap_or_default())),
                 })
@@ -299,23 +299,23 @@ impl Former {
             _ => whole(),
         }
     }
+}
 
-    fn each(
-        &self,
-        before: &Map<String, Value>,
-        after: &Map<String, Value>,
-        difference: impl Fn(&str, Option<&Value>, Option<&Value>) -> Option<(Value, Value)>,
-    ) -> Option<(Value, Value)> {
-        let (mut from, mut to) = (Map::new(), Map::new());
-        let gone = before.keys().filter(|name| !after.contains_key(*name));
-        for name in after.keys().chain(gone) {
-            if let Some((old, new)) = difference(name, before.get(name), after.get(name)) {
-                from.insert(name.clone(), old);
-                to.insert(name.clone(), new);
-            }
+/// What differs in any of the entries.
+fn each(
+    before: &Map<String, Value>,
+    after: &Map<String, Value>,
+    difference: impl Fn(&str, Option<&Value>, Option<&Value>) -> Option<(Value, Value)>,
+) -> Option<(Value, Value)> {
+    let (mut from, mut to) = (Map::new(), Map::new());
+    let gone = before.keys().filter(|name| !after.contains_key(*name));
+    for name in after.keys().chain(gone) {
+        if let Some((old, new)) = difference(name, before.get(name), after.get(name)) {
+            from.insert(name.clone(), old);
+            to.insert(name.clone(), new);
         }
-        (!to.is_empty()).then(|| (Value::Object(from), Value::Object(to)))
     }
+    (!to.is_empty()).then(|| (Value::Object(from), Value::Object(to)))
 }
 
 struct Writer<'w> {

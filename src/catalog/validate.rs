@@ -312,7 +312,7 @@ impl Reader {
             return true;
         } else if path == "id" {
             self.say(ProblemKind::Immutable { path, source_of_fact: "it is the resource's name" });
-        } else if facts.behavior.is_input_only() || self.is_unreadable(&facts.field_path) {
+        } else if self.resource_type.is_unseen(&facts.field_path, facts.behavior) {
             self.say(ProblemKind::NotShown { path });
         } else if facts.behavior.is_immutable() {
             self.say(ProblemKind::Immutable { path, source_of_fact: "Discovery: immutable" });
@@ -324,15 +324,6 @@ impl Reader {
             return true;
         }
         false
-    }
-
-    fn is_unreadable(&self, field_path: &str) -> bool {
-        self.resource_type.rules().iter().any(|rule| match rule.what {
-            Exception::Unreadable(field) => {
-                field_path.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-            }
-            _ => false,
-        })
     }
 
     /// Checks a value, and writes it as the API does.

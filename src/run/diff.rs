@@ -51,7 +51,7 @@ fn flatten(path: &str, before: Option<&Value>, after: &Value, all: &mut Vec<Diff
         value => value.to_string(),
     };
     match (before, after) {
-        (Some(Value::Object(_)), Value::Object(after)) | (None, Value::Object(after)) if !after.is_empty() => {
+        (Some(Value::Object(_)) | None, Value::Object(after)) if !after.is_empty() => {
             for (name, value) in after {
                 let below = if path.is_empty() || name.starts_with('[') {
                     format!("{path}{name}")

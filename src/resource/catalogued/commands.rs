@@ -55,7 +55,7 @@ pub(super) fn commands(change: &Change) -> Result<GcloudCommands, String> {
     };
     let filter: Vec<String> = after.iter().map(|(path, _)| format!(".{path}")).collect();
     let filter = quoted(&format!("[{}]", filter.join(",")));
-    let line = |ends: &[(String, Value)]| {
+    let printed = |ends: &[(String, Value)]| {
         let values: Vec<String> = after
             .iter()
             .map(|(path, _)| {
@@ -80,7 +80,7 @@ pub(super) fn commands(change: &Change) -> Result<GcloudCommands, String> {
         "curl --request {verb} --header \"Authorization: Bearer $(gcloud auth print-access-token)\" --header 'Content-Type: application/json' --data {body} {}",
         quoted(&to)
     )];
-    let (before, after) = (line(&before), line(&after));
+    let (before, after) = (printed(&before), printed(&after));
     let write = vec![format!("gcp_send {verb} {} {body} {filter} {url} {after}", quoted(&to))];
     Ok(GcloudCommands { read: format!("gcp_fields {url} {filter}"), before, after, write, alone })
 }
