@@ -154,7 +154,9 @@ async fn every_type_that_can_be_set_is_set_verified_and_undone() {
         }
         let after = laboratory.seen(&id).await;
         let is_told = wrong.last().is_some_and(|one| one.starts_with(name));
-        if without_tokens(known, &after) != without_tokens(known, &before) && !is_told {
+        // A plan warns of what such an update loses.
+        let is_lossy = !known.lost_by_update().is_empty();
+        if without_tokens(known, &after) != without_tokens(known, &before) && !is_told && !is_lossy {
             wrong.push(format!("{name}: undone, and not as before:\n  {before}\n  {after}"));
         }
         // What somebody else changed meanwhile is not overwritten.

@@ -527,12 +527,15 @@ async fn set(cloud: &Cloud, resource: &Resource, field: &str, value: &Value) -> 
 }
 
 /// Types that cannot be observed at their names, or cannot be written by themselves, and why.
-const KNOWN: [(&str, &str); 5] = [
+const KNOWN: [(&str, &str); 8] = [
     ("contentwarehouse.documents: GET", "it is read by POST"),
     ("contentwarehouse.documents.referenceId: GET", "it is read by POST"),
     ("firestore.databases.documents: GET", "its name goes on behind what the catalog has for its pattern"),
     ("servicenetworking.services.dnsRecordSets: GET", "it is read by a method with another path"),
     ("sqladmin.users", "a PUT of all would send the password, which is never read"),
+    ("securesourcemanager.repositories.pullRequests.pullRequestComments.code", "a part of it is never shown"),
+    ("vmmigration.sources.aws", "a part of it is never shown"),
+    ("websecurityscanner.scanConfigs.authentication", "a part of it is never shown"),
 ];
 
 /// Types whose change the catalog cannot write, because it does not follow from their schemas.

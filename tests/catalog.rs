@@ -123,6 +123,12 @@ fn every_type_takes_a_made_instance_and_says_how_it_is_written() {
         if let Some((outer, inner)) = resource_type.token().field().and_then(|field| field.split_once('.')) {
             values[outer].as_object_mut().unwrap().shift_remove(inner).unwrap();
         }
+        // Nor is what the API never shows, somewhere below.
+        for problem in validate(resource_type, &values, &[]).err().into_iter().flatten() {
+            if let (ProblemKind::NotShown { .. }, Some(field)) = (&problem.kind, problem.at.get(1)) {
+                values.shift_remove(field);
+            }
+        }
         if values.is_empty() {
             exceptions.entry("nothing can be set".to_owned()).or_default().push(name);
             continue;
@@ -145,9 +151,9 @@ fn every_type_takes_a_made_instance_and_says_how_it_is_written() {
         assert!(!mask.is_empty(), "{name}");
         let requests = match writes(&resource, &json!({}), &assignments) {
             Ok(requests) => requests,
-            // Written as a whole, with a field that no answer has.
+            // A PUT of all would send a password that is never read.
             Err(WriteError::Unreadable { .. }) => {
-                exceptions.entry("would lose what is not shown".to_owned()).or_default().push(name.clone());
+                exceptions.entry("would lose a password".to_owned()).or_default().push(name);
                 continue;
             }
             Err(error) => panic!("{name}: {error}"),
@@ -176,7 +182,7 @@ fn every_type_takes_a_made_instance_and_says_how_it_is_written() {
     let expected = [
         ("not in the mask".to_owned(), vec!["appengine.apps.services".to_owned(), "memcache.instances".to_owned()]),
         ("nothing can be set".to_owned(), vec![NOTHING_SETTABLE.to_owned()]),
-        ("would lose what is not shown".to_owned(), vec!["bigquery.rowAccessPolicies".to_owned()]),
+        ("would lose a password".to_owned(), vec!["sqladmin.users".to_owned()]),
     ];
     assert_eq!(exceptions.into_iter().collect::<Vec<_>>(), expected);
     assert_eq!(written, 911 - 18 - 2 - 1 - 1);

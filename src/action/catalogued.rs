@@ -152,6 +152,13 @@ fn help(problem: &Problem) -> Option<String> {
 /// Puts what the catalog knows of the fields of a change into its task: what cannot be taken back, what restarts, what changes besides.
 pub(super) fn judge(resource_type: ResourceType, task: &mut TaskDraft) {
     let Some(change) = &task.change else { return };
+    let lost = resource_type.lost_by_update();
+    if !lost.is_empty() {
+        let fields = list(lost.into_iter(), "and");
+        task.warnings.push(format!(
+            "the API takes the whole resource and does not show {fields}: what was set there when it was made may be lost"
+        ));
+    }
     for rule in resource_type.rules() {
         match &rule.what {
             Exception::Irreversible { field, when } => {

@@ -59,6 +59,20 @@ impl ResourceType {
             })
     }
 
+    /// The fields that an update, which sends the whole resource, leaves out because no answer has them: what they had may be lost.
+    pub fn lost_by_update(self) -> Vec<&'static str> {
+        use UpdateDialect::{
+            Compute, FieldMask, MergePatch, Replace, ReplaceWithMask, Underivable, WholePatch, Wrapped,
+        };
+        let is_whole = match self.update().map(|(_, dialect)| dialect) {
+            Some(WholePatch | Replace | ReplaceWithMask) => true,
+            Some(FieldMask | Compute | MergePatch | Wrapped { .. } | Underivable) | None => false,
+        };
+        let is_lost = |field: &&Field| field.behavior.is_input_only() && !field.behavior.is_immutable();
+        let fields = self.schema().fields.iter().filter(|field| is_whole && is_lost(field));
+        fields.map(|field| field.name).collect()
+    }
+
     /// Whether the API shows such a resource by a plain read. A few want a message with it.
     pub fn is_readable(self) -> bool {
         self.method("get").is_some_and(|get| get.verb == Verb::Get)

@@ -9,7 +9,7 @@ use super::change::{ApplyError, Assignment, Assignments};
 use super::dialect::{Answer, Token, UpdateDialect};
 use super::resource_type::{MissingArgument, Resource, ResourceType};
 use super::rule::{Exception, MethodArgument};
-use super::schema::{FieldBehavior, FieldType, Schema, SchemaId};
+use super::schema::{FieldType, Schema, SchemaId};
 use crate::syntax::spelling::nearest;
 
 /// A request, complete but for its credentials. Its body and query may have secrets in them: what is shown of it goes through
@@ -367,14 +367,6 @@ impl Writing<'_> {
                     return Err(WriteError::Unreadable { written: shown(path), field: field.to_owned() });
                 }
             }
-        }
-        // What no answer has cannot be sent back with the whole. What only matters when the resource is made is not missed.
-        let is_whole = written.iter().any(String::is_empty);
-        let fields = self.resource.resource_type.schema().fields.iter();
-        let is_lost = |behavior: FieldBehavior| behavior.is_input_only() && !behavior.is_immutable();
-        let hidden = fields.filter(|field| is_whole && is_lost(field.behavior)).map(|field| field.name);
-        if let Some(field) = hidden.into_iter().find(|field| !is_set(field)) {
-            return Err(WriteError::Unreadable { written: shown(""), field: field.to_owned() });
         }
         for path in written {
             let value = if path.is_empty() { Some(self.desired) } else { plain_value(self.desired, path) };
