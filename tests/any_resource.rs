@@ -370,3 +370,25 @@ with = { resource = "pubsub.topics/incident", set = { labels = { team = "a" } } 
     done.code(0);
     assert!(!desk.world().to_string().contains("0 3 * * *"));
 }
+
+/// The steps of the incident files that change Google Cloud by a script, said as resources.
+#[test]
+fn what_scripts_did_in_twelve_incidents_is_planned_carried_out_and_undone() {
+    let desk = Desk::new();
+    let file = |name: &str| format!("{}/tests/incidents/{name}", env!("CARGO_MANIFEST_DIR"));
+    let (runbook, scenario) = (file("as-resources.toml"), file("as-resources.sim.toml"));
+    let key = ("RECTIFY_INPUT_KEY", "c2VjcmV0LWtleS1vZi10aGUtc2hvcA==");
+    desk.rectify(&["check", &runbook]).code(0);
+    let plan = desk.rectify_knowing(key, &["plan", &runbook, "--sim", &scenario]).code(0);
+    insta::assert_snapshot!("any-resource-incidents", plan.stdout);
+    let acknowledged = ["new-version", "replace-machines", "skip-the-backlog", "no-dead-letters"];
+    let mut run = vec!["run", &runbook, "--sim", &scenario, "--yes", "--speed", "max"];
+    run.extend(acknowledged.iter().flat_map(|step| ["--acknowledge", *step]));
+    let done = desk.rectify_knowing(key, &run).code(0).says("✓ done");
+    let back = desk.rectify_knowing(key, &["rollback", "--yes"]).code(0);
+    for step in acknowledged {
+        assert!(back.stdout.contains(&format!("kept, because it cannot be undone: {step}")), "{}", back.stdout);
+    }
+    let shown = [plan.stdout, done.stdout, back.stdout].concat();
+    assert!(!shown.contains("c2VjcmV0") && !shown.contains("secret-key"), "{shown}");
+}

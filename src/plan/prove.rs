@@ -259,6 +259,9 @@ fn take(plan: &mut Plan, task: &TaskId, answer: Result<Validity, ReadError>) {
     let known = match answer {
         Ok(Validity::Accepted) => Known::Validated,
         Ok(Validity::NotAsked) => Known::Computed { why: "this API has no validateOnly".to_owned() },
+        Ok(Validity::Withheld) => Known::Computed {
+            why: "the API was not asked: a value is secret, and none is sent while planning".to_owned(),
+        },
         Ok(Validity::Refused { why }) => {
             let why = format!("the API would refuse {task}: {why}");
             plan.problems.push(Problem::new(task.step().to_owned(), ObstacleKind::Impossible, why));

@@ -151,6 +151,8 @@ pub enum Validity {
     },
     /// The API has no way to ask.
     NotAsked,
+    /// It was not asked, because secrets would have to be sent, or kept, for a question.
+    Withheld,
 }
 
 /// Something that can be looked at.

@@ -7,8 +7,8 @@ use crate::inert::inert;
 use crate::plan::{Access, Outbound, Plan, Sender, Tried, WHOLE};
 use crate::resource::catalogued::sent_as;
 use crate::run::{
-    CATALOGUED, Change, FailurePolicy, Guard, GuardAction, NOT_RUN, OnFailure, Preconditions, Reversibility,
-    RollbackScope, Task,
+    CALL, CATALOGUED, Change, EXISTENCE, FailurePolicy, Guard, GuardAction, NOT_RUN, OnFailure, Preconditions,
+    Reversibility, RollbackScope, Task,
 };
 use crate::runbook::model::Allowed;
 use crate::syntax::value::percent;
@@ -277,9 +277,18 @@ pub(super) fn access(plan: &Plan) -> Option<String> {
     let access = &plan.access;
     let count = access.needs.len();
     let programs = plan.tasks.iter().filter(|task| task.program.is_some()).count();
-    if count == 0 && programs == 0 {
+    let is_catalogued = |task: &&Task| {
+        let kind = task.change.as_ref().map(|change| change.resource.kind.as_str());
+        kind.is_some_and(|kind| [CALL, CATALOGUED, EXISTENCE].contains(&kind))
+    };
+    let catalogued = plan.tasks.iter().filter(is_catalogued).count();
+    if count == 0 && programs == 0 && catalogued == 0 {
         return None;
     }
+    let unknown = (catalogued > 0).then(|| {
+        let (steps, they) = if catalogued == 1 { ("change", "it needs") } else { ("changes", "they need") };
+        format!("{catalogued} {steps} of resources by their names: which permissions {they} is not documented")
+    });
     let unexamined = match programs {
         0 => None,
         1 => Some("1 shell step was not examined: which permissions its program needs is not known".to_owned()),
@@ -288,7 +297,7 @@ pub(super) fn access(plan: &Plan) -> Option<String> {
         )),
     };
     let tested = (count > 0).then(|| tested(plan, access));
-    Some(tested.into_iter().chain(unexamined).collect::<Vec<_>>().join("; "))
+    Some(tested.into_iter().chain(unexamined).chain(unknown).collect::<Vec<_>>().join("; "))
 }
 
 /// What is known of the permissions that the typed steps need.

@@ -348,7 +348,7 @@ impl Kind for Catalogued {
         }
         let live = self.read(id, &resource).await?;
         // What cannot be made into a request without secrets cannot be asked about.
-        let Ok(Some(request)) = self.request(id, &resource, &live, to) else { return Ok(Validity::NotAsked) };
+        let Ok(Some(request)) = self.request(id, &resource, &live, to) else { return Ok(Validity::Withheld) };
         if !request.method.takes("validateOnly") {
             return Ok(Validity::NotAsked);
         }
