@@ -375,7 +375,7 @@ with = { resource = "pubsub.topics/incident", set = { labels = { team = "a" } } 
 #[test]
 fn what_scripts_did_in_twelve_incidents_is_planned_carried_out_and_undone() {
     let desk = Desk::new();
-    let file = |name: &str| format!("{}/tests/incidents/{name}", env!("CARGO_MANIFEST_DIR"));
+    let file = |name: &str| format!("{}/tests/resources/{name}", env!("CARGO_MANIFEST_DIR"));
     let (runbook, scenario) = (file("as-resources.toml"), file("as-resources.sim.toml"));
     let key = ("RECTIFY_INPUT_KEY", "c2VjcmV0LWtleS1vZi10aGUtc2hvcA==");
     desk.rectify(&["check", &runbook]).code(0);

@@ -28,6 +28,7 @@ pub use rules::{RULES, Rule};
 
 use crate::runbook::model::Runbook;
 use crate::runbook::{Draft, Mode, read};
+use crate::syntax::condition::with_room;
 use crate::syntax::{Document, Inputs, has_table};
 use rules::Subject;
 
@@ -142,7 +143,8 @@ pub fn check(name: &str, bytes: &[u8], inputs: &Inputs, mode: Mode) -> Outcome {
         Ok(document) => document,
         Err(mistakes) => return outcome(None, text, mistakes.into_iter().map(Diagnostic::from).collect()),
     };
-    let (draft, mistakes) = read(&document, inputs, mode);
+    let read_it = || read(&document, inputs, mode);
+    let (draft, mistakes) = with_room(read_it).unwrap_or_else(read_it);
     let mut diagnostics: Vec<Diagnostic> = mistakes.into_iter().map(Diagnostic::from).collect();
     diagnostics.extend(findings(&document, &draft));
     let sound = !diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);

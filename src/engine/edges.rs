@@ -7,12 +7,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::random::agree;
 use super::{Effect, Run};
 use crate::clock::later;
 use crate::gate::{Breaks, GateRule, Health, Observation};
 use crate::run::{
     Change, Choice, Ending, Entry, Event, Failure, GateOutcome, Observations, OnFailure, OpId, Operator, PauseReason,
-    PreconditionResult, Preconditions, Question, Refusal, Task, TaskId, Way, Work,
+    PreconditionResult, Preconditions, Question, Refusal, Task, TaskId, View, Way, Work,
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -20,6 +21,8 @@ const MINUTE: Duration = Duration::from_mins(1);
 /// A run, told event by event, and the time of the last one.
 struct Told {
     run: Run,
+    /// The same for people; both must agree.
+    view: View,
     now: Timestamp,
 }
 
@@ -47,11 +50,14 @@ impl Told {
     fn of(tasks: Vec<Task>) -> Told {
         let budgets = BTreeMap::from([("p".to_owned(), 30 * MINUTE)]);
         let work = Work { budgets, ..Work::from(tasks) };
-        Told { run: Run::new(work), now: Timestamp::UNIX_EPOCH }
+        Told { view: View::new(&work), run: Run::new(work), now: Timestamp::UNIX_EPOCH }
     }
 
     fn then(&mut self, event: Event) -> &mut Told {
-        self.run.apply(&Entry { at: self.now, event }).unwrap();
+        let entry = Entry { at: self.now, event };
+        self.run.apply(&entry).unwrap();
+        self.view.apply(&entry);
+        agree(&self.run, &self.view).unwrap_or_else(|why| panic!("{why}"));
         self
     }
 
@@ -397,7 +403,7 @@ fn what_is_written_and_not_in_effect_is_sent_again() {
     told.answers(Choice::Yes);
     assert_eq!(contradicted(&mut told, Way::Apply, 1).from, json!({ "size": 0 }));
     assert_eq!(contradicted(&mut told, Way::Apply, 1).from, json!({ "size": 1 }), "from what it wrote");
-    let mut whole = Told { run: told.run.clone(), now: told.now };
+    let mut whole = Told { run: told.run.clone(), view: told.view.clone(), now: told.now };
     whole.announces("a", Way::Apply).settles("a", Way::Apply, 1);
     assert_eq!(whole.ends(), Ending::Done { failed: vec![], skipped: vec![] });
     // It is in the way of nobody's rollback, and not sent for ever.
@@ -407,6 +413,19 @@ fn what_is_written_and_not_in_effect_is_sent_again() {
     contradicted(&mut told, Way::Undo, 0);
     told.announces("a", Way::Undo).settles("a", Way::Undo, 0);
     assert!(matches!(told.ends(), Ending::RolledBack { .. }));
+}
+
+/// Somebody else took the run up and saw the operation fail, and what it wrote is there all the same.
+#[test]
+fn what_is_written_stays_written_when_sending_it_again_is_refused() {
+    let mut told = Told::of(vec![task("a", OnFailure::Ask)]);
+    told.answers(Choice::Yes).announces("a", Way::Apply).then(Event::Resumed { operator: operator() });
+    told.then(Event::OperationStarted { op: op("a", Way::Apply), operation: "operations/a".to_owned() });
+    told.then(Event::Failed { op: op("a", Way::Apply), why: "it broke".to_owned() });
+    told.settles("a", Way::Apply, 1).announces("a", Way::Apply);
+    told.then(Event::Refused { op: op("a", Way::Apply), refusal: Refusal::Api { why: "no".to_owned() } });
+    let status = told.view.tasks[0].change_status();
+    assert!(status.is_applied(), "{status:?}");
 }
 
 #[test]
@@ -512,7 +531,7 @@ fn what_cannot_be_observed_again_is_for_the_operator_to_say() {
     let mut told = Told::of(vec![task("a", OnFailure::Ask)]);
     unclear(&mut told);
     told.answers(Choice::Retry);
-    let mut not = Told { run: told.run.clone(), now: told.now };
+    let mut not = Told { run: told.run.clone(), view: told.view.clone(), now: told.now };
     answered(&mut told, Way::Apply, Choice::Yes);
     assert_eq!(told.ends(), Ending::Done { failed: vec![], skipped: vec![] });
     answered(&mut not, Way::Apply, Choice::No);
@@ -528,7 +547,7 @@ fn what_cannot_be_observed_again_is_for_the_operator_to_say() {
     let mut told = Told::of(vec![task("a", OnFailure::Rollback)]);
     unclear(&mut told);
     told.answers(Choice::Rollback);
-    let mut not = Told { run: told.run.clone(), now: told.now };
+    let mut not = Told { run: told.run.clone(), view: told.view.clone(), now: told.now };
     answered(&mut told, Way::Undo, Choice::Yes);
     assert!(matches!(told.ends(), Ending::RolledBack { .. }), "it was undone by hand");
     answered(&mut not, Way::Undo, Choice::No);

@@ -179,6 +179,14 @@ enum Known {
     RolledBack,
 }
 
+/// That a change which was written already was refused when it was sent once more.
+fn refused_again(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Api { why } | Refusal::Busy { why, .. } | Refusal::Unreachable { why, .. } => why.clone(),
+        Refusal::Drifted { .. } => "it was changed by another principal before it was sent once more".to_owned(),
+    }
+}
+
 #[derive(Clone, Debug)]
 enum NotUndone {
     Failed(Box<Failure>),
@@ -341,7 +349,17 @@ impl TaskChange {
         match (refusal, way) {
             (Refusal::Busy { .. } | Refusal::Unreachable { .. }, Way::Apply) => self.refused = Some(failure),
             (Refusal::Busy { .. } | Refusal::Unreachable { .. }, Way::Undo) => {}
-            (Refusal::Drifted { .. } | Refusal::Api { .. }, Way::Apply) => self.known = Known::Failed(failure),
+            (Refusal::Drifted { .. } | Refusal::Api { .. }, Way::Apply) => match &mut self.known {
+                // It was sent once more because it was written and not in effect: what is written stays so.
+                Known::Applied { trouble, .. } => *trouble = trouble.take().or(Some(refused_again(refusal))),
+                Known::Unclear { .. } => {}
+                Known::NotBegun
+                | Known::Skipped
+                | Known::NotRun
+                | Known::Unchanged
+                | Known::Failed(_)
+                | Known::RolledBack => self.known = Known::Failed(failure),
+            },
             (Refusal::Drifted { .. } | Refusal::Api { .. }, Way::Undo) => self.not_undone(failure),
         }
     }
@@ -418,6 +436,19 @@ impl TaskChange {
                 self.not_undone(Failure::ConcurrentChange { resource: change.resource, seen });
                 Companions::AsBefore
             }
+        }
+    }
+
+    /// The resource is gone. Before its write was sent, nothing of that is applied.
+    fn missing(&mut self, task: &Task, way: Way) -> Companions {
+        let gone = |change: &Change| Failure::Missing { resource: change.resource.clone() };
+        let is_unsent = matches!(&self.write, Some(Write { stage: Stage::Announced, .. }));
+        match self.change(task, way).filter(|_| is_unsent && way == Way::Apply) {
+            Some(change) => {
+                self.write = None;
+                self.not_applied(Known::Failed(gone(&change)))
+            }
+            None => self.lost(task, way, gone),
         }
     }
 
@@ -579,9 +610,7 @@ impl View {
             }),
             Event::Failed { op, why } => self.write(op, |change, task| change.failed(task, why)),
             Event::StateObserved { op, seen } => self.write(op, |change, task| change.observed(task, op.way, seen)),
-            Event::Missing { op } => self.write(op, |change, task| {
-                change.lost(task, op.way, |change| Failure::Missing { resource: change.resource.clone() })
-            }),
+            Event::Missing { op } => self.write(op, |change, task| change.missing(task, op.way)),
             Event::OperationTimedOut { op, operation, limit } => self.write(op, |change, task| {
                 let (operation, limit) = (operation.clone(), *limit);
                 let overdue = |change: &Change| Failure::OperationTimedOut {

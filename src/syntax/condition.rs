@@ -4,6 +4,7 @@
 //! for every sample. It never answers "true" by accident: a name that was not seen, a comparison of things that
 //! do not compare and a result that is not a truth value are all errors, and an error is not health.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -286,8 +287,22 @@ impl fmt::Debug for Condition {
 ///
 /// Parser and evaluator take up to 200 kB of stack for one level of nesting in an unoptimised build: ten pairs of
 /// parentheses would end the whole program on a thread of the runtime.
-fn with_room<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
+///
+/// Whoever compiles many conditions does it all in one room: a thread for each costs more than compiling.
+pub(crate) fn with_room<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
+    if HAS_ROOM.get() {
+        return catch_unwind(AssertUnwindSafe(work)).ok();
+    }
+    let work = || {
+        HAS_ROOM.set(true);
+        work()
+    };
     thread::scope(|scope| thread::Builder::new().stack_size(ROOM).spawn_scoped(scope, work).ok()?.join().ok())
+}
+
+thread_local! {
+    /// Whether this is a thread with a stack of [`ROOM`] bytes.
+    static HAS_ROOM: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Refuses what would be hard to parse, before anything tries.

@@ -27,10 +27,11 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
         let place = subject.document.place_inside(&path, &(0..kind.len()));
         let diagnostic = Diagnostic::error(RULE.code, place, format!("there is no kind of resource `{kind}`"));
         let known = KINDS.iter().map(|kind| kind.name);
-        found.push(match did_you_mean(kind, known) {
-            Some(help) => diagnostic.help(help),
-            None => diagnostic,
-        });
+        let others = "any other resource goes by its name in `rectify resources`, such as \"compute.instanceGroupManagers/ZONE/NAME\"";
+        found.push(diagnostic.help(match did_you_mean(kind, known) {
+            Some(near) => format!("{near} {others}"),
+            None => others.to_owned(),
+        }));
     }
     found
 }
