@@ -392,3 +392,88 @@ fn what_scripts_did_in_twelve_incidents_is_planned_carried_out_and_undone() {
     let shown = [plan.stdout, done.stdout, back.stdout].concat();
     assert!(!shown.contains("c2VjcmV0") && !shown.contains("secret-key"), "{shown}");
 }
+
+const JOB: &str = r#"
+[[resources]]
+name = "run.jobs/report"
+state = '{ "annotations": { "db-password": "old-password" }, "template": { "template": { "containers": [{ "image": "i", "env": [{ "name": "MODE", "value": "broken-mode" }] }] } } }'
+[resources.methods.run]
+takes = "10s"
+sets = { }
+"#;
+
+/// A runbook with this step, and the scenario above.
+fn with_step(desk: &Desk, step: &str) -> (String, String) {
+    let runbook =
+        desk.write("step.toml", &format!("{HEAD}\n[[phase]]\nname = \"p\"\n\n[[phase.step]]\nname = \"s\"\n{step}"));
+    (runbook, desk.write("job.sim.toml", &scenario(&[]).add(JOB)))
+}
+
+#[test]
+fn no_condition_is_judged_by_what_stands_for_a_secret() {
+    let desk = Desk::new();
+    let read = "template.template.containers[0].env[0].value != 'broken-mode'";
+    let step = format!(
+        "uses = \"gcp.call\"\nirreversible = true\nwith = {{ resource = \"run.jobs/report\", method = \"run\", done_when = \"resource.{read}\" }}\n"
+    );
+    let (runbook, scenario) = with_step(&desk, &step);
+    let plan = desk.rectify(&["plan", &runbook, "--sim", &scenario]);
+    assert!(plan.code != 0 && plan.stdout.contains("whether it is done cannot be told"), "{}", plan.stdout);
+    let probe = format!(
+        "uses = \"probe\"\ngate = {{ healthy = [\"mode\"], for = \"5s\", every = \"1s\", timeout = \"20s\" }}\n\n[probes.mode]\nresource = \"run.jobs/report\"\nexpect = \"{read}\"\n"
+    );
+    let (runbook, scenario) = with_step(&desk, &probe);
+    let run = desk.rectify(&["run", &runbook, "--sim", &scenario, "--yes", "--speed", "max"]);
+    assert!(run.code != 0 && !run.stdout.contains("✓ healthy"), "{}", run.stdout);
+}
+
+#[test]
+fn a_call_is_sent_once_whatever_its_condition_says_afterwards() {
+    let desk = Desk::new();
+    let step = "uses = \"gcp.call\"\nirreversible = true\nwith = { resource = \"run.jobs/report\", method = \"run\", args = { overrides = { containerOverrides = [{ env = [{ name = \"A\", value = \"told-to-nobody\" }] }] } }, done_when = \"resource.executionCount > 100\" }\n";
+    let (runbook, scenario) = with_step(&desk, step);
+    let served = Served::start(&desk, &scenario, "max");
+    served.hurry();
+    let url = served.url.clone();
+    let run = desk.rectify(&["run", &runbook, "--sim", &url, "--yes", "--acknowledge", "s", "--on-failure", "stop"]);
+    assert!(run.code != 0 && run.stdout.contains("`done_when` says otherwise"), "{}{}", run.stdout, run.stderr);
+    assert!(!run.stdout.contains("told-to-nobody"), "{}", run.stdout);
+    let sent = served.writes().into_iter().filter(|write| write.contains("report:run")).count();
+    assert_eq!(sent, 1, "{:?}", served.writes());
+}
+
+#[test]
+fn what_nothing_tells_apart_and_what_a_key_makes_a_secret_is_set_and_undone() {
+    let desk = Desk::new();
+    let step = "uses = \"gcp.set\"\nwith = { resource = \"run.jobs/report\", set = { \"template.template.containers[image=i].env[name=MODE].value\" = \"sound-mode\", \"annotations.db-password\" = \"new-password\" } }\n";
+    let (runbook, scenario) = with_step(&desk, step);
+    let served = Served::start(&desk, &scenario, "max");
+    served.hurry();
+    let url = served.url.clone();
+    let job =
+        || served.get("/apis/run.googleapis.com/v2/projects/my-project/locations/us-central1/jobs/report").to_string();
+    let run = desk.rectify(&["run", &runbook, "--sim", &url, "--yes"]).code(0);
+    assert!(job().contains("sound-mode") && job().contains("new-password"), "{}", job());
+    let back = desk.rectify(&["rollback", "--yes"]).code(0);
+    assert!(
+        job().contains("broken-mode") && job().contains("old-password") && !job().contains("sound-mode"),
+        "{}",
+        job()
+    );
+    for secret in ["sound-mode", "broken-mode", "new-password", "old-password"] {
+        assert!(!(run.stdout.clone() + &back.stdout).contains(secret), "{secret}: {}{}", run.stdout, back.stdout);
+    }
+}
+
+#[test]
+fn a_name_that_would_be_more_than_a_name_and_a_probe_elsewhere_are_refused() {
+    let desk = Desk::new();
+    for name in ["run.jobs/report?alt=json", "run.jobs/a%2Fb", "run.jobs/*", "run.jobs/a#b", "run.jobs/a\u{202e}b"] {
+        let step = format!("uses = \"gcp.delete\"\nirreversible = true\nwith = {{ resource = \"{name}\" }}\n");
+        let (runbook, _) = with_step(&desk, &step);
+        desk.rectify(&["check", &runbook]).code(2).says("unknown-resource");
+    }
+    let probe = "uses = \"probe\"\ngate = { healthy = [\"j\"], for = \"5s\", every = \"1s\", timeout = \"20s\" }\n\n[probes.j]\nresource = \"run.jobs/other/us-central1/j\"\nexpect = \"etag == ''\"\n";
+    let (runbook, _) = with_step(&desk, probe);
+    desk.rectify(&["check", &runbook]).code(2).says("other-target");
+}

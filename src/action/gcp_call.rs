@@ -14,7 +14,7 @@ use super::doing::Doing;
 use super::{
     ActionFormat, Declared, Forecast, Name, Obstacle, ObstacleKind, Rollback, StepAction, StepContext, TaskDraft,
 };
-use crate::catalog::{self, Exception, ResourceType, validate_arguments};
+use crate::catalog::{self, Exception, ResourceType, conceal_arguments, validate_arguments};
 use crate::peer::PeerRequest;
 use crate::resource::catalogued::CataloguedName;
 use crate::run::{CALL, ResourceId, Reversibility, Target};
@@ -59,9 +59,10 @@ impl MethodCall {
     }
 
     /// As it may be shown.
-    fn shown(&self) -> String {
-        match self.args.to_string().as_str() {
-            "{}" => self.method.clone(),
+    fn shown(&self, resource_type: ResourceType) -> String {
+        let args = serde_json::from_str(&self.args.to_string()).unwrap_or_default();
+        match conceal_arguments(resource_type, &self.method, &args) {
+            Value::Object(args) if args.is_empty() => self.method.clone(),
             args => format!("{} with {args}", self.method),
         }
     }
@@ -93,7 +94,7 @@ impl GcpCall {
     /// Why that cannot be told of this JSON.
     pub fn is_done(&self, live: &Value) -> Option<Result<bool, String>> {
         let condition = Condition::compile(self.done_when.as_ref()?).map_err(|error| error.message);
-        let live = catalog::with_defaults(self.resource.resource_type, live);
+        let live = catalog::judged(self.resource.resource_type, live);
         let facts = BTreeMap::from([(SUBJECT.to_owned(), Fact::Json(live))]);
         Some(condition.and_then(|condition| condition.holds(&facts)))
     }
@@ -192,7 +193,7 @@ impl StepAction for GcpCall {
                 "no `done_when` can tell whether it is done: if its end is not seen, the operator is asked".to_owned(),
             ),
         }
-        task.warnings.insert(0, format!("calls {}", self.call.shown()));
+        task.warnings.insert(0, format!("calls {}", self.call.shown(resource.resource_type)));
         let name = self.id(forecast.target(), step.task);
         let resource_id = name.ok_or_else(|| forecast.not_observed(&id))?;
         task.change = Some(Doing::change(resource_id));
@@ -238,9 +239,9 @@ impl GcpCall {
                 let why = format!("what {} does cannot be taken back by another call ({source})", self.call.method);
                 Reversibility::Irreversible { why }
             }
-            (None, Some(undo)) => {
-                Reversibility::WithLoss { why: format!("only what {} takes back is taken back", undo.shown()) }
-            }
+            (None, Some(undo)) => Reversibility::WithLoss {
+                why: format!("only what {} takes back is taken back", undo.shown(self.resource.resource_type)),
+            },
             (None, None) => Reversibility::Irreversible { why: "nothing says how to undo it".to_owned() },
         }
     }

@@ -4,6 +4,7 @@ use super::Catalog;
 use super::archive::Damaged;
 use super::name::{Pattern, Scope};
 use super::resource_type::{Resource, ResourceType};
+use crate::inert::inert;
 use crate::syntax::spelling::{list, nearest};
 
 /// A name that means no resource of the catalog.
@@ -162,6 +163,8 @@ impl Catalog {
             part == "."
                 || part == ".."
                 || part.is_empty()
+                || part.contains(['?', '#', '%', '*', '\\'])
+                || inert(part) != part
                 || part.chars().any(|letter| letter.is_control() || letter.is_whitespace())
         };
         match resource.values.iter().flat_map(|value| value.split('/')).find(|part| is_bad(part)) {

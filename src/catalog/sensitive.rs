@@ -3,10 +3,11 @@
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use super::api::Body;
 use super::resource_type::ResourceType;
 use super::rule::Exception;
 use super::schema::{FieldBehavior, FieldType};
-use super::selector::Selector;
+use super::selector::{Selector, Step};
 use super::walk::walk;
 
 /// Whether a field's value may be shown, and why not.
@@ -58,6 +59,8 @@ const ENDINGS: &[&str] = &[
     "rsaencryptedkey",
     "securepassword",
     "plaintext",
+    "authorization",
+    "conn",
 ];
 
 /// Tokens that are none of a caller: they page through lists, or name a kind.
@@ -73,6 +76,10 @@ const ENVIRONMENTS: &[&str] = &[
     "envvars",
     "buildenvvars",
     "env",
+    // Values of the same sort: headers carry tokens, and arguments of programs passwords.
+    "headers",
+    "customrequestheaders",
+    "args",
 ];
 
 /// Whether the value of a field may be shown. `path` has no elements and entries: `template.containers.env.value`.
@@ -121,7 +128,19 @@ pub fn conceal(resource_type: ResourceType, path: Option<&Selector>, value: &Val
 pub fn concealed(resource_type: ResourceType, path: Option<&Selector>, value: &Value) -> (Value, Vec<(String, Value)>) {
     let (field_type, place) = match path.map(|path| walk(resource_type, path)) {
         None => (FieldType::Message(resource_type.schema_id()), Place::default()),
-        Some(Ok(facts)) => (facts.field_type, Place { path: facts.field_path, behavior: facts.behavior }),
+        Some(Ok(facts)) => {
+            let place = Place { path: facts.field_path, behavior: facts.behavior };
+            let entry = path.and_then(|path| path.steps().last());
+            let named = match entry {
+                Some(Step::Field(name) | Step::Entry(name)) => place
+                    .path
+                    .strip_suffix('*')
+                    .map(|map| Place { path: format!("{map}*.{}", telling(name)), ..place.clone() }),
+                Some(Step::Element { .. }) | None => None,
+            };
+            let is_secret = |named: &Place| sensitivity(resource_type, &named.path, named.behavior).is_secret();
+            (facts.field_type, named.filter(is_secret).unwrap_or(place))
+        }
         // What the catalog does not know is judged by its name alone.
         Some(Err(_)) => {
             let path = path.map(Selector::to_string).unwrap_or_default();
@@ -130,6 +149,18 @@ pub fn concealed(resource_type: ResourceType, path: Option<&Selector>, value: &V
     };
     let mut concealer = Concealer { resource_type, found: Vec::new() };
     (concealer.conceal(&field_type, &place, value), concealer.found)
+}
+
+/// The arguments of a method as they may be shown.
+pub fn conceal_arguments(resource_type: ResourceType, method: &str, arguments: &Value) -> Value {
+    let body = resource_type.method(method).map(|method| method.body);
+    let field_type = match body {
+        Some(Body::Message(id)) => FieldType::Message(id),
+        Some(Body::Resource) => FieldType::Message(resource_type.schema_id()),
+        Some(Body::None) | None => FieldType::Any,
+    };
+    let mut concealer = Concealer { resource_type, found: Vec::new() };
+    concealer.conceal(&field_type, &Place::default(), arguments)
 }
 
 #[derive(Clone, Default)]
@@ -143,6 +174,11 @@ impl Place {
         let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
         Place { path, behavior: behavior.within(self.behavior) }
     }
+}
+
+/// The name of an entry of a map, as the name of a field would be written.
+fn telling(name: &str) -> String {
+    name.replace(['_', '-', '.'], "")
 }
 
 struct Concealer {
@@ -172,10 +208,7 @@ impl Concealer {
                 let place = place.below("*", FieldBehavior::default());
                 let shown = entries.iter().map(|(name, value)| {
                     // A map's entry may have a telling name of its own: labels.auth_token.
-                    let named = Place {
-                        path: format!("{}.{}", place.path, name.replace(['_', '-', '.'], "")),
-                        ..place.clone()
-                    };
+                    let named = Place { path: format!("{}.{}", place.path, telling(name)), ..place.clone() };
                     let place = if self.is_secret(&named) { &named } else { &place };
                     (name.clone(), self.conceal(&element, place, value))
                 });
@@ -210,11 +243,12 @@ impl Concealer {
 /// Whether a text stands in the place of a secret.
 pub fn is_digest(text: &str) -> bool {
     let hex = text.strip_prefix("(sha256 ").and_then(|rest| rest.strip_suffix("…)"));
-    hex.is_some_and(|hex| hex.len() == 8 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    hex.is_some_and(|hex| hex.len() == 16 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// What is shown in the place of a secret.
 pub(super) fn digest(value: &Value) -> String {
     let digest = Sha256::digest(value.to_string().as_bytes());
-    format!("(sha256 {:02x}{:02x}{:02x}{:02x}…)", digest[0], digest[1], digest[2], digest[3])
+    let hex: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("(sha256 {hex}…)")
 }

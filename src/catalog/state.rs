@@ -63,7 +63,7 @@ pub fn json_of(resource_type: ResourceType, state: &Value) -> Value {
 }
 
 /// The same, with the scalar fields of the first level that an API leaves out because they have their defaults: what a condition reads.
-pub fn with_defaults(resource_type: ResourceType, json: &Value) -> Value {
+fn with_defaults(resource_type: ResourceType, json: &Value) -> Value {
     let mut all = json.clone();
     if let Value::Object(fields) = &mut all {
         for field in &resource_type.schema().fields {
@@ -73,6 +73,23 @@ pub fn with_defaults(resource_type: ResourceType, json: &Value) -> Value {
         }
     }
     all
+}
+
+/// The same without what is secret. A condition on a secret then cannot be judged, where judged by a digest it would be wrong.
+pub fn judged(resource_type: ResourceType, json: &Value) -> Value {
+    without_digests(&with_defaults(resource_type, json))
+}
+
+fn without_digests(value: &Value) -> Value {
+    let is_shown = |value: &&Value| !value.as_str().is_some_and(is_digest);
+    match value {
+        Value::Object(fields) => {
+            let shown = fields.iter().filter(|(_, value)| is_shown(value));
+            Value::Object(shown.map(|(name, value)| (name.clone(), without_digests(value))).collect())
+        }
+        Value::Array(elements) => elements.iter().filter(is_shown).map(without_digests).collect(),
+        value => value.clone(),
+    }
 }
 
 fn default_of(field_type: &FieldType) -> Option<Value> {
@@ -223,6 +240,8 @@ impl Former {
                     });
                     Value::Object(formed.collect())
                 }
+                // A list that is one value is compared and written as the API has it.
+                None if elements.iter().any(Value::is_object) => value.clone(),
                 None => elements.iter().map(|one| self.form(&element, one)).collect(),
             },
             (FieldType::Map(element), Value::Object(entries)) => {
@@ -251,9 +270,6 @@ impl Former {
             }
             (FieldType::List(element), Value::Object(elements)) => {
                 elements.values().filter(|one| !one.is_null()).map(|one| self.unform(&element, one)).collect()
-            }
-            (FieldType::List(element), Value::Array(elements)) => {
-                elements.iter().map(|one| self.unform(&element, one)).collect()
             }
             (FieldType::Map(element), Value::Object(entries)) => Value::Object(
                 entries.iter().map(|(name, value)| (name.clone(), self.unform(&element, value))).collect(),
@@ -287,6 +303,7 @@ impl Former {
             }
             (FieldType::List(element) | FieldType::Map(element), Some(before), Some(after)) => {
                 each(&before, &after, |_, before, after| match (before, after) {
+                    (None | Some(Value::Null), None | Some(Value::Null)) => None,
                     (Some(_), Some(_)) => self.difference(&element, before, after),
                     (before, after) => Some((before.cloned().unwrap_or_default(), after.cloned().unwrap_or_default())),
                 })

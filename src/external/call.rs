@@ -12,9 +12,9 @@ use serde_json::Value;
 
 use super::actions;
 use crate::action::{Action, Doing, GcpCall};
-use crate::resource::catalogued::{Catalogued, Stand};
+use crate::resource::catalogued::{Catalogued, SealedValues, Stand};
 use crate::resource::{
-    AnyKind, AnyObservable, Cloud, OperationProgress, ReadError, Seen, Validity, WriteError, Writer, Written,
+    AnyKind, AnyObservable, Certainty, Cloud, OperationProgress, ReadError, Seen, Validity, WriteError, Writer, Written,
 };
 use crate::run::{Change, ResourceId, covers};
 use crate::runbook::model::Runbook;
@@ -35,14 +35,14 @@ const UNDOING: &str = "#undo";
 
 impl Calls {
     /// Those of this runbook, on this cloud.
-    pub fn of(runbook: &Runbook, cloud: &Arc<Cloud>) -> Calls {
+    pub fn of(runbook: &Runbook, cloud: &Arc<Cloud>, sealed: Arc<SealedValues>) -> Calls {
         let target = &runbook.target;
         let call = |(task, action): (String, &Action)| {
             let Action::GcpCall(step) = action else { return None };
             let (id, on) = (step.id(target, &task)?, step.resource.id(target)?);
             Some((id, Call { on, step: step.clone() }))
         };
-        Calls { calls: actions(runbook).filter_map(call).collect(), resources: Catalogued::on(cloud) }
+        Calls { calls: actions(runbook).filter_map(call).collect(), resources: Catalogued::with(cloud, sealed) }
     }
 
     fn call(&self, id: &ResourceId) -> Result<&Call, String> {
@@ -56,7 +56,13 @@ impl Calls {
         }
         let live = self.resources.shown(&call.on).await?;
         let told = call.step.is_done(&live).ok_or_else(untold)?;
-        told.map_err(|why| ReadError::Refused { resource: id.clone(), why, denied: false })
+        match told {
+            Ok(true) => Ok(true),
+            // It may be under way, or have come to nothing: sending it again could do it twice.
+            Ok(false) if self.resources.is_under_way(id) => Err(untold()),
+            Ok(false) => Ok(false),
+            Err(why) => Err(ReadError::Refused { resource: id.clone(), why, denied: false }),
+        }
     }
 
     /// What came of a call that has ended well.
@@ -64,7 +70,12 @@ impl Calls {
         if call.step.done_when.is_none() {
             return Ok(OperationProgress::Done(wanted.clone()));
         }
-        Ok(OperationProgress::Done(Doing { done: self.is_done(id, call).await? }.state()))
+        let is_done = Doing { done: self.is_done(id, call).await? }.state();
+        if covers(&is_done, wanted) {
+            return Ok(OperationProgress::Done(is_done));
+        }
+        let why = "it was called and ended well, but its `done_when` says otherwise".to_owned();
+        Ok(OperationProgress::Failed { why, certainty: Certainty::Certain })
     }
 }
 
@@ -104,7 +115,7 @@ impl AnyKind for Calls {
             let is_forward = covers(&change.to, &state(true));
             let method = if is_forward { Some(&call.step.call) } else { call.step.undo.as_ref() };
             let method = method.ok_or_else(|| refused("nothing says how to undo it".to_owned()))?;
-            let stand = self.resources.call(writer, &call.on, &method.method, &method.arguments()).await?;
+            let stand = self.resources.call(writer, id, &method.method, &method.arguments()).await?;
             Ok(Written::Sent(match stand {
                 Stand::Running { operation } => {
                     let undoing = if is_forward { "" } else { UNDOING };
@@ -133,7 +144,7 @@ impl AnyKind for Calls {
                 Some(name) => (name, state(false)),
                 None => (operation, state(true)),
             };
-            match self.resources.stand(&call.on, name).await? {
+            match self.resources.stand_of_call(id, name).await? {
                 Stand::Running { .. } => Ok(OperationProgress::Running { operation: operation.to_owned() }),
                 Stand::Failed { why, certainty } => Ok(OperationProgress::Failed { why, certainty }),
                 Stand::Done => self.ended(id, call, &wanted).await,

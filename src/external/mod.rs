@@ -40,8 +40,8 @@ pub fn kinds(runbook: &Runbook, cloud: &Arc<Cloud>, programs: Programs, sealed: 
     let sealed = Arc::new(sealed);
     Kinds::on(cloud)
         .with(Catalogued::NAME, Arc::new(Catalogued::with(cloud, Arc::clone(&sealed))))
-        .with(Existence::NAME, Arc::new(Existence::with(cloud, sealed)))
-        .with(CALL, Arc::new(Calls::of(runbook, cloud)))
+        .with(Existence::NAME, Arc::new(Existence::with(cloud, Arc::clone(&sealed))))
+        .with(CALL, Arc::new(Calls::of(runbook, cloud, sealed)))
         .with(Shell::KIND, Arc::new(programs))
         .with(Manual::KIND, Arc::new(ByHand))
 }

@@ -165,7 +165,7 @@ fn fact_type(of: &FieldType) -> FactType {
 /// The fields of a catalogued resource, each as its type says. What an API leaves out of its answer because it is false, 0 or empty is
 /// there all the same.
 fn catalogued_facts(of: ResourceType, state: &Value) -> FactsByName {
-    let live = catalog::with_defaults(of, &catalog::json_of(of, state));
+    let live = catalog::judged(of, &catalog::json_of(of, state));
     let fields = of.schema().fields.iter().filter(|field| of.token().field() != Some(field.name));
     let each = fields.filter_map(|field| {
         let value = live.get(field.name)?;

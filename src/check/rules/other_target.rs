@@ -6,6 +6,7 @@
 use super::{Answer, Rule, Subject, argument};
 use crate::check::diagnostic::Diagnostic;
 use crate::check::shell::{Setting, StepCommand};
+use crate::probe::{ProbeSpec, ResourceProbe};
 use crate::syntax::Path;
 use crate::syntax::spelling::list;
 
@@ -28,9 +29,14 @@ fn resources(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let Some(target) = subject.draft.target.read() else { return Vec::new() };
     let limits = subject.draft.limits.read();
     let mut found = Vec::new();
-    for (step, _, action) in subject.actions() {
+    let of_steps = subject.actions().filter_map(|(step, _, action)| {
         let path = argument(&step, "resource");
-        let Some(name) = action.catalogued().filter(|_| subject.is_resolved(&path)) else { continue };
+        Some((path.clone(), action.catalogued().filter(|_| subject.is_resolved(&path))?))
+    });
+    let of_probes = subject.probes().filter_map(|(path, spec)| {
+        if let ProbeSpec::Resource(ResourceProbe::Catalogued(name)) = spec { Some((path, name)) } else { None }
+    });
+    for (path, name) in of_steps.chain(of_probes) {
         let resource = match name.find(target) {
             Ok(resource) => resource,
             Err(error) => {

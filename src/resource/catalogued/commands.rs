@@ -32,7 +32,7 @@ pub(super) fn commands(change: &Change) -> Result<GcloudCommands, String> {
     let resource = resource_of(&change.resource)?;
     let resource_type = resource.resource_type;
     let none = |why: &str| format!("no command is printed for {}: {why}", change.resource.name);
-    let secret = || none("a value of it is secret; `rectify` has it");
+    let secret = || none("a value of it is secret; `rectify rollback` has it from sealed.json of the run");
     if has_digest(&change.to) {
         return Err(secret());
     }
@@ -146,8 +146,8 @@ mod tests {
     fn a_secret_stands_in_no_command() {
         let change = Change {
             resource: "gcp.resource/p/r/run.googleapis.com/projects/p/locations/r/services/s".parse().unwrap(),
-            from: json!({ "template": { "containers": { "[name=a]": { "env": { "[name=B]": { "value": "(sha256 00000000…)" } } } } } }),
-            to: json!({ "template": { "containers": { "[name=a]": { "env": { "[name=B]": { "value": "(sha256 11111111…)" } } } } } }),
+            from: json!({ "template": { "containers": { "[name=a]": { "env": { "[name=B]": { "value": "(sha256 0000000000000000…)" } } } } } }),
+            to: json!({ "template": { "containers": { "[name=a]": { "env": { "[name=B]": { "value": "(sha256 1111111111111111…)" } } } } } }),
         };
         assert!(commands(&change).unwrap_err().contains("secret"));
     }

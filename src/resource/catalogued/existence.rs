@@ -79,7 +79,8 @@ impl Observable for Existence {
     const METRICS: Option<Metrics> = None;
 
     async fn observe(&self, id: &ResourceId) -> Result<Seen<State>, ReadError> {
-        Ok(Seen { state: self.state(id).await?, etag: None, operation: None, trouble: None })
+        let (state, operation) = (self.state(id).await?, self.resources.own_operation(id).await?);
+        Ok(Seen { state, etag: None, operation, trouble: None })
     }
 }
 
@@ -139,7 +140,7 @@ impl Kind for Existence {
     }
 
     async fn poll(&self, id: &ResourceId, operation: &str, _: Duration) -> Result<OperationProgress<State>, ReadError> {
-        let stand = self.resources.stand(id, operation).await?;
+        let stand = self.resources.stand_of(id, id, operation).await?;
         self.progress(id, stand).await
     }
 }

@@ -83,6 +83,7 @@ impl Catalogued {
     ) -> Result<Option<WriteRequest>, String> {
         let resource_type = resource.resource_type;
         let (_, behind) = catalog::concealed(resource_type, None, live);
+        self.sealed.learn(id, behind.clone());
         let reveal = |digest: &str| {
             let in_it = || behind.iter().find(|(known, _)| known == digest).map(|(_, value)| value.clone());
             self.sealed.reveal(id, digest).or_else(in_it)
@@ -99,11 +100,75 @@ impl Catalogued {
     }
 
     /// Sends a request that the catalog made, once; how far it got.
-    async fn send(&self, writer: &Writer, id: &ResourceId, request: WriteRequest) -> Result<Stand, WriteError> {
+    ///
+    /// `of` is whose change it is: the resource, or a call on it.
+    async fn send(&self, writer: &Writer, of: &ResourceId, request: WriteRequest) -> Result<Stand, WriteError> {
         let expected = request.answer();
-        let request = sent(request).map_err(|error| WriteError::of(id, &error))?;
-        let answer = writer.send_catalogued(id, request).await?;
-        operation::begun(expected, &answer).map_err(|why| WriteError::InDoubt { resource: id.clone(), why })
+        let request = sent(request).map_err(|error| WriteError::of(of, &error))?;
+        let refused = |error: SealError| {
+            let why = format!("that it is sent cannot be kept: {error}");
+            WriteError::Refused { resource: of.clone(), why }
+        };
+        self.sealed.sends(of, None).map_err(refused)?;
+        let stand = match writer.send_catalogued(of, request).await {
+            Ok(answer) => {
+                operation::begun(expected, &answer).map_err(|why| WriteError::InDoubt { resource: of.clone(), why })
+            }
+            Err(error) => Err(self.without_secrets(of, error)),
+        };
+        match &stand {
+            // What is not known to have ended stays noted.
+            Ok(Stand::Running { operation }) => self.sealed.sends(of, Some(operation)).map_err(refused)?,
+            Err(WriteError::InDoubt { .. }) => {}
+            Ok(Stand::Done | Stand::Failed { .. }) | Err(_) => self.sealed.ended(of),
+        }
+        stand.map(|stand| self.stand_without_secrets(of, stand))
+    }
+
+    /// An API may repeat in its words what it was sent.
+    fn without_secrets(&self, id: &ResourceId, error: WriteError) -> WriteError {
+        let clean = |why: &str| self.sealed.without_secrets(id, why);
+        match error {
+            WriteError::Refused { resource, why } => WriteError::Refused { why: clean(&why), resource },
+            WriteError::Conflict { resource, why } => WriteError::Conflict { why: clean(&why), resource },
+            WriteError::InDoubt { resource, why } => WriteError::InDoubt { why: clean(&why), resource },
+            WriteError::Busy { resource, why, retry_after } => {
+                WriteError::Busy { why: clean(&why), resource, retry_after }
+            }
+            WriteError::Unreachable { resource, why, remedy } => {
+                WriteError::Unreachable { why: clean(&why), resource, remedy }
+            }
+            WriteError::Missing { resource } => WriteError::Missing { resource },
+        }
+    }
+
+    fn stand_without_secrets(&self, id: &ResourceId, stand: Stand) -> Stand {
+        match stand {
+            Stand::Failed { why, certainty } => Stand::Failed { why: self.sealed.without_secrets(id, &why), certainty },
+            Stand::Running { operation } => Stand::Running { operation },
+            Stand::Done => Stand::Done,
+        }
+    }
+
+    /// The operation of this run's that still changes a resource, if there is one.
+    async fn own_operation(&self, id: &ResourceId) -> Result<Option<String>, ReadError> {
+        let Some(Some(operation)) = self.sealed.under_way(id) else { return Ok(None) };
+        match self.stand_of(id, id, &operation).await {
+            Ok(Stand::Running { operation }) => Ok(Some(operation)),
+            Ok(Stand::Done | Stand::Failed { .. }) | Err(ReadError::OperationNotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// How the operation of a change stands, which may be a call `of` a resource.
+    async fn stand_of(&self, of: &ResourceId, on: &ResourceId, operation: &str) -> Result<Stand, ReadError> {
+        let stand = self.stand(on, operation).await;
+        match &stand {
+            Ok(Stand::Running { .. }) => {}
+            Ok(Stand::Done | Stand::Failed { .. }) | Err(ReadError::OperationNotFound { .. }) => self.sealed.ended(of),
+            Err(_) => {}
+        }
+        stand.map(|stand| self.stand_without_secrets(on, stand))
     }
 
     /// How far a write got, with the state of the resource when it has ended: what a write or an operation answers with may be stale or
@@ -137,28 +202,41 @@ impl Catalogued {
         Ok(catalog::conceal(resource.resource_type, None, &live))
     }
 
-    /// Calls a method of a resource, once; how far that got.
+    /// Calls a method of the resource that a call is on, once; how far that got.
     ///
     /// # Errors
     /// It was refused, or it is not known what became of it.
     pub async fn call(
         &self,
         writer: &Writer,
-        id: &ResourceId,
+        of: &ResourceId,
         method: &str,
         arguments: &Map<String, Value>,
     ) -> Result<Stand, WriteError> {
-        let refused = |why: String| WriteError::Refused { resource: id.clone(), why };
-        let resource = resource_of(id).map_err(refused)?;
+        let refused = |why: String| WriteError::Refused { resource: of.clone(), why };
+        let resource = resource_of(of).map_err(refused)?;
         let request = resource.call(method, arguments).map_err(|error| refused(error.to_string()))?;
-        self.send(writer, id, request).await
+        self.send(writer, of, request).await
+    }
+
+    /// Whether a call was sent of which it is not known that it has ended.
+    pub fn is_under_way(&self, call: &ResourceId) -> bool {
+        self.sealed.under_way(call).is_some()
+    }
+
+    /// How the operation of a call on a resource stands.
+    ///
+    /// # Errors
+    /// The API does not know it, or cannot be asked.
+    pub async fn stand_of_call(&self, call: &ResourceId, operation: &str) -> Result<Stand, ReadError> {
+        self.stand_of(call, call, operation).await
     }
 
     /// How an operation on a resource stands.
     ///
     /// # Errors
     /// The API does not know it, or cannot be asked.
-    pub async fn stand(&self, id: &ResourceId, operation: &str) -> Result<Stand, ReadError> {
+    async fn stand(&self, id: &ResourceId, operation: &str) -> Result<Stand, ReadError> {
         let malformed = |why: String| ReadError::Malformed { resource: id.clone(), why };
         let resource = resource_of(id).map_err(malformed)?;
         let (dialect, url) = operation::place(&resource, operation)
@@ -225,7 +303,9 @@ pub fn id_of(resource: &Resource, target: &Target) -> ResourceId {
 pub fn resource_of(id: &ResourceId) -> Result<Resource, String> {
     let scope = Scope { project: &id.project, region: None, zone: None };
     let catalog = Catalog::open().map_err(|error| error.to_string())?;
-    catalog.find(&id.name, &scope).map_err(|error| error.to_string())
+    // A call has its task behind the name.
+    let name = id.name.split('#').next().unwrap_or_default();
+    catalog.find(name, &scope).map_err(|error| error.to_string())
 }
 
 /// How a change is sent, in a line: `PATCH, updateMask=memorySizeGb`. `None` if that cannot be told without the resource.
@@ -312,7 +392,8 @@ impl Observable for Catalogued {
         let live = self.read(id, &resource).await?;
         let state = catalog::state_of(resource.resource_type, &live);
         // A token is compared where the write is worked out: much moves one that no change rests on.
-        Ok(Seen { state, etag: None, operation: None, trouble: None })
+        let operation = self.own_operation(id).await?;
+        Ok(Seen { state, etag: None, operation, trouble: None })
     }
 }
 
@@ -388,7 +469,7 @@ impl Kind for Catalogued {
     }
 
     async fn poll(&self, id: &ResourceId, operation: &str, _: Duration) -> Result<OperationProgress<Value>, ReadError> {
-        let stand = self.stand(id, operation).await?;
+        let stand = self.stand_of(id, id, operation).await?;
         let resource = resource_of(id).map_err(|why| ReadError::Malformed { resource: id.clone(), why })?;
         self.progress(id, &resource, stand).await
     }

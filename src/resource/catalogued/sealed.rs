@@ -1,4 +1,8 @@
-//! The secrets that changes of catalogued resources write, by their digests.
+//! What a run keeps of its changes of catalogued resources beside its journal: secrets by their digests, and what it sent and has not
+//! heard the end of.
+//!
+//! These APIs have no list of a resource's operations that could be asked for every type. Whoever comes after a process that stopped
+//! waiting, or died, learns here that something of the run's own may still be under way.
 //!
 //! A plan, a journal and a report have a digest in the place of a secret. Whoever writes the secret, or brings it back, needs the value:
 //! those that a step sets come from the runbook and its inputs each time, and those that are overwritten are kept here, in a file of the
@@ -11,17 +15,28 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::run::ResourceId;
 
-/// Values by resource and digest.
-type Values = BTreeMap<ResourceId, BTreeMap<String, Value>>;
+/// A shorter value would be replaced in words that have nothing to do with it.
+const SHORTEST: usize = 4;
+
+/// What is kept.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Kept {
+    /// Values by resource and digest.
+    secrets: BTreeMap<ResourceId, BTreeMap<String, Value>>,
+    /// What was sent and has not ended, as far as is known: the operation, or none if no answer named one.
+    sent: BTreeMap<ResourceId, Option<String>>,
+}
 
 /// Secrets by the digests that stand for them.
 #[derive(Default)]
 pub struct SealedValues {
-    known: Mutex<Values>,
+    known: Mutex<Kept>,
     /// Where they are kept; nowhere before there is a run.
     file: Option<PathBuf>,
 }
@@ -59,7 +74,7 @@ impl SealedValues {
         let known = match std::fs::read(&path) {
             Ok(text) => serde_json::from_slice(&text)
                 .map_err(|error| SealError::Unreadable { path: path.clone(), why: error.to_string() })?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Values::new(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Kept::default(),
             Err(error) => return Err(SealError::Io { path, error }),
         };
         Ok(SealedValues { known: Mutex::new(known), file: Some(path) })
@@ -67,7 +82,7 @@ impl SealedValues {
 
     /// Learns secrets that a runbook sets. They are not kept: whoever goes on has the runbook.
     pub fn learn(&self, id: &ResourceId, secrets: impl IntoIterator<Item = (String, Value)>) {
-        self.known().entry(id.clone()).or_default().extend(secrets);
+        self.known().secrets.entry(id.clone()).or_default().extend(secrets);
     }
 
     /// Keeps secrets that are about to be overwritten. When this returns, they are on the disk.
@@ -79,19 +94,57 @@ impl SealedValues {
             return Ok(());
         }
         let mut known = self.known();
-        known.entry(id.clone()).or_default().extend(secrets);
+        known.secrets.entry(id.clone()).or_default().extend(secrets);
+        self.write(&known)
+    }
+
+    /// Notes that something is sent to change a resource. When this returns, that is on the disk.
+    ///
+    /// # Errors
+    /// It could not be written.
+    pub fn sends(&self, id: &ResourceId, operation: Option<&str>) -> Result<(), SealError> {
+        let mut known = self.known();
+        known.sent.insert(id.clone(), operation.map(str::to_owned));
+        self.write(&known)
+    }
+
+    /// Notes that what was sent has ended, or was refused. That this could not be written only costs a question more.
+    pub fn ended(&self, id: &ResourceId) {
+        let mut known = self.known();
+        if known.sent.remove(id).is_some() {
+            drop(self.write(&known));
+        }
+    }
+
+    /// What was sent to change a resource and has not ended, as far as is known; the operation, if one is.
+    pub fn under_way(&self, id: &ResourceId) -> Option<Option<String>> {
+        self.known().sent.get(id).cloned()
+    }
+
+    /// A text of an API's without the secrets of a resource that it repeats.
+    pub fn without_secrets(&self, id: &ResourceId, text: &str) -> String {
+        let known = self.known();
+        let secrets = known.secrets.get(id).into_iter().flat_map(BTreeMap::values);
+        let mut secrets: Vec<&str> =
+            secrets.filter_map(Value::as_str).filter(|secret| secret.len() >= SHORTEST).collect();
+        // The longest first: a part of one may be another.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        secrets.into_iter().fold(text.to_owned(), |text, secret| text.replace(secret, "(secret)"))
+    }
+
+    fn write(&self, known: &Kept) -> Result<(), SealError> {
         match &self.file {
-            Some(path) => write(path, &known).map_err(|error| SealError::Io { path: path.clone(), error }),
+            Some(path) => write(path, known).map_err(|error| SealError::Io { path: path.clone(), error }),
             None => Ok(()),
         }
     }
 
     /// The value behind a digest.
     pub fn reveal(&self, id: &ResourceId, digest: &str) -> Option<Value> {
-        self.known().get(id)?.get(digest).cloned()
+        self.known().secrets.get(id)?.get(digest).cloned()
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Values> {
+    fn known(&self) -> std::sync::MutexGuard<'_, Kept> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -104,7 +157,7 @@ impl std::fmt::Debug for SealedValues {
 }
 
 /// The new file is whole before it takes the place of the old one.
-fn write(path: &Path, values: &Values) -> std::io::Result<()> {
+fn write(path: &Path, values: &Kept) -> std::io::Result<()> {
     let beside = path.with_extension("new");
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).custom_flags(NO_FOLLOW).open(&beside)?;
