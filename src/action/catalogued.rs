@@ -159,6 +159,10 @@ pub(super) fn judge(resource_type: ResourceType, task: &mut TaskDraft) {
             "the API takes the whole resource and does not show {fields}: what was set there when it was made may be lost"
         ));
     }
+    if removes_element(&change.to) && task.reversibility == Reversibility::Reversible {
+        let why = "an element that is removed comes back at the end of its list".to_owned();
+        task.reversibility = Reversibility::WithLoss { why };
+    }
     for rule in resource_type.rules() {
         match &rule.what {
             Exception::Irreversible { field, when } => {
@@ -183,6 +187,12 @@ pub(super) fn judge(resource_type: ResourceType, task: &mut TaskDraft) {
             _ => {}
         }
     }
+}
+
+/// Whether an end of a change takes an element out of a list.
+fn removes_element(end: &Value) -> bool {
+    let fields = end.as_object().into_iter().flatten();
+    fields.into_iter().any(|(key, value)| key.starts_with('[') && value.is_null() || removes_element(value))
 }
 
 /// The value at a path of fields in one end of a change. A value above it counts: it is changed with it.

@@ -76,6 +76,9 @@ impl Assignments {
         let mut changed = live.clone();
         for assignment in &self.0 {
             put(&mut changed, assignment)?;
+            if assignment.value.is_none() {
+                prune(&mut changed, assignment.path.steps());
+            }
         }
         Ok(changed)
     }
@@ -131,6 +134,22 @@ pub(super) fn value_at<'v>(root: &'v Value, path: &Selector) -> Result<Option<&'
         here = next;
     }
     Ok((!here.is_null()).then_some(here))
+}
+
+/// Takes away the messages of a list's element that are empty once a field of theirs was cleared: the element is written as a whole, and
+/// an empty message would say something (a variable's source that has no secret). Elsewhere a mask names the field and nothing above it.
+fn prune(root: &mut Value, steps: &[Step]) {
+    let Some(last) = steps.iter().rposition(|step| matches!(step, Step::Element { .. })) else { return };
+    for end in (last + 2..steps.len()).rev() {
+        let path = Selector::of(&steps[..end]);
+        let is_empty = value_at(root, &path).ok().flatten().and_then(Value::as_object).is_some_and(Map::is_empty);
+        if !is_empty {
+            return;
+        }
+        let cleared = Assignment { path, value: None, mask_path: String::new(), field_path: String::new() };
+        // What was just found can be taken away.
+        let _ = put(root, &cleared);
+    }
 }
 
 /// The places of the elements whose field has this value.
@@ -237,6 +256,15 @@ mod tests {
                 assert_eq!(back, before, "{path}");
             }
         }
+    }
+
+    #[test]
+    fn a_message_of_an_element_that_is_empty_is_not_left() {
+        let live = json!({ "env": [{ "name": "A", "source": { "ref": { "secret": "s" } } }], "other": { "ref": { "secret": "s" } } });
+        let cleared = assign("env[name=A].source.ref.secret", None).apply(&live).unwrap();
+        assert_eq!(cleared["env"], json!([{ "name": "A" }]));
+        let masked = assign("other.ref.secret", None).apply(&live).unwrap();
+        assert_eq!(masked["other"], json!({ "ref": {} }), "a mask names the field");
     }
 
     #[test]

@@ -58,6 +58,11 @@ impl Selector {
         Selector(vec![Step::Field(name.to_owned())])
     }
 
+    /// The path of these steps, of which the first is a field.
+    pub(super) fn of(steps: &[Step]) -> Selector {
+        Selector(steps.to_vec())
+    }
+
     /// The steps, outermost first.
     pub fn steps(&self) -> &[Step] {
         &self.0

@@ -163,10 +163,8 @@ impl Catalogued {
     /// How the operation of a change stands, which may be a call `of` a resource.
     async fn stand_of(&self, of: &ResourceId, on: &ResourceId, operation: &str) -> Result<Stand, ReadError> {
         let stand = self.stand(on, operation).await;
-        match &stand {
-            Ok(Stand::Running { .. }) => {}
-            Ok(Stand::Done | Stand::Failed { .. }) | Err(ReadError::OperationNotFound { .. }) => self.sealed.ended(of),
-            Err(_) => {}
+        if matches!(&stand, Ok(Stand::Done | Stand::Failed { .. }) | Err(ReadError::OperationNotFound { .. })) {
+            self.sealed.ended(of);
         }
         stand.map(|stand| self.stand_without_secrets(on, stand))
     }
