@@ -1,7 +1,7 @@
 //! Any resource that the catalog describes: `gcp.resource`.
 //!
 //! One kind for all types of Google Cloud. What it has to know of a type (its URL, its fields, how it is written to, what its
-//! operations look like) the [catalog](crate::catalog) says; the name of such a [`ResourceId`] is the full resource name, without its
+//! operations look like) the [catalog] says; the name of such a [`ResourceId`] is the full resource name, without its
 //! slashes: `redis.googleapis.com/projects/P/locations/L/instances/I`. Its state is the resource's JSON in the form of
 //! [`catalog::state_of`]: elements of lists by their keys, and digests in the place of secrets. The secrets themselves are with
 //! [`SealedValues`] only.
