@@ -196,4 +196,33 @@ mod tests {
         assert_eq!(next.reveal(&id, "(sha256 22222222…)"), None);
         assert!(!format!("{next:?}").contains("before"));
     }
+
+    #[test]
+    fn what_was_sent_and_has_not_ended_is_known_to_the_next_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sealed.json");
+        let id: ResourceId = "gcp.resource/p/r/redis.googleapis.com/x".parse().unwrap();
+        let kept = SealedValues::in_file(path.clone()).unwrap();
+        kept.sends(&id, None).unwrap();
+        assert_eq!(
+            SealedValues::in_file(path.clone()).unwrap().under_way(&id),
+            Some(None),
+            "no answer named an operation"
+        );
+        kept.sends(&id, Some("operations/o")).unwrap();
+        let next = SealedValues::in_file(path.clone()).unwrap();
+        assert_eq!(next.under_way(&id), Some(Some("operations/o".to_owned())));
+        next.ended(&id);
+        assert_eq!(SealedValues::in_file(path).unwrap().under_way(&id), None);
+    }
+
+    #[test]
+    fn the_words_of_an_api_lose_the_secrets_that_they_repeat() {
+        let id: ResourceId = "gcp.resource/p/r/x".parse().unwrap();
+        let sealed = SealedValues::default();
+        let secret = |value: &str| (format!("(sha256 {value})"), json!(value));
+        sealed.learn(&id, [secret("hunter2"), secret("hunter2-and-more"), secret("on")]);
+        let said = sealed.without_secrets(&id, "HUNTER is hunter2-and-more, was hunter2; it is on");
+        assert_eq!(said, "HUNTER is (secret), was (secret); it is on");
+    }
 }
