@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::forecast::TaskDraft;
-use super::{Forecast, Obstacle};
+use super::{Forecast, Obstacle, ObstacleKind};
 use crate::catalog::{
     Exception, FindError, Problem, ProblemKind, Resource, ResourceType, Selector, WalkError, conceal,
 };
@@ -44,9 +44,23 @@ pub(super) fn planned(name: &CataloguedName, forecast: &Forecast<'_>) -> Result<
     Ok((resource, id))
 }
 
-/// A table of JSON with its secrets; `None` if it is not there or is no table.
+/// Why a step cannot be planned whose secrets have no values, if there are such.
+pub(super) fn lacking<'a>(absent: impl IntoIterator<Item = &'a str>, does: &str) -> Result<(), Obstacle> {
+    match absent.into_iter().next() {
+        Some(input) => {
+            let why = format!("the secret `{input}`, which this {does}, has no value");
+            Err(Obstacle { kind: ObstacleKind::MissingInput, ..Obstacle::impossible(why) })
+        }
+        None => Ok(()),
+    }
+}
+
+/// A table of JSON with its secrets, empty if it is not there; `None` if it is no table.
 pub(super) fn table(with: &Block<'_, '_>, key: &'static str) -> Option<(Map<String, Value>, SecretText)> {
     use secrecy::ExposeSecret as _;
+    if !with.has(key) {
+        return Some((Map::new(), SecretText::literal("{}")));
+    }
     let text = with.json(key)?;
     match serde_json::from_str(text.value().expose_secret()) {
         Ok(Value::Object(fields)) => Some((fields, text)),

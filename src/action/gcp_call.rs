@@ -11,9 +11,7 @@ use serde_json::{Map, Value};
 
 use super::catalogued::{self, RESOURCE};
 use super::doing::Doing;
-use super::{
-    ActionFormat, Declared, Forecast, Name, Obstacle, ObstacleKind, Rollback, StepAction, StepContext, TaskDraft,
-};
+use super::{ActionFormat, Declared, Forecast, Name, Obstacle, Rollback, StepAction, StepContext, TaskDraft};
 use crate::catalog::{self, Exception, ResourceType, conceal_arguments, validate_arguments};
 use crate::peer::PeerRequest;
 use crate::resource::catalogued::CataloguedName;
@@ -69,8 +67,7 @@ impl MethodCall {
 
     fn read(with: &Block<'_, '_>, resource_type: ResourceType) -> Option<MethodCall> {
         let method = with.text("method")?;
-        let (arguments, args) =
-            if with.has("args") { catalogued::table(with, "args")? } else { (Map::new(), SecretText::literal("{}")) };
+        let (arguments, args) = catalogued::table(with, "args")?;
         match validate_arguments(resource_type, &method, &arguments) {
             Ok(()) => Some(MethodCall { method, args }),
             Err(problems) => {
@@ -117,9 +114,7 @@ impl Declared for GcpCall {
             about: "Calls a method of any resource of Google Cloud that `rectify resources` lists.",
             keys: &[
                 RESOURCE.required(),
-                Key::new("method", ValueType::Text, "The method, as `rectify resources TYPE` lists it.")
-                    .required()
-                    .example("\"restart\""),
+                METHOD.required().example("\"restart\""),
                 ARGS,
                 Key::new("undo", ValueType::Table(&UNDO), UNDO.about)
                     .example("{ method = \"resume\" }")
@@ -172,10 +167,7 @@ impl StepAction for GcpCall {
     fn plan(&self, step: &StepContext<'_>, forecast: &mut Forecast<'_>) -> Result<Vec<TaskDraft>, Obstacle> {
         let (resource, id) = catalogued::planned(&self.resource, forecast)?;
         let calls = || std::iter::once(&self.call).chain(&self.undo);
-        if let Some(input) = calls().find_map(|call| call.args.absent().next()) {
-            let why = format!("the secret `{input}`, which this sends, has no value");
-            return Err(Obstacle { kind: ObstacleKind::MissingInput, ..Obstacle::impossible(why) });
-        }
+        catalogued::lacking(calls().flat_map(|call| call.args.absent()), "sends")?;
         let mut task = step.whole();
         let live = catalog::json_of(resource.resource_type, forecast.state(&id)?);
         for call in calls() {

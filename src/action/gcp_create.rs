@@ -1,19 +1,16 @@
 //! `gcp.create`: make any resource that the catalog describes.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::catalogued::{self, RESOURCE};
-use super::{
-    ActionFormat, Declared, Forecast, Name, Obstacle, ObstacleKind, Rollback, StepAction, StepContext, TaskDraft,
-};
-use crate::catalog::{self, Assignments, conceal, concealed, validate_new};
+use super::{ActionFormat, Declared, Forecast, Name, Obstacle, Rollback, StepAction, StepContext, TaskDraft};
+use crate::catalog::{self, Assignments, validate_new};
 use crate::peer::PeerRequest;
 use crate::resource::catalogued::{CataloguedName, Existence};
 use crate::run::{EXISTENCE, ResourceId, Reversibility, Target, covers};
 use crate::syntax::Block;
 use crate::syntax::format::{Key, Table, ValueType};
 use crate::syntax::mistake::BAD_FIELD;
-use crate::syntax::value::SecretText;
 
 /// Types whose resources hold data of their owners: deleting one to undo its making could delete what was put there meanwhile. Ours, by
 /// what the products are for.
@@ -59,9 +56,7 @@ pub struct GcpCreate {
 impl GcpCreate {
     /// The secrets that it is made with: each with the digest that stands for it.
     pub fn secrets(&self) -> Vec<(String, Value)> {
-        let of = self.resource.resource_type;
-        let values = self.assignments.iter().filter_map(|one| Some((&one.path, one.value.as_ref()?)));
-        values.flat_map(|(path, value)| concealed(of, Some(path), value).1).collect()
+        self.assignments.secrets(self.resource.resource_type)
     }
 
     /// Its id, as a resource that exists or does not.
@@ -91,8 +86,7 @@ impl Declared for GcpCreate {
 
     fn read(with: &Block<'_, '_>) -> Option<GcpCreate> {
         let resource = catalogued::read_name(with);
-        let (fields, text) =
-            if with.has("set") { catalogued::table(with, "set")? } else { (Map::new(), SecretText::literal("{}")) };
+        let (fields, text) = catalogued::table(with, "set")?;
         let resource = resource?;
         let of = resource.resource_type;
         let why = match of.create() {
@@ -129,20 +123,13 @@ impl StepAction for GcpCreate {
     }
 
     fn desired_state(&self, target: &Target) -> Option<(ResourceId, Value)> {
-        let of = self.resource.resource_type;
-        let shown = self.assignments.iter().map(|one| {
-            let value = one.value.as_ref().map_or(Value::Null, |value| conceal(of, Some(&one.path), value));
-            (one.path.to_string(), value)
-        });
-        Some((self.id(target)?, json!({ "exists": true, "fields": shown.collect::<Map<_, _>>() })))
+        let fields = self.assignments.shown(self.resource.resource_type);
+        Some((self.id(target)?, json!({ "exists": true, "fields": fields })))
     }
 
     fn plan(&self, step: &StepContext<'_>, forecast: &mut Forecast<'_>) -> Result<Vec<TaskDraft>, Obstacle> {
         let (resource, id) = catalogued::planned(&self.resource, forecast)?;
-        if let Some(input) = self.absent.first() {
-            let why = format!("the secret `{input}`, which this sets, has no value");
-            return Err(Obstacle { kind: ObstacleKind::MissingInput, ..Obstacle::impossible(why) });
-        }
+        catalogued::lacking(self.absent.iter().map(String::as_str), "sets")?;
         let id = ResourceId { kind: EXISTENCE.to_owned(), ..id };
         let of = resource.resource_type;
         let nothing = json!({});

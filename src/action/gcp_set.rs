@@ -5,16 +5,13 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::catalogued::{self, RESOURCE};
-use super::{
-    ActionFormat, Declared, Forecast, Name, Obstacle, ObstacleKind, Rollback, StepAction, StepContext, TaskDraft,
-};
-use crate::catalog::{self, Assignments, Exception, ResourceType, conceal, concealed, validate};
+use super::{ActionFormat, Declared, Forecast, Name, Obstacle, Rollback, StepAction, StepContext, TaskDraft};
+use crate::catalog::{self, Assignments, Exception, ResourceType, validate};
 use crate::peer::PeerRequest;
 use crate::resource::catalogued::{Catalogued, CataloguedName};
 use crate::run::{ResourceId, Target};
 use crate::syntax::Block;
 use crate::syntax::format::{Key, Table, ValueType};
-use crate::syntax::value::SecretText;
 
 /// `gcp.set`. Fields that are not named stay as they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,9 +27,7 @@ pub struct GcpSet {
 impl GcpSet {
     /// The secrets that it sets: each with the digest that stands for it.
     pub fn secrets(&self) -> Vec<(String, Value)> {
-        let of = self.resource.resource_type;
-        let values = self.assignments.iter().filter_map(|one| Some((&one.path, one.value.as_ref()?)));
-        values.flat_map(|(path, value)| concealed(of, Some(path), value).1).collect()
+        self.assignments.secrets(self.resource.resource_type)
     }
 }
 
@@ -60,11 +55,9 @@ impl Declared for GcpSet {
 
     fn read(with: &Block<'_, '_>) -> Option<GcpSet> {
         let resource = catalogued::read_name(with);
-        let set =
-            if with.has("set") { catalogued::table(with, "set")? } else { (Map::new(), SecretText::literal("{}")) };
+        let (fields, text) = catalogued::table(with, "set")?;
         let unset = with.texts("unset").unwrap_or_default();
         let resource = resource?;
-        let (fields, text) = set;
         match validate(resource.resource_type, &fields, &unset) {
             Ok(assignments) => {
                 catalogued::refuse_shown_secrets(with, resource.resource_type, &text);
@@ -85,20 +78,12 @@ impl StepAction for GcpSet {
     }
 
     fn desired_state(&self, target: &Target) -> Option<(ResourceId, Value)> {
-        let of = self.resource.resource_type;
-        let shown = self.assignments.iter().map(|one| {
-            let value = one.value.as_ref().map_or(Value::Null, |value| conceal(of, Some(&one.path), value));
-            (one.path.to_string(), value)
-        });
-        Some((self.resource.id(target)?, Value::Object(shown.collect())))
+        Some((self.resource.id(target)?, Value::Object(self.assignments.shown(self.resource.resource_type))))
     }
 
     fn plan(&self, step: &StepContext<'_>, forecast: &mut Forecast<'_>) -> Result<Vec<TaskDraft>, Obstacle> {
         let (resource, id) = catalogued::planned(&self.resource, forecast)?;
-        if let Some(input) = self.absent.first() {
-            let why = format!("the secret `{input}`, which this sets, has no value");
-            return Err(Obstacle { kind: ObstacleKind::MissingInput, ..Obstacle::impossible(why) });
-        }
+        catalogued::lacking(self.absent.iter().map(String::as_str), "sets")?;
         let of = resource.resource_type;
         let mut tasks = Vec::new();
         let all = writes_of(of, &self.assignments);
@@ -149,12 +134,8 @@ fn writes_of(resource_type: ResourceType, all: &Assignments) -> Vec<(String, Ass
     let is_one_by_one = resource_type.rules().iter().any(|rule| rule.what == Exception::OneFieldAWrite);
     let mut groups: BTreeMap<(usize, String), Vec<_>> = BTreeMap::new();
     for one in all.iter() {
-        let own = resource_type.rules().iter().position(|rule| match rule.what {
-            Exception::SetBy { field, .. } => {
-                one.mask_path.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-            }
-            _ => false,
-        });
+        let setter = resource_type.setter(&one.mask_path);
+        let own = setter.and_then(|setter| resource_type.rules().iter().position(|rule| rule == setter));
         let key = match own {
             // Setters come after the update.
             Some(place) => (place + 1, String::new()),

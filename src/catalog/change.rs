@@ -5,7 +5,9 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::name::as_name;
+use super::resource_type::ResourceType;
 use super::selector::{Selector, Step};
+use super::sensitive::{conceal, concealed};
 
 /// One field, and the value that it is to have. The value may be a secret, so the `Debug` form does not have it.
 #[derive(Clone, PartialEq, Eq)]
@@ -65,6 +67,21 @@ impl Assignments {
     /// All of them, in the order in which they were written.
     pub fn iter(&self) -> impl Iterator<Item = &Assignment> {
         self.0.iter()
+    }
+
+    /// The secrets among them: each with the digest that stands for it.
+    pub fn secrets(&self, resource_type: ResourceType) -> Vec<(String, Value)> {
+        let values = self.0.iter().filter_map(|one| Some((&one.path, one.value.as_ref()?)));
+        values.flat_map(|(path, value)| concealed(resource_type, Some(path), value).1).collect()
+    }
+
+    /// Each path and its value as they may be shown; `null` is what is cleared.
+    pub fn shown(&self, resource_type: ResourceType) -> Map<String, Value> {
+        let shown = self.0.iter().map(|one| {
+            let value = one.value.as_ref().map_or(Value::Null, |value| conceal(resource_type, Some(&one.path), value));
+            (one.path.to_string(), value)
+        });
+        shown.collect()
     }
 
     /// The resource with the values in it. Messages that are missing are made, and so is the last list's element that a path

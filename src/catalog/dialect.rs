@@ -45,6 +45,18 @@ impl UpdateDialect {
         })
     }
 
+    /// Whether it sends the resource as a whole, so that what is left out is lost.
+    pub fn is_whole(self) -> bool {
+        match self {
+            UpdateDialect::WholePatch | UpdateDialect::Replace | UpdateDialect::ReplaceWithMask => true,
+            UpdateDialect::FieldMask
+            | UpdateDialect::Compute
+            | UpdateDialect::MergePatch
+            | UpdateDialect::Wrapped { .. }
+            | UpdateDialect::Underivable => false,
+        }
+    }
+
     /// A name for it in listings.
     pub fn name(self) -> &'static str {
         match self {

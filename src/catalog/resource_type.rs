@@ -7,6 +7,7 @@ use super::dialect::{OperationDialect, Token, UpdateDialect};
 use super::name::{Pattern, segment};
 use super::rule::{Exception, Rule};
 use super::schema::{Field, FieldBehavior, Schema, SchemaId};
+use super::write::is_at_or_below;
 
 /// A type of resource: a collection of one version of an API. It is a handle, and cheap to copy.
 #[derive(Clone, Copy)]
@@ -52,22 +53,14 @@ impl ResourceType {
     pub(super) fn is_unseen(self, path: &str, behavior: FieldBehavior) -> bool {
         behavior.is_input_only()
             || self.rules().iter().any(|rule| match rule.what {
-                Exception::Unreadable(field) => {
-                    path.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-                }
+                Exception::Unreadable(field) => is_at_or_below(path, field),
                 _ => false,
             })
     }
 
     /// The fields that an update, which sends the whole resource, leaves out because no answer has them: what they had may be lost.
     pub fn lost_by_update(self) -> Vec<&'static str> {
-        use UpdateDialect::{
-            Compute, FieldMask, MergePatch, Replace, ReplaceWithMask, Underivable, WholePatch, Wrapped,
-        };
-        let is_whole = match self.update().map(|(_, dialect)| dialect) {
-            Some(WholePatch | Replace | ReplaceWithMask) => true,
-            Some(FieldMask | Compute | MergePatch | Wrapped { .. } | Underivable) | None => false,
-        };
+        let is_whole = self.update().is_some_and(|(_, dialect)| dialect.is_whole());
         let is_lost = |field: &&Field| field.behavior.is_input_only() && !field.behavior.is_immutable();
         let fields = self.schema().fields.iter().filter(|field| is_whole && is_lost(field));
         fields.map(|field| field.name).collect()
@@ -189,9 +182,7 @@ impl ResourceType {
     /// not take it, and although Discovery may call it output only.
     pub fn setter(self, path: &str) -> Option<&'static Rule> {
         self.entry.rules.iter().find(|rule| match rule.what {
-            Exception::SetBy { field, .. } => {
-                path.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-            }
+            Exception::SetBy { field, .. } => is_at_or_below(path, field),
             _ => false,
         })
     }

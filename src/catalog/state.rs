@@ -16,7 +16,7 @@ use super::change::{ApplyError, Assignment, Assignments, value_at};
 use super::dialect::UpdateDialect;
 use super::name::as_name;
 use super::resource_type::ResourceType;
-use super::schema::FieldType;
+use super::schema::{FieldType, SchemaId};
 use super::selector::{Selector, Step};
 use super::sensitive::{conceal, is_digest};
 use super::walk::{FieldFacts, WalkError, tells_apart, walk};
@@ -200,6 +200,11 @@ impl Former {
         Former { api: resource_type.api(), leaves_out_defaults }
     }
 
+    /// The type of a field of a message. One that the catalog does not know is anything.
+    fn type_of(&self, message: SchemaId, name: &str) -> &'static FieldType {
+        self.api.schema(message).field(name).map_or(&FieldType::Any, |field| &field.field_type)
+    }
+
     /// The field whose values tell the elements of this list apart, if one does.
     fn key(&self, element: &FieldType, elements: &[Value]) -> Option<&'static str> {
         let FieldType::Message(id) = self.api.resolve(element) else { return None };
@@ -224,10 +229,8 @@ impl Former {
     fn form(&self, field_type: &FieldType, value: &Value) -> Value {
         match (self.api.resolve(field_type), value) {
             (FieldType::Message(id), Value::Object(fields)) => {
-                let schema = self.api.schema(id);
                 let formed = fields.iter().filter_map(|(name, value)| {
-                    let known = schema.field(name).map_or(&FieldType::Any, |field| &field.field_type);
-                    let value = self.form(known, value);
+                    let value = self.form(self.type_of(id, name), value);
                     (!value.is_null()).then(|| (name.clone(), value))
                 });
                 Value::Object(formed.collect())
@@ -261,11 +264,8 @@ impl Former {
     fn unform(&self, field_type: &FieldType, state: &Value) -> Value {
         match (self.api.resolve(field_type), state) {
             (FieldType::Message(id), Value::Object(fields)) => {
-                let schema = self.api.schema(id);
-                let made = fields.iter().map(|(name, value)| {
-                    let known = schema.field(name).map_or(&FieldType::Any, |field| &field.field_type);
-                    (name.clone(), self.unform(known, value))
-                });
+                let made =
+                    fields.iter().map(|(name, value)| (name.clone(), self.unform(self.type_of(id, name), value)));
                 Value::Object(made.collect())
             }
             (FieldType::List(element), Value::Object(elements)) => {
@@ -284,25 +284,15 @@ impl Former {
             return None;
         }
         let nothing = Map::new();
-        let empty = Value::Object(Map::new());
-        let fields = |value: Option<&Value>| match value {
-            Some(Value::Object(fields)) => Some(fields.clone()),
-            None => Some(nothing.clone()),
-            Some(_) => None,
-        };
         let whole = || Some((before.cloned().unwrap_or_default(), after.cloned().unwrap_or_default()));
-        match (self.api.resolve(of), fields(before), fields(after)) {
+        match (self.api.resolve(of), fields_of(before, &nothing), fields_of(after, &nothing)) {
             // A message that goes away goes as a whole.
             (FieldType::Message(_), ..) if after.is_none() => whole(),
             (FieldType::Message(id), Some(before), Some(after)) => {
-                let schema = self.api.schema(id);
-                each(&before, &after, |name, before, after| {
-                    let known = schema.field(name).map_or(&FieldType::Any, |field| &field.field_type);
-                    self.difference(known, before, after)
-                })
+                each(before, after, |name, before, after| self.difference(self.type_of(id, name), before, after))
             }
             (FieldType::List(element) | FieldType::Map(element), Some(before), Some(after)) => {
-                each(&before, &after, |_, before, after| match (before, after) {
+                each(before, after, |_, before, after| match (before, after) {
                     (None | Some(Value::Null), None | Some(Value::Null)) => None,
                     (Some(_), Some(_)) => self.difference(&element, before, after),
                     (before, after) => Some((before.cloned().unwrap_or_default(), after.cloned().unwrap_or_default())),
@@ -310,12 +300,17 @@ impl Former {
             }
             // Elements that a field told apart on one side and not on the other: the list is one value.
             (FieldType::List(_), ..) => Some((
-                self.unform(of, before.unwrap_or(&empty)),
+                before.map_or_else(|| Value::Array(Vec::new()), |before| self.unform(of, before)),
                 after.map_or(Value::Null, |after| self.unform(of, after)),
             )),
             _ => whole(),
         }
     }
+}
+
+/// The fields or entries of a value, of which one that is not there has none; `None` if it is no object.
+fn fields_of<'v>(value: Option<&'v Value>, nothing: &'v Map<String, Value>) -> Option<&'v Map<String, Value>> {
+    value.map_or(Some(nothing), Value::as_object)
 }
 
 /// What differs in any of the entries.

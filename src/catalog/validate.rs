@@ -8,7 +8,7 @@ use super::rule::Exception;
 use super::schema::{FieldBehavior, FieldType};
 use super::selector::{Selector, SelectorError};
 use super::walk::{FieldFacts, WalkError, walk};
-use super::write::{WriteError, body_of, callable, mask_of};
+use super::write::{WriteError, body_of, callable, is_at_or_below, mask_of};
 use crate::syntax::spelling::nearest;
 
 /// Something that is wrong, and where.
@@ -298,9 +298,7 @@ impl Reader {
     fn may_write(&mut self, path: &Selector, facts: &FieldFacts) -> bool {
         let path = path.to_string();
         let fixed = self.resource_type.rules().iter().find(|rule| match rule.what {
-            Exception::Fixed(field) => {
-                facts.field_path.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-            }
+            Exception::Fixed(field) => is_at_or_below(&facts.field_path, field),
             _ => false,
         });
         if self.resource_type.setter(&facts.field_path).is_some() {

@@ -152,7 +152,8 @@ fn mask<'a>(
     Ok(paths)
 }
 
-fn is_at_or_below(path: &str, above: &str) -> bool {
+/// Whether a path of fields is the other one, or lies below it.
+pub(super) fn is_at_or_below(path: &str, above: &str) -> bool {
     path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 

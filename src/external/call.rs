@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use serde_json::Value;
 
-use super::actions;
+use super::{actions, without_sending};
 use crate::action::{Action, Doing, GcpCall};
 use crate::resource::catalogued::{Catalogued, SealedValues, Stand};
 use crate::resource::{
@@ -105,11 +105,8 @@ impl AnyKind for Calls {
             let call = self.call(id).map_err(refused)?;
             if call.step.done_when.is_some() && !change.from.is_null() {
                 let now = state(self.is_done(id, call).await.map_err(WriteError::not_sent)?);
-                if covers(&now, &change.to) {
-                    return Ok(Written::Sent(OperationProgress::Done(now)));
-                }
-                if !covers(&now, &change.from) {
-                    return Ok(Written::Drifted { now });
+                if let Some(written) = without_sending(change, now) {
+                    return Ok(written);
                 }
             }
             let is_forward = covers(&change.to, &state(true));
@@ -144,7 +141,7 @@ impl AnyKind for Calls {
                 Some(name) => (name, state(false)),
                 None => (operation, state(true)),
             };
-            match self.resources.stand_of_call(id, name).await? {
+            match self.resources.stand(id, name).await? {
                 Stand::Running { .. } => Ok(OperationProgress::Running { operation: operation.to_owned() }),
                 Stand::Failed { why, certainty } => Ok(OperationProgress::Failed { why, certainty }),
                 Stand::Done => self.ended(id, call, &wanted).await,

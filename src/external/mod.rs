@@ -20,10 +20,12 @@ pub use program::{Conduct, Programs};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::action::{Action, Manual, Shell};
 use crate::resource::catalogued::{Catalogued, Existence, SealedValues};
-use crate::resource::{Cloud, Kinds, Observable as _};
-use crate::run::CALL;
+use crate::resource::{Cloud, Kinds, Observable as _, OperationProgress, Written};
+use crate::run::{CALL, Change, covers};
 use crate::runbook::model::{Runbook, Step};
 
 /// How long one call to a webhook or a tracker may take.
@@ -44,6 +46,14 @@ pub fn kinds(runbook: &Runbook, cloud: &Arc<Cloud>, programs: Programs, sealed: 
         .with(CALL, Arc::new(Calls::of(runbook, cloud, sealed)))
         .with(Shell::KIND, Arc::new(programs))
         .with(Manual::KIND, Arc::new(ByHand))
+}
+
+/// What becomes of a write without its being sent, as what is there now decides: it is done already, or is not what the change starts from.
+fn without_sending(change: &Change, now: Value) -> Option<Written> {
+    if covers(&now, &change.to) {
+        return Some(Written::Sent(OperationProgress::Done(now)));
+    }
+    (!covers(&now, &change.from)).then_some(Written::Drifted { now })
 }
 
 /// Tells the secrets that a runbook's steps set to whoever writes them: plans and journals have only their digests.

@@ -38,8 +38,8 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 
-use super::actions;
 use super::process::Process;
+use super::{actions, without_sending};
 use crate::action::{Action, Doing, Shell};
 use crate::clock::Clock;
 use crate::redact;
@@ -426,11 +426,8 @@ impl AnyKind for Programs {
             // Work that failed in the middle is undone whatever of it took effect.
             if program.check.is_some() && !change.from.is_null() {
                 let now = state(self.is_done(program, id).await.map_err(|error| refused(error.to_string()))?);
-                if covers(&now, &change.to) {
-                    return Ok(Written::Sent(OperationProgress::Done(now)));
-                }
-                if !covers(&now, &change.from) {
-                    return Ok(Written::Drifted { now });
+                if let Some(written) = without_sending(change, now) {
+                    return Ok(written);
                 }
             }
             let forward = covers(&change.to, &state(true));

@@ -129,16 +129,7 @@ pub(super) async fn validate(
         }
         Err(error) => return Ok(Validity::Refused { why: error.to_string() }),
     };
-    match cloud.validate_service(&update).await {
-        Ok(()) => Ok(Validity::Accepted),
-        Err(error) => match ReadError::of(id, &error) {
-            // What the caller may not do, and what is asked of a cloud in trouble, says nothing of the write itself.
-            error @ (ReadError::Refused { denied: false, .. } | ReadError::NotFound { .. }) => {
-                Ok(Validity::Refused { why: error.to_string() })
-            }
-            error => Err(error),
-        },
-    }
+    Validity::of(id, cloud.validate_service(&update).await)
 }
 
 /// Asks how an operation stands. `done` says that it ended; the service, once at rest, says what came of it. So it does of

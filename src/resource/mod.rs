@@ -51,6 +51,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use self::api_error::ApiError;
 pub use self::call::{Call, TARGET as CALLS};
 pub use self::cloud::{Cloud, Principal};
 use self::code::Code;
@@ -139,6 +140,18 @@ fn ended_with<S>(code: i64, message: &str) -> OperationProgress<S> {
     OperationProgress::Failed { why, certainty }
 }
 
+/// What an operation says that ended with a list of errors, whose codes are words: of Compute Engine's and Cloud SQL's.
+fn ended_with_all(errors: &[Value]) -> (String, Certainty) {
+    let text = |of: &Value, field: &str| of.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let words: Vec<String> =
+        errors.iter().map(|error| format!("{} ({})", text(error, "message"), text(error, "code"))).collect();
+    let is_uncertain = |error: &Value| {
+        Code::of_name(&text(error, "code")).is_some_and(|code| Certainty::of(code) == Certainty::Uncertain)
+    };
+    let is_doubtful = !errors.is_empty() && errors.iter().all(is_uncertain);
+    (error::shortened(words.join("; ")), if is_doubtful { Certainty::Uncertain } else { Certainty::Certain })
+}
+
 /// What the API said to a write that it was only asked about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Validity {
@@ -153,6 +166,20 @@ pub enum Validity {
     NotAsked,
     /// It was not asked, because secrets would have to be sent, or kept, for a question.
     Withheld,
+}
+
+impl Validity {
+    /// What the answer to a question about a write says of it.
+    fn of(id: &ResourceId, answer: Result<(), ApiError>) -> Result<Validity, ReadError> {
+        let Err(error) = answer else { return Ok(Validity::Accepted) };
+        match ReadError::of(id, &error) {
+            // What the caller may not do, and what is asked of a cloud in trouble, says nothing of the write itself.
+            error @ (ReadError::Refused { denied: false, .. } | ReadError::NotFound { .. }) => {
+                Ok(Validity::Refused { why: error.to_string() })
+            }
+            error => Err(error),
+        }
+    }
 }
 
 /// Something that can be looked at.

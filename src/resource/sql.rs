@@ -13,14 +13,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::cloud::Cloud;
-use super::code::Code;
 use super::error::{ReadError, WriteError};
 use super::follow_up::FollowUp;
 use super::gcloud::{GcloudCommands, quoted, unknown};
 use super::path::ApiPath;
 use super::permission::Permission;
 use super::spec::{ApiObject, LabelValue, Metrics, Product};
-use super::{Certainty, Kind, Observable, OperationProgress, Seen, Writer, typed};
+use super::{Kind, Observable, OperationProgress, Seen, Writer, ended_with_all, typed};
 use crate::gate::{FactType, Facts};
 use crate::run::{Change, NameOwner, NameShape, ResourceId, Reversibility};
 
@@ -138,14 +137,7 @@ struct Operation {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Failures {
-    errors: Vec<OneFailure>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct OneFailure {
-    code: String,
-    message: String,
+    errors: Vec<Value>,
 }
 
 impl Operation {
@@ -295,20 +287,11 @@ flags_of() {
         if !answer.is_done() {
             return Ok(OperationProgress::Running { operation: answer.name });
         }
-        match failure(&answer) {
+        match answer.error.map(|failures| ended_with_all(&failures.errors)) {
             Some((why, certainty)) => Ok(OperationProgress::Failed { why, certainty }),
             None => Ok(OperationProgress::Done(self.read(id).await?.0)),
         }
     }
-}
-
-fn failure(operation: &Operation) -> Option<(String, Certainty)> {
-    let errors = &operation.error.as_ref()?.errors;
-    let words: Vec<String> = errors.iter().map(|error| format!("{} ({})", error.message, error.code)).collect();
-    // Cloud SQL names its codes in words.
-    let is_uncertain = |code: &str| Code::of_name(code).is_some_and(|code| Certainty::of(code) == Certainty::Uncertain);
-    let uncertain = !errors.is_empty() && errors.iter().all(|error| is_uncertain(&error.code));
-    Some((words.join("; "), if uncertain { Certainty::Uncertain } else { Certainty::Certain }))
 }
 
 fn state(Instance { state, database_version, settings, .. }: Instance) -> State {

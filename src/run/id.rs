@@ -177,7 +177,7 @@ impl ResourceId {
 
 impl ResourceId {
     /// Its full resource name, without its slashes, if it goes by that.
-    fn full_name(&self) -> Option<&str> {
+    pub fn full_name(&self) -> Option<&str> {
         let is_catalogued = [CATALOGUED, CALL, EXISTENCE].contains(&self.kind.as_str());
         is_catalogued.then(|| self.name.split('#').next().unwrap_or_default())
     }

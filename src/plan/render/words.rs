@@ -7,8 +7,8 @@ use crate::inert::inert;
 use crate::plan::{Access, Outbound, Plan, Sender, Tried, WHOLE};
 use crate::resource::catalogued::sent_as;
 use crate::run::{
-    CALL, CATALOGUED, Change, EXISTENCE, FailurePolicy, Guard, GuardAction, NOT_RUN, OnFailure, Preconditions,
-    Reversibility, RollbackScope, Task,
+    CATALOGUED, Change, FailurePolicy, Guard, GuardAction, NOT_RUN, OnFailure, Preconditions, Reversibility,
+    RollbackScope, Task,
 };
 use crate::runbook::model::Allowed;
 use crate::syntax::value::percent;
@@ -277,10 +277,7 @@ pub(super) fn access(plan: &Plan) -> Option<String> {
     let access = &plan.access;
     let count = access.needs.len();
     let programs = plan.tasks.iter().filter(|task| task.program.is_some()).count();
-    let is_catalogued = |task: &&Task| {
-        let kind = task.change.as_ref().map(|change| change.resource.kind.as_str());
-        kind.is_some_and(|kind| [CALL, CATALOGUED, EXISTENCE].contains(&kind))
-    };
+    let is_catalogued = |task: &&Task| task.change.as_ref().is_some_and(|change| change.resource.full_name().is_some());
     let catalogued = plan.tasks.iter().filter(is_catalogued).count();
     if count == 0 && programs == 0 && catalogued == 0 {
         return None;

@@ -6,8 +6,8 @@
 use serde_json::Value;
 
 use super::super::gcloud::{GcloudCommands, quoted, unknown};
-use super::resource_of;
-use crate::catalog::{self, UpdateDialect, Verb, is_digest};
+use super::request_alone;
+use crate::catalog::{self, UpdateDialect, is_digest};
 use crate::run::Change;
 
 pub(super) const FUNCTIONS: &str = r#"# What the API has at URL $1, as one line of JSON that jq's filter $2 makes of it.
@@ -29,8 +29,6 @@ gcp_send() {
 
 /// The commands, or why there are none.
 pub(super) fn commands(change: &Change) -> Result<GcloudCommands, String> {
-    let resource = resource_of(&change.resource)?;
-    let resource_type = resource.resource_type;
     let none = |why: &str| format!("no command is printed for {}: {why}", change.resource.name);
     let secret = || none("a value of it is secret; `rectify rollback` has it from sealed.json of the run");
     if has_digest(&change.to) {
@@ -43,13 +41,9 @@ pub(super) fn commands(change: &Change) -> Result<GcloudCommands, String> {
     if after.iter().any(|(path, _)| path.contains('[')) {
         return Err(none("an element of a list is changed, and the API takes the whole list"));
     }
-    let wanted = catalog::assignments_to(resource_type, &Value::Null, &change.to, &|_| None);
-    let wanted = wanted.map_err(|error| none(&error.to_string()))?;
-    let from = catalog::assignments_to(resource_type, &Value::Null, &change.from, &|_| None);
-    let live = from.ok().and_then(|from| from.apply(&Value::Null).ok()).unwrap_or_default();
-    let requests = catalog::writes(&resource, &live, &wanted).map_err(|error| none(&error.to_string()))?;
-    let ([request], Some((_, UpdateDialect::FieldMask | UpdateDialect::MergePatch))) =
-        (&requests[..], resource_type.update())
+    let (resource, request) = request_alone(change).map_err(|why| none(&why))?;
+    let (Some(request), Some((_, UpdateDialect::FieldMask | UpdateDialect::MergePatch))) =
+        (request, resource.resource_type.update())
     else {
         return Err(none("the API takes more than these fields: read it, change it, and send it back"));
     };
@@ -69,13 +63,8 @@ pub(super) fn commands(change: &Change) -> Result<GcloudCommands, String> {
     let query: Vec<String> =
         request.query.iter().map(|(name, value)| format!("{name}={}", catalog::segment(value))).collect();
     let to = if query.is_empty() { request.url.clone() } else { format!("{}?{}", request.url, query.join("&")) };
-    let verb = match request.method.verb {
-        Verb::Patch => "PATCH",
-        Verb::Put => "PUT",
-        Verb::Post => "POST",
-        Verb::Get | Verb::Delete => return Err(unknown(change)),
-    };
-    let body = quoted(&request.body.clone().unwrap_or_default().to_string());
+    let verb = request.method.verb.as_str();
+    let body = quoted(&request.body.unwrap_or_default().to_string());
     let alone = vec![format!(
         "curl --request {verb} --header \"Authorization: Bearer $(gcloud auth print-access-token)\" --header 'Content-Type: application/json' --data {body} {}",
         quoted(&to)

@@ -16,7 +16,7 @@ use super::super::gcloud::GcloudCommands;
 use super::super::permission::Permission;
 use super::super::spec::{ApiObject, Metrics, Product};
 use super::super::{Kind, Observable, OperationProgress, Seen, Writer};
-use super::{Catalogued, SealedValues, Stand, resource_of};
+use super::{Catalogued, SealedValues, Secrets, resource_of};
 use crate::catalog;
 use crate::gate::{FactType, Facts};
 use crate::run::{Change, EXISTENCE, NameShape, ResourceId, Reversibility};
@@ -48,22 +48,14 @@ impl Existence {
     }
 
     async fn state(&self, id: &ResourceId) -> Result<State, ReadError> {
-        match Observable::observe(&self.resources, id).await {
-            Ok(seen) => Ok(State { exists: true, fields: Some(seen.state) }),
+        match self.resources.state(id).await {
+            Ok(fields) => Ok(State { exists: true, fields: Some(fields) }),
             Err(ReadError::NotFound { .. }) => {
                 self.resources.remembered().remove(id);
                 Ok(State { exists: false, fields: None })
             }
             Err(error) => Err(error),
         }
-    }
-
-    async fn progress(&self, id: &ResourceId, stand: Stand) -> Result<OperationProgress<State>, ReadError> {
-        Ok(match stand {
-            Stand::Running { operation } => OperationProgress::Running { operation },
-            Stand::Failed { why, certainty } => OperationProgress::Failed { why, certainty },
-            Stand::Done => OperationProgress::Done(self.state(id).await?),
-        })
     }
 }
 
@@ -134,13 +126,12 @@ impl Kind for Existence {
         };
         let request = request.map_err(|error| refused(error.to_string()))?;
         let request = request.ok_or_else(|| refused("its API has no method for that".to_owned()))?;
-        let stand = self.resources.send(writer, id, request).await?;
-        let progress = self.progress(id, stand).await;
+        let stand = self.resources.send(writer, id, request, Secrets::new()).await?;
+        let progress = stand.progress(self.state(id)).await;
         progress.map_err(|error| WriteError::InDoubt { resource: id.clone(), why: error.to_string() })
     }
 
     async fn poll(&self, id: &ResourceId, operation: &str, _: Duration) -> Result<OperationProgress<State>, ReadError> {
-        let stand = self.resources.stand_of(id, id, operation).await?;
-        self.progress(id, stand).await
+        self.resources.stand(id, operation).await?.progress(self.state(id)).await
     }
 }

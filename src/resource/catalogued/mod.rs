@@ -23,6 +23,7 @@ use serde_json::{Map, Value};
 
 pub use self::existence::Existence;
 pub use self::operation::Stand;
+use self::sealed::Secrets;
 pub use self::sealed::{SealError, SealedValues};
 use super::api_error::ApiError;
 use super::cloud::Cloud;
@@ -33,7 +34,7 @@ use super::permission::Permission;
 use super::rest::{GoogleUrl, Request};
 use super::spec::{ApiObject, Metrics, Product};
 use super::{Kind, Observable, OperationProgress, Seen, Validity, Writer};
-use crate::catalog::{self, Catalog, FindError, Resource, ResourceType, Scope, UpdateDialect, Verb, WriteRequest};
+use crate::catalog::{self, Catalog, FindError, Resource, ResourceType, Scope, Verb, WriteRequest};
 use crate::gate::Facts;
 use crate::run::{CATALOGUED, Change, NameOwner, NameShape, ResourceId, Reversibility, Target};
 
@@ -56,17 +57,24 @@ impl Catalogued {
         Catalogued { cloud: Arc::clone(cloud), sealed, read: Mutex::default() }
     }
 
-    async fn get(&self, resource: &Resource) -> Result<Value, ApiError> {
-        let request = Request::catalogued(GoogleUrl::parse(&resource.url())?, Method::GET, None);
-        let live: Value = self.cloud.rest.read(request).await?;
-        about(resource, &live)?;
-        Ok(live)
+    /// Reads a resource: what it is, and its JSON.
+    async fn read(&self, id: &ResourceId) -> Result<(Resource, Value), ReadError> {
+        let resource = known(id)?;
+        let live = async {
+            let request = Request::catalogued(GoogleUrl::parse(&resource.url())?, Method::GET, None);
+            let live: Value = self.cloud.rest.read(request).await?;
+            about(&resource, &live)?;
+            Ok(live)
+        };
+        let live = live.await.map_err(|error: ApiError| ReadError::of(id, &error))?;
+        self.remembered().insert(id.clone(), live.clone());
+        Ok((resource, live))
     }
 
-    async fn read(&self, id: &ResourceId, resource: &Resource) -> Result<Value, ReadError> {
-        let live = self.get(resource).await.map_err(|error| ReadError::of(id, &error))?;
-        self.remembered().insert(id.clone(), live.clone());
-        Ok(live)
+    /// The state of a resource.
+    async fn state(&self, id: &ResourceId) -> Result<Value, ReadError> {
+        let (resource, live) = self.read(id).await?;
+        Ok(catalog::state_of(resource.resource_type, &live))
     }
 
     fn remembered(&self) -> std::sync::MutexGuard<'_, BTreeMap<ResourceId, Value>> {
@@ -81,14 +89,9 @@ impl Catalogued {
         live: &Value,
         to: &Value,
     ) -> Result<Option<WriteRequest>, String> {
-        let resource_type = resource.resource_type;
-        let (_, behind) = catalog::concealed(resource_type, None, live);
-        self.sealed.learn(id, behind.clone());
-        let reveal = |digest: &str| {
-            let in_it = || behind.iter().find(|(known, _)| known == digest).map(|(_, value)| value.clone());
-            self.sealed.reveal(id, digest).or_else(in_it)
-        };
-        let wanted = catalog::assignments_to(resource_type, live, to, &reveal).map_err(|error| error.to_string())?;
+        let reveal = |digest: &str| self.sealed.reveal(id, digest);
+        let wanted = catalog::assignments_to(resource.resource_type, live, to, &reveal);
+        let wanted = wanted.map_err(|error| error.to_string())?;
         let mut requests = catalog::writes(resource, live, &wanted).map_err(|error| error.to_string())?.into_iter();
         match (requests.next(), requests.len()) {
             (request, 0) => Ok(request),
@@ -101,15 +104,20 @@ impl Catalogued {
 
     /// Sends a request that the catalog made, once; how far it got.
     ///
-    /// `of` is whose change it is: the resource, or a call on it.
-    async fn send(&self, writer: &Writer, of: &ResourceId, request: WriteRequest) -> Result<Stand, WriteError> {
+    /// `of` is whose change it is: the resource, or a call on it. `overwritten` are the secrets that undoing needs.
+    async fn send(
+        &self,
+        writer: &Writer,
+        of: &ResourceId,
+        request: WriteRequest,
+        overwritten: Secrets,
+    ) -> Result<Stand, WriteError> {
         let expected = request.answer();
         let request = sent(request).map_err(|error| WriteError::of(of, &error))?;
-        let refused = |error: SealError| {
-            let why = format!("that it is sent cannot be kept: {error}");
+        self.sealed.sends(of, overwritten).map_err(|error| {
+            let why = format!("what it is now, and that it is sent, cannot be kept: {error}");
             WriteError::Refused { resource: of.clone(), why }
-        };
-        self.sealed.sends(of, None).map_err(refused)?;
+        })?;
         let stand = match writer.send_catalogued(of, request).await {
             Ok(answer) => {
                 operation::begun(expected, &answer).map_err(|why| WriteError::InDoubt { resource: of.clone(), why })
@@ -118,7 +126,7 @@ impl Catalogued {
         };
         match &stand {
             // What is not known to have ended stays noted.
-            Ok(Stand::Running { operation }) => self.sealed.sends(of, Some(operation)).map_err(refused)?,
+            Ok(Stand::Running { operation }) => self.sealed.began(of, operation),
             Err(WriteError::InDoubt { .. }) => {}
             Ok(Stand::Done | Stand::Failed { .. }) | Err(_) => self.sealed.ended(of),
         }
@@ -153,37 +161,47 @@ impl Catalogued {
     /// The operation of this run's that still changes a resource, if there is one.
     async fn own_operation(&self, id: &ResourceId) -> Result<Option<String>, ReadError> {
         let Some(Some(operation)) = self.sealed.under_way(id) else { return Ok(None) };
-        match self.stand_of(id, id, &operation).await {
+        match self.stand(id, &operation).await {
             Ok(Stand::Running { operation }) => Ok(Some(operation)),
             Ok(Stand::Done | Stand::Failed { .. }) | Err(ReadError::OperationNotFound { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// How the operation of a change stands, which may be a call `of` a resource.
-    async fn stand_of(&self, of: &ResourceId, on: &ResourceId, operation: &str) -> Result<Stand, ReadError> {
-        let stand = self.stand(on, operation).await;
+    /// How the operation of a change stands: of a resource's, or of a call on it.
+    ///
+    /// # Errors
+    /// The API does not know it, or cannot be asked.
+    pub async fn stand(&self, of: &ResourceId, operation: &str) -> Result<Stand, ReadError> {
+        let malformed = || {
+            let why = format!("{operation:?} is no operation on it");
+            ReadError::Malformed { resource: of.clone(), why }
+        };
+        let (dialect, url) = operation::place(&known(of)?, operation).ok_or_else(malformed)?;
+        let url = GoogleUrl::parse(&url).map_err(|error| ReadError::of(of, &error))?;
+        let answer = self.cloud.rest.read::<Value>(Request::catalogued(url, Method::GET, None)).await;
+        let stand = match answer.map_err(|error| ReadError::of_operation(of, operation, &error)) {
+            Ok(answer) => Ok(self.stand_without_secrets(of, operation::stand(dialect, &answer, operation))),
+            Err(error) => Err(error),
+        };
         if matches!(&stand, Ok(Stand::Done | Stand::Failed { .. }) | Err(ReadError::OperationNotFound { .. })) {
             self.sealed.ended(of);
         }
-        stand.map(|stand| self.stand_without_secrets(on, stand))
+        stand
     }
+}
 
-    /// How far a write got, with the state of the resource when it has ended: what a write or an operation answers with may be stale or
-    /// empty, so the resource is read.
-    async fn progress(
-        &self,
-        id: &ResourceId,
-        resource: &Resource,
-        stand: Stand,
-    ) -> Result<OperationProgress<Value>, ReadError> {
-        Ok(match stand {
+impl Stand {
+    /// The same for the engine, with the state of the resource when it has ended: what a write or an operation answers with may be stale
+    /// or empty, so that is read.
+    async fn progress<S>(
+        self,
+        state: impl Future<Output = Result<S, ReadError>>,
+    ) -> Result<OperationProgress<S>, ReadError> {
+        Ok(match self {
             Stand::Running { operation } => OperationProgress::Running { operation },
             Stand::Failed { why, certainty } => OperationProgress::Failed { why, certainty },
-            Stand::Done => {
-                let live = self.read(id, resource).await?;
-                OperationProgress::Done(catalog::state_of(resource.resource_type, &live))
-            }
+            Stand::Done => OperationProgress::Done(state.await?),
         })
     }
 }
@@ -195,8 +213,7 @@ impl Catalogued {
     /// # Errors
     /// It cannot be read.
     pub async fn shown(&self, id: &ResourceId) -> Result<Value, ReadError> {
-        let resource = resource_of(id).map_err(|why| ReadError::Malformed { resource: id.clone(), why })?;
-        let live = self.read(id, &resource).await?;
+        let (resource, live) = self.read(id).await?;
         Ok(catalog::conceal(resource.resource_type, None, &live))
     }
 
@@ -214,35 +231,12 @@ impl Catalogued {
         let refused = |why: String| WriteError::Refused { resource: of.clone(), why };
         let resource = resource_of(of).map_err(refused)?;
         let request = resource.call(method, arguments).map_err(|error| refused(error.to_string()))?;
-        self.send(writer, of, request).await
+        self.send(writer, of, request, Secrets::new()).await
     }
 
     /// Whether a call was sent of which it is not known that it has ended.
     pub fn is_under_way(&self, call: &ResourceId) -> bool {
         self.sealed.under_way(call).is_some()
-    }
-
-    /// How the operation of a call on a resource stands.
-    ///
-    /// # Errors
-    /// The API does not know it, or cannot be asked.
-    pub async fn stand_of_call(&self, call: &ResourceId, operation: &str) -> Result<Stand, ReadError> {
-        self.stand_of(call, call, operation).await
-    }
-
-    /// How an operation on a resource stands.
-    ///
-    /// # Errors
-    /// The API does not know it, or cannot be asked.
-    async fn stand(&self, id: &ResourceId, operation: &str) -> Result<Stand, ReadError> {
-        let malformed = |why: String| ReadError::Malformed { resource: id.clone(), why };
-        let resource = resource_of(id).map_err(malformed)?;
-        let (dialect, url) = operation::place(&resource, operation)
-            .ok_or_else(|| malformed(format!("{operation:?} is no operation on it")))?;
-        let url = GoogleUrl::parse(&url).map_err(|error| ReadError::of(id, &error))?;
-        let answer = self.cloud.rest.read::<Value>(Request::catalogued(url, Method::GET, None)).await;
-        let answer = answer.map_err(|error| ReadError::of_operation(id, operation, &error))?;
-        Ok(operation::stand(dialect, &answer, operation))
     }
 }
 
@@ -306,36 +300,44 @@ pub fn resource_of(id: &ResourceId) -> Result<Resource, String> {
     catalog.find(name, &scope).map_err(|error| error.to_string())
 }
 
+/// The same for whoever reads.
+fn known(id: &ResourceId) -> Result<Resource, ReadError> {
+    resource_of(id).map_err(|why| ReadError::Malformed { resource: id.clone(), why })
+}
+
 /// How a change is sent, in a line: `PATCH, updateMask=memorySizeGb`. `None` if that cannot be told without the resource.
 pub fn sent_as(change: &Change) -> Option<String> {
-    let resource = resource_of(&change.resource).ok()?;
-    let of = resource.resource_type;
-    let known = |digest: &str| Some(Value::from(digest));
-    let nothing = Value::Object(serde_json::Map::new());
-    let before = catalog::assignments_to(of, &nothing, &change.from, &known).ok()?.apply(&nothing).ok()?;
-    let wanted = catalog::assignments_to(of, &before, &change.to, &known).ok()?;
-    let requests = catalog::writes(&resource, &before, &wanted).ok()?;
-    let [request] = &requests[..] else { return None };
+    let (resource, request) = request_alone(change).ok()?;
+    let request = request?;
     let verb = request.method.verb.as_str();
     let mask = request.query.iter().find(|(name, _)| *name == "updateMask");
-    Some(match (mask, of.update()) {
+    Some(match (mask, resource.resource_type.update()) {
         (Some((name, mask)), _) => format!("{verb}, {name}={mask}"),
         // A method of its own sets the field.
         (None, update) if update.is_none_or(|(method, _)| method.name != request.method.name) => {
             format!("{verb}, by the method {}", request.method.name)
         }
-        (None, Some((_, dialect))) => match dialect {
-            UpdateDialect::WholePatch | UpdateDialect::Replace | UpdateDialect::ReplaceWithMask => {
-                format!("{verb} of the whole resource, with everything else as it is read right before")
-            }
-            UpdateDialect::FieldMask
-            | UpdateDialect::Compute
-            | UpdateDialect::MergePatch
-            | UpdateDialect::Wrapped { .. }
-            | UpdateDialect::Underivable => format!("{verb} of these fields"),
-        },
+        (None, Some((_, dialect))) if dialect.is_whole() => {
+            format!("{verb} of the whole resource, with everything else as it is read right before")
+        }
+        (None, Some(_)) => format!("{verb} of these fields"),
         (None, None) => verb.to_owned(),
     })
+}
+
+/// The resource of a change and, if it takes one, the request that makes it, as far as the change alone tells: digests stand for secrets.
+fn request_alone(change: &Change) -> Result<(Resource, Option<WriteRequest>), String> {
+    let resource = resource_of(&change.resource)?;
+    let of = resource.resource_type;
+    let itself = |digest: &str| Some(Value::from(digest));
+    let nothing = Value::Object(Map::new());
+    let to =
+        |live: &Value, end: &Value| catalog::assignments_to(of, live, end, &itself).map_err(|error| error.to_string());
+    let before = to(&nothing, &change.from)?.apply(&nothing).map_err(|error| error.to_string())?;
+    let requests = catalog::writes(&resource, &before, &to(&before, &change.to)?).map_err(|error| error.to_string())?;
+    let [request] = &requests[..] else { return Ok((resource, None)) };
+    let request = request.clone();
+    Ok((resource, Some(request)))
 }
 
 /// Whether an answer is about what was asked for. Some names are aliases (`versions/latest`), and a write to one would be a write to
@@ -386,11 +388,8 @@ impl Observable for Catalogued {
     const METRICS: Option<Metrics> = None;
 
     async fn observe(&self, id: &ResourceId) -> Result<Seen<Value>, ReadError> {
-        let resource = resource_of(id).map_err(|why| ReadError::Malformed { resource: id.clone(), why })?;
-        let live = self.read(id, &resource).await?;
-        let state = catalog::state_of(resource.resource_type, &live);
         // A token is compared where the write is worked out: much moves one that no change rests on.
-        let operation = self.own_operation(id).await?;
+        let (state, operation) = (self.state(id).await?, self.own_operation(id).await?);
         Ok(Seen { state, etag: None, operation, trouble: None })
     }
 }
@@ -419,13 +418,12 @@ impl Kind for Catalogued {
     }
 
     async fn validate(&self, id: &ResourceId, _: Option<&str>, to: &Value) -> Result<Validity, ReadError> {
-        let malformed = |why: String| ReadError::Malformed { resource: id.clone(), why };
-        let resource = resource_of(id).map_err(malformed)?;
-        let takes = resource.resource_type.update().is_some_and(|(method, _)| method.takes("validateOnly"));
+        let takes = known(id)?.resource_type.update().is_some_and(|(method, _)| method.takes("validateOnly"));
         if !takes {
             return Ok(Validity::NotAsked);
         }
-        let live = self.read(id, &resource).await?;
+        let (resource, live) = self.read(id).await?;
+        self.sealed.learn(id, catalog::concealed(resource.resource_type, None, &live).1);
         // What cannot be made into a request without secrets cannot be asked about.
         let Ok(Some(request)) = self.request(id, &resource, &live, to) else { return Ok(Validity::Withheld) };
         if !request.method.takes("validateOnly") {
@@ -433,15 +431,7 @@ impl Kind for Catalogued {
         }
         let asked = sent(request).map(|request| request.with("validateOnly", "true"));
         let asked = asked.map_err(|error| ReadError::of(id, &error))?;
-        match self.cloud.rest.read::<Value>(asked).await {
-            Ok(_) => Ok(Validity::Accepted),
-            Err(error) => match ReadError::of(id, &error) {
-                error @ (ReadError::Refused { denied: false, .. } | ReadError::NotFound { .. }) => {
-                    Ok(Validity::Refused { why: error.to_string() })
-                }
-                error => Err(error),
-            },
-        }
+        Validity::of(id, self.cloud.rest.read::<Value>(asked).await.map(drop))
     }
 
     async fn write(
@@ -455,21 +445,18 @@ impl Kind for Catalogued {
         let resource = resource_of(id).map_err(refused)?;
         let live = self.remembered().get(id).cloned();
         let live = live.ok_or_else(|| refused("it was not read before it was to be written".to_owned()))?;
+        let (_, secrets) = catalog::concealed(resource.resource_type, None, &live);
+        self.sealed.learn(id, secrets.clone());
         let Some(request) = self.request(id, &resource, &live, to).map_err(refused)? else {
             return Ok(OperationProgress::Done(seen.state.clone()));
         };
-        // What undoing needs is kept before it is gone.
-        let (_, secrets) = catalog::concealed(resource.resource_type, None, &live);
-        self.sealed.keep(id, secrets).map_err(|error| refused(format!("what it is now cannot be kept: {error}")))?;
-        let stand = self.send(writer, id, request).await?;
-        let progress = self.progress(id, &resource, stand).await;
+        let stand = self.send(writer, id, request, secrets).await?;
+        let progress = stand.progress(self.state(id)).await;
         progress.map_err(|error| WriteError::InDoubt { resource: id.clone(), why: error.to_string() })
     }
 
     async fn poll(&self, id: &ResourceId, operation: &str, _: Duration) -> Result<OperationProgress<Value>, ReadError> {
-        let stand = self.stand_of(id, id, operation).await?;
-        let resource = resource_of(id).map_err(|why| ReadError::Malformed { resource: id.clone(), why })?;
-        self.progress(id, &resource, stand).await
+        self.stand(id, operation).await?.progress(self.state(id)).await
     }
 }
 

@@ -5,9 +5,8 @@
 
 use serde_json::Value;
 
-use super::super::code::Code;
 use super::super::error::shortened;
-use super::super::{Certainty, OperationProgress, ended_with};
+use super::super::{Certainty, OperationProgress, ended_with, ended_with_all};
 use crate::catalog::{Answer, OperationDialect, Resource};
 
 /// How far a request got, or the operation that it began.
@@ -88,15 +87,8 @@ pub(super) fn stand(dialect: OperationDialect, answer: &Value, name: &str) -> St
 fn failure(answer: &Value) -> Option<Stand> {
     let error = answer.get("error").filter(|error| !error.is_null())?;
     if let Some(errors) = error.get("errors").and_then(Value::as_array) {
-        let text = |of: &Value, field: &str| of.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let words: Vec<String> =
-            errors.iter().map(|error| format!("{} ({})", text(error, "message"), text(error, "code"))).collect();
-        let is_uncertain = |error: &Value| {
-            Code::of_name(&text(error, "code")).is_some_and(|code| Certainty::of(code) == Certainty::Uncertain)
-        };
-        let uncertain = !errors.is_empty() && errors.iter().all(is_uncertain);
-        let certainty = if uncertain { Certainty::Uncertain } else { Certainty::Certain };
-        return Some(Stand::Failed { why: shortened(words.join("; ")), certainty });
+        let (why, certainty) = ended_with_all(errors);
+        return Some(Stand::Failed { why, certainty });
     }
     let code = error.get("code").and_then(Value::as_i64).unwrap_or_default();
     let message = error.get("message").and_then(Value::as_str).unwrap_or_default();

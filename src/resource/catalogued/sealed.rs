@@ -23,12 +23,27 @@ use crate::run::ResourceId;
 /// A shorter value would be replaced in words that have nothing to do with it.
 const SHORTEST: usize = 4;
 
+/// Secrets, each with the digest that stands for it.
+pub(super) type Secrets = Vec<(String, Value)>;
+
+/// Values by resource and digest.
+type Values = BTreeMap<ResourceId, BTreeMap<String, Value>>;
+
+/// What is known.
+#[derive(Default)]
+struct Known {
+    /// What the runbook sets and what was read, in memory only.
+    learned: Values,
+    /// What is in the file.
+    kept: Kept,
+}
+
 /// What is kept.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Kept {
-    /// Values by resource and digest.
-    secrets: BTreeMap<ResourceId, BTreeMap<String, Value>>,
+    /// What was overwritten.
+    secrets: Values,
     /// What was sent and has not ended, as far as is known: the operation, or none if no answer named one.
     sent: BTreeMap<ResourceId, Option<String>>,
 }
@@ -36,7 +51,7 @@ struct Kept {
 /// Secrets by the digests that stand for them.
 #[derive(Default)]
 pub struct SealedValues {
-    known: Mutex<Kept>,
+    known: Mutex<Known>,
     /// Where they are kept; nowhere before there is a run.
     file: Option<PathBuf>,
 }
@@ -71,60 +86,64 @@ impl SealedValues {
     /// # Errors
     /// The file is there and cannot be read.
     pub fn in_file(path: PathBuf) -> Result<SealedValues, SealError> {
-        let known = match std::fs::read(&path) {
+        let kept = match std::fs::read(&path) {
             Ok(text) => serde_json::from_slice(&text)
                 .map_err(|error| SealError::Unreadable { path: path.clone(), why: error.to_string() })?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Kept::default(),
             Err(error) => return Err(SealError::Io { path, error }),
         };
-        Ok(SealedValues { known: Mutex::new(known), file: Some(path) })
+        Ok(SealedValues { known: Mutex::new(Known { kept, ..Known::default() }), file: Some(path) })
     }
 
-    /// Learns secrets that a runbook sets. They are not kept: whoever goes on has the runbook.
+    /// Learns secrets that a runbook sets, or that a resource has. They are not kept: whoever goes on has the runbook, and reads anew.
     pub fn learn(&self, id: &ResourceId, secrets: impl IntoIterator<Item = (String, Value)>) {
-        self.known().secrets.entry(id.clone()).or_default().extend(secrets);
+        self.known().learned.entry(id.clone()).or_default().extend(secrets);
     }
 
-    /// Keeps secrets that are about to be overwritten. When this returns, they are on the disk.
+    /// Notes that something is sent to change a resource, and keeps the secrets that it is about to overwrite. When this returns, both are
+    /// on the disk.
     ///
     /// # Errors
     /// They could not be written.
-    pub fn keep(&self, id: &ResourceId, secrets: Vec<(String, Value)>) -> Result<(), SealError> {
-        if secrets.is_empty() {
-            return Ok(());
+    pub fn sends(
+        &self,
+        id: &ResourceId,
+        overwritten: impl IntoIterator<Item = (String, Value)>,
+    ) -> Result<(), SealError> {
+        let mut known = self.known();
+        let mut overwritten = overwritten.into_iter().peekable();
+        if overwritten.peek().is_some() {
+            known.kept.secrets.entry(id.clone()).or_default().extend(overwritten);
         }
-        let mut known = self.known();
-        known.secrets.entry(id.clone()).or_default().extend(secrets);
-        self.write(&known)
+        known.kept.sent.insert(id.clone(), None);
+        self.write(&known.kept)
     }
 
-    /// Notes that something is sent to change a resource. When this returns, that is on the disk.
-    ///
-    /// # Errors
-    /// It could not be written.
-    pub fn sends(&self, id: &ResourceId, operation: Option<&str>) -> Result<(), SealError> {
+    /// Notes which operation was begun by what was sent. That this could not be written only costs a question more.
+    pub fn began(&self, id: &ResourceId, operation: &str) {
         let mut known = self.known();
-        known.sent.insert(id.clone(), operation.map(str::to_owned));
-        self.write(&known)
+        known.kept.sent.insert(id.clone(), Some(operation.to_owned()));
+        drop(self.write(&known.kept));
     }
 
-    /// Notes that what was sent has ended, or was refused. That this could not be written only costs a question more.
+    /// Notes that what was sent has ended, or was refused; as with [`began`](SealedValues::began), if it cannot be written.
     pub fn ended(&self, id: &ResourceId) {
         let mut known = self.known();
-        if known.sent.remove(id).is_some() {
-            drop(self.write(&known));
+        if known.kept.sent.remove(id).is_some() {
+            drop(self.write(&known.kept));
         }
     }
 
     /// What was sent to change a resource and has not ended, as far as is known; the operation, if one is.
     pub fn under_way(&self, id: &ResourceId) -> Option<Option<String>> {
-        self.known().sent.get(id).cloned()
+        self.known().kept.sent.get(id).cloned()
     }
 
     /// A text of an API's without the secrets of a resource that it repeats.
     pub fn without_secrets(&self, id: &ResourceId, text: &str) -> String {
         let known = self.known();
-        let secrets = known.secrets.get(id).into_iter().flat_map(BTreeMap::values);
+        let secrets = [&known.kept.secrets, &known.learned].into_iter().filter_map(|values| values.get(id));
+        let secrets = secrets.flat_map(BTreeMap::values);
         let mut secrets: Vec<&str> =
             secrets.filter_map(Value::as_str).filter(|secret| secret.len() >= SHORTEST).collect();
         // The longest first: a part of one may be another.
@@ -132,19 +151,21 @@ impl SealedValues {
         secrets.into_iter().fold(text.to_owned(), |text, secret| text.replace(secret, "(secret)"))
     }
 
-    fn write(&self, known: &Kept) -> Result<(), SealError> {
+    fn write(&self, kept: &Kept) -> Result<(), SealError> {
         match &self.file {
-            Some(path) => write(path, known).map_err(|error| SealError::Io { path: path.clone(), error }),
+            Some(path) => write(path, kept).map_err(|error| SealError::Io { path: path.clone(), error }),
             None => Ok(()),
         }
     }
 
     /// The value behind a digest.
     pub fn reveal(&self, id: &ResourceId, digest: &str) -> Option<Value> {
-        self.known().secrets.get(id)?.get(digest).cloned()
+        let known = self.known();
+        let mut values = [&known.kept.secrets, &known.learned].into_iter().filter_map(|values| values.get(id));
+        values.find_map(|values| values.get(digest)).cloned()
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Kept> {
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -189,7 +210,8 @@ mod tests {
         let sealed = SealedValues::in_file(path.clone()).unwrap();
         sealed.learn(&id, [("(sha256 00000000…)".to_owned(), json!("of the runbook"))]);
         assert!(!path.exists(), "what a runbook sets is not kept");
-        sealed.keep(&id, vec![("(sha256 11111111…)".to_owned(), json!("before"))]).unwrap();
+        sealed.sends(&id, [("(sha256 11111111…)".to_owned(), json!("before"))]).unwrap();
+        assert!(!std::fs::read_to_string(&path).unwrap().contains("of the runbook"), "nor beside what is overwritten");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         let next = SealedValues::in_file(path).unwrap();
         assert_eq!(next.reveal(&id, "(sha256 11111111…)"), Some(json!("before")));
@@ -203,13 +225,13 @@ mod tests {
         let path = folder.path().join("sealed.json");
         let id: ResourceId = "gcp.resource/p/r/redis.googleapis.com/x".parse().unwrap();
         let kept = SealedValues::in_file(path.clone()).unwrap();
-        kept.sends(&id, None).unwrap();
+        kept.sends(&id, []).unwrap();
         assert_eq!(
             SealedValues::in_file(path.clone()).unwrap().under_way(&id),
             Some(None),
             "no answer named an operation"
         );
-        kept.sends(&id, Some("operations/o")).unwrap();
+        kept.began(&id, "operations/o");
         let next = SealedValues::in_file(path.clone()).unwrap();
         assert_eq!(next.under_way(&id), Some(Some("operations/o".to_owned())));
         next.ended(&id);
