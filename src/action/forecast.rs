@@ -116,7 +116,7 @@ pub enum ObstacleKind {
 
 impl Obstacle {
     /// It cannot work.
-    pub(super) fn impossible(why: impl Into<String>) -> Obstacle {
+    pub(crate) fn impossible(why: impl Into<String>) -> Obstacle {
         Obstacle { kind: ObstacleKind::Impossible, why: why.into(), help: None }
     }
 
@@ -126,12 +126,18 @@ impl Obstacle {
     }
 
     /// What does not exist will not exist when it is observed again; anything else may.
-    pub(super) fn unseen(error: &ReadError) -> Obstacle {
+    pub(crate) fn unseen(error: &ReadError) -> Obstacle {
         let kind = match error {
             ReadError::NotFound { .. } => ObstacleKind::Impossible,
             _ => ObstacleKind::Unseen,
         };
         Obstacle { kind, ..Obstacle::impossible(error.to_string()) }
+    }
+
+    /// What the plan needs was not observed.
+    pub(crate) fn not_observed(id: &ResourceId, observed: &Observed) -> Obstacle {
+        let kind = if observed.at.is_none() { ObstacleKind::Offline } else { ObstacleKind::Unseen };
+        Obstacle { kind, ..Obstacle::impossible(format!("{id} was not observed")) }
     }
 
     /// It is more than `[limits]` allows, seen only now that the cloud was observed.
@@ -166,7 +172,12 @@ impl<'a> Forecast<'a> {
         Forecast { target, limits, observed, states: BTreeMap::new(), outputs: BTreeMap::new() }
     }
 
-    /// Where every call goes.
+    /// From now on a step is planned that works there.
+    pub(crate) fn work_at(&mut self, target: &'a Target) {
+        self.target = target;
+    }
+
+    /// Where the calls of the step go.
     pub fn target(&self) -> &'a Target {
         self.target
     }
@@ -204,8 +215,7 @@ impl<'a> Forecast<'a> {
 
     /// A resource that the plan needs and that was not observed.
     pub(super) fn not_observed(&self, id: &ResourceId) -> Obstacle {
-        let kind = if self.observed.at.is_none() { ObstacleKind::Offline } else { ObstacleKind::Unseen };
-        Obstacle { kind, ..Obstacle::impossible(format!("{id} was not observed")) }
+        Obstacle::not_observed(id, self.observed)
     }
 
     /// Makes a step's output known to later steps.

@@ -30,11 +30,19 @@ pub(super) struct Arguments {
 pub(super) async fn resume(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, CliError> {
     let console = console.quietly(arguments.approvals.quiet);
     let taken = Taken::find(state, arguments.which.meant(), console)?;
-    if let Some(ending @ (Ending::Done { .. } | Ending::RolledBack { .. })) = taken.run.ending() {
-        let how = if matches!(ending, Ending::Done { .. }) { "done" } else { "rolled back" };
+    if let Some(ending) = taken.run.ending().filter(|_| taken.run.is_over()) {
         let id = taken.id();
-        return Err(CliError::new(Exit::Usage, format!("run {id} is {how}; there is nothing to go on with"))
-            .help(format!("`rectify show {id}` tells it again")));
+        let (what, help) = match ending {
+            Ending::Done { .. } => ("is done; there is nothing to go on with", "`rectify show` tells it again"),
+            Ending::RolledBack { .. } => {
+                ("is rolled back; there is nothing to go on with", "`rectify show` tells it again")
+            }
+            Ending::Stopped { .. } | Ending::Declined { .. } | Ending::Stuck { .. } => (
+                "was stopped, and its `finally` phase has been carried out: what the next step needs may be gone",
+                "begin a new run, or undo this one with `rectify rollback`",
+            ),
+        };
+        return Err(CliError::new(Exit::Usage, format!("run {id} {what}")).help(help));
     }
     if let Some(speed) = arguments.speed {
         taken.set_speed(speed)?;

@@ -347,15 +347,20 @@ async fn promised(
     if connection.words != saved.plan.cloud {
         return Err(forged(format!("its calls go to {}, and it says {}", connection.words, saved.plan.cloud)));
     }
-    let moved = saved.plan.moved(&look_again(&checked, &connection).await);
-    if !moved.is_empty() {
+    let observed = look_again(&checked, &connection).await;
+    let moved = saved.plan.moved(&observed);
+    let decided_otherwise = saved.plan.decided_otherwise(checked.runbook(), &observed);
+    if !moved.is_empty() || !decided_otherwise.is_empty() {
         console.out(&told(&moved, &saved.plan));
+        for line in decided_otherwise {
+            console.out(&format!("{}\n", inert(&line)));
+        }
         let message = "the plan is stale: the cloud has changed since it was made; nothing was changed";
         return Err(CliError::new(Exit::Refused, message).help("make a new plan and have it reviewed again"));
     }
     let mut plan = saved.plan;
     if let Some(policy) = arguments.on_failure {
-        for task in &mut plan.tasks {
+        for task in plan.tasks.iter_mut().filter(|task| !task.is_finally()) {
             (task.on_failure, task.rollback_scope) = (policy, RollbackScope::Run);
         }
     }

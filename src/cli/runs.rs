@@ -176,10 +176,9 @@ fn status(kept: &Kept) -> String {
 
 /// Whether `resume` would go on with the run.
 fn can_be_resumed(run: &Run, entries: &[Entry]) -> bool {
-    let over = matches!(run.ending(), Some(Ending::Done { .. } | Ending::RolledBack { .. }));
     let at = entries.last().map(|entry| entry.at).unwrap_or_default();
     let resumed = Entry { at, event: Event::Resumed { operator: super::session::operator() } };
-    !over && run.clone().apply(&resumed).is_ok()
+    !run.is_over() && run.clone().apply(&resumed).is_ok()
 }
 
 /// How long it took, by its own clock, and without the time between an interruption and its resumption.

@@ -424,6 +424,9 @@ fn next(exit: Exit, id: &str, run: &Run) -> String {
         Exit::Stuck if matches!(run.ending(), Some(Ending::Stuck { .. })) => {
             vec![format!("rectify rollback {id}   tries again what could not be undone")]
         }
+        Exit::Failed | Exit::Declined | Exit::Refused if run.is_over() => {
+            vec!["rectify run FILE          plans anew from what is there now".to_owned()]
+        }
         Exit::Refused => vec![
             "rectify run FILE          plans anew from what is there now".to_owned(),
             format!("rectify resume {id}     goes on once it is again as the plan saw it"),

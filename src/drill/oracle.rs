@@ -136,7 +136,16 @@ fn claims(facts: &Facts<'_>) -> Claims {
         }
     };
     // What a failed task left behind is known by what it says of it.
-    Claims { applied, unsure }
+    let mut claims = Claims { applied, unsure };
+    for task in facts.view.tasks.iter().filter(|task| task.task.is_finally()) {
+        let status = task.change_status();
+        if status.is_applied() && facts.ending().is_some() {
+            claims.applied.insert(task.task.id.clone());
+        } else if status.may_be_applied() {
+            claims.unsure.insert(task.task.id.clone());
+        }
+    }
+    claims
 }
 
 /// Each resource is what the claims say: as before, with what is applied on top.
@@ -208,7 +217,12 @@ fn success(facts: &Facts<'_>) -> Vec<String> {
     match facts.ending() {
         Some(Ending::Done { failed, skipped }) if failed.is_empty() && facts.rest.exit == Some(0) => {
             let mut wanted: BTreeMap<&ResourceId, Value> = BTreeMap::new();
-            for task in facts.tasks.iter().filter(|task| task.back_for.is_none() && !skipped.contains(&task.id)) {
+            // What is carried out at the end may fail without changing the outcome; it says so itself.
+            let is_wanted = |task: &&Task| {
+                let applied = || facts.view.task(&task.id).is_some_and(|view| view.change_status().is_applied());
+                task.back_for.is_none() && !skipped.contains(&task.id) && (!task.is_finally() || applied())
+            };
+            for task in facts.tasks.iter().filter(is_wanted) {
                 if let Some(change) = task.change.as_ref().filter(|change| is_of_the_cloud(&change.resource)) {
                     set_fields(wanted.entry(&change.resource).or_insert_with(|| Value::Object(Map::new())), &change.to);
                 }

@@ -82,6 +82,9 @@ impl Rules {
                 }
                 OnFailure::Stop => Some((Choice::Stop, "on_failure = \"stop\"".to_owned())),
                 OnFailure::Continue => Some((Choice::Continue, "on_failure = \"continue\"".to_owned())),
+                OnFailure::Ask if !self.interactive && is_finally(view, question) => {
+                    Some((Choice::Continue, "the phase is `finally`, and there is nobody to ask".to_owned()))
+                }
                 OnFailure::Ask if !self.interactive => {
                     Some((Choice::Stop, "on_failure = \"ask\", with nobody to ask".to_owned()))
                 }
@@ -93,6 +96,11 @@ impl Rules {
             Question::TookEffect { .. } | Question::Doubt { .. } => None,
         }
     }
+}
+
+fn is_finally(view: &View, question: &Question) -> bool {
+    let Question::Failed { task, .. } = question else { return false };
+    view.task(task).is_some_and(|view| view.task.is_finally())
 }
 
 /// Which part of the runbook says what happens after a failure, if that matters: it is what is undone.

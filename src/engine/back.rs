@@ -42,7 +42,8 @@ impl Run {
 
     /// The changes of which it is not known whether they are applied, and why.
     pub fn unclear_changes(&self) -> Vec<(&Task, &Failure)> {
-        let unclear = self.applied.iter().rev().filter_map(|applied| match &applied.known {
+        let unclear = self.applied.iter().rev().filter(|applied| !self.is_finally(applied.task));
+        let unclear = unclear.filter_map(|applied| match &applied.known {
             Known::Applied => None,
             Known::Unclear(why) => Some((self.tasks.get(applied.task)?, &**why)),
         });
@@ -53,6 +54,7 @@ impl Run {
     /// there.
     pub fn restoring(&self) -> Vec<(&BTreeMap<String, String>, Vec<&str>)> {
         let applied = self.applied.iter().rev().filter_map(|applied| self.tasks.get(applied.task));
+        let applied = applied.filter(|task| !task.is_finally());
         let restoring =
             applied.filter(|task| !task.unhealthy_before.is_empty() && !task.reversibility.is_irreversible());
         let mut states: Vec<(&BTreeMap<String, String>, Vec<&str>)> = Vec::new();
@@ -99,7 +101,7 @@ impl Run {
         if left.is_empty() {
             let why = match &self.direction {
                 Direction::Back(TurnBack { why }) => why.clone(),
-                Direction::Forward | Direction::Turning(_) => None,
+                Direction::Forward | Direction::Turning(_) | Direction::Finally(_) => None,
             };
             Ending::RolledBack { kept, not_restored, follow_ups, why }
         } else {
@@ -113,7 +115,7 @@ impl Run {
         !self.left.is_empty()
             || !self.unproven.is_empty()
             || self.applied.iter().any(|applied| {
-                self.floor.is_none_or(|floor| applied.task > floor)
+                self.is_within_rollback(applied)
                     && (self.is_reversible(applied) || matches!(applied.known, Known::Unclear(_)))
             })
     }
@@ -206,6 +208,9 @@ impl Run {
     pub(super) fn undone(&mut self, lane: usize) {
         let place = self.lanes[lane].cursor;
         self.applied.retain(|applied| applied.task != place);
+        if let Some(change) = self.tasks.get(place).and_then(|task| task.change.as_ref()) {
+            self.finally_left.remove(&change.resource);
+        }
         if self.gate_rule(lane).is_some() {
             self.unproven.push(place);
             self.lanes[lane].at = LaneState::Ready;
@@ -264,13 +269,19 @@ impl Run {
     }
 
     fn is_reversible(&self, applied: &Applied) -> bool {
-        self.tasks.get(applied.task).is_some_and(|task| !task.reversibility.is_irreversible())
+        let task = self.tasks.get(applied.task).filter(|task| !task.is_finally());
+        task.is_some_and(|task| !task.reversibility.is_irreversible())
+    }
+
+    /// Whether it is among what the rollback that was asked for is about.
+    fn is_within_rollback(&self, applied: &Applied) -> bool {
+        !self.is_finally(applied.task) && self.floor.is_none_or(|floor| applied.task > floor)
     }
 
     /// Whether it is unclear and to be observed: also if it could not be undone, for then it may not be applied at all.
     fn is_to_be_observed(&self, applied: &Applied) -> bool {
         matches!(applied.known, Known::Unclear(_))
-            && self.floor.is_none_or(|floor| applied.task > floor)
+            && self.is_within_rollback(applied)
             && self.tasks.get(applied.task).is_some_and(|task| !self.is_left(task))
     }
 
@@ -282,7 +293,7 @@ impl Run {
     }
 
     fn is_wanted_undone(&self, applied: &Applied) -> bool {
-        self.floor.is_none_or(|floor| applied.task > floor) && self.is_reversible(applied)
+        self.is_within_rollback(applied) && self.is_reversible(applied)
     }
 
     /// The later change that stands in the way of an undo, if there is one: one of the same thing that could not be undone
@@ -309,7 +320,8 @@ impl Run {
         let change = self.tasks.get(applied.task)?.change.as_ref()?;
         // A change that took effect only in part is undone from what was seen, not from what was wanted.
         let reached = covers(&applied.seen, &change.to) || matches!(applied.known, Known::Unclear(_));
-        Some(if reached { change.undo() } else { Change { from: applied.seen.clone(), ..change.undo() } })
+        let undo = if reached { change.undo() } else { Change { from: applied.seen.clone(), ..change.undo() } };
+        Some(self.after_finally(undo))
     }
 }
 

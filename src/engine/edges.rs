@@ -12,8 +12,8 @@ use super::{Effect, Run};
 use crate::clock::later;
 use crate::gate::{Breaks, GateRule, Health, Observation};
 use crate::run::{
-    Change, Choice, Ending, Entry, Event, Failure, GateOutcome, Observations, OnFailure, OpId, Operator, PauseReason,
-    PreconditionResult, Preconditions, Question, Refusal, Task, TaskId, View, Way, Work,
+    Change, Choice, Ending, Entry, Event, Failure, GateOutcome, Observations, Occasion, OnFailure, OpId, Operator,
+    PauseReason, PreconditionResult, Preconditions, Question, Refusal, Task, TaskId, View, Way, Work,
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -598,4 +598,64 @@ fn a_healthy_service_is_not_brought_back_to_an_outage_unasked() {
     assessed(&mut told, json!(false));
     told.announces("a", Way::Undo).settles("a", Way::Undo, 0);
     assert!(matches!(told.ends(), Ending::RolledBack { not_restored, .. } if not_restored.is_empty()));
+}
+
+/// A task that is done whenever the run is about to end: it brings back what `name` was before.
+fn finally(id: &str, name: &str) -> Task {
+    let change = task(name, OnFailure::Continue).change.map(|change| change.undo());
+    Task { change, occasion: Occasion::Finally, ..task(id, OnFailure::Continue) }
+}
+
+#[test]
+fn what_comes_last_is_done_before_the_ending_and_once_more_before_the_next() {
+    let mut told = Told::of(vec![task("a", OnFailure::Rollback), finally("restore", "a")]);
+    told.applies("a");
+    told.answers(Choice::Yes).announces("restore", Way::Apply).settles("restore", Way::Apply, 0);
+    assert!(matches!(told.ends(), Ending::Done { .. }));
+    assert!(!told.run.undo().iter().any(|(task, _)| task.is_finally()), "what comes last is not undone");
+    // The undo of `a` finds what was brought back, and so does what comes last.
+    told.asks_rollback().announces("a", Way::Undo);
+    let Effect::Write { change, .. } = told.wants() else { panic!("{:?}", told.wants()) };
+    assert_eq!((change.from, change.to), (json!({ "size": 0 }), json!({ "size": 0 })));
+    told.settles("a", Way::Undo, 0).answers(Choice::Yes).announces("restore", Way::Apply);
+    let refusal = Refusal::Drifted { now: json!({ "size": 0 }) };
+    told.then(Event::Refused { op: op("restore", Way::Apply), refusal });
+    told.settles("restore", Way::Apply, 0);
+    assert!(matches!(told.ends(), Ending::RolledBack { .. }));
+}
+
+#[test]
+fn what_comes_last_neither_stops_nor_rolls_back() {
+    let mut told = Told::of(vec![task("a", OnFailure::Rollback), finally("restore", "a")]);
+    told.applies("a").answers(Choice::Yes).announces("restore", Way::Apply);
+    let refusal = Refusal::Api { why: "403".to_owned() };
+    told.then(Event::Refused { op: op("restore", Way::Apply), refusal });
+    let Effect::Ask(question) = told.wants() else { panic!("{:?}", told.wants()) };
+    assert_eq!(told.run.offers(&question, told.now), [Choice::Retry, Choice::Continue]);
+    told.answers(Choice::Continue);
+    assert_eq!(told.ends(), Ending::Done { failed: vec![], skipped: vec![] });
+}
+
+#[test]
+fn a_run_is_taken_up_after_a_stop_only_if_nothing_was_taken_back() {
+    let mut told = Told::of(vec![task("a", OnFailure::Ask), task("b", OnFailure::Ask), finally("restore", "a")]);
+    let resumed = || Entry { at: Timestamp::UNIX_EPOCH, event: Event::Resumed { operator: operator() } };
+    // Nothing was sent: there is nothing to restore, and the run may go on.
+    told.answers(Choice::No);
+    assert!(matches!(told.ends(), Ending::Declined { .. }) && !told.run.is_over());
+    told.then(Event::Resumed { operator: operator() }).applies("a");
+    told.answers(Choice::No).answers(Choice::No);
+    assert!(matches!(told.ends(), Ending::Declined { .. }) && told.run.is_over());
+    assert!(told.run.clone().apply(&resumed()).is_err(), "what `b` rests on may be gone");
+    told.asks_rollback().announces("a", Way::Undo);
+}
+
+#[test]
+fn a_process_that_dies_while_what_comes_last_is_done_goes_on_with_it() {
+    let mut told = Told::of(vec![task("a", OnFailure::Rollback), finally("restore", "a")]);
+    told.applies("a").answers(Choice::Yes).announces("restore", Way::Apply);
+    told.then(Event::Resumed { operator: operator() });
+    assert!(matches!(told.wants(), Effect::ObserveState { .. }), "{:?}", told.wants());
+    told.settles("restore", Way::Apply, 0);
+    assert!(matches!(told.ends(), Ending::Done { .. }));
 }

@@ -32,7 +32,8 @@
 //!                                      Done, stop → Over, rollback → Ready, backwards
 //! Done        nothing                  once all lanes of its batch are done: the next batch's Ready
 //!
-//! the run     Over: End                Ended → Ended
+//! the run     about to end: as Ready   once the last finally task is done: Over; without finally tasks at once
+//!             Over: End                Ended → Ended
 //!             Ended: nothing           Resumed → as before the ending; RollbackRequested → Ready, backwards
 //!
 //! waiting     SampleGuard, CheckDrift  GuardSampled, DriftChecked: what a guard, a budget or another principal
@@ -62,6 +63,7 @@ use serde_json::Value;
 
 use super::back::Restore;
 use super::effect::Effect;
+use super::finally::Finally;
 use super::lane::{Lane, LaneState, Met, ReportedFailure, Retry, Running, batch, forward};
 use super::watch::Watch;
 use crate::clock::{between, later};
@@ -96,6 +98,12 @@ const OPERATION_TIMEOUT: Duration = Duration::from_mins(20);
 #[derive(Clone, Debug)]
 pub struct Run {
     pub(super) tasks: Vec<Task>,
+    /// Where the finally tasks begin; they are the last ones.
+    pub(super) border: usize,
+    /// Whether a write was announced that is not one of a finally task.
+    pub(super) has_sent: bool,
+    /// What the finally tasks have made of resources that nothing else has changed since.
+    pub(super) finally_left: BTreeMap<ResourceId, Value>,
     pub(super) direction: Direction,
     /// The lines of work of the present batch; at least one.
     pub(super) lanes: Vec<Lane>,
@@ -103,9 +111,9 @@ pub struct Run {
     /// Changes that took effect, in order, and what was seen of each.
     pub(super) applied: Vec<Applied>,
     /// Failed tasks that were passed over.
-    passed_over: Vec<TaskId>,
+    pub(super) passed_over: Vec<TaskId>,
     /// Tasks that the operator left out.
-    skipped: Vec<TaskId>,
+    pub(super) skipped: Vec<TaskId>,
     /// Undos that failed, and changes whose operation is overdue. Tried again when the run is taken up or rolled back anew.
     pub(super) left: Vec<NotRolledBack>,
     /// Undone changes after which things were not as well as before.
@@ -141,6 +149,8 @@ pub(super) enum Direction {
     /// A rollback waits until the writes in flight have come to their ends.
     Turning(TurnBack),
     Back(TurnBack),
+    /// The outcome is decided, and what comes last is done.
+    Finally(Box<Finally>),
 }
 
 /// Whether the run goes on.
@@ -197,9 +207,13 @@ impl Run {
     /// A run that has this to do, and of which nothing has happened yet.
     pub fn new(work: impl Into<Work>) -> Run {
         let Work { tasks, guards, budgets } = work.into();
-        Run {
+        let border = tasks.iter().position(Task::is_finally).unwrap_or(tasks.len());
+        let mut run = Run {
             lanes: batch(&tasks, 0),
             tasks,
+            border,
+            has_sent: false,
+            finally_left: BTreeMap::new(),
             direction: Direction::Forward,
             stands: TaskProgress::Working,
             applied: Vec::new(),
@@ -219,12 +233,14 @@ impl Run {
             extended: BTreeSet::new(),
             resumed: None,
             halt: Halt::No,
-        }
+        };
+        run.enter_finally();
+        run
     }
 
     pub(super) fn way(&self) -> Way {
         match self.direction {
-            Direction::Forward | Direction::Turning(_) => Way::Apply,
+            Direction::Forward | Direction::Turning(_) | Direction::Finally(_) => Way::Apply,
             Direction::Back(_) => Way::Undo,
         }
     }
@@ -384,7 +400,8 @@ impl Run {
     fn beside(&self, batch: Vec<Effect>, now: Timestamp) -> Vec<Effect> {
         let rests = |lane: &Lane| matches!(lane.at, LaneState::Resting { .. } | LaneState::Gate(_));
         let runs = |lane: &Lane| matches!(lane.at, LaneState::Running(_));
-        if self.way() == Way::Undo || !self.lanes.iter().any(|lane| rests(lane) || runs(lane)) {
+        let is_watched = self.way() == Way::Apply && !self.is_in_finally();
+        if !is_watched || !self.lanes.iter().any(|lane| rests(lane) || runs(lane)) {
             return batch;
         }
         // What is being changed right now is not yet what it will be.
@@ -455,10 +472,15 @@ impl Run {
     }
 
     fn next_at_the_end(&self) -> Effect {
-        Effect::End(match self.way() {
-            Way::Apply => Ending::Done { failed: self.passed_over.clone(), skipped: self.skipped.clone() },
-            Way::Undo => self.end_of_rollback(),
+        Effect::End(match &self.direction {
+            Direction::Forward | Direction::Turning(_) => self.end_of_work(),
+            Direction::Back(_) => self.end_of_rollback(),
+            Direction::Finally(finally) => finally.outcome.clone(),
         })
+    }
+
+    pub(super) fn end_of_work(&self) -> Ending {
+        Ending::Done { failed: self.passed_over.clone(), skipped: self.skipped.clone() }
     }
 
     /// Returns false, and changes nothing, if the event cannot happen here.
@@ -490,8 +512,16 @@ impl Run {
         let has_ended = matches!(self.stands, TaskProgress::Ended(_));
         match &entry.event {
             Started { .. } if self.is_fresh() => {}
-            Resumed { .. } => return self.resume(now),
-            RollbackRequested { to, .. } => return self.ask_rollback(to.as_deref(), now),
+            Resumed { .. } => {
+                if !self.resume(now) {
+                    return false;
+                }
+            }
+            RollbackRequested { to, .. } => {
+                if !self.ask_rollback(to.as_deref(), now) {
+                    return false;
+                }
+            }
             StopRequested { .. } if !has_ended => self.halt = Halt::Stopping,
             Suspended { .. } if !has_ended => self.suspended(now),
             Paused { why } if !has_ended => self.halt = Halt::Paused(why.clone()),
@@ -561,6 +591,7 @@ impl Run {
     /// Once all lines of a batch are done, the next batch begins; and once no write is in flight, a rollback that waited
     /// for that.
     fn come_together(&mut self) {
+        self.enter_finally();
         if !matches!(self.stands, TaskProgress::Working) {
             return;
         }
@@ -568,13 +599,23 @@ impl Run {
             Direction::Turning(TurnBack { why }) if !self.lanes.iter().any(Lane::in_flight) => {
                 let why = why.clone();
                 self.turn_back(why);
+                self.enter_finally();
             }
-            Direction::Forward if self.lanes.iter().all(Lane::is_done) => {
-                let end = self.lanes.iter().map(|lane| lane.end).max().unwrap_or_default();
-                self.lanes = batch(&self.tasks, end);
+            Direction::Forward | Direction::Finally(_) if self.lanes.iter().all(Lane::is_done) => {
+                let end = self.end_of_batch();
+                if self.is_in_finally() {
+                    self.lanes = self.finally_batch(end);
+                } else if !self.is_at_border(end) {
+                    self.lanes = batch(&self.tasks, end);
+                }
             }
             _ => {}
         }
+    }
+
+    /// The first task after those of the present batch.
+    pub(super) fn end_of_batch(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.end).max().unwrap_or_default()
     }
 
     /// Whether nothing has happened yet.
@@ -666,6 +707,12 @@ impl Run {
             // Whatever else has happened at the same moment: it was approved.
             (Intended { .. }, LaneState::Approved { not_before }) if not_before.is_none_or(|until| until <= now) => {
                 self.breaks.remove(op);
+                if self.is_in_finally() {
+                    // What an earlier ending left of it is no more.
+                    self.forget(self.lanes[lane].cursor);
+                } else {
+                    self.has_sent = true;
+                }
                 self.lanes[lane].at = LaneState::Announced;
             }
             (Intended { .. }, LaneState::Ready) if self.way() == Way::Undo => {
@@ -893,7 +940,7 @@ impl Run {
     /// A guard has a sample. One that trips while a write is in flight waits for its end.
     fn watched(&mut self, probe: &str, observation: &crate::gate::Observation, now: Timestamp) {
         let Some((guard, why)) = self.watch.see(probe, observation, now) else { return };
-        if self.way() == Way::Undo {
+        if self.way() == Way::Undo || self.is_in_finally() {
             return;
         }
         let last = || self.applied.last().and_then(|applied| self.tasks.get(applied.task)).map(|task| task.id.clone());
@@ -948,12 +995,18 @@ impl Run {
 
     fn resume(&mut self, now: Timestamp) -> bool {
         match &self.stands {
-            TaskProgress::Ended(Ending::Done { .. } | Ending::RolledBack { .. }) => return false,
-            TaskProgress::Ended(Ending::Stuck { .. }) => self.try_left_again(),
-            TaskProgress::Ended(_) => self.stands = TaskProgress::Working,
+            TaskProgress::Ended(_) if self.is_over() => return false,
+            TaskProgress::Ended(Ending::Stuck { .. }) => {
+                self.leave_finally();
+                self.try_left_again();
+            }
+            TaskProgress::Ended(_) => {
+                self.leave_finally();
+                self.stands = TaskProgress::Working;
+            }
             TaskProgress::Over(_) => {}
             TaskProgress::Working => {
-                if self.way() == Way::Apply {
+                if self.way() == Way::Apply && !self.is_in_finally() {
                     self.left.clear();
                 }
                 self.lanes_resume(now);
@@ -1013,7 +1066,7 @@ impl Run {
             }
             // A part was undone before; what was left as it was then may be undone now.
             (Direction::Back(_), TaskProgress::Over(_) | TaskProgress::Ended(_)) => self.turn_back(None),
-            (Direction::Forward | Direction::Turning(_), _) => {
+            (Direction::Forward | Direction::Turning(_) | Direction::Finally(_), _) => {
                 self.stands = TaskProgress::Working;
                 self.lanes_resume(now);
                 if self.in_flight().is_empty() {
@@ -1033,11 +1086,16 @@ impl Run {
 
     fn answer(&mut self, lane: usize, choice: Choice) -> bool {
         let Some(task) = self.task(&self.lanes[lane]).map(|task| task.id.clone()) else { return false };
+        if self.is_in_finally() && !Run::is_answer_to_finally(choice) {
+            return false;
+        }
         match (choice, &self.lanes[lane].at) {
             (Choice::Yes | Choice::AllInPhase, LaneState::Ready) => {
                 self.lanes[lane].at = LaneState::Approved { not_before: None }
             }
-            (Choice::Skip, LaneState::Ready) => {
+            (choice @ (Choice::Skip | Choice::No), LaneState::Ready)
+                if choice == Choice::Skip || self.is_in_finally() =>
+            {
                 // What is left of the step is built on it, and is left out with it.
                 let Lane { cursor, end, .. } = self.lanes[lane];
                 let rest = self.tasks.get(cursor..end).into_iter().flatten().filter(|task| task.back_for.is_none());
@@ -1186,7 +1244,8 @@ impl Run {
         let Some(Change { resource, .. }) = self.change(&self.lanes[lane]) else { return };
         let failure = Failure::OperationTimedOut { resource, operation, limit };
         // A rollback does not await it once more.
-        if let (Way::Apply, Some(task)) = (self.way(), self.task(&self.lanes[lane]).map(|task| task.id.clone())) {
+        let task = self.task(&self.lanes[lane]).filter(|task| !task.is_finally()).map(|task| task.id.clone());
+        if let (Way::Apply, Some(task)) = (self.way(), task) {
             self.left.push(NotRolledBack { task, why: failure.clone() });
         }
         self.unclear(lane, Value::Null, failure, Some(Retry::Look));
@@ -1241,6 +1300,7 @@ impl Run {
         };
         let before = place.checked_sub(1).filter(back).and_then(applied);
         let after = Some(place + 1).filter(back).and_then(applied);
+        self.note_finally_left(place, &seen);
         self.forget(place);
         let own = Applied { task: place, seen, known: Known::Applied };
         // A change that is found applied on the way back keeps its place among the others.
@@ -1260,7 +1320,9 @@ impl Run {
         let task = self.task(&self.lanes[lane]).map(|task| task.id.clone());
         match (self.way(), task) {
             (Way::Undo, task) => self.undo_failed(task, failure),
-            (Way::Apply, Some(task)) if !self.is_turning() && self.can_spare(&task, &failure) => {
+            (Way::Apply, Some(task))
+                if !self.is_turning() && !self.is_in_finally() && self.can_spare(&task, &failure) =>
+            {
                 self.pass_over(lane, task);
             }
             (Way::Apply, _) => {
@@ -1318,7 +1380,9 @@ impl Run {
     /// or somebody has undone by hand what was to be undone.
     fn may_be_ours(&self, lane: usize, refusal: &Refusal, to: &Value) -> bool {
         let Refusal::Drifted { now } = refusal else { return false };
-        (self.way() == Way::Undo || self.lanes[lane].unsent > 0) && covers(now, to)
+        // What comes last may find that it was never changed, or is changed back already.
+        let may_be = self.way() == Way::Undo || self.is_in_finally() || self.lanes[lane].unsent > 0;
+        may_be && covers(now, to)
     }
 
     fn illegal(&self, event: &Event) -> Illegal {

@@ -6,6 +6,7 @@
 
 mod back;
 mod effect;
+mod finally;
 mod lane;
 mod machine;
 mod offers;

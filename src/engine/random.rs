@@ -16,9 +16,9 @@ use super::machine::Known;
 use super::{Effect, Run};
 use crate::gate::{GateRule, Health, Observation};
 use crate::run::{
-    Change, ChangeStatus, Choice, Command, Ending, Entry, Event, Guard, GuardAction, OnFailure, OpId, Operator,
-    PreconditionResult, Preconditions, Program, Question, Refusal, Reversibility, RunId, Task, TaskId, View, Way, Work,
-    covers,
+    Change, ChangeStatus, Choice, Command, Ending, Entry, Event, Guard, GuardAction, Occasion, OnFailure, OpId,
+    Operator, PreconditionResult, Preconditions, Program, Question, Refusal, Reversibility, RunId, Task, TaskId, View,
+    Way, Work, covers,
 };
 
 /// What a task is like.
@@ -37,6 +37,7 @@ struct Shape {
     on_failure: OnFailure,
     /// Whether a program makes its change, and what is known of that.
     program: Option<ProgramShape>,
+    occasion: Occasion,
 }
 
 /// A program that may fail, and then has taken effect or not.
@@ -71,8 +72,24 @@ fn shape() -> impl Strategy<Value = Shape> {
             turn,
             on_failure,
             program,
+            occasion: Occasion::InOrder,
         },
     )
+}
+
+/// Tasks, and what is done whenever a run of them is about to end.
+fn shapes() -> impl Strategy<Value = Vec<Shape>> {
+    let finally = |(place, shape): (usize, Shape)| Shape {
+        occasion: Occasion::Finally,
+        turn: shape.turn && place > 0,
+        on_failure: if shape.on_failure == OnFailure::Ask { OnFailure::Ask } else { OnFailure::Continue },
+        ..shape
+    };
+    let last = prop_oneof![2 => Just(Vec::new()), 1 => prop::collection::vec(shape(), 1..3)];
+    (prop::collection::vec(shape(), 1..7), last).prop_map(move |(shapes, last)| {
+        let last = last.into_iter().enumerate().map(finally);
+        shapes.into_iter().chain(last).collect()
+    })
 }
 
 /// So many turns of a step go on at once.
@@ -101,12 +118,15 @@ fn work(shapes: &[Shape]) -> Work {
     let ids = ids(shapes);
     let task = |(n, shape): (usize, &Shape)| {
         let from = sizes[shape.resource];
-        sizes[shape.resource] = n + 1;
+        // What comes last brings back what was there at first, or something else.
+        let to = if shape.occasion == Occasion::Finally && !shape.pause { 0 } else { n + 1 };
+        sizes[shape.resource] = to;
         Task {
-            change: Some(Change {
+            occasion: shape.occasion,
+            change: (from != to).then(|| Change {
                 resource: format!("{MAIN}{}", shape.resource).parse().unwrap(),
                 from: json!({ "size": from }),
-                to: json!({ "size": n + 1 }),
+                to: json!({ "size": to }),
             }),
             reversibility: if shape.irreversible {
                 Reversibility::Irreversible { why: "it only grows".to_owned() }
@@ -156,6 +176,8 @@ struct World {
     took_effect: BTreeMap<OpId, u32>,
     /// Tasks whose changes programs make.
     programs: BTreeSet<TaskId>,
+    /// Tasks that are done finally.
+    finally: BTreeSet<TaskId>,
     /// How often each program was run and failed since somebody last said that it is to be tried again.
     failed: BTreeMap<OpId, u32>,
     /// Writes that were sent and of which nothing was heard since.
@@ -242,6 +264,37 @@ impl World {
         if is_applied == (op.way == Way::Apply) { Choice::Yes } else { Choice::No }
     }
 
+    fn answer(&mut self, question: &Question) -> Event {
+        let roll = usize::from(self.roll());
+        let choices: &[Choice] = match question {
+            Question::Apply { .. } | Question::Irreversible { .. } | Question::Confirm { .. } => {
+                &[Choice::No, Choice::Skip, Choice::Rollback, Choice::AllInPhase, Choice::Yes]
+            }
+            Question::Failed { retry: true, .. } => &[Choice::Retry, Choice::Continue, Choice::Stop, Choice::Rollback],
+            Question::Failed { .. } | Question::Interrupted { .. } => {
+                &[Choice::Continue, Choice::Stop, Choice::Rollback]
+            }
+            Question::Restore { .. } | Question::Doubt { .. } => &[Choice::No, Choice::Yes],
+            // Who answers knows, or says that they do not.
+            Question::TookEffect { .. } => &[Choice::Unknown, self.knows(question)],
+        };
+        let task = match question {
+            Question::Apply { task }
+            | Question::Irreversible { task, .. }
+            | Question::Confirm { task, .. }
+            | Question::Failed { task, .. } => Some(task),
+            _ => None,
+        };
+        let is_finally = task.is_some_and(|task| self.finally.contains(task));
+        let is_possible = |choice: &Choice| !is_finally || !matches!(choice, Choice::Stop | Choice::Rollback);
+        let choices: Vec<Choice> = choices.iter().copied().filter(is_possible).collect();
+        let choice = choices[(roll / 12).min(choices.len() - 1)];
+        if choice == Choice::Retry {
+            self.failed.clear();
+        }
+        Event::Answered { question: question.clone(), choice, by: "dice".to_owned(), reason: None, visible: None }
+    }
+
     fn perform(&mut self, effect: &Effect) -> Vec<Event> {
         let sample = |world: &mut World| {
             let health = match world.roll() {
@@ -252,34 +305,7 @@ impl World {
             Observation::of(health)
         };
         vec![match effect {
-            Effect::Ask(question) => {
-                let roll = usize::from(self.roll());
-                let choices: &[Choice] = match question {
-                    Question::Apply { .. } | Question::Irreversible { .. } | Question::Confirm { .. } => {
-                        &[Choice::No, Choice::Skip, Choice::Rollback, Choice::AllInPhase, Choice::Yes]
-                    }
-                    Question::Failed { retry: true, .. } => {
-                        &[Choice::Retry, Choice::Continue, Choice::Stop, Choice::Rollback]
-                    }
-                    Question::Failed { .. } | Question::Interrupted { .. } => {
-                        &[Choice::Continue, Choice::Stop, Choice::Rollback]
-                    }
-                    Question::Restore { .. } | Question::Doubt { .. } => &[Choice::No, Choice::Yes],
-                    // Who answers knows, or says that they do not.
-                    Question::TookEffect { .. } => &[Choice::Unknown, self.knows(question)],
-                };
-                let choice = choices[(roll / 12).min(choices.len() - 1)];
-                if choice == Choice::Retry {
-                    self.failed.clear();
-                }
-                Event::Answered {
-                    question: question.clone(),
-                    choice,
-                    by: "dice".to_owned(),
-                    reason: None,
-                    visible: None,
-                }
-            }
+            Effect::Ask(question) => self.answer(question),
             Effect::RecordUnchanged { task } => Event::Unchanged { task: task.clone() },
             Effect::RecordIntent { op } => Event::Intended { op: op.clone() },
             Effect::Write { op, change } => self.write(op, change),
@@ -446,8 +472,9 @@ fn tell(shapes: &[Shape], course: &Course) -> (Vec<Entry>, World) {
     let states = (0..3).flat_map(|n| [MAIN, SIDE].map(|kind| (format!("{kind}{n}"), json!({ "size": 0 })))).collect();
     let (running, took_effect, unheard) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
     let programs = work.tasks.iter().filter(|task| task.program.is_some()).map(|task| task.id.clone()).collect();
+    let finally = work.tasks.iter().filter(|task| task.is_finally()).map(|task| task.id.clone()).collect();
     let (failed, dice) = (BTreeMap::new(), dice.into_iter());
-    let mut world = World { states, running, took_effect, programs, failed, unheard, dice, most_at_once: 0 };
+    let mut world = World { states, running, took_effect, programs, finally, failed, unheard, dice, most_at_once: 0 };
     let (mut run, mut now, mut journal) = (Run::new(work.clone()), Timestamp::UNIX_EPOCH, Vec::new());
     let (mut jumps, mut ages, mut afterwards) = (jumps.into_iter(), ages.into_iter(), afterwards.into_iter());
     let (mut incidents, mut taken_up) = (incidents.into_iter().peekable(), Request::Resume);
@@ -563,11 +590,11 @@ proptest! {
 
     #[test]
     fn whatever_happens_every_change_is_accounted_for(
-        shapes in prop::collection::vec(shape(), 1..7),
+        shapes in shapes(),
         course in course(),
     ) {
         let (journal, world) = tell(&shapes, &course);
-        let mut run = Run::new(work(&shapes));
+        let (mut run, view) = (Run::new(work(&shapes)), View::of(&work(&shapes), &journal));
         for entry in &journal {
             let line = serde_json::to_string(entry).unwrap();
             run.apply(&serde_json::from_str(&line).unwrap()).unwrap();
@@ -588,23 +615,51 @@ proptest! {
             _ => None,
         });
         let floor = floor.flatten().and_then(|to| ids.iter().rposition(|id| id.goes_by(&to)));
+        let is_finally = |id: &TaskId| view.task(id).is_some_and(|task| task.task.is_finally());
+        let has_sent = journal.iter().any(|entry| matches!(&entry.event, Event::Intended { op } if !is_finally(&op.task)));
+        let finally_changed = |resource| {
+            let mut finally = shapes.iter().zip(&ids).filter(|(shape, _)| shape.occasion == Occasion::Finally);
+            finally.any(|(shape, id)| {
+                let op = OpId { task: id.clone(), way: Way::Apply };
+                shape.resource == resource && world.took_effect.contains_key(&op)
+            })
+        };
         for (n, shape) in shapes.iter().enumerate() {
             let id = ids[n].clone();
+            let undone_finally = world.took_effect.contains_key(&OpId { task: id.clone(), way: Way::Undo });
+            let task = view.task(&id).unwrap();
+            if shape.occasion == Occasion::Finally {
+                prop_assert!(!undone_finally, "{} is done finally, and was undone", id);
+                let was_tried = match task.change_status() {
+                    ChangeStatus::Applied { .. }
+                    | ChangeStatus::Failed { .. }
+                    | ChangeStatus::Unclear { .. }
+                    | ChangeStatus::Kept(_)
+                    | ChangeStatus::Skipped => true,
+                    _ => task.task.change.is_none(),
+                };
+                // What is left of a turn that failed or was left out is left out.
+                let is_first = n == 0 || !shape.turn || shapes[n - 1].occasion != Occasion::Finally;
+                prop_assert!(was_tried || !has_sent || !is_first, "{} was not tried:\n{}", id, story(&journal));
+                continue;
+            }
             let times = |way| world.took_effect.get(&OpId { task: id.clone(), way }).copied().unwrap_or(0);
             let (applied, undone) = (times(Way::Apply), times(Way::Undo));
             // A failed operation that took effect may be tried again by its operator, and then starts from what is there.
             prop_assert!(applied <= 1, "t{} took effect {} times", n, applied);
-            prop_assert!(undone <= applied, "t{} was undone {} times", n, undone);
+            let is_once = undone <= applied || finally_changed(shape.resource);
+            prop_assert!(is_once, "t{} was undone {} times:\n{}", n, undone, story(&journal));
             let in_force = applied == 1 && undone == 0;
             let not_restored = match &ending {
                 Ending::RolledBack { not_restored, .. } | Ending::Stuck { not_restored, .. } => not_restored.contains(&id),
                 _ => false,
             };
-            let is_meant = floor.is_none_or(|floor| n > floor);
+            // What comes last may have undone it already.
+            let is_meant = floor.is_none_or(|floor| n > floor) && !finally_changed(shape.resource);
             if in_force && turned && !shape.irreversible && !not_restored && is_meant {
                 prop_assert!(left.contains(&id), "t{} is applied, and {:?} does not say so:\n{}", n, ending, story(&journal));
             }
-            if undone == 1 {
+            if undone > 0 {
                 prop_assert!(turned, "t{} was undone in {:?}", n, ending);
             }
             // A detour is never made on the way forward, and is taken before the change that it is for is undone.

@@ -16,7 +16,7 @@ use crate::resource::catalogued::{Catalogued, SealedValues, Stand};
 use crate::resource::{
     AnyKind, AnyObservable, Certainty, Cloud, OperationProgress, ReadError, Seen, Validity, WriteError, Writer, Written,
 };
-use crate::run::{Change, ResourceId, covers};
+use crate::run::{Change, ResourceId, Target, covers};
 use crate::runbook::model::Runbook;
 
 /// `gcp.call`: the calls of a runbook.
@@ -36,10 +36,9 @@ const UNDOING: &str = "#undo";
 impl Calls {
     /// Those of this runbook, on this cloud.
     pub fn of(runbook: &Runbook, cloud: &Arc<Cloud>, sealed: Arc<SealedValues>) -> Calls {
-        let target = &runbook.target;
-        let call = |(task, action): (String, &Action)| {
+        let call = |(task, target, action): (String, Target, &Action)| {
             let Action::GcpCall(step) = action else { return None };
-            let (id, on) = (step.id(target, &task)?, step.resource.id(target)?);
+            let (id, on) = (step.id(&target, &task)?, step.resource.id(&target)?);
             Some((id, Call { on, step: step.clone() }))
         };
         Calls { calls: actions(runbook).filter_map(call).collect(), resources: Catalogued::with(cloud, sealed) }

@@ -36,7 +36,7 @@ impl Messages {
             }
             if let Action::GithubIssue(update) = action { Some(Message::Issue(update.clone())) } else { None }
         };
-        let tasks = actions(runbook).filter_map(|(task, action)| Some((task, message(action)?))).collect();
+        let tasks = actions(runbook).filter_map(|(task, _, action)| Some((task, message(action)?))).collect();
         Messages { tasks, github, rehearsal }
     }
 

@@ -25,8 +25,8 @@ use serde_json::Value;
 use crate::action::{Action, Manual, Shell};
 use crate::resource::catalogued::{Catalogued, Existence, SealedValues};
 use crate::resource::{Cloud, Kinds, Observable as _, OperationProgress, Written};
-use crate::run::{CALL, Change, covers};
-use crate::runbook::model::{Runbook, Step};
+use crate::run::{CALL, Change, Target, covers};
+use crate::runbook::model::Runbook;
 
 /// How long one call to a webhook or a tracker may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -58,22 +58,23 @@ fn without_sending(change: &Change, now: Value) -> Option<Written> {
 
 /// Tells the secrets that a runbook's steps set to whoever writes them: plans and journals have only their digests.
 fn learn_secrets(runbook: &Runbook, sealed: &SealedValues) {
-    for (_, action) in actions(runbook) {
+    for (_, target, action) in actions(runbook) {
         if let Action::GcpSet(set) = action
-            && let Some(id) = set.resource.id(&runbook.target)
+            && let Some(id) = set.resource.id(&target)
         {
             sealed.learn(&id, set.secrets());
         }
         if let Action::GcpCreate(create) = action
-            && let Some(id) = create.id(&runbook.target)
+            && let Some(id) = create.id(&target)
         {
             sealed.learn(&id, create.secrets());
         }
     }
 }
 
-/// The id of each task that a runbook's own steps make, and what it does: a step of several turns is several.
-fn actions(runbook: &Runbook) -> impl Iterator<Item = (String, &Action)> {
+/// The id of each task that a runbook's own steps make, where it works, and what it does: a step of several iterations is several.
+fn actions(runbook: &Runbook) -> impl Iterator<Item = (String, Target, &Action)> {
     let steps = runbook.phases.iter().flat_map(|phase| &phase.steps);
-    steps.flat_map(Step::by_iteration).map(|(task, _, iteration)| (task, &iteration.action))
+    let each = steps.flat_map(|step| step.by_iteration().map(move |iteration| (step, iteration)));
+    each.map(|(step, (task, _, iteration))| (task, runbook.target_of(step), &iteration.action))
 }

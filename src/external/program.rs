@@ -46,7 +46,7 @@ use crate::redact;
 use crate::resource::{
     AnyKind, AnyObservable, Certainty, OperationProgress, ReadError, Seen, Validity, WriteError, Writer, Written,
 };
-use crate::run::{Change, Command as What, NOT_RUN, ResourceId, covers};
+use crate::run::{Change, Command as What, NOT_RUN, ResourceId, Target, covers};
 use crate::runbook::model::Runbook;
 
 /// How much of what a program says last is kept, to be told when it fails.
@@ -109,7 +109,7 @@ impl fmt::Display for End {
 impl Programs {
     /// Those of this runbook. `folder` is where a run keeps what they say.
     pub fn of(runbook: &Runbook, clock: Arc<dyn Clock>, folder: Option<PathBuf>, conduct: Conduct) -> Programs {
-        let program = |(task, action): (String, &Action)| {
+        let program = |(task, _, action): (String, Target, &Action)| {
             if let Action::Shell(shell) = action { Some((task, shell.clone())) } else { None }
         };
         let tasks = actions(runbook).filter_map(program).collect();

@@ -68,28 +68,37 @@ pub fn needs(plan: &Plan) -> Vec<Need> {
 /// Asks whether the caller has what the plan needs.
 pub async fn access(plan: &Plan, cloud: &Cloud) -> Access {
     let needs = needs(plan);
-    let kinds: BTreeSet<&str> = plan.observed.keys().map(|id| id.kind.as_str()).collect();
+    let projects: BTreeSet<&str> = plan.observed.keys().map(|id| id.project.as_str()).collect();
+    let mut missing = Vec::new();
+    for project in projects {
+        match missing_in(plan, project, &needs, cloud).await {
+            Ok(lacks) if project == plan.project => missing.extend(lacks),
+            Ok(lacks) => missing.extend(lacks.into_iter().map(|permission| format!("{permission} in {project}"))),
+            Err(error) => return Access { needs, missing: None, unknown: Some(words(&error)) },
+        }
+    }
+    Access { needs, missing: Some(missing), unknown: None }
+}
+
+/// What the caller lacks in a project of what the plan needs there.
+async fn missing_in(plan: &Plan, project: &str, needs: &[Need], cloud: &Cloud) -> Result<Vec<String>, ReadError> {
+    let resources = || plan.observed.keys().filter(|id| id.project == project);
+    let kinds: BTreeSet<&str> = resources().map(|id| id.kind.as_str()).collect();
     let all: BTreeSet<Permission> = kinds
         .iter()
         .flat_map(|kind| [permissions(kind, Use::Observe), permissions(kind, Use::Change)].concat())
         .filter(|permission| needs.iter().any(|need| need.permission == *permission))
         .collect();
     if all.is_empty() {
-        return Access { needs, missing: Some(Vec::new()), unknown: None };
+        return Ok(Vec::new());
     }
-    let project = project(plan);
     let mut names = BTreeSet::new();
     let of_run =
         |id: &&ResourceId| KindSpec::find(&id.kind).is_some_and(|kind| kind.part_of == ApiObject::CloudRunService);
     let services: Vec<&ResourceId> =
-        plan.observed.keys().filter(of_run).filter(|id| names.insert(id.name.as_str())).collect();
-    match has_of(cloud, &project, &services, &all).await {
-        Ok(had) => {
-            let missing = all.difference(&had).map(|permission| (*permission).to_owned()).collect();
-            Access { needs, missing: Some(missing), unknown: None }
-        }
-        Err(error) => Access { needs, missing: None, unknown: Some(words(&error)) },
-    }
+        resources().filter(of_run).filter(|id| names.insert((id.region.as_str(), id.name.as_str()))).collect();
+    let had = has_of(cloud, &self::project(plan, project), &services, &all).await?;
+    Ok(all.difference(&had).map(|permission| (*permission).to_owned()).collect())
 }
 
 fn words(error: &ReadError) -> String {
@@ -102,7 +111,7 @@ fn words(error: &ReadError) -> String {
 }
 
 /// The project itself, where an error wants to name a resource.
-fn project(plan: &Plan) -> ResourceId {
-    let (project, region) = (plan.project.clone(), plan.region.clone());
+fn project(plan: &Plan, project: &str) -> ResourceId {
+    let (project, region) = (project.to_owned(), plan.region.clone());
     ResourceId { kind: "gcp.project".to_owned(), name: project.clone(), project, region }
 }

@@ -16,6 +16,7 @@ mod rederive;
 mod render;
 mod saved;
 mod selection;
+mod when;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -39,7 +40,7 @@ pub use selection::{Selection, Unknown};
 use crate::action::{Manual, ObstacleKind, Shell};
 use crate::check::{GapKind, Partial};
 use crate::gate::{GateRule, Observation};
-use crate::run::{CALL, Change, FailurePolicy, Guard, Preconditions, ResourceId, Task, TaskId, Work};
+use crate::run::{CALL, Change, FailurePolicy, Guard, Occasion, Preconditions, ResourceId, Task, TaskId, Work};
 use crate::runbook::model::Allowed;
 
 /// Version of the plan's written form.
@@ -85,6 +86,9 @@ pub struct Plan {
     /// What could not be computed locally; a plan that has any is not run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
+    /// The steps that are left out because their `when` does not hold, and why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub left_out: BTreeMap<String, String>,
     /// What the probes of its gates and of the escalation saw before the first change.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub baseline: BTreeMap<String, Observation>,
@@ -170,6 +174,9 @@ pub struct Phase {
     pub name: String,
     /// Its title, or its name.
     pub title: String,
+    /// When its turn comes.
+    #[serde(default, skip_serializing_if = "Occasion::is_in_order")]
+    pub occasion: Occasion,
     /// Its steps, in order.
     pub steps: Vec<String>,
     /// How long it should take at most.
@@ -304,6 +311,11 @@ impl Plan {
         }));
     }
 
+    /// How many phases come one after another, besides those that are carried out whenever the run ends.
+    pub fn in_order(&self) -> usize {
+        self.phases.iter().filter(|phase| phase.occasion.is_in_order()).count()
+    }
+
     /// Tasks that change something.
     pub fn changes(&self) -> usize {
         self.tasks.iter().filter(|task| task.change.is_some()).count()
@@ -312,14 +324,16 @@ impl Plan {
     /// Tasks whose change can be undone only in part.
     pub fn partly_undone(&self) -> usize {
         let is_partial = |task: &&Task| {
-            task.change.is_some() && matches!(task.reversibility, crate::run::Reversibility::WithLoss { .. })
+            let is_partial = matches!(task.reversibility, crate::run::Reversibility::WithLoss { .. });
+            task.change.is_some() && !task.is_finally() && is_partial
         };
         self.tasks.iter().filter(is_partial).count()
     }
 
     /// Tasks that change something for good.
     pub fn irreversible(&self) -> usize {
-        let irreversible = |task: &&Task| task.change.is_some() && task.reversibility.is_irreversible();
+        let is_irreversible = |task: &Task| task.reversibility.is_irreversible() && !task.is_finally();
+        let irreversible = |task: &&Task| task.change.is_some() && is_irreversible(task);
         self.tasks.iter().filter(irreversible).count()
     }
 

@@ -7,13 +7,13 @@ use futures::stream;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Basis;
+use super::{Basis, when};
 use crate::escalation::probes_of;
 use crate::gate::Observation;
 use crate::probe::{Observer, ProbeSpec};
 use crate::resource::{Kinds, Observed, ReadError, Seen, revision};
 use crate::run::ResourceId;
-use crate::runbook::model::Runbook;
+use crate::runbook::model::{Iteration, Runbook, Step};
 
 /// Reads under way at once.
 pub(super) const AT_ONCE: usize = 64;
@@ -124,13 +124,15 @@ pub fn judging(runbook: &Runbook) -> BTreeSet<String> {
     named.into_iter().chain(decisive).collect()
 }
 
-/// The resources that the steps of a runbook change or observe.
+/// The resources that the steps of a runbook change or observe, and those that decide which steps are planned.
 pub fn touched(runbook: &Runbook) -> BTreeSet<ResourceId> {
     let steps = runbook.phases.iter().flat_map(|phase| &phase.steps);
-    steps
-        .flat_map(|step| &step.iterations)
-        .flat_map(|iteration| iteration.action.step().observed_resources(&runbook.target))
-        .collect()
+    let of_step = |step: &Step| {
+        let target = runbook.target_of(step);
+        let of_action = |iteration: &Iteration| iteration.action.step().observed_resources(&target);
+        step.iterations.iter().flat_map(of_action).collect::<Vec<_>>()
+    };
+    steps.flat_map(of_step).chain(when::deciding(runbook)).collect()
 }
 
 /// What was seen, written down, so that somebody without credentials can plan against it.

@@ -7,23 +7,31 @@ use serde_json::Value;
 
 use super::debt::debts;
 use super::outbound::outbound;
-use super::{Access, Basis, FORMAT, Known, Plan, Problem, Review, Wanted, access, is_outside_the_cloud};
+use super::{Access, Basis, FORMAT, Known, Plan, Problem, Review, Wanted, access, is_outside_the_cloud, when};
 use crate::action::{Action, Forecast, Obstacle, Rollback, StepContext, TaskDraft};
 use crate::gate::GateRule;
 use crate::resource::{Observed, Seen};
-use crate::run::{FailurePolicy, Guard, GuardAction, OnFailure, Preconditions, RollbackScope, Subject, Task, TaskId};
+use crate::run::{
+    Elsewhere, FailurePolicy, Guard, GuardAction, Occasion, OnFailure, Preconditions, RollbackScope, Subject, Target,
+    Task, TaskId,
+};
 use crate::runbook::model::{self, Iteration, Phase, Require, Runbook, Step};
 
 /// Works out the plan, as far as that goes.
 ///
 /// `cloud` says in words where calls go; `on_failure`, if given, is what every step does when it fails.
 pub fn plan(runbook: &Runbook, observed: &Observed, cloud: &str, on_failure: Option<OnFailure>) -> Plan {
+    let steps = || runbook.phases.iter().flat_map(|phase| &phase.steps);
+    let targets: BTreeMap<&str, Target> = steps().map(|step| (step.name.as_str(), runbook.target_of(step))).collect();
     let mut planner = Planner {
         runbook,
         forecast: Forecast::new(&runbook.target, runbook.limits.step, observed),
+        observed,
+        targets: &targets,
         on_failure,
         tasks: Vec::new(),
         problems: Vec::new(),
+        left_out: BTreeMap::new(),
     };
     for phase in &runbook.phases {
         for step in &phase.steps {
@@ -34,12 +42,13 @@ pub fn plan(runbook: &Runbook, observed: &Observed, cloud: &str, on_failure: Opt
     let phases = runbook.phases.iter().map(|phase| super::Phase {
         name: phase.name.clone(),
         title: phase.title.clone().unwrap_or_else(|| phase.name.clone()),
+        occasion: phase.occasion,
         steps: phase.steps.iter().map(|step| step.name.clone()).collect(),
         budget: phase.budget,
     });
     planner.symptom();
     planner.sights();
-    let Planner { tasks, problems, .. } = planner;
+    let Planner { tasks, problems, left_out, .. } = planner;
     let guards = runbook.guards.iter().map(|guard| Guard {
         probe: guard.probe.clone(),
         every: guard.every,
@@ -70,6 +79,7 @@ pub fn plan(runbook: &Runbook, observed: &Observed, cloud: &str, on_failure: Opt
         untried: BTreeMap::new(),
         guards: guards.collect(),
         problems,
+        left_out,
         access: Access::default(),
         requests: outbound(runbook),
         observed: basis.collect(),
@@ -125,19 +135,40 @@ fn reviews(tasks: &[Task]) -> BTreeMap<TaskId, Review> {
     reviews
 }
 
+/// That a step works elsewhere than the plan says of all of it, if it does.
+fn elsewhere(elsewhere: &Elsewhere) -> Option<String> {
+    match elsewhere {
+        Elsewhere { project: Some(project), region: Some(region) } => Some(format!("in {project}, {region}")),
+        Elsewhere { project: Some(project), region: None } => Some(format!("in the project {project}")),
+        Elsewhere { project: None, region: Some(region) } => Some(format!("in the region {region}")),
+        Elsewhere { project: None, region: None } => None,
+    }
+}
+
 /// How long after the last step the symptom may still be there.
 const CURED_WITHIN: Duration = Duration::from_mins(10);
 
 struct Planner<'a> {
     runbook: &'a Runbook,
     forecast: Forecast<'a>,
+    observed: &'a Observed,
+    targets: &'a BTreeMap<&'a str, Target>,
     on_failure: Option<OnFailure>,
     tasks: Vec<Task>,
     problems: Vec<Problem>,
+    left_out: BTreeMap<String, String>,
 }
 
 impl Planner<'_> {
     fn step(&mut self, phase: &Phase, step: &Step) {
+        let decided = when::left_out(step, self.runbook, self.observed);
+        if let Ok(Some(why)) = decided {
+            self.left_out.insert(step.name.clone(), why);
+            return;
+        }
+        let undecided = decided.err();
+        let target = self.targets.get(step.name.as_str()).unwrap_or(&self.runbook.target);
+        self.forecast.work_at(target);
         for (name, item, iteration) in step.by_iteration() {
             let probes = iteration.gate.iter().flat_map(|gate| &gate.healthy);
             let probes = probes.filter_map(|probe| self.runbook.probes.get(probe));
@@ -148,10 +179,14 @@ impl Planner<'_> {
                 gate_hosts: probes.flat_map(|probe| probe.spec.hosts()).collect(),
             };
             let action = iteration.action.step();
-            match action.plan(&context, &mut self.forecast) {
+            let planned = match &undecided {
+                Some(obstacle) => Err(obstacle.clone()),
+                None => action.plan(&context, &mut self.forecast),
+            };
+            match planned {
                 Ok(drafts) => self.add(phase, step, item, iteration, drafts),
                 Err(Obstacle { kind, why, help }) => {
-                    let desired = action.desired_state(&self.runbook.target);
+                    let desired = action.desired_state(target);
                     let wanted = desired.map(|(resource, to)| Box::new(Wanted { resource, to }));
                     let is_first = !self.problems.iter().any(|problem| problem.step == step.name)
                         && !self.tasks.iter().any(|task| task.id.step() == step.name);
@@ -180,6 +215,14 @@ impl Planner<'_> {
 
     /// What happens when a step fails: as the operator says, or the step, the phase or the runbook.
     fn failure_policy(&self, phase: &Phase, step: &Step) -> FailurePolicy {
+        // The outcome is decided: there is nothing to roll back or to stop.
+        if phase.occasion == Occasion::Finally {
+            let on_failure = match step.on_failure.or(phase.on_failure) {
+                Some(OnFailure::Ask) => OnFailure::Ask,
+                Some(OnFailure::Rollback | OnFailure::Stop | OnFailure::Continue) | None => OnFailure::Continue,
+            };
+            return FailurePolicy { on_failure, rollback_scope: RollbackScope::Step };
+        }
         let (on_failure, rollback_scope) = match (self.on_failure, step.on_failure, phase.on_failure) {
             (None, Some(policy), _) => (policy, RollbackScope::Step),
             (None, None, Some(policy)) => (policy, RollbackScope::Phase),
@@ -206,7 +249,8 @@ impl Planner<'_> {
         let idle = !drafts.iter().any(changes)
             && !matches!(iteration.action, Action::GateOnly(_) | Action::Notify(_) | Action::GithubIssue(_));
         let at_once = step.fan_out.as_ref().map(|fan_out| fan_out.max_parallel).filter(|most| *most > 1);
-        for (place, draft) in drafts.into_iter().enumerate() {
+        for (place, mut draft) in drafts.into_iter().enumerate() {
+            draft.warnings.splice(0..0, elsewhere(&step.elsewhere).filter(|_| draft.change.is_some()));
             let is_first = place == first && !idle;
             let require = step.require.as_ref().filter(|_| is_first && !is_begun).map(evidence);
             let confirm = step.confirm.clone().filter(|_| is_first && !is_begun).or(draft.confirm);
@@ -225,6 +269,7 @@ impl Planner<'_> {
                 program: draft.program,
                 item: item.cloned(),
                 rollback_scope,
+                occasion: phase.occasion,
                 max_failures: step.fan_out.as_ref().map_or(0, |fan_out| fan_out.max_failures),
                 max_parallel: at_once.unwrap_or_default(),
                 ..Task::idle(draft.id, &phase.name, iteration.action.uses(), on_failure)
@@ -243,8 +288,9 @@ impl Planner<'_> {
 
     /// The patient is shown to be sick before the first change, and well after the last.
     fn symptom(&mut self) {
-        let (symptom, last) = (&self.runbook.symptom, self.runbook.phases.last());
-        let first = self.tasks.iter().position(|task| task.change.is_some());
+        let symptom = &self.runbook.symptom;
+        let last = self.runbook.phases.iter().rfind(|phase| phase.occasion == Occasion::InOrder);
+        let first = self.tasks.iter().position(|task| task.change.is_some() && !task.is_finally());
         let (false, Some(last)) = (symptom.unhealthy.is_empty(), last) else { return };
         // A step that cannot be planned yet may well be the first that changes something.
         let order = self.runbook.phases.iter().flat_map(|phase| &phase.steps).map(|step| step.name.as_str());
@@ -265,9 +311,11 @@ impl Planner<'_> {
             require.max_age = symptom.max_age.map_or(require.max_age, |age| age.min(require.max_age));
         }
         let on_failure = first.on_failure;
-        self.tasks.push(Task {
+        let end = self.tasks.iter().position(Task::is_finally).unwrap_or(self.tasks.len());
+        let symptom = Task {
             gate: Some(GateRule::of(symptom.unhealthy.clone(), Duration::ZERO, Duration::from_secs(5), CURED_WITHIN)),
             ..Task::idle(TaskId::of_step("symptom"), &last.name, "probe", on_failure)
-        });
+        };
+        self.tasks.insert(end, symptom);
     }
 }

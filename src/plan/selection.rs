@@ -1,5 +1,6 @@
 //! A part of a runbook: which steps are meant.
 
+use crate::run::Occasion;
 use crate::runbook::model::Runbook;
 
 /// Which steps of a runbook are meant; without anything, all of them.
@@ -54,9 +55,11 @@ impl Selection {
         }
         let mut place = 0;
         for phase in &mut runbook.phases {
+            // What puts things in order is not left out by what is left out before it.
+            let always = phase.occasion == Occasion::Finally && self.only.is_none();
             phase.steps.retain(|step| {
                 let only = self.only.as_ref().is_none_or(|only| *only == phase.name || *only == step.name);
-                let within = (from..=until).contains(&place);
+                let within = always || (from..=until).contains(&place);
                 place += 1;
                 only && within && !self.skip.contains(&step.name)
             });

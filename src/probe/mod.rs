@@ -40,6 +40,7 @@ pub use self::observer::{Observer, ProbeSet};
 pub use self::postgres::PostgresProbe;
 pub use self::redis::RedisProbe;
 pub use self::resource::ResourceProbe;
+pub(crate) use self::resource::sample_of;
 pub use self::tcp::TcpProbe;
 pub use self::tls::TlsProbe;
 pub use self::websocket::WebsocketProbe;

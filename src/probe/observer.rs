@@ -228,7 +228,7 @@ impl ProbeFailure {
         }
     }
 
-    fn into_observation(self) -> Observation {
+    pub(super) fn into_observation(self) -> Observation {
         match self {
             ProbeFailure::Unhealthy(why) => Observation::of(Health::Unhealthy { why }),
             ProbeFailure::Unknown(why) => Observation::unknown(why),

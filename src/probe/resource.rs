@@ -8,13 +8,14 @@ use serde_json::Value;
 
 use super::history::Past;
 use super::keys::EXPECT;
-use super::observer::{Connections, Observer};
-use super::{Declared, FactsByName, ProbeFailure, ProbeFormat, ProbeKind};
+use super::observer::{Connections, Observer, judge};
+use super::{Declared, FactsByName, Probe, ProbeFailure, ProbeFormat, ProbeKind};
 use crate::catalog::{self, FieldType, FindError, ResourceType};
 use crate::gate::{FactType, Facts, Polling, Sampling};
 use crate::peer::PeerRequest;
 use crate::resource::catalogued::{CataloguedName, id_of};
-use crate::resource::{KindSpec, ReadError};
+use crate::resource::{KindSpec, ReadError, Seen};
+use crate::run::{Elsewhere, ResourceId, Target};
 use crate::syntax::Block;
 use crate::syntax::condition::Fact;
 use crate::syntax::format::{Key, Table, ValueType};
@@ -32,6 +33,8 @@ pub enum ResourceProbe {
         kind: String,
         /// Its short name.
         name: String,
+        /// Where it is, if not in the target's project or region.
+        elsewhere: Elsewhere,
     },
     /// Of any type that the catalog has.
     Catalogued(CataloguedName),
@@ -49,6 +52,12 @@ impl Declared for ResourceProbe {
                 Key::new("resource", ValueType::Text, "Its kind and name, or its name as `rectify resources` has it.")
                     .required()
                     .example("\"gcp.connector/staging-connector\""),
+                Key::new("project", ValueType::Text, "The project that it is in, which `[limits] projects` allows.")
+                    .example("\"shared-network\"")
+                    .default("the target's"),
+                Key::new("region", ValueType::Text, "The region that it is in, which `[limits] regions` allows.")
+                    .example("\"europe-west1\"")
+                    .default("the target's"),
                 EXPECT.required(),
             ],
         },
@@ -57,10 +66,15 @@ impl Declared for ResourceProbe {
 
     fn read(block: &Block<'_, '_>) -> Option<ResourceProbe> {
         let resource = block.text("resource")?;
+        let elsewhere = Elsewhere { project: block.text("project"), region: block.text("region") };
         if !resource.starts_with(KINDS) && resource.contains('/') {
             let noted = |error: FindError| {
                 block.note_value("resource", UNKNOWN_RESOURCE, &error.to_string(), &error.help());
             };
+            if elsewhere != Elsewhere::default() {
+                let help = "name it in full, such as \"projects/PROJECT/locations/REGION/instances/cache\"";
+                block.wrong("resource", "the name of a resource of the catalog has its project and region in it", help);
+            }
             return CataloguedName::parse(resource).map_err(noted).ok().map(ResourceProbe::Catalogued);
         }
         let Some((kind, name)) = resource.split_once('/') else {
@@ -68,7 +82,7 @@ impl Declared for ResourceProbe {
             block.wrong("resource", format!("`{resource}` is not a kind and a name"), help);
             return None;
         };
-        Some(ResourceProbe::Kind { kind: kind.to_owned(), name: name.to_owned() })
+        Some(ResourceProbe::Kind { kind: kind.to_owned(), name: name.to_owned(), elsewhere })
     }
 }
 
@@ -117,21 +131,41 @@ impl ProbeKind for ResourceProbe {
     }
 
     async fn observe(&self, observer: &Observer, _: Connections<'_>) -> Result<FactsByName, ProbeFailure> {
-        let (id, of) = match self {
-            ResourceProbe::Kind { kind, name } => (observer.target.resource(kind, name), None),
+        let id = self.id(&observer.target).map_err(ProbeFailure::Broken)?;
+        self.facts_of(observer.kinds.observe(&id).await.as_ref())
+    }
+}
+
+impl ResourceProbe {
+    /// The resource that it reads.
+    ///
+    /// # Errors
+    /// Why its name names none.
+    pub fn id(&self, target: &Target) -> Result<ResourceId, String> {
+        match self {
+            ResourceProbe::Kind { kind, name, elsewhere } => Ok(target.or(elsewhere).resource(kind, name)),
             ResourceProbe::Catalogued(name) => {
-                let found = name.find(&observer.target).map_err(|error| ProbeFailure::Broken(error.to_string()))?;
-                (id_of(&found, &observer.target), Some(name.resource_type))
+                name.find(target).map(|found| id_of(&found, target)).map_err(|error| error.to_string())
             }
-        };
-        match observer.kinds.observe(&id).await {
-            Ok(seen) => Ok(match of {
-                None => facts(&seen.state),
-                Some(of) => catalogued_facts(of, &seen.state),
-            }),
-            Err(error @ ReadError::NotFound { .. }) => Err(ProbeFailure::Unhealthy(error.to_string())),
-            Err(error) => Err(ProbeFailure::Unknown(error.to_string())),
         }
+    }
+
+    /// The facts of what was read.
+    fn facts_of(&self, seen: Result<&Seen<Value>, &ReadError>) -> Result<FactsByName, ProbeFailure> {
+        match (seen, self) {
+            (Ok(seen), ResourceProbe::Kind { .. }) => Ok(facts(&seen.state)),
+            (Ok(seen), ResourceProbe::Catalogued(name)) => Ok(catalogued_facts(name.resource_type, &seen.state)),
+            (Err(error @ ReadError::NotFound { .. }), _) => Err(ProbeFailure::Unhealthy(error.to_string())),
+            (Err(error), _) => Err(ProbeFailure::Unknown(error.to_string())),
+        }
+    }
+}
+
+/// What a condition can refer to of a probe that reads a resource, from what was read of it.
+pub(crate) fn sample_of(probe: &Probe, of: &ResourceProbe, seen: Result<&Seen<Value>, &ReadError>) -> Fact {
+    match of.facts_of(seen) {
+        Ok(facts) => Fact::of_sample(&judge(probe, &facts).health, facts),
+        Err(failure) => Fact::of_sample(&failure.into_observation().health, FactsByName::new()),
     }
 }
 

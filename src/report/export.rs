@@ -38,12 +38,20 @@ enum Part {
 pub fn export(view: &View, export: Export, most: usize) -> String {
     let run = view.run.as_ref().map(ToString::to_string).unwrap_or_default();
     let changes = view.tasks.iter().filter(|task| task.task.change.is_some());
-    let (does, parts): (_, Vec<(&TaskView, Part)>) = match export {
-        Export::Remaining => {
-            let forward = changes.filter(|task| task.task.back_for.is_none());
-            ("Finishes", forward.filter_map(|task| Some((task, remaining(task)?))).collect())
+    let forward = |task: &&TaskView| task.task.back_for.is_none();
+    let left = |task| Some((task, Way::Apply, remaining(task)?));
+    let (does, parts): (_, Vec<(&TaskView, Way, Part)>) = match export {
+        Export::Remaining => ("Finishes", changes.filter(forward).filter_map(left).collect()),
+        Export::Rollback => {
+            let (finally, others): (Vec<&TaskView>, _) = changes.partition(|task| task.task.is_finally());
+            let others: Vec<&TaskView> = others;
+            let undone = others.into_iter().rev().filter_map(|task| Some((task, Way::Undo, rollback(task)?)));
+            let mut parts: Vec<_> = undone.collect();
+            if parts.iter().any(|(.., part)| matches!(part, Part::Do(_) | Part::ByHand(_))) {
+                parts.extend(finally.into_iter().filter(forward).filter_map(left));
+            }
+            ("Rolls back", parts)
         }
-        Export::Rollback => ("Rolls back", changes.rev().filter_map(|task| Some((task, rollback(task)?))).collect()),
     };
     let mut out = format!(
         "#!/usr/bin/env bash\n# {does} run {run} ({}) by hand, as of {}.\n\
@@ -56,12 +64,13 @@ pub fn export(view: &View, export: Export, most: usize) -> String {
         out.push_str("\n# There is nothing left to do.\n");
         return out;
     }
-    if parts.iter().any(|(_, part)| matches!(part, Part::Do(_) | Part::ByHand(_))) {
+    if parts.iter().any(|(.., part)| matches!(part, Part::Do(_) | Part::ByHand(_))) {
         let _ = write!(out, "\n{}", shell_functions());
     }
-    for (task, part) in parts.iter().take(most) {
-        let _ = writeln!(out, "\n# {}", inert(task.task.id.as_str()));
-        let way = if export == Export::Remaining { Way::Apply } else { Way::Undo };
+    for (task, way, part) in parts.iter().take(most) {
+        let finally = if task.task.is_finally() { " (finally)" } else { "" };
+        let _ = writeln!(out, "\n# {}{finally}", inert(task.task.id.as_str()));
+        let way = *way;
         let change = if way == Way::Apply { task.task.change.clone() } else { task.undo() };
         let (Part::Do(notes) | Part::Leave(notes) | Part::ByHand(notes)) = part;
         for note in notes {
@@ -72,7 +81,7 @@ pub fn export(view: &View, export: Export, most: usize) -> String {
             (Part::ByHand(_), Some(change)) => by_hand(&mut out, &task.task, &change, way),
             (Part::Leave(_), _) | (_, None) => {}
         }
-        if let Some(rule) = task.task.gate.as_ref().filter(|_| export == Export::Remaining) {
+        if let Some(rule) = task.task.gate.as_ref().filter(|_| way == Way::Apply) {
             comment(&mut out, &format!("then: {}", crate::plan::gate(rule)));
         }
     }
@@ -240,12 +249,13 @@ fn quoted_resource(change: &Change) -> String {
     crate::resource::gcloud::quoted(&format!("{} {}", change.resource.kind, change.resource.name))
 }
 
-/// The commands by which an operator undoes a task's change, and comments on them. Inert.
-pub(super) fn undo_by_hand(task: &Task) -> Vec<String> {
-    if let Some(lines) = task.program.as_ref().and_then(|program| shell_lines(program, Way::Undo)) {
+/// The commands by which an operator makes or undoes a task's change, and comments on them. Inert.
+pub(super) fn commands_by_hand(task: &Task, way: Way) -> Vec<String> {
+    if let Some(lines) = task.program.as_ref().and_then(|program| shell_lines(program, way)) {
         return lines;
     }
-    match task.change.as_ref().map(|change| gcloud(&change.undo())) {
+    let change = task.change.as_ref().map(|change| if way == Way::Undo { change.undo() } else { change.clone() });
+    match change.map(|change| gcloud(&change)) {
         Some(Ok(gcloud)) => gcloud.alone,
         Some(Err(why)) => vec![format!("# {why}")],
         None => Vec::new(),

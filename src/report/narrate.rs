@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::export::undo_by_hand;
+use super::export::commands_by_hand;
 use crate::clock::{between, format_duration};
 use crate::gate::{GateFault, GateVerdict, Health};
 use crate::inert::{self, inert};
@@ -322,7 +322,8 @@ impl Narrator {
         if way == Way::Apply && self.phase.as_ref() != Some(phase) {
             self.phase = Some(phase.clone());
             lines.push(line(Tone::Plain, String::new()));
-            lines.push(line(Tone::Head, format!("phase {}", inert(phase))));
+            let head = if view_of_task.task.is_finally() { "finally" } else { "phase" };
+            lines.push(line(Tone::Head, format!("{head} {}", inert(phase))));
         }
         let undo = if way == Way::Undo { "undo " } else { "" };
         let what = view_of_task.task.change.as_ref().map(|change| format!("   {}", plan::resource(change)));
@@ -458,8 +459,31 @@ pub fn status(view: &View) -> Option<String> {
     Some(if others > 0 { format!("{first} · and {others} more at once") } else { first })
 }
 
+/// What of the phases that are carried out at the end did not work. It does not change the outcome.
+fn finally_failed(view: &View) -> Vec<Line> {
+    let finally = view.tasks.iter().filter(|task| task.task.is_finally() && task.task.back_for.is_none());
+    let failed = finally.filter(|task| task.status == TaskStatus::Failed);
+    let mut lines = Vec::new();
+    for task in failed {
+        let id = inert(task.task.id.as_str());
+        lines.push(line(Tone::Bad, format!("  ✗ {id}, which is carried out at the end, failed; do it by hand")));
+        lines.extend(
+            commands_by_hand(&task.task, Way::Apply)
+                .into_iter()
+                .map(|text| line(Tone::Plain, format!("    {BY_HAND}{text}"))),
+        );
+    }
+    lines
+}
+
 /// How a run ended, what is in force now, and what can be done next.
 pub fn ending(view: &View, ending: &Ending) -> Vec<Line> {
+    let mut lines = ending_of_work(view, ending);
+    lines.extend(finally_failed(view));
+    lines
+}
+
+fn ending_of_work(view: &View, ending: &Ending) -> Vec<Line> {
     let mut lines = Vec::new();
     let took = view.started.map(|started| format_duration(between(started, view.now))).unwrap_or_default();
     match ending {
@@ -521,7 +545,9 @@ pub fn ending(view: &View, ending: &Ending) -> Vec<Line> {
                 if gated {
                     continue;
                 }
-                for text in view.task(&left.task).map(|view| undo_by_hand(&view.task)).unwrap_or_default() {
+                for text in
+                    view.task(&left.task).map(|view| commands_by_hand(&view.task, Way::Undo)).unwrap_or_default()
+                {
                     lines.push(line(Tone::Plain, format!("    {BY_HAND}{text}")));
                 }
             }

@@ -14,7 +14,7 @@ use crate::gate::Observation;
 use crate::plan::{self, Plan};
 use crate::run::{
     Change, ChangeStatus, Command, CriterionResult, Difference, Entry, Event, GateOutcome, KeptBecause, NOT_RUN,
-    PreconditionResult, Question, TaskId, TaskView, View, Way,
+    Occasion, PreconditionResult, Question, TaskId, TaskView, View, Way,
 };
 
 /// The version of the JSON form.
@@ -127,6 +127,9 @@ pub struct TaskRecord {
     /// What a program that makes the change is called as; secrets stand in it by reference.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
+    /// When its turn comes, if not after the task before it: `finally`.
+    #[serde(skip_serializing_if = "Occasion::is_in_order")]
+    pub occasion: Occasion,
     /// Whether it cannot be undone.
     pub irreversible: bool,
     /// The fields it changes, before and after.
@@ -214,6 +217,7 @@ pub fn record(plan: &Plan, entries: &[Entry], digests: BTreeMap<String, String>,
         uses: task.uses.clone(),
         resource: task.change.as_ref().map(plan::resource),
         command: task.program.as_ref().map(|program| program.run.to_string()),
+        occasion: task.occasion,
         irreversible: task.change.is_some() && task.reversibility.is_irreversible(),
         change: match &task.program {
             Some(program) => vec![Field::of_command(&program.run)],

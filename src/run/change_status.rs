@@ -338,7 +338,7 @@ impl TaskChange {
         let Some(Change { resource, from, to }) = self.change(task, way) else { return };
         // A write whose answer was lost has landed late, or somebody has undone by hand what was to be undone.
         if let Refusal::Drifted { now } = refusal
-            && (way == Way::Undo || self.is_resent)
+            && (way == Way::Undo || self.is_resent || task.is_finally())
             && covers(now, &to)
         {
             self.in_doubt(way, "the resource already is as wanted");
@@ -592,7 +592,11 @@ impl View {
     /// Takes what an event says of changes.
     pub(super) fn take_changes(&mut self, event: &Event) {
         match event {
-            Event::Intended { op } => self.write(op, |change, _| {
+            Event::Intended { op } => self.write(op, |change, task| {
+                if task.is_finally() {
+                    // What an earlier ending left of it is no more.
+                    *change = TaskChange::default();
+                }
                 change.announced(op.way);
                 Companions::AsBefore
             }),
@@ -667,7 +671,7 @@ impl View {
                 self.on(task, |change, _| change.asked_about_failure(failure, choice));
             }
             Question::Apply { task } | Question::Irreversible { task, .. } | Question::Confirm { task, .. } => {
-                if choice == Choice::Skip {
+                if self.leaves_out(task, choice) {
                     self.on(task, |change, _| change.skipped());
                 }
             }

@@ -30,9 +30,10 @@ pub use figure::Figure;
 pub use id::{CALL, CATALOGUED, EXISTENCE, OpId, ResourceId, RunId, Subject, TaskId, Way};
 pub use name::{NameOwner, NameShape};
 pub use program::{Command, NOT_RUN, Program};
-pub use target::Target;
+pub use target::{Elsewhere, Target};
 pub use task::{
-    CandidateTarget, FailurePolicy, Guard, GuardAction, MAX_AGE, OnFailure, Preconditions, RollbackScope, Task, Work,
+    CandidateTarget, FailurePolicy, Guard, GuardAction, MAX_AGE, Occasion, OnFailure, Preconditions, RollbackScope,
+    Task, Work,
 };
 pub use verdict::{CriterionResult, CriterionStatus, Decision, EscalationVerdict};
 pub use view::{TaskStatus, TaskView, View};

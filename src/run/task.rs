@@ -56,6 +56,25 @@ pub struct FailurePolicy {
     pub rollback_scope: RollbackScope,
 }
 
+/// When the turn of a phase comes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Occasion {
+    /// After the phase before it.
+    #[default]
+    InOrder,
+    /// Whenever the run is about to end: at the end of all other phases, after a rollback, and when it was stopped. What it does is not
+    /// rolled back, and its failures are reported beside the outcome and do not change it.
+    Finally,
+}
+
+impl Occasion {
+    /// Whether it comes after the phase before it.
+    pub fn is_in_order(&self) -> bool {
+        *self == Occasion::InOrder
+    }
+}
+
 /// A step of the runbook becomes one task, or several when it changes several things one after another.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Task {
@@ -75,6 +94,9 @@ pub struct Task {
     pub gate: Option<GateRule>,
     /// What happens when it does not.
     pub on_failure: OnFailure,
+    /// When its turn comes.
+    #[serde(default, skip_serializing_if = "Occasion::is_in_order")]
+    pub occasion: Occasion,
     /// How far it is undone, if that is what happens then.
     #[serde(default, skip_serializing_if = "RollbackScope::is_run")]
     pub rollback_scope: RollbackScope,
@@ -147,6 +169,7 @@ impl Task {
             reversibility: Reversibility::Reversible,
             gate: None,
             on_failure,
+            occasion: Occasion::InOrder,
             rollback_scope: RollbackScope::Run,
             warnings: Vec::new(),
             confirm: None,
@@ -166,6 +189,11 @@ impl Task {
         }
     }
 
+    /// Whether its turn comes whenever the run is about to end.
+    pub fn is_finally(&self) -> bool {
+        self.occasion == Occasion::Finally
+    }
+
     /// Whether its program is left out because this is a rehearsal.
     pub fn is_not_run(&self) -> bool {
         self.program.as_ref().is_some_and(|program| program.not_run)
@@ -178,7 +206,8 @@ impl Task {
 
     /// The task, between the two that its detour is made of.
     fn with_traffic_first(self) -> Vec<Task> {
-        let Some(traffic_first) = self.traffic_first.clone() else { return vec![self] };
+        // What comes last is not undone.
+        let Some(traffic_first) = self.traffic_first.clone().filter(|_| !self.is_finally()) else { return vec![self] };
         let back = |name: &str, change: Change, undo_gate: Option<GateRule>| {
             let id = TaskId::part(self.id.as_str(), name);
             let idle = Task::idle(id, &self.phase, &traffic_first.resource.kind, self.on_failure);

@@ -340,12 +340,18 @@ impl View {
             Question::Failed { failure, .. } if matches!(**failure, Failure::Unknown { .. }) => {}
             Question::Failed { task, .. } => self.set_status(task, TaskStatus::Failed),
             Question::Apply { task } | Question::Irreversible { task, .. } | Question::Confirm { task, .. }
-                if choice == Choice::Skip =>
+                if self.leaves_out(task, choice) =>
             {
                 self.set_status(task, TaskStatus::Skipped);
             }
             _ => {}
         }
+    }
+
+    /// Whether this answer to a question about a task leaves it out: of one that is done finally also a no.
+    pub(super) fn leaves_out(&self, task: &TaskId, choice: Choice) -> bool {
+        let is_finally = || self.task(task).is_some_and(|view| view.task.is_finally());
+        choice == Choice::Skip || choice == Choice::No && is_finally()
     }
 
     fn end(&mut self, ending: &Ending) {

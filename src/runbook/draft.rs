@@ -14,8 +14,9 @@ use super::read::Mode;
 use crate::action::Action;
 use crate::gate::GateRule;
 use crate::probe::Probe;
-use crate::run::Target;
+use crate::run::{Elsewhere, Occasion, Target};
 use crate::syntax::Path;
+use crate::syntax::condition::Condition;
 
 /// A block of the file.
 #[derive(Clone, Debug)]
@@ -90,6 +91,8 @@ pub struct PhaseDraft {
     pub title: Option<String>,
     /// How long it should take at most.
     pub budget: Option<Duration>,
+    /// When its turn comes.
+    pub occasion: Occasion,
     /// What to do when a step of it fails.
     pub on_failure: Option<OnFailure>,
     /// Its steps, in order.
@@ -105,6 +108,10 @@ pub struct StepDraft {
     pub iterations: Vec<IterationDraft>,
     /// `for_each`.
     pub fan_out: Part<FanOut>,
+    /// `project` and `region`.
+    pub elsewhere: Elsewhere,
+    /// `when`.
+    pub when: Option<Condition>,
     /// `irreversible`.
     pub irreversible: bool,
     /// `confirm`.
@@ -182,6 +189,7 @@ impl Draft {
                 name: draft.name.clone()?,
                 title: draft.title.clone(),
                 budget: draft.budget,
+                occasion: draft.occasion,
                 on_failure: draft.on_failure,
                 steps: steps.filter_map(|(_, step)| step.clone().into_step()).collect(),
             })
@@ -229,8 +237,8 @@ impl Draft {
 impl PhaseDraft {
     fn into_phase(self) -> Option<Phase> {
         let steps = self.steps.into_iter().map(StepDraft::into_step).collect::<Option<_>>()?;
-        let Self { name, title, budget, on_failure, .. } = self;
-        Some(Phase { name: name?, title, budget, on_failure, steps })
+        let Self { name, title, budget, occasion, on_failure, .. } = self;
+        Some(Phase { name: name?, title, budget, occasion, on_failure, steps })
     }
 }
 
@@ -242,6 +250,8 @@ impl StepDraft {
             name: None,
             iterations: vec![iteration],
             fan_out: Part::Faulty,
+            elsewhere: Elsewhere::default(),
+            when: None,
             irreversible: false,
             confirm: None,
             require: Part::Faulty,
@@ -257,6 +267,8 @@ impl StepDraft {
             name: self.name?,
             iterations,
             fan_out: self.fan_out.into_read(),
+            elsewhere: self.elsewhere,
+            when: self.when,
             irreversible: self.irreversible,
             confirm: self.confirm,
             require: self.require.into_read(),

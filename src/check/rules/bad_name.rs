@@ -69,7 +69,7 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     }
     for (name, probe) in &subject.draft.probes {
         names.key(&PROBE, name, &Path::probe(name));
-        if let Some(ProbeSpec::Resource(ResourceProbe::Kind { kind, name: resource })) =
+        if let Some(ProbeSpec::Resource(ResourceProbe::Kind { kind, name: resource, .. })) =
             probe.read().map(|probe| &probe.spec)
             && let Some(kind) = KindSpec::find(kind)
         {

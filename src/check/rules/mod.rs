@@ -22,6 +22,7 @@ mod data_destroyed;
 mod duplicate_name;
 mod empty_phase;
 mod failure_hidden;
+mod finally_misplaced;
 mod gate_too_short;
 mod irreversible_unsaid;
 mod list_replaced;
@@ -52,6 +53,7 @@ mod unused_input;
 mod unused_probe;
 mod value_as_code;
 mod websocket_outlives_timeout;
+mod when_not_planned;
 mod wildcard_certificate;
 
 use std::fmt;
@@ -113,6 +115,7 @@ pub const RULES: &[Rule] = &[
     duplicate_name::RULE,
     empty_phase::RULE,
     failure_hidden::RULE,
+    finally_misplaced::RULE,
     gate_too_short::RULE,
     list_replaced::RULE,
     metric_gate_too_short::RULE,
@@ -143,6 +146,7 @@ pub const RULES: &[Rule] = &[
     unused_probe::RULE,
     value_as_code::RULE,
     websocket_outlives_timeout::RULE,
+    when_not_planned::RULE,
     wildcard_certificate::RULE,
 ];
 
@@ -225,6 +229,11 @@ impl<'s> Subject<'s> {
         let closing = draft.closure.read().into_iter().flatten().enumerate();
         let closing = closing.map(|(index, closing)| (numbered("closure", index).key("condition"), &closing.condition));
         required.chain(grounds).chain(closing).collect()
+    }
+
+    /// What decides, when a plan is made, whether a step is in it.
+    fn decisions(&self) -> impl Iterator<Item = (Path, &'s Condition)> {
+        self.draft.steps().filter_map(|(step, draft)| Some((step.key("when"), draft.when.as_ref()?)))
     }
 
     /// Where the value at `path` stands.

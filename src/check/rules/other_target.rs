@@ -20,7 +20,37 @@ pub(super) const RULE: Rule = Rule {
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let by_commands = subject.commands().iter().flat_map(|command| faults(subject, command));
-    by_commands.chain(resources(subject)).collect()
+    by_commands.chain(resources(subject)).chain(elsewhere(subject)).collect()
+}
+
+/// Steps and probes that say that they work in another project or region. `[limits]` must allow it.
+fn elsewhere(subject: &Subject<'_>) -> Vec<Diagnostic> {
+    let Some(target) = subject.draft.target.read() else { return Vec::new() };
+    let limits = subject.draft.limits.read();
+    let of_steps = subject.draft.steps().map(|(step, draft)| (step, &draft.elsewhere));
+    let of_probes = subject.draft.probes.iter().filter_map(|(name, probe)| match &probe.read()?.spec {
+        ProbeSpec::Resource(ResourceProbe::Kind { elsewhere, .. }) => Some((Path::probe(name), elsewhere)),
+        _ => None,
+    });
+    let mut found = Vec::new();
+    for (path, elsewhere) in of_steps.chain(of_probes) {
+        let judged = [
+            ("project", &elsewhere.project, &target.project, limits.and_then(|limits| limits.projects.as_ref())),
+            ("region", &elsewhere.region, &target.region, limits.and_then(|limits| limits.regions.as_ref())),
+        ];
+        for (key, value, own, allowed) in judged {
+            let path = path.key(key);
+            let Some(value) = value.as_ref().filter(|value| *value != own && subject.is_resolved(&path)) else {
+                continue;
+            };
+            if !allowed.is_some_and(|allowed| allowed.contains(value)) {
+                let message = format!("this works in the {key} `{value}`, and the runbook's target is `{own}`");
+                let help = format!("allow the {key} if it is meant: [limits] with {key}s = [\"{own}\", \"{value}\"]");
+                found.push(Diagnostic::error(RULE.code, subject.place(&path), message).help(help));
+            }
+        }
+    }
+    found
 }
 
 /// Resources that are named in another project or region. A step of this program's own keeps to its target, so it is an error unless
@@ -29,15 +59,22 @@ fn resources(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let Some(target) = subject.draft.target.read() else { return Vec::new() };
     let limits = subject.draft.limits.read();
     let mut found = Vec::new();
-    let of_steps = subject.actions().filter_map(|(step, _, action)| {
+    let of_steps = subject.draft.steps().flat_map(|(step, draft)| {
         let path = argument(&step, "resource");
-        Some((path.clone(), action.catalogued().filter(|_| subject.is_resolved(&path))?))
+        let target = target.or(&draft.elsewhere);
+        let actions = draft.iterations.iter().filter_map(|iteration| iteration.action.read()?.catalogued());
+        let named = actions.filter(|_| subject.is_resolved(&path));
+        named.map(|name| (path.clone(), target.clone(), name)).collect::<Vec<_>>()
     });
     let of_probes = subject.probes().filter_map(|(path, spec)| {
-        if let ProbeSpec::Resource(ResourceProbe::Catalogued(name)) = spec { Some((path, name)) } else { None }
+        if let ProbeSpec::Resource(ResourceProbe::Catalogued(name)) = spec {
+            Some((path, target.clone(), name))
+        } else {
+            None
+        }
     });
-    for (path, name) in of_steps.chain(of_probes) {
-        let resource = match name.find(target) {
+    for (path, target, name) in of_steps.chain(of_probes) {
+        let resource = match name.find(&target) {
             Ok(resource) => resource,
             Err(error) => {
                 found.push(Diagnostic::error(RULE.code, subject.place(&path), error.to_string()));

@@ -34,9 +34,12 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
         }
     }
     let known = Known::of(subject.draft);
-    for (path, condition) in subject.conditions() {
+    let over_run = subject.conditions().into_iter().map(|(path, condition)| (path, condition, ROOTS));
+    let over_plan = subject.decisions().map(|(path, condition)| (path, condition, ROOTS_OF_A_PLAN));
+    for (path, condition, roots) in over_run.chain(over_plan) {
         for parts in condition.paths() {
-            let Err(Unknown { name, among, of }) = known.follow(parts) else { continue };
+            let followed = one_of(parts, roots, "there is").and_then(|()| known.follow(parts));
+            let Err(Unknown { name, among, of }) = followed else { continue };
             // A runbook may have thousands of probes; the nearest is offered below.
             let among: Vec<&str> = among.collect();
             let there = if among.len() <= 12 {
@@ -75,6 +78,9 @@ struct Unknown<'a> {
     of: &'static str,
 }
 
+/// What is known when a plan is made.
+const ROOTS_OF_A_PLAN: &[&str] = &["probes", "target"];
+
 /// What the conditions over a run may speak of.
 struct Known<'a> {
     draft: &'a Draft,
@@ -108,7 +114,7 @@ impl<'a> Known<'a> {
             },
             "target" => one_of(rest, &["project", "region"], "the target has"),
             "runbook" => one_of(rest, &["name", "incident"], "the runbook has"),
-            _ => one_of(path, ROOTS, "there is"),
+            _ => Ok(()),
         }
     }
 

@@ -20,7 +20,7 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
         return Vec::new();
     }
     let mut named: BTreeSet<&str> = subject.mentions().into_iter().map(|(_, name)| name).collect();
-    for (_, condition) in subject.conditions() {
+    for (_, condition) in subject.conditions().into_iter().chain(subject.decisions()) {
         named.extend(condition.paths().filter_map(|path| match path {
             [of, name, ..] if of == "probes" => Some(name.as_str()),
             [baseline, of, name, ..] if baseline == "baseline" && of == "probes" => Some(name.as_str()),

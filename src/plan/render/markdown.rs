@@ -11,7 +11,7 @@ use crate::action::ObstacleKind;
 use crate::clock;
 use crate::plan::{Known, Plan, Problem, Trial};
 use crate::present::markdown::{Bullet, Inline, Item, Level, Page, code, join, line, strong, text, words};
-use crate::run::{Change, FailurePolicy, Reversibility, Task};
+use crate::run::{Change, FailurePolicy, Occasion, Reversibility, Task};
 
 /// The plan as GitHub's Markdown.
 pub fn markdown(plan: &Plan) -> String {
@@ -28,6 +28,8 @@ pub fn markdown(plan: &Plan) -> String {
     irreversible(&mut page, plan);
     changes(&mut page, plan);
     problems(&mut page, plan);
+    let left_out = plan.left_out.iter().map(|(step, why)| vec![code(step), text(why)]);
+    page.table("Left out", &["step", "why"], left_out);
     answers(&mut page, plan);
     gates(&mut page, plan);
     guards(&mut page, plan);
@@ -164,7 +166,11 @@ fn details(page: &mut Page, plan: &Plan) {
     let usual = plan.usual_failure_policy();
     for phase in &plan.phases {
         let items: Vec<Item> = plan.tasks_of(&phase.name).flat_map(|task| detail(plan, usual, task)).collect();
-        page.fold("phases in detail", &phase.title, &items);
+        let title = match phase.occasion {
+            Occasion::InOrder => phase.title.clone(),
+            Occasion::Finally => format!("finally, however the run ends: {}", phase.title),
+        };
+        page.fold("phases in detail", &title, &items);
     }
 }
 

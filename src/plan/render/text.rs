@@ -10,7 +10,7 @@ use crate::action::ObstacleKind;
 use crate::clock::format_duration;
 use crate::inert::inert;
 use crate::plan::{Known, Plan, Problem, Trial, WHOLE};
-use crate::run::{FailurePolicy, Task};
+use crate::run::{FailurePolicy, Occasion, Task};
 
 /// How a text may look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,11 @@ pub fn text(plan: &Plan, looks: TextStyle) -> String {
     let no_return = plan.point_of_no_return().map(|task| task.id.clone());
     for (place, phase) in plan.phases.iter().enumerate() {
         let budget = phase.budget.map(|budget| format!(", within {}", format_duration(budget))).unwrap_or_default();
-        let head = format!("phase {} of {}: {}{budget}", place + 1, plan.phases.len(), inert(&phase.title));
+        let title = inert(&phase.title);
+        let head = match phase.occasion {
+            Occasion::InOrder => format!("phase {} of {}: {title}{budget}", place + 1, plan.in_order()),
+            Occasion::Finally => format!("finally, however the run ends: {title}"),
+        };
         page.gap();
         page.line(Tone::Head, 0, &head);
         for step in &phase.steps {
@@ -49,6 +53,10 @@ pub fn text(plan: &Plan, looks: TextStyle) -> String {
                     page.gap();
                 }
                 page.task(plan, task);
+            }
+            if let Some(why) = plan.left_out.get(step) {
+                page.gap();
+                page.line(Tone::Plain, 2, &format!("- {}: {}", inert(step), inert(why)));
             }
             for allowed in plan.allowed.get(step).into_iter().flatten() {
                 page.line(Tone::Warn, 6, &format!("! {}", answered(allowed)));

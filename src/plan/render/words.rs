@@ -106,13 +106,15 @@ pub(super) fn idle(task: &Task) -> String {
 /// What a task is like besides: whether it is left out, how it is undone, if that takes a detour, and what may go on at the
 /// same time.
 pub(super) fn remarks(task: &Task) -> Vec<String> {
-    let traffic_first = task.traffic_first.as_ref().map(|traffic_first| {
+    let finally = task.is_finally().then(|| "not rolled back: it is carried out however the run ends".to_owned());
+    let traffic_first = task.traffic_first.as_ref().filter(|_| !task.is_finally()).map(|traffic_first| {
         let to: Vec<_> = traffic_first.differences().iter().map(|difference| inert(&difference.after)).collect();
         format!("rollback: traffic back to {} first (seconds), then the change itself", to.join(", "))
     });
     let catalogued = task.change.as_ref().filter(|change| change.resource.kind == CATALOGUED);
     let sent = catalogued.and_then(sent_as).map(|sent| format!("sent as {}", inert(&sent)));
-    let way_back = catalogued.filter(|_| task.reversibility == Reversibility::Reversible).map(|_| {
+    let is_undone = task.reversibility == Reversibility::Reversible && !task.is_finally();
+    let way_back = catalogued.filter(|_| is_undone).map(|_| {
         "undone by the same update with the values before; whether the API always takes them back is not documented"
             .to_owned()
     });
@@ -123,7 +125,7 @@ pub(super) fn remarks(task: &Task) -> Vec<String> {
     });
     let undo_partial = task.program.as_ref().is_some_and(|program| program.undo_partial);
     let undo_partial = undo_partial.then(|| "its undo is also run after it has failed".to_owned());
-    let all = [not_run, undo_partial, traffic_first, wave, sent, way_back];
+    let all = [not_run, undo_partial, traffic_first, wave, sent, way_back, finally];
     all.into_iter().flatten().collect()
 }
 
@@ -260,8 +262,9 @@ pub(super) fn summary(plan: &Plan) -> String {
 
 /// How many changes there are, and how many of them can be undone.
 fn changes(plan: &Plan) -> String {
-    let (all, irreversible, partly) = (plan.changes(), plan.irreversible(), plan.partly_undone());
-    match (all, irreversible, partly) {
+    let finally = plan.tasks.iter().filter(|task| task.change.is_some() && task.is_finally()).count();
+    let (all, irreversible, partly) = (plan.changes() - finally, plan.irreversible(), plan.partly_undone());
+    let changes = match (all, irreversible, partly) {
         (1, 0, 0) => "1 change, which can be undone".to_owned(),
         (1, 0, _) => "1 change, which can be undone only in part".to_owned(),
         (1, ..) => "1 change, which cannot be undone".to_owned(),
@@ -269,7 +272,8 @@ fn changes(plan: &Plan) -> String {
         (_, 0, _) => format!("{all} changes, {partly} of which can be undone only in part"),
         (_, _, 0) => format!("{all} changes, {irreversible} of which cannot be undone"),
         (..) => format!("{all} changes, {irreversible} of which cannot be undone, and {partly} only in part"),
-    }
+    };
+    if finally == 0 { changes } else { format!("{changes}; {finally} at the end, however the run ends") }
 }
 
 /// Whether the caller may do it, in words; `None` if nothing is needed.

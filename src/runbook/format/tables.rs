@@ -175,6 +175,13 @@ const PHASE: Table = Table {
             .example("\"capacity\""),
         Key::new("title", ValueType::Text, "One line for people."),
         Key::new("budget", ValueType::Duration, "How long it should take at most.").example("\"2h\""),
+        Key::new(
+            "finally",
+            ValueType::Flag,
+            "Whether it is carried out whenever the run is about to end, however it ends: also after a rollback. Nothing of it is rolled \
+             back, and a failure in it does not change the outcome.",
+        )
+        .default("false"),
         on_failure(
             "What to do when a step of it fails and does not say so itself; `rollback` undoes what the phase applied.",
         ),
@@ -192,6 +199,24 @@ const STEP: Table = Table {
             .required()
             .example("\"gcp.run.traffic\""),
         Key::new("with", ValueType::Arguments, "What the action needs to know.").example("{ … }"),
+        Key::new(
+            "project",
+            ValueType::Text,
+            "The project that it works in, which `[limits] projects` allows, such as the host project of a shared VPC.",
+        )
+        .example("\"shared-network\"")
+        .default("the target's"),
+        Key::new("region", ValueType::Text, "The region that it works in, which `[limits] regions` allows.")
+            .example("\"europe-west1\"")
+            .default("the target's"),
+        Key::new(
+            "when",
+            ValueType::Condition,
+            "Leaves the step out of the plan unless this holds, over `target` and the `probes` of resources; inputs stand in it as \
+             `${inputs.NAME}`. It is decided when the plan is made, and the plan says what it leaves out.",
+        )
+        .example("'probes.cache.observation.memorySizeGb < 10'")
+        .default("it is always planned"),
         Key::new("irreversible", ValueType::Flag, "Says that whoever wrote this knows that the step cannot be undone.")
             .default("false"),
         Key::new("confirm", ValueType::Text, "What the operator is asked before it, beside what is always shown."),

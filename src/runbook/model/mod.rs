@@ -18,7 +18,7 @@ use crate::gate::GateRule;
 use crate::peer::Hosts;
 use crate::probe::{Probe, ProbeSet};
 pub use crate::run::OnFailure;
-use crate::run::Target;
+use crate::run::{Elsewhere, Occasion, Target};
 use crate::syntax::condition::Condition;
 
 /// A whole runbook.
@@ -49,6 +49,11 @@ pub struct Runbook {
 }
 
 impl Runbook {
+    /// Where a step of it works.
+    pub fn target_of(&self, step: &Step) -> Target {
+        self.target.or(&step.elsewhere)
+    }
+
     /// Its probes, and whom they may ask.
     pub fn probe_set(&self) -> ProbeSet {
         ProbeSet { probes: self.probes.clone(), hosts: self.limits.hosts.clone(), target: self.target.clone() }
@@ -98,6 +103,8 @@ pub struct Phase {
     pub title: Option<String>,
     /// How long the phase should take at most.
     pub budget: Option<Duration>,
+    /// When its turn comes.
+    pub occasion: Occasion,
     /// What to do when a step fails that does not say so itself; `None`: as the runbook says.
     pub on_failure: Option<OnFailure>,
     /// The steps, in order.
@@ -113,6 +120,10 @@ pub struct Step {
     pub iterations: Vec<Iteration>,
     /// How its iterations are taken, if it has a `for_each`.
     pub fan_out: Option<FanOut>,
+    /// Where it works, if not in the target's project or region.
+    pub elsewhere: Elsewhere,
+    /// What must hold when the plan is made, or the step is left out of it.
+    pub when: Option<Condition>,
     /// Whether its author knows that it cannot be undone.
     pub irreversible: bool,
     /// What the operator is asked before it.

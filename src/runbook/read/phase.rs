@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{part, read_every};
 use crate::action::{ACTIONS, Action, ActionFormat, GateOnly};
 use crate::gate::{GateLimits, GateRule, Percentiles};
-use crate::run::MAX_AGE;
+use crate::run::{Elsewhere, MAX_AGE, Occasion};
 use crate::runbook::draft::{IterationDraft, Part, PhaseDraft, StepDraft};
 use crate::runbook::format::ON_FAILURE;
 use crate::runbook::model::{Allowed, FanOut, Require};
@@ -51,6 +51,7 @@ fn read_phase(reader: &Reader<'_>, block: &Block<'_, '_>) -> PhaseDraft {
     let name = block.literal("name");
     let title = block.text("title");
     let budget = block.positive_duration("budget");
+    let occasion = if block.flag("finally") == Some(true) { Occasion::Finally } else { Occasion::InOrder };
     let on_failure = block.choice("on_failure", &ON_FAILURE);
     let mut steps = Vec::new();
     for step in block.blocks("step") {
@@ -60,7 +61,7 @@ fn read_phase(reader: &Reader<'_>, block: &Block<'_, '_>) -> PhaseDraft {
         }
     }
     block.finish();
-    PhaseDraft { name, title, budget, on_failure, steps }
+    PhaseDraft { name, title, budget, occasion, on_failure, steps }
 }
 
 fn read_step(reader: &Reader<'_>, block: &Block<'_, '_>) -> StepDraft {
@@ -83,6 +84,8 @@ fn read_step(reader: &Reader<'_>, block: &Block<'_, '_>) -> StepDraft {
             .collect(),
     };
     reader.scope.forget("item");
+    let elsewhere = Elsewhere { project: block.text("project"), region: block.text("region") };
+    let when = block.condition("when");
     let irreversible = block.flag("irreversible").unwrap_or(false);
     let confirm = block.text("confirm");
     let require = part(reader, block.has("require"), || Some(read_require(&block.block("require")?)));
@@ -90,7 +93,19 @@ fn read_step(reader: &Reader<'_>, block: &Block<'_, '_>) -> StepDraft {
     let operation_timeout = block.duration("operation_timeout");
     let allow = block.blocks("allow").iter().flatten().filter_map(read_allowed).collect();
     block.finish();
-    StepDraft { name, iterations, fan_out, irreversible, confirm, require, on_failure, operation_timeout, allow }
+    StepDraft {
+        name,
+        iterations,
+        fan_out,
+        elsewhere,
+        when,
+        irreversible,
+        confirm,
+        require,
+        on_failure,
+        operation_timeout,
+        allow,
+    }
 }
 
 fn read_allowed(block: &Block<'_, '_>) -> Option<Allowed> {
