@@ -103,7 +103,7 @@ fn bounds_that_would_have_no_effect_are_not_planned_and_so_never_reported_as_app
     let plan = desk.rectify(&["plan", &file, "--sim", &scenario]).code(1);
     let plan =
         plan.says("× max_instances = 50 would have no effect: each revision has at most 4 instances by its template");
-    plan.says("gcloud run services update --max-instances");
+    plan.says("help: raise the template's bound, in a new revision: gcp.run.configure with max_instances = 50");
     // A bound below the template's has one.
     let file = shop(&desk, &step.replace("50", "3"));
     desk.rectify(&["plan", &file, "--sim", &scenario]).code(0).says("max_instances  0 → 3");

@@ -66,6 +66,7 @@ mod resource_laws;
 mod resources_command;
 mod review;
 mod rollback;
+mod rollout;
 mod schema;
 mod service_health;
 mod signals;

@@ -99,6 +99,12 @@ async fn changes(laboratory: &Laboratory) -> Vec<Change> {
             from: json!({"image": CRASHING}),
             to: json!({"image": AUTH, "revision": "netra-auth-staging-00118-bcd"}),
         },
+        // One variable of those that it may have, and one that is not shown; the others are somebody else's.
+        Change {
+            resource: id("gcp.run.template", "netra-backend-staging"),
+            from: json!({"env": {"LOG_LEVEL": null}, "memory": "512Mi", "min_instances": null, "max_instances": 20}),
+            to: json!({"env": {"LOG_LEVEL": "debug"}, "memory": "1Gi", "min_instances": 1, "max_instances": 7}),
+        },
         Change {
             resource: id("gcp.run.scaling", "netra-backend-staging"),
             from: json!({"min_instances": 0, "max_instances": 0}),

@@ -213,6 +213,15 @@ impl<'a> Forecast<'a> {
         self.observed.resources.get(id)
     }
 
+    /// The state of a resource as it was observed, before any change.
+    pub(super) fn observed_as<T: DeserializeOwned>(&self, id: &ResourceId) -> Result<T, Obstacle> {
+        match self.observed(id) {
+            Some(Ok(seen)) => typed(&seen.state),
+            Some(Err(error)) => Err(Obstacle::unseen(error)),
+            None => Err(self.not_observed(id)),
+        }
+    }
+
     /// A resource that the plan needs and that was not observed.
     pub(super) fn not_observed(&self, id: &ResourceId) -> Obstacle {
         Obstacle::not_observed(id, self.observed)

@@ -16,7 +16,10 @@ mod gcp_delete;
 mod gcp_set;
 mod github_issue;
 mod manual;
+mod named_revision;
 mod notify;
+mod rollout;
+mod run_configure;
 mod run_deploy;
 mod run_scale;
 mod run_traffic;
@@ -37,7 +40,9 @@ pub use self::gcp_set::GcpSet;
 pub use self::github_issue::{GithubIssue, IssueRef, NotAnIssue};
 pub use self::manual::Manual;
 pub use self::notify::Notify;
-pub use self::run_deploy::{Candidate, CandidateUnseen, RunDeploy};
+pub use self::rollout::{Candidate, CandidateUnseen, Rollout};
+pub use self::run_configure::RunConfigure;
+pub use self::run_deploy::RunDeploy;
 pub use self::run_scale::RunScale;
 pub use self::run_traffic::RunTraffic;
 pub use self::shell::Shell;
@@ -174,6 +179,7 @@ macro_rules! actions {
 actions! {
     ConnectorScale,
     RunDeploy,
+    RunConfigure,
     RunScale,
     RunTraffic,
     SqlPatch,
@@ -199,9 +205,32 @@ impl Action {
             Action::GcpDelete(delete) => Some(&delete.resource),
             Action::ConnectorScale(_)
             | Action::RunDeploy(_)
+            | Action::RunConfigure(_)
             | Action::RunScale(_)
             | Action::RunTraffic(_)
             | Action::SqlPatch(_)
+            | Action::GithubIssue(_)
+            | Action::Manual(_)
+            | Action::Notify(_)
+            | Action::GateOnly(_)
+            | Action::Shell(_)
+            | Action::Wait(_) => None,
+        }
+    }
+
+    /// How traffic reaches the revision that it makes, if it makes one.
+    pub fn rollout(&self) -> Option<&Rollout> {
+        match self {
+            Action::RunDeploy(deploy) => Some(&deploy.rollout),
+            Action::RunConfigure(configure) => Some(&configure.rollout),
+            Action::ConnectorScale(_)
+            | Action::RunScale(_)
+            | Action::RunTraffic(_)
+            | Action::SqlPatch(_)
+            | Action::GcpSet(_)
+            | Action::GcpCall(_)
+            | Action::GcpCreate(_)
+            | Action::GcpDelete(_)
             | Action::GithubIssue(_)
             | Action::Manual(_)
             | Action::Notify(_)

@@ -42,7 +42,7 @@ impl Declared for RunScale {
         with: Table {
             about: "Sets how many instances a Cloud Run service may have, at the level of the service: no new revision.",
             keys: &[
-                super::run_deploy::SERVICE.required(),
+                super::rollout::SERVICE.required(),
                 Key::new(
                     "min_instances",
                     ValueType::Integer,
@@ -96,11 +96,13 @@ impl RunScale {
         let is_capped = now.max_instances.is_none_or(|now| now == 0 || now >= cap);
         if is_capped && around.template_serves_all && self.min_instances.is_none() {
             return Err(Obstacle::impossible(format!("max_instances = {wanted} would have no effect: {why}")).help(
-                "raise the template's bound, which makes a new revision: `gcloud run services update --max-instances=COUNT`",
+                &format!(
+                    "raise the template's bound, in a new revision: gcp.run.configure with max_instances = {wanted}"
+                ),
             ));
         }
         Ok(Some(format!(
-            "{why}: more than that max_instances = {wanted} does not give; `gcloud run services update --max-instances` \
+            "{why}: more than that max_instances = {wanted} does not give; gcp.run.configure with max_instances = {wanted} \
              raises it, in a new revision"
         )))
     }

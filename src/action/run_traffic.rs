@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::forecast::{to_json, typed};
+use super::named_revision::{self, is_description};
 use super::{
     ActionFormat, Declared, Forecast, Name, NamePosition, Obstacle, Rollback, SERVICE_ARGUMENT, StepAction,
     StepContext, TaskDraft,
 };
 use crate::peer::PeerRequest;
-use crate::resource::revision::{self, ListState, MOST_LISTED, Revision};
-use crate::resource::service::Service;
+use crate::resource::revision::{self, ListState, Listed, MOST_LISTED, Revision};
+use crate::resource::service::{self, Service};
 use crate::resource::traffic::{LATEST, Split, Traffic};
 use crate::resource::{Observable as _, ReadError};
 use crate::run::{ResourceId, Target};
@@ -24,7 +25,7 @@ use crate::syntax::value::Percent;
 pub struct RunTraffic {
     /// Short name of the service.
     pub service: String,
-    /// Share per revision (short name, or `LATEST`), in the order of the file.
+    /// Share per revision (short name, `LATEST`, `LATEST_READY` or `PREVIOUS`), in the order of the file.
     pub to: Vec<(String, Percent)>,
 }
 
@@ -35,14 +36,16 @@ impl Declared for RunTraffic {
         with: Table {
             about: "Sets the whole traffic split of a Cloud Run service.",
             keys: &[
-                super::run_deploy::SERVICE.required(),
+                super::rollout::SERVICE.required(),
                 Key::new(
                     "to",
                     ValueType::Shares,
-                    "The share of each revision, by its short name or `LATEST`; together 100.",
+                    "The share of each revision, together 100: by its short name; `LATEST`, whichever becomes ready last, also \
+                     later; `LATEST_READY`, the one that is that now; or `PREVIOUS`, the ready one that had the traffic before \
+                     the newest rollout.",
                 )
                 .required()
-                .example("{ LATEST = 100 }"),
+                .example("{ PREVIOUS = 100 }"),
             ],
         },
     };
@@ -56,9 +59,11 @@ impl Declared for RunTraffic {
 impl StepAction for RunTraffic {
     fn observed_resources(&self, target: &Target) -> Vec<ResourceId> {
         let of = target.resource(Service::NAME, &self.service);
-        let named = self.to.iter().filter(|(revision, _)| revision != LATEST && !revision.contains("${"));
-        let revisions = named.map(|(revision, _)| revision::of(&of, revision));
-        std::iter::once(target.resource(Traffic::NAME, &self.service)).chain(revisions).collect()
+        let all = self.to.iter().map(|(revision, _)| revision.as_str());
+        let described = named_revision::observed_for(&of, all.clone());
+        let named = all.filter(|name| !is_description(name) && !name.contains("${"));
+        let revisions = named.map(|revision| revision::of(&of, revision));
+        std::iter::once(target.resource(Traffic::NAME, &self.service)).chain(revisions).chain(described).collect()
     }
 
     fn desired_state(&self, target: &Target) -> Option<(ResourceId, Value)> {
@@ -68,15 +73,32 @@ impl StepAction for RunTraffic {
     }
 
     fn plan(&self, step: &StepContext<'_>, forecast: &mut Forecast<'_>) -> Result<Vec<TaskDraft>, Obstacle> {
-        let to: Vec<(String, Percent)> =
-            self.to.iter().map(|(revision, share)| (forecast.complete(revision), *share)).collect();
-        let named = to.iter().filter(|(name, share)| name != LATEST && share.get() > 0 && !forecast.is_output(name));
-        for (revision, _) in named {
-            forecast.must_be_ready(&self.service, revision)?;
+        let (mut to, mut described) = (Vec::new(), Vec::new());
+        for (revision, share) in &self.to {
+            let name = forecast.complete(revision);
+            match forecast.described_revision(&self.service, &name)? {
+                Some(resolved) => {
+                    to.push((resolved.name.clone(), *share));
+                    described.push(resolved);
+                }
+                None => {
+                    if name != LATEST && share.get() > 0 && !forecast.is_output(&name) {
+                        forecast.must_be_ready(&self.service, &name)?;
+                    }
+                    to.push((name, *share));
+                }
+            }
         }
         let shares = to.iter().map(|(revision, percent)| (revision.clone(), i64::from(*percent)));
         let mut task = step.whole();
         forecast.split_traffic(&self.service, &Split::of(shares), &mut task)?;
+        if !described.is_empty() {
+            let id = forecast.target().resource(Service::NAME, &self.service);
+            let latest = forecast.typed_state::<service::State>(&id)?.latest_ready_revision;
+            for resolved in described {
+                resolved.note_in(&latest, &mut task);
+            }
+        }
         if !to.iter().any(|(revision, percent)| revision == LATEST && percent.get() > 0) {
             task.warnings.push(
                 "traffic stays pinned to named revisions: a later deploy serves nobody until traffic is moved to it"
@@ -95,7 +117,7 @@ impl StepAction for RunTraffic {
     }
 
     fn names(&self) -> Vec<Name<'_>> {
-        let revisions = self.to.iter().filter(|(revision, _)| revision != LATEST).map(|(revision, _)| Name {
+        let revisions = self.to.iter().filter(|(revision, _)| !is_description(revision)).map(|(revision, _)| Name {
             argument: "to",
             position: NamePosition::Key,
             name: revision,
@@ -155,17 +177,17 @@ impl Forecast<'_> {
     /// The revisions that there are in the place of one that is not, and what each serves.
     fn existing(&self, missing: &ResourceId) -> Option<String> {
         let seen = self.observed(&revision::list_with(missing)?)?.as_ref().ok()?;
-        let ListState { names } = serde_json::from_value(seen.state.clone()).ok()?;
+        let ListState { revisions } = serde_json::from_value(seen.state.clone()).ok()?;
         let (service, _) = missing.name.split_once('/')?;
         let split: Option<Split> =
             self.known_state(&self.traffic(service)).and_then(|state| serde_json::from_value(state.clone()).ok());
         let share = |name: &String| split.as_ref().map(|split| split.share(name)).filter(|share| *share > 0);
-        let named = names.iter().map(|name| match share(name) {
+        let named = revisions.iter().map(|Listed { name, .. }| match share(name) {
             Some(share) => format!("{name} ({share} %)"),
             None => name.clone(),
         });
         let named: Vec<String> = named.collect();
-        let first = if names.len() < MOST_LISTED { "it has" } else { "the newest that it has are" };
+        let first = if revisions.len() < MOST_LISTED { "it has" } else { "the newest that it has are" };
         (!named.is_empty())
             .then(|| format!("{first} {}; those that serve nobody are deleted in time", named.join(", ")))
     }

@@ -247,7 +247,7 @@ pub fn is_digest(text: &str) -> bool {
 }
 
 /// What is shown in the place of a secret.
-pub(super) fn digest(value: &Value) -> String {
+pub fn digest(value: &Value) -> String {
     let digest = Sha256::digest(value.to_string().as_bytes());
     let beginning = digest.iter().take(8).fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
     format!("(sha256 {beginning:016x}…)")

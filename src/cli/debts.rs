@@ -147,12 +147,13 @@ fn owed(directory: &Directory) -> Result<Vec<Owed>, OpenError> {
     let (read, plan) = (directory.read()?, directory.kept(super::session::PLAN)?);
     let Ok(plan) = serde_json::from_slice::<Plan>(&plan) else { return Ok(Vec::new()) };
     let Some(Entry { at, event: Event::Ended { .. } }) = read.entries.last() else { return Ok(Vec::new()) };
-    let view = View::of(&plan.work(), &read.entries);
+    let work = plan.work();
+    let view = View::of(&work, &read.entries);
     let is_charged = |id: &TaskId| view.task(id).is_some_and(|task| task.change_status().may_be_applied());
     let debts = plan.debts_of(is_charged).into_iter();
     debts
         .filter_map(|debt| {
-            let change = plan.tasks.iter().find(|task| task.id == debt.task)?.change.as_ref()?;
+            let change = work.tasks.iter().find(|task| task.id == debt.task)?.change.as_ref()?;
             Some(Owed { run: directory.id(), since: *at, left: change.to.clone(), debt })
         })
         .map(Ok)

@@ -84,7 +84,7 @@ fn to_undo(run: &Run, view: &View) -> Vec<(String, Change)> {
         let id = &task.task.id;
         let change = known.get(id).cloned().or_else(|| {
             let is_open = unclear.contains(id) || in_flight.contains(id);
-            task.undo().filter(|_| is_open && !task.task.reversibility.is_irreversible())
+            task.undo().filter(|_| is_open && task.task.reversibility.is_undone())
         });
         Some((id.to_string(), change?))
     });

@@ -7,6 +7,7 @@ use crate::resource::connector::Connector;
 use crate::resource::scaling::Scaling;
 use crate::resource::service::Service;
 use crate::resource::sql::Sql;
+use crate::resource::template::Template;
 use crate::resource::traffic::{LATEST, Traffic};
 use crate::run::{Change, ResourceId, Way};
 
@@ -19,6 +20,9 @@ const TOKEN: &str = "another-principal";
 /// Somebody else's image.
 const IMAGE: &str =
     "us-docker.pkg.dev/elsewhere/apps/hotfix@sha256:9990000000000000000000000000000000000000000000000000000000000999";
+
+/// How much memory somebody else gives a service.
+const MEMORY: &str = "777Mi";
 
 /// Deletes what this is a part of. False if it is gone already.
 pub(super) fn delete(bench: &Stage, resource: &ResourceId) -> bool {
@@ -65,7 +69,7 @@ fn path(ResourceId { kind, project, region, name }: &ResourceId) -> Option<Strin
     match kind.as_str() {
         Connector::NAME => Some(format!("/v1/projects/{project}/locations/{region}/connectors/{name}")),
         Sql::NAME => Some(format!("/v1/projects/{project}/instances/{name}")),
-        Traffic::NAME | Service::NAME | Scaling::NAME => {
+        Traffic::NAME | Service::NAME | Template::NAME | Scaling::NAME => {
             Some(format!("/v2/projects/{project}/locations/{region}/services/{name}"))
         }
         _ => None,
@@ -78,7 +82,7 @@ pub(super) async fn change_others(bench: &Stage, resource: &ResourceId) -> Optio
     let label = json!({ "owner": TOKEN });
     let (query, body, pointer) = match resource.kind.as_str() {
         Sql::NAME => ("", json!({ "settings": { "userLabels": label } }), "/settings/userLabels/owner"),
-        Traffic::NAME | Service::NAME | Scaling::NAME => {
+        Traffic::NAME | Service::NAME | Template::NAME | Scaling::NAME => {
             ("?updateMask=labels", json!({ "labels": label }), "/labels/owner")
         }
         // A connector has no field that a run does not change and another principal can.
@@ -94,7 +98,7 @@ pub(super) async fn change(bench: &Stage, resource: &ResourceId) -> Option<Forei
     let kind = &resource.kind;
     let mask = match kind.as_str() {
         Traffic::NAME => Some("traffic"),
-        Service::NAME => Some("template"),
+        Service::NAME | Template::NAME => Some("template"),
         Scaling::NAME => Some("scaling"),
         _ => None,
     };
@@ -110,6 +114,12 @@ pub(super) async fn change(bench: &Stage, resource: &ResourceId) -> Option<Forei
             template.as_object_mut()?.remove("revision");
             *template.pointer_mut("/containers/0/image")? = json!(IMAGE);
             (json!({ "template": template }), json!({ "image": IMAGE }))
+        }
+        Template::NAME => {
+            let mut template = now.get("template").cloned().unwrap_or_default();
+            template.as_object_mut()?.remove("revision");
+            *template.pointer_mut("/containers/0/resources/limits/memory")? = json!(MEMORY);
+            (json!({ "template": template }), json!({ "memory": MEMORY }))
         }
         Scaling::NAME => (json!({ "scaling": { "maxInstanceCount": 7 } }), json!({ "max_instances": 7 })),
         _ => split(&now)?,

@@ -205,7 +205,7 @@ fn tasks(view: &View, is_so: impl Fn(&ChangeStatus) -> bool) -> Vec<TaskId> {
 
 /// Whether nothing is applied, or may be, that could be undone: what cannot be is applied whatever happens.
 fn is_as_before(rest: &Rest) -> bool {
-    let is_left = |task: &TaskView| task.change_status().may_be_applied() && !task.task.reversibility.is_irreversible();
+    let is_left = |task: &TaskView| task.change_status().may_be_applied() && task.task.reversibility.is_undone();
     rest.after.as_ref().is_some_and(|after| !changes(&after.view).any(is_left))
 }
 

@@ -68,11 +68,11 @@ impl Run {
         states
     }
 
-    /// Tasks whose change is in force and cannot be taken back.
+    /// Tasks whose change is in force and is not taken back.
     pub fn kept(&self) -> Vec<TaskId> {
         let known = self.applied.iter().filter(|applied| matches!(applied.known, Known::Applied));
-        let irreversible = known.filter_map(|applied| self.tasks.get(applied.task));
-        irreversible.filter(|task| task.reversibility.is_irreversible()).map(|task| task.id.clone()).collect()
+        let tasks = known.filter_map(|applied| self.tasks.get(applied.task));
+        tasks.filter(|task| !task.reversibility.is_undone()).map(|task| task.id.clone()).collect()
     }
 
     pub(super) fn end_of_rollback(&self) -> Ending {
@@ -270,7 +270,7 @@ impl Run {
 
     fn is_reversible(&self, applied: &Applied) -> bool {
         let task = self.tasks.get(applied.task).filter(|task| !task.is_finally());
-        task.is_some_and(|task| !task.reversibility.is_irreversible())
+        task.is_some_and(|task| task.reversibility.is_undone())
     }
 
     /// Whether it is among what the rollback that was asked for is about.

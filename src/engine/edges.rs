@@ -13,7 +13,7 @@ use crate::clock::later;
 use crate::gate::{Breaks, GateRule, Health, Observation};
 use crate::run::{
     Change, Choice, Ending, Entry, Event, Failure, GateOutcome, Observations, Occasion, OnFailure, OpId, Operator,
-    PauseReason, PreconditionResult, Preconditions, Question, Refusal, Task, TaskId, View, Way, Work,
+    PauseReason, PreconditionResult, Preconditions, Question, Refusal, Reversibility, Task, TaskId, View, Way, Work,
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -569,6 +569,27 @@ fn what_is_not_undone_keeps_its_traffic_too() {
     told.then(Event::RollbackRequested { operator: operator(), to: Some("deploy/a".to_owned()) });
     told.announces("b", Way::Undo).settles("b", Way::Undo, 0);
     assert!(matches!(told.ends(), Ending::RolledBack { .. }), "nothing of deploy/a is undone, its traffic neither");
+}
+
+#[test]
+fn what_stays_is_not_undone_and_its_traffic_is_led_back_for_good() {
+    let traffic_first =
+        Change { resource: "side/p/r/s".parse().unwrap(), from: json!({ "size": 0 }), to: json!({ "size": 9 }) };
+    let restarted = Task {
+        traffic_first: Some(traffic_first),
+        reversibility: Reversibility::Stays { why: "it changes nothing".to_owned() },
+        ..task("a", OnFailure::Ask)
+    };
+    let mut told = Told::of(vec![restarted]);
+    // Nobody is asked for more than an ordinary change wants.
+    told.applies("a").asks_rollback();
+    let traffic = OpId { task: TaskId::part("a", "traffic"), way: Way::Undo };
+    assert_eq!(told.wants(), Effect::RecordIntent { op: traffic.clone() });
+    told.then(Event::Intended { op: traffic.clone() });
+    told.then(Event::StateObserved { op: traffic, seen: json!({ "size": 9 }) });
+    let Ending::RolledBack { kept, follow_ups, not_restored, .. } = told.ends() else { panic!() };
+    assert_eq!(kept, [TaskId::part("a", "follow"), TaskId::of_step("a")]);
+    assert!(follow_ups.is_empty() && not_restored.is_empty());
 }
 
 #[test]

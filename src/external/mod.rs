@@ -24,6 +24,7 @@ use serde_json::Value;
 
 use crate::action::{Action, Manual, Shell};
 use crate::resource::catalogued::{Catalogued, Existence, SealedValues};
+use crate::resource::template::Template;
 use crate::resource::{Cloud, Kinds, Observable as _, OperationProgress, Written};
 use crate::run::{CALL, Change, Target, covers};
 use crate::runbook::model::Runbook;
@@ -43,6 +44,7 @@ pub fn kinds(runbook: &Runbook, cloud: &Arc<Cloud>, programs: Programs, sealed: 
     Kinds::on(cloud)
         .with(Catalogued::NAME, Arc::new(Catalogued::with(cloud, Arc::clone(&sealed))))
         .with(Existence::NAME, Arc::new(Existence::with(cloud, Arc::clone(&sealed))))
+        .with(Template::NAME, Arc::new(Template::with(cloud, Arc::clone(&sealed))))
         .with(CALL, Arc::new(Calls::of(runbook, cloud, sealed)))
         .with(Shell::KIND, Arc::new(programs))
         .with(Manual::KIND, Arc::new(ByHand))
@@ -63,6 +65,9 @@ fn learn_secrets(runbook: &Runbook, sealed: &SealedValues) {
             && let Some(id) = set.resource.id(&target)
         {
             sealed.learn(&id, set.secrets());
+        }
+        if let Action::RunConfigure(configure) = action {
+            sealed.learn(&configure.id(&target), configure.hidden_values());
         }
         if let Action::GcpCreate(create) = action
             && let Some(id) = create.id(&target)

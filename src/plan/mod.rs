@@ -40,7 +40,9 @@ pub use selection::{Selection, Unknown};
 use crate::action::{Manual, ObstacleKind, Shell};
 use crate::check::{GapKind, Partial};
 use crate::gate::{GateRule, Observation};
-use crate::run::{CALL, Change, FailurePolicy, Guard, Occasion, Preconditions, ResourceId, Task, TaskId, Work};
+use crate::run::{
+    CALL, Change, FailurePolicy, Guard, Occasion, Preconditions, ResourceId, Reversibility, Task, TaskId, Work,
+};
 use crate::runbook::model::Allowed;
 
 /// Version of the plan's written form.
@@ -280,7 +282,8 @@ impl Plan {
 
     /// What a run of it leaves behind that did only these tasks, or undid the others.
     pub fn debts_of(&self, is_in_force: impl Fn(&TaskId) -> bool) -> Vec<Debt> {
-        debt::debts(self.tasks.iter().filter(|task| is_in_force(&task.id)), &self.owners)
+        // With what is made on the way back only: traffic that was given back stays where it was led.
+        debt::debts(self.work().tasks.iter().filter(|task| is_in_force(&task.id)), &self.owners)
     }
 
     /// Whether nothing is missing from it.
@@ -324,7 +327,7 @@ impl Plan {
     /// Tasks whose change can be undone only in part.
     pub fn partly_undone(&self) -> usize {
         let is_partial = |task: &&Task| {
-            let is_partial = matches!(task.reversibility, crate::run::Reversibility::WithLoss { .. });
+            let is_partial = matches!(task.reversibility, Reversibility::WithLoss { .. } | Reversibility::Stays { .. });
             task.change.is_some() && !task.is_finally() && is_partial
         };
         self.tasks.iter().filter(is_partial).count()

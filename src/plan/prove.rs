@@ -15,6 +15,7 @@ use super::{Known, Plan, Problem, Trial};
 use crate::action::ObstacleKind;
 use crate::gate::{GateRule, Health, Observation, Percentiles};
 use crate::resource::service::Service;
+use crate::resource::template::Template;
 use crate::resource::traffic::{LATEST, Split, Traffic};
 use crate::resource::{Cloud, Kinds, Observable, ReadError, Seen, Validity, revision};
 use crate::run::{ResourceId, Task, TaskId};
@@ -54,7 +55,7 @@ impl Plan {
                 review.trial = task.gate.is_some().then_some(Trial::Unknown { why });
                 continue;
             }
-            let undoable = task.change.is_some() && !task.reversibility.is_irreversible();
+            let undoable = task.change.is_some() && (task.reversibility.is_undone() || task.traffic_first.is_some());
             task.undo_gate = task.gate.as_ref().filter(|_| undoable).and_then(|gate| {
                 let healthy: Vec<String> = gate.healthy.iter().filter(|name| is_well(name)).cloned().collect();
                 let (hold, timeout) = (gate.hold.min(UNDONE_FOR), gate.timeout.min(UNDONE_WITHIN));
@@ -110,7 +111,7 @@ impl Plan {
                 from == baseline && from != to
             }
             // A new template serves only where the traffic follows the newest revision: then it is undone by a detour.
-            Service::NAME => is_first && task.traffic_first.is_some(),
+            Service::NAME | Template::NAME => is_first && task.traffic_first.is_some(),
             _ => is_first,
         }
     }

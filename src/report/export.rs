@@ -129,7 +129,7 @@ fn remaining(view: &TaskView) -> Option<Part> {
 /// What is to be done about a task so that the run is rolled back, if anything is.
 fn rollback(view: &TaskView) -> Option<Part> {
     let do_unless_irreversible = |notes: Vec<String>| match view.task.reversibility.caution() {
-        Some(caution) if view.task.reversibility.is_irreversible() => Part::Leave(vec![inert(&caution)]),
+        Some(caution) if !view.task.reversibility.is_undone() => Part::Leave(vec![inert(&caution)]),
         Some(caution) => Part::Do(notes.into_iter().chain([inert(&caution)]).collect()),
         None => Part::Do(notes),
     };

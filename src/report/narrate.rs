@@ -566,11 +566,17 @@ fn kept(view: &View, kept: &[TaskId]) -> Vec<Line> {
     let mut lines = Vec::new();
     for id in kept {
         let Some(task) = view.task(id).map(|view| &view.task) else { continue };
-        let why = match &task.reversibility {
-            Reversibility::Irreversible { why } => format!(" ({})", inert(why)),
-            _ => String::new(),
+        let id = inert(id.as_str());
+        let kept = match &task.reversibility {
+            Reversibility::Irreversible { why } => {
+                format!("  kept, because it cannot be undone: {id} ({})", inert(why))
+            }
+            Reversibility::Stays { why } => format!("  kept: {id} ({})", inert(why)),
+            Reversibility::Reversible | Reversibility::WithLoss { .. } | Reversibility::Restarts { .. } => {
+                format!("  kept, because it cannot be undone: {id}")
+            }
         };
-        lines.push(line(Tone::Warn, format!("  kept, because it cannot be undone: {}{why}", inert(id.as_str()))));
+        lines.push(line(Tone::Warn, kept));
         if let Some(change) = &task.change {
             lines.extend(plan::lines(change).into_iter().map(|text| line(Tone::Plain, format!("      {text}"))));
         }
@@ -646,6 +652,9 @@ fn applied(view: &View, is_told: impl Fn(&TaskView) -> bool) -> Vec<Line> {
             ChangeStatus::Applied { .. } | ChangeStatus::Kept(_) if task.task.reversibility.is_irreversible() => {
                 applied.push(format!("{id} (irreversible)"));
             }
+            ChangeStatus::Applied { trouble: None } | ChangeStatus::Kept(_) if !task.task.reversibility.is_undone() => {
+                applied.push(format!("{id} (stays)"));
+            }
             ChangeStatus::Applied { trouble: Some(_) } => {
                 applied.push(format!("{id} (at least in part, although it failed)"));
             }
@@ -690,12 +699,16 @@ pub fn failure(failure: &Failure) -> Vec<String> {
         Failure::Refused { resource, from, to, refusal: Refusal::Drifted { now } } => {
             let resource = format!("{} {}", inert(&resource.kind), inert(&resource.name));
             let mut lines = vec![format!("{resource} is no longer what the plan saw: another principal changed it")];
-            for (field, wanted) in to.as_object().into_iter().flatten() {
-                let show = |value: Option<&serde_json::Value>| inert(&value.map(crate::run::words).unwrap_or_default());
-                lines.push(format!("{}:", inert(field)));
-                lines.push(format!("  the plan saw  {}", show(from.get(field))));
-                lines.push(format!("  it is now     {}", show(now.get(field))));
-                lines.push(format!("  wanted        {}", inert(&crate::run::words(wanted))));
+            let show = |value: Option<&serde_json::Value>| inert(&value.map(crate::run::words).unwrap_or_default());
+            let fields = |of: &'_ serde_json::Value| of.as_object().cloned().unwrap_or_default();
+            // What stands before it only is a condition.
+            let conditions = fields(from).into_iter().filter(|(field, _)| to.get(field).is_none());
+            let owned = fields(to).into_iter().map(|(field, wanted)| (field, Some(wanted)));
+            for (field, wanted) in owned.chain(conditions.map(|(field, _)| (field, None))) {
+                lines.push(format!("{}:", inert(&field)));
+                lines.push(format!("  the plan saw  {}", show(from.get(&field))));
+                lines.push(format!("  it is now     {}", show(now.get(&field))));
+                lines.extend(wanted.map(|wanted| format!("  wanted        {}", show(Some(&wanted)))));
             }
             lines
         }

@@ -518,13 +518,15 @@ fn words_of(status: &ChangeStatus, irreversible: bool) -> &'static str {
         ChangeStatus::InFlight { way: Way::Undo, .. } => "being rolled back",
         ChangeStatus::InDoubt { way: Way::Apply, .. } | ChangeStatus::Unclear { .. } => "not known",
         ChangeStatus::InDoubt { way: Way::Undo, .. } => "not known whether rolled back",
-        ChangeStatus::Applied { .. } if irreversible => "applied, irreversible",
+        ChangeStatus::Applied { .. } | ChangeStatus::Kept(KeptBecause::Irreversible) if irreversible => {
+            "applied, irreversible"
+        }
         ChangeStatus::Applied { trouble: None } => "applied",
         ChangeStatus::Applied { trouble: Some(_) } => "applied at least in part, although it failed",
         ChangeStatus::Failed { .. } => "failed, and changed nothing",
         ChangeStatus::RolledBack => "rolled back",
         ChangeStatus::NotRolledBack { .. } => "not rolled back",
-        ChangeStatus::Kept(KeptBecause::Irreversible) => "applied, irreversible",
+        ChangeStatus::Kept(KeptBecause::Irreversible) => "applied; a rollback leaves it as it is",
         ChangeStatus::Kept(KeptBecause::Unhealthy) => "kept: rolling it back would restore an unhealthy state",
         ChangeStatus::Skipped => "skipped",
         ChangeStatus::NotRun => NOT_RUN,

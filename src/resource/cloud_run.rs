@@ -10,6 +10,7 @@ use reqwest::Url;
 
 use super::cloud::Cloud;
 use super::error::{ReadError, WriteError};
+use super::follow_up::FollowUp;
 use super::path::ApiPath;
 use super::permission::Permission;
 use super::run_api::{ConditionState, Service, ServicePart, ServiceUpdate};
@@ -31,6 +32,10 @@ pub(super) const READ_PERMISSIONS: &[Permission] = &["run.services.get", "run.op
 
 /// What it takes to change what makes no new revision.
 pub(super) const WRITE_PERMISSIONS: &[Permission] = &["run.services.update", "run.operations.get"];
+
+/// What it takes to make a new revision, which runs as the service's account. Whether traffic alone needs that is not known.
+pub(super) const REVISION_PERMISSIONS: &[Permission] =
+    &["run.services.update", "run.operations.get", "iam.serviceAccounts.actAs"];
 
 /// Cloud Run.
 pub(super) const PRODUCT: Product = Product { api: "run.googleapis.com", name: "Cloud Run" };
@@ -114,6 +119,17 @@ pub(super) async fn update(
         return Err(WriteError::Conflict { resource: id.clone(), why: "its etag moved".to_owned() });
     }
     Ok(ServiceUpdate { name: path(id), etag: etag.to_owned(), part: part(service)? })
+}
+
+/// What a change leaves behind that named the revision it made: the name stays in the template.
+pub(super) fn named_revision(revision: &str, action: String) -> FollowUp {
+    FollowUp {
+        what: format!(
+            "the template names the revision {revision}: whoever writes the template back as it was read is refused (409, \"Revision named '{revision}' with different configuration already exists\")"
+        ),
+        within: Duration::from_hours(30 * 24),
+        action,
+    }
 }
 
 /// Asks the API whether it would take a write.

@@ -39,6 +39,7 @@ mod spec;
 pub mod sql;
 pub mod sql_flag;
 mod support;
+pub mod template;
 pub mod traffic;
 mod writer;
 
@@ -410,7 +411,7 @@ macro_rules! kinds {
 }
 
 kinds! {
-    changeable: connector::Connector, service::Service, traffic::Traffic, scaling::Scaling, sql::Sql, catalogued::Catalogued, catalogued::Existence;
+    changeable: connector::Connector, service::Service, template::Template, traffic::Traffic, scaling::Scaling, sql::Sql, catalogued::Catalogued, catalogued::Existence;
     observable: revision::Revision, revision::RevisionList, sql_flag::SqlFlag, backend_service::BackendService, certificate::Certificate, Incidents;
 }
 

@@ -11,7 +11,7 @@ use super::cloud_run;
 use super::error::ReadError;
 use super::path::ApiPath;
 use super::permission::Permission;
-use super::run_api::ConditionState;
+use super::run_api::{Condition, ConditionState, Revision as ApiRevision};
 use super::spec::{ApiObject, Metrics, Product};
 use super::{Observable, Seen};
 use crate::gate::{FactType, Facts};
@@ -41,8 +41,19 @@ impl Revision {
 /// Which revisions a service has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListState {
-    /// Their short names, newest first; at most [`MOST_LISTED`].
-    pub names: Vec<String>,
+    /// The newest first; at most [`MOST_LISTED`].
+    pub revisions: Vec<Listed>,
+}
+
+/// A revision in the list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    /// Its short name.
+    pub name: String,
+    /// Whether it can serve.
+    pub ready: bool,
+    /// When it was made, as the API says it.
+    pub created: String,
 }
 
 /// More revisions than these nobody chooses from.
@@ -63,7 +74,21 @@ impl RevisionList {
 /// The id of the list that a revision would be in.
 pub fn list_with(revision: &ResourceId) -> Option<ResourceId> {
     let (service, _) = revision.name.split_once('/').filter(|_| revision.kind == Revision::NAME)?;
-    Some(ResourceId { kind: RevisionList::NAME.to_owned(), name: service.to_owned(), ..revision.clone() })
+    Some(list_of(&ResourceId { name: service.to_owned(), ..revision.clone() }))
+}
+
+/// The id of a service's list.
+pub fn list_of(service: &ResourceId) -> ResourceId {
+    ResourceId { kind: RevisionList::NAME.to_owned(), ..service.clone() }
+}
+
+/// The condition that says whether a revision can serve.
+fn readiness(revision: &ApiRevision) -> Option<&Condition> {
+    revision.conditions.iter().find(|condition| condition.kind == "Ready")
+}
+
+fn is_ready(revision: &ApiRevision) -> bool {
+    readiness(revision).is_some_and(|condition| condition.state == ConditionState::Succeeded)
 }
 
 impl Observable for RevisionList {
@@ -80,8 +105,13 @@ impl Observable for RevisionList {
     async fn observe(&self, id: &ResourceId) -> Result<Seen<ListState>, ReadError> {
         let found = self.cloud.revisions_of(&cloud_run::path(id), MOST_LISTED).await;
         let found = found.map_err(|error| ReadError::of(id, &error))?;
-        let names = found.iter().map(|revision| cloud_run::short(&revision.name)).collect();
-        Ok(Seen { state: ListState { names }, etag: None, operation: None, trouble: None })
+        let listed = found.iter().map(|revision| Listed {
+            name: cloud_run::short(&revision.name),
+            ready: is_ready(revision),
+            created: revision.create_time.clone(),
+        });
+        let state = ListState { revisions: listed.collect() };
+        Ok(Seen { state, etag: None, operation: None, trouble: None })
     }
 }
 
@@ -101,7 +131,7 @@ impl Observable for Revision {
         min_length: 1,
         max_length: 63,
         owner: NameOwner::Google,
-        description: "its short name, such as `backend-00042-abc`, or `LATEST`",
+        description: "its short name, such as `backend-00042-abc`, `LATEST`, `LATEST_READY` or `PREVIOUS`",
     };
     const PART_OF: ApiObject = ApiObject::Itself;
     const READ_PERMISSIONS: &'static [Permission] = &["run.revisions.get"];
@@ -115,11 +145,9 @@ impl Observable for Revision {
         };
         let name = ApiPath::location(&id.project, &id.region).of("services", service).of("revisions", revision);
         let found = self.cloud.revision(&name).await.map_err(|error| ReadError::of(id, &error))?;
-        let ready = found.conditions.iter().find(|condition| condition.kind == "Ready");
-        let failed = ready.filter(|condition| condition.state == ConditionState::Failed);
+        let failed = readiness(&found).filter(|condition| condition.state == ConditionState::Failed);
         let trouble = failed.map(|condition| condition.message.clone());
         let image = found.containers.first().map(|container| container.image.clone()).unwrap_or_default();
-        let ready = ready.is_some_and(|condition| condition.state == ConditionState::Succeeded);
-        Ok(Seen { state: State { ready, image }, etag: found.etag, operation: None, trouble })
+        Ok(Seen { state: State { ready: is_ready(&found), image }, etag: found.etag, operation: None, trouble })
     }
 }

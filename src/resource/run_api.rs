@@ -45,6 +45,30 @@ proto_enum! {
     }
 }
 
+proto_enum! {
+    /// Which requests of an instance go through the network.
+    VpcEgress {
+        AllTraffic = 1 "ALL_TRAFFIC",
+        PrivateRangesOnly = 2 "PRIVATE_RANGES_ONLY",
+    }
+}
+
+impl VpcEgress {
+    /// As `gcloud` calls it.
+    pub(super) fn word(&self) -> &str {
+        match self {
+            VpcEgress::AllTraffic => "all-traffic",
+            VpcEgress::PrivateRangesOnly => "private-ranges-only",
+            VpcEgress::Unspecified | VpcEgress::Other(_) => self.name(),
+        }
+    }
+
+    /// The one that `gcloud` calls so.
+    pub(super) fn of_word(word: &str) -> Option<VpcEgress> {
+        [VpcEgress::AllTraffic, VpcEgress::PrivateRangesOnly].into_iter().find(|egress| egress.word() == word)
+    }
+}
+
 /// A service.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
@@ -105,10 +129,22 @@ pub(super) struct Container {
     pub other: Map<String, Value>,
 }
 
+/// Which container serves requests: the only one, or among sidecars the only one with a port.
+pub(super) fn serving(containers: &[Container]) -> Option<usize> {
+    if containers.len() == 1 {
+        return Some(0);
+    }
+    let mut listening = containers.iter().enumerate().filter(|(_, container)| !container.ports.is_empty());
+    let (place, _) = listening.next()?;
+    listening.next().is_none().then_some(place)
+}
+
 /// The bounds of each revision.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct RevisionScaling {
+    #[serde(deserialize_with = "optional_integer", skip_serializing_if = "is_default")]
+    pub min_instance_count: Option<i64>,
     #[serde(deserialize_with = "optional_integer", skip_serializing_if = "is_default")]
     pub max_instance_count: Option<i64>,
     #[serde(flatten)]
@@ -161,10 +197,11 @@ pub(super) struct TrafficTargetStatus {
 
 /// A revision.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub(super) struct Revision {
     pub name: String,
     pub etag: Option<String>,
+    pub create_time: String,
     pub conditions: Vec<Condition>,
     pub containers: Vec<Container>,
 }
@@ -275,6 +312,9 @@ mod tests {
         }
         for (number, allocation) in Allocation::KNOWN {
             assert_eq!(google::TrafficTargetAllocationType::from(*number).name(), Some(allocation.name()));
+        }
+        for (number, egress) in VpcEgress::KNOWN {
+            assert_eq!(google::vpc_access::VpcEgress::from(*number).name(), Some(egress.name()));
         }
         for (number, mode) in ScalingMode::KNOWN {
             assert_eq!(GoogleMode::from(*number).name(), Some(mode.name()));

@@ -17,7 +17,7 @@ use super::error::{ReadError, WriteError};
 use super::follow_up::{self, FollowUp};
 use super::gcloud::{GcloudCommands, place, quoted, text, unknown};
 use super::permission::Permission;
-use super::run_api::{Container, Service as ApiService, ServicePart, ServiceUpdate};
+use super::run_api::{Service as ApiService, ServicePart, ServiceUpdate, serving};
 use super::spec::{ApiObject, Metrics, Product};
 use super::{Kind, Observable, OperationProgress, Seen, Validity, Writer};
 use crate::gate::{FactType, Facts};
@@ -111,9 +111,7 @@ impl Observable for Service {
 impl Kind for Service {
     type Owned = Owned;
 
-    // A new revision runs as the service's account. Whether traffic alone needs that is not known.
-    const WRITE_PERMISSIONS: &'static [Permission] =
-        &["run.services.update", "run.operations.get", "iam.serviceAccounts.actAs"];
+    const WRITE_PERMISSIONS: &'static [Permission] = cloud_run::REVISION_PERMISSIONS;
     const SHELL_FUNCTIONS: &'static str = "";
 
     /// Source: Terraform awaits a Cloud Run service for 20 minutes (`google_cloud_run_v2_service`, timeouts).
@@ -142,17 +140,12 @@ impl Kind for Service {
     fn follow_up(id: &ResourceId, _: &Value, last: &Value) -> Option<FollowUp> {
         let revision = last.get("revision").and_then(Value::as_str)?;
         let image = last.get("image").and_then(Value::as_str)?;
-        Some(FollowUp {
-            what: format!(
-                "the template names the revision {revision}: whoever writes the template back as it was read is refused (409, \"Revision named '{revision}' with different configuration already exists\")"
-            ),
-            within: Duration::from_hours(30 * 24),
-            action: format!(
-                "gcloud run services update {} --image {image} {} (it names the next revision anew; so does any deploy with gcloud)",
-                id.name,
-                follow_up::place(id)
-            ),
-        })
+        let action = format!(
+            "gcloud run services update {} --image {image} {} (it names the next revision anew; so does any deploy with gcloud)",
+            id.name,
+            follow_up::place(id)
+        );
+        Some(cloud_run::named_revision(revision, action))
     }
 
     async fn validate(&self, id: &ResourceId, etag: Option<&str>, to: &Owned) -> Result<Validity, ReadError> {
@@ -177,16 +170,6 @@ impl Kind for Service {
     ) -> Result<OperationProgress<State>, ReadError> {
         cloud_run::poll(&self.cloud, id, operation, patience, cloud_run::trouble, state).await
     }
-}
-
-/// Which container serves requests: the only one, or among sidecars the only one with a port.
-fn serving(containers: &[Container]) -> Option<usize> {
-    if containers.len() == 1 {
-        return Some(0);
-    }
-    let mut listening = containers.iter().enumerate().filter(|(_, container)| !container.ports.is_empty());
-    let (place, _) = listening.next()?;
-    listening.next().is_none().then_some(place)
 }
 
 fn state(service: &ApiService) -> Result<State, String> {

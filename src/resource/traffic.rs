@@ -28,19 +28,19 @@ use crate::run::{Change, NameShape, ResourceId, Reversibility};
 pub const LATEST: &str = "LATEST";
 
 /// Where a service's requests go, and what [`LATEST`] stands for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     /// The shares.
     #[serde(flatten)]
     pub split: Split,
     /// Every tag, and the revision that it leads to.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
     /// Short name of the newest revision that became ready.
     pub latest: String,
     /// The shares that the service's status reports, if it is at rest and they are not those of its spec: the last write did
     /// not take effect.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub routed: Option<Vec<Target>>,
 }
 

@@ -84,6 +84,11 @@ pub enum Reversibility {
         /// What restarts, and why.
         why: String,
     },
+    /// The swap is an ordinary change that would do harm: undoing the step leaves this as it is.
+    Stays {
+        /// What harm, or why nothing is lost.
+        why: String,
+    },
     /// The API refuses the swap. Such a change wants an acknowledgement of its own.
     Irreversible {
         /// Why there is no way back, for the person who must decide.
@@ -97,12 +102,21 @@ impl Reversibility {
         matches!(self, Reversibility::Irreversible { .. })
     }
 
+    /// Whether a rollback makes the swap.
+    pub fn is_undone(&self) -> bool {
+        match self {
+            Reversibility::Reversible | Reversibility::WithLoss { .. } | Reversibility::Restarts { .. } => true,
+            Reversibility::Stays { .. } | Reversibility::Irreversible { .. } => false,
+        }
+    }
+
     /// What a person should know of it before saying yes.
     pub fn caution(&self) -> Option<String> {
         match self {
             Reversibility::Reversible => None,
             Reversibility::WithLoss { why } => Some(format!("undoing it does not bring everything back: {why}")),
             Reversibility::Restarts { why } => Some(format!("restarts it: {why}")),
+            Reversibility::Stays { why } => Some(format!("stays if the step is undone: {why}")),
             Reversibility::Irreversible { why } => Some(format!("cannot be undone: {why}")),
         }
     }

@@ -32,12 +32,23 @@ impl Change {
             return all;
         }
         let Value::Object(after) = &self.to else { return Vec::new() };
-        let difference = |(field, after): (&String, &Value)| Difference {
-            field: field.clone(),
-            before: self.from.get(field).map(words),
-            after: words(after),
+        let difference = |(field, after): (&String, &Value)| {
+            let before = self.from.get(field);
+            match after {
+                // Of a table with several entries each has a line.
+                Value::Object(entries) if entries.len() > 1 => {
+                    let before = |entry: &str| before.map(|before| before.get(entry).map_or_else(unset, words));
+                    let one = |(entry, after): (&String, &Value)| Difference {
+                        field: format!("{field}.{entry}"),
+                        before: before(entry),
+                        after: words(after),
+                    };
+                    entries.iter().map(one).collect()
+                }
+                _ => vec![Difference { field: field.clone(), before: before.map(words), after: words(after) }],
+            }
         };
-        after.iter().map(difference).collect()
+        after.iter().flat_map(difference).collect()
     }
 }
 
@@ -82,8 +93,14 @@ pub fn words(value: &Value) -> String {
             };
             fields.iter().map(word).collect::<Vec<_>>().join(" ")
         }
+        Value::Null => unset(),
         other => other.to_string(),
     }
+}
+
+/// What is not there.
+fn unset() -> String {
+    "not set".to_owned()
 }
 
 #[cfg(test)]
@@ -105,6 +122,21 @@ mod tests {
             .map(|one| format!("{} {} → {}", one.field, one.before.as_deref().unwrap_or("?"), one.after))
             .collect();
         assert_eq!(said, ["a.b 4 → 10", "list[name=x].v none → \"10\"", "labels.team \"a\" → none"]);
+    }
+
+    #[test]
+    fn entries_of_a_table_have_a_line_each() {
+        let change = Change {
+            resource: "gcp.run.template/p/r/s".parse().unwrap(),
+            from: json!({"env": {"A": "1", "B": null}, "memory": null}),
+            to: json!({"env": {"A": null, "B": {"secret": "b:3"}}, "memory": "1Gi"}),
+        };
+        let said: Vec<String> = change
+            .differences()
+            .iter()
+            .map(|one| format!("{} {} → {}", one.field, one.before.as_deref().unwrap_or("?"), one.after))
+            .collect();
+        assert_eq!(said, ["env.A 1 → not set", "env.B not set → secret b:3", "memory not set → 1Gi"]);
     }
 
     #[test]

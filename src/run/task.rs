@@ -208,16 +208,28 @@ impl Task {
     fn with_traffic_first(self) -> Vec<Task> {
         // What comes last is not undone.
         let Some(traffic_first) = self.traffic_first.clone().filter(|_| !self.is_finally()) else { return vec![self] };
-        let back = |name: &str, change: Change, undo_gate: Option<GateRule>| {
+        let back = |name: &str, change: Change| {
             let id = TaskId::part(self.id.as_str(), name);
             let idle = Task::idle(id, &self.phase, &traffic_first.resource.kind, self.on_failure);
             let (back_for, item, max_parallel) = (Some(self.id.clone()), self.item.clone(), self.max_parallel);
             let operation_timeout = self.operation_timeout;
-            Task { change: Some(change), undo_gate, back_for, item, max_parallel, operation_timeout, ..idle }
+            Task { change: Some(change), back_for, item, max_parallel, operation_timeout, ..idle }
         };
-        // Undone from the last to the first: the detour, the change itself, the way back from the detour.
-        let last = back("traffic", traffic_first.undo(), None);
-        vec![back("follow", traffic_first.clone(), self.undo_gate.clone()), self, last]
+        // Undone from the last to the first: the detour, the change itself, the way back from the detour. What stays as it is
+        // keeps the traffic away from it, too; then the detour is the end of the undo, which is to be shown to have worked.
+        let (first, last) = (back("follow", traffic_first.clone()), back("traffic", traffic_first.undo()));
+        let undo_gate = self.undo_gate.clone();
+        match &self.reversibility {
+            Reversibility::Stays { .. } => {
+                let why = "the newest revision is the one that was taken back".to_owned();
+                let first = Task { reversibility: Reversibility::Stays { why }, ..first };
+                vec![first, self, Task { undo_gate, ..last }]
+            }
+            Reversibility::Reversible
+            | Reversibility::WithLoss { .. }
+            | Reversibility::Restarts { .. }
+            | Reversibility::Irreversible { .. } => vec![Task { undo_gate, ..first }, self, last],
+        }
     }
 }
 

@@ -330,13 +330,26 @@ impl<'r, 'd> Block<'r, 'd> {
         read.into_iter().collect()
     }
 
-    /// Texts, numbers and flags by name, as texts.
+    /// Texts, numbers and flags by name, as texts. A flag is `on` or `off`.
     pub(crate) fn values(&self, key: &'static str) -> Option<BTreeMap<String, String>> {
+        self.values_by_name(key, |flag| if flag { "on" } else { "off" })
+    }
+
+    /// Texts, numbers and flags by name, as texts. A flag is `true` or `false`.
+    pub(crate) fn variables(&self, key: &'static str) -> Option<BTreeMap<String, String>> {
+        self.values_by_name(key, |flag| if flag { "true" } else { "false" })
+    }
+
+    fn values_by_name(
+        &self,
+        key: &'static str,
+        word: impl Fn(bool) -> &'static str,
+    ) -> Option<BTreeMap<String, String>> {
         let (path, node) = self.take(key, |is| matches!(is, ValueType::Values))?;
         let read = |(name, entry): (&str, &'d Entry)| {
             let value = match &entry.node.value {
                 Value::Integer(Some(number)) => number.to_string(),
-                Value::Flag(flag) => if *flag { "on" } else { "off" }.to_owned(),
+                Value::Flag(flag) => word(*flag).to_owned(),
                 _ => self.reader.text(&path.key(name), &entry.node)?,
             };
             Some((name.to_owned(), value))

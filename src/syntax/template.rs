@@ -295,7 +295,7 @@ impl Scope {
                 code: SECRET_SHOWN,
                 at,
                 message: format!("`{written}` is a secret, and what stands here is shown and journaled"),
-                help: Some("a secret may stand in `headers`, `query`, `json`, `form`, a database's `password`, webhooks and `env`".to_owned()),
+                help: Some("a secret may stand in `headers`, `query`, `json`, `form`, a database's `password`, webhooks and the `env` of a program; a Cloud Run service reads it from Secret Manager: secrets = { NAME = \"SECRET:VERSION\" }".to_owned()),
             }),
             Some(Meaning::Ahead) => Some(Problem {
                 code: CYCLE,

@@ -116,6 +116,7 @@ impl Stage {
                 "irreversible = true\n",
             ),
             ("deploy", "gcp.run.deploy", format!("service = \"{name}\", image = \"{image}\""), ""),
+            ("configure", "gcp.run.configure", format!("service = \"{name}\", env = {{ LOG_LEVEL = \"debug\" }}"), ""),
             ("traffic", "gcp.run.traffic", format!("service = \"{name}\", to = {{ {revision} = 100 }}"), ""),
             ("bounds", "gcp.run.scale", format!("service = \"{name}\", max_instances = 2"), ""),
             (

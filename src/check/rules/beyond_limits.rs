@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::{Answer, Rule, Subject, argument};
-use crate::action::{Action, RunDeploy};
+use crate::action::Action;
 use crate::check::diagnostic::Diagnostic;
 use crate::peer::Hosts;
 use crate::runbook::model::Limits;
@@ -108,9 +108,8 @@ fn peers(subject: &Subject<'_>, hosts: &Hosts) -> Vec<Diagnostic> {
 
 /// A deployment that moves more at once than is allowed. What a `gcp.run.traffic` moves depends on what is there.
 fn shifts(subject: &Subject<'_>, step: &Path, action: &Action, most: Percent) -> Option<Diagnostic> {
-    let Action::RunDeploy(RunDeploy { shift, .. }) = action else { return None };
     let mut before = 0;
-    for (index, share) in shift.iter().enumerate() {
+    for (index, share) in action.rollout()?.shift.iter().enumerate() {
         let moved = share.get().saturating_sub(before);
         if moved > most.get() {
             let message = format!("this moves {moved} % at once; at most {most} are allowed");

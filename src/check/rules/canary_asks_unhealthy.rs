@@ -4,7 +4,7 @@
 //! revisions of before. If those are what is unhealthy, the gate fails however well the new one is.
 
 use super::{Answer, Rule, Subject, argument};
-use crate::action::{Action, RunDeploy};
+use crate::action::Action;
 use crate::check::diagnostic::Diagnostic;
 use crate::runbook::Part;
 use crate::syntax::Path;
@@ -34,8 +34,8 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     };
     let mut found = Vec::new();
     for (step, iteration, action) in subject.actions() {
-        let Action::RunDeploy(RunDeploy { shift, .. }) = action else { continue };
-        let Some(first) = shift.first().map(|share| share.get()).filter(|share| *share < 100) else { continue };
+        let Some(rollout) = action.rollout() else { continue };
+        let Some(first) = rollout.shift.first().map(|share| share.get()).filter(|share| *share < 100) else { continue };
         if matches!(iteration.gate, Part::Absent) || is_preceded_by_a_change(subject, &step) {
             continue;
         }

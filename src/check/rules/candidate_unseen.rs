@@ -5,7 +5,7 @@
 //! gate's probes asks them.
 
 use super::{Answer, Rule, Subject, argument};
-use crate::action::{Action, CandidateUnseen, RunDeploy};
+use crate::action::CandidateUnseen;
 use crate::check::diagnostic::Diagnostic;
 use crate::runbook::Part;
 
@@ -20,7 +20,7 @@ pub(super) const RULE: Rule = Rule {
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (step, iteration, action) in subject.actions() {
-        let Action::RunDeploy(RunDeploy { candidate: Some(candidate), .. }) = action else { continue };
+        let Some(candidate) = action.rollout().and_then(|rollout| rollout.candidate.as_ref()) else { continue };
         let place = subject.key_place(&argument(&step, "candidate"));
         let gate = match &iteration.gate {
             Part::Absent => {

@@ -41,8 +41,8 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
             let place = subject.command_place(command, &command.place);
             let message = "gcloud refuses this: `run services update` without a flag that changes something";
             Diagnostic::error(RULE.code, place, message).help(
-                "for a new revision with the same image, change something, such as --update-labels=restarted=1; to go back to \
-                 an earlier revision, use the action gcp.run.traffic",
+                "for a new revision and nothing else, use the action gcp.run.configure with restart = true; to go back to an \
+                 earlier revision, use gcp.run.traffic with to = { PREVIOUS = 100 }",
             )
         })
         .collect()

@@ -18,6 +18,9 @@ pub(super) const RULE: Rule = Rule {
 /// The flag of `sql instances patch` that replaces the list of flags.
 pub(super) const DATABASE_FLAGS: &str = "database-flags";
 
+/// The flags of which the warning here has the step written out that does the same without removing anything.
+pub(super) const WITH_STEP: [&str; 3] = [DATABASE_FLAGS, "set-env-vars", "set-secrets"];
+
 /// The flags that replace a list, what they are lists of, and the flag that leaves the others as they are.
 const REPLACING: [(&str, &str, Option<&str>); 6] = [
     ("set-env-vars", "environment variable", Some("update-env-vars")),
@@ -51,7 +54,11 @@ fn fault(subject: &Subject<'_>, command: &StepCommand, flag: &Flag) -> Option<Di
     if let Some((name, what, instead)) = REPLACING.iter().find(|(name, ..)| *name == flag.name) {
         let message = format!("--{name} removes every {what} that it does not name");
         let help = match instead {
-            Some(instead) => format!("use --{instead}, which leaves the others as they are"),
+            Some(instead) => {
+                let step = typed_step::equivalent(&command.line).filter(|_| WITH_STEP.contains(name));
+                let step = step.map(|step| format!("; as a typed step: {step}")).unwrap_or_default();
+                format!("use --{instead}, which leaves the others as they are{step}")
+            }
             None => typed_patch(&command.line),
         };
         return Some(Diagnostic::warning(RULE.code, place, message).help(help));

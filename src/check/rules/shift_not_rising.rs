@@ -4,7 +4,7 @@
 //! a warning, because two revisions then serve for as long as nobody remembers.
 
 use super::{Answer, Rule, Subject, argument};
-use crate::action::{Action, RunDeploy, RunTraffic};
+use crate::action::{Action, Rollout, RunTraffic};
 use crate::check::diagnostic::Diagnostic;
 use crate::syntax::Path;
 
@@ -19,7 +19,7 @@ pub(super) const RULE: Rule = Rule {
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (step, _, action) in subject.actions() {
-        let Action::RunDeploy(RunDeploy { service, shift, .. }) = action else { continue };
+        let Some(Rollout { service, shift, .. }) = action.rollout() else { continue };
         let path = argument(&step, "shift");
         if shift.first().is_some_and(|share| share.get() == 0) {
             let message = "a share of 0 % moves nothing, and a gate that holds at it proves nothing";

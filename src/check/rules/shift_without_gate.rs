@@ -3,7 +3,6 @@
 //! Without one the shares follow one another at once: it looks careful and is not.
 
 use super::{Answer, Rule, Subject, argument};
-use crate::action::{Action, RunDeploy};
 use crate::check::diagnostic::Diagnostic;
 use crate::runbook::Part;
 
@@ -18,8 +17,8 @@ pub(super) const RULE: Rule = Rule {
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (step, iteration, action) in subject.actions() {
-        let Action::RunDeploy(RunDeploy { shift, .. }) = action else { continue };
-        if shift.len() < 2 || !matches!(iteration.gate, Part::Absent) {
+        let Some(rollout) = action.rollout() else { continue };
+        if rollout.shift.len() < 2 || !matches!(iteration.gate, Part::Absent) {
             continue;
         }
         let message = "without a gate nothing decides whether traffic moves on: the shares follow one another at once";

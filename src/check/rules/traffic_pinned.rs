@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::{Answer, Rule, Subject, argument};
-use crate::action::{Action, RunDeploy, RunTraffic};
+use crate::action::{Action, Rollout, RunTraffic};
 use crate::check::diagnostic::Diagnostic;
 use crate::check::shell::StepCommand;
 use crate::syntax::Path;
@@ -98,24 +98,22 @@ fn by_action(subject: &Subject<'_>, step: &Path, action: &Action) -> Option<(Str
     if !subject.is_resolved(&argument(step, "service")) {
         return None;
     }
-    match action {
-        Action::RunTraffic(RunTraffic { service, to }) => {
-            let named: BTreeSet<String> =
-                to.iter().filter(|(_, share)| share.get() > 0).map(|(revision, _)| revision.clone()).collect();
-            let what = if named.contains(LATEST) { Move::FollowsLatest } else { Move::Pins(named) };
-            Some((service.clone(), Event { at: subject.place(&argument(step, "to")), what }))
-        }
-        Action::RunDeploy(RunDeploy { service, shift, candidate: None, .. }) if shift.is_empty() => {
-            let uses = step.key("uses");
-            let at = subject.key_place(&uses).start..subject.place(&uses).end;
-            Some((service.clone(), Event { at, what: Move::Deploys }))
-        }
-        Action::RunDeploy(RunDeploy { service, shift, .. }) => {
-            let at = subject.place(&argument(step, if shift.is_empty() { "candidate" } else { "shift" }));
-            Some((service.clone(), Event { at, what: Move::DeploysAndPins }))
-        }
-        _ => None,
+    if let Action::RunTraffic(RunTraffic { service, to }) = action {
+        let named: BTreeSet<String> =
+            to.iter().filter(|(_, share)| share.get() > 0).map(|(revision, _)| revision.clone()).collect();
+        let what = if named.contains(LATEST) { Move::FollowsLatest } else { Move::Pins(named) };
+        return Some((service.clone(), Event { at: subject.place(&argument(step, "to")), what }));
     }
+    let Rollout { service, shift, candidate, .. } = action.rollout()?;
+    let event = if shift.is_empty() && candidate.is_none() {
+        let uses = step.key("uses");
+        let at = subject.key_place(&uses).start..subject.place(&uses).end;
+        Event { at, what: Move::Deploys }
+    } else {
+        let at = subject.place(&argument(step, if shift.is_empty() { "candidate" } else { "shift" }));
+        Event { at, what: Move::DeploysAndPins }
+    };
+    Some((service.clone(), event))
 }
 
 fn by_command(subject: &Subject<'_>, command: &StepCommand) -> Option<(String, Event)> {

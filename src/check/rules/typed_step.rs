@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use super::{Answer, Rule, Subject, list_replaced};
 use crate::check::diagnostic::Diagnostic;
-use crate::check::shell::{CommandLine, StepCommand, Tool};
+use crate::check::shell::{CommandLine, Flag, StepCommand, Tool};
 
 pub(super) const RULE: Rule = Rule {
     code: "typed-step",
@@ -20,8 +20,8 @@ pub(super) const RULE: Rule = Rule {
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for command in subject.commands().iter().filter(|command| command.key == "run") {
-        // That flag has a warning of its own, with the same advice.
-        if command.line.flag(list_replaced::DATABASE_FLAGS).is_some() {
+        // Those flags have a warning of their own, with the same advice.
+        if list_replaced::WITH_STEP.iter().any(|flag| command.line.flag(flag).is_some()) {
             continue;
         }
         let Some(step) = equivalent(&command.line).filter(|_| is_about_target(subject, command)) else { continue };
@@ -59,7 +59,8 @@ pub(super) fn equivalent(line: &CommandLine) -> Option<TypedStep> {
     if line.tool != Tool::Gcloud || line.has_unknown_words {
         return None;
     }
-    traffic(line).or_else(|| deploy(line)).or_else(|| scale(line)).or_else(|| connector(line)).or_else(|| patch(line))
+    let all = [traffic, deploy, scale, configure, connector, patch];
+    all.iter().find_map(|read| read(line))
 }
 
 /// The flags that say where, and those that matter to nobody.
@@ -137,7 +138,119 @@ fn bounds(line: &CommandLine, min: &str, max: &str) -> String {
     each.filter_map(|(flag, key)| Some(format!(", {key} = {}", line.number(flag)?))).collect()
 }
 
-/// The bounds of a service. Those of its revisions (`--max-instances`) have no action.
+/// The flags of the settings of a service's template.
+const CONFIGURING: [&str; 18] = [
+    "set-env-vars",
+    "update-env-vars",
+    "remove-env-vars",
+    "set-secrets",
+    "update-secrets",
+    "memory",
+    "cpu",
+    "concurrency",
+    "timeout",
+    "min-instances",
+    "max-instances",
+    "vpc-connector",
+    "network",
+    "subnet",
+    "vpc-egress",
+    "service-account",
+    "no-traffic",
+    "tag",
+];
+
+/// The settings of a service's template; with a name for the revision and nothing else, a restart.
+fn configure(line: &CommandLine) -> Option<TypedStep> {
+    let service = named(line, "run services update").or_else(|| named(line, "run deploy"))?;
+    let mut with = format!("service = {service}");
+    if line.flag("revision-suffix").is_some() && has_only(line, &["revision-suffix", "no-traffic", "tag"]) {
+        with.push_str(", restart = true");
+    } else if has_only(line, &CONFIGURING) {
+        let settings = settings(line)?;
+        if settings.is_empty() {
+            return None;
+        }
+        let _ = write!(with, ", {}", settings.join(", "));
+    } else {
+        return None;
+    }
+    if let Some(tag) = line.value("tag") {
+        let _ = write!(with, ", candidate = {}, shift = [10, 100]", quoted(tag));
+    }
+    Some(TypedStep { action: "gcp.run.configure", with })
+}
+
+/// The arguments that set what these flags set; `None` if one of them is not understood.
+fn settings(line: &CommandLine) -> Option<Vec<String>> {
+    let mut arguments = Vec::new();
+    for (flags, argument) in
+        [(["set-env-vars", "update-env-vars"], "env"), (["set-secrets", "update-secrets"], "secrets")]
+    {
+        let lists: Vec<&Flag> = flags.iter().filter_map(|flag| line.flag(flag)).collect();
+        if lists.is_empty() {
+            continue;
+        }
+        let entries = lists.into_iter().map(entries).collect::<Option<Vec<_>>>()?.concat();
+        arguments.push(format!("{argument} = {{ {} }}", entries.join(", ")));
+    }
+    if let Some(flag) = line.flag("remove-env-vars") {
+        let names: Vec<String> = flag.value.split(',').map(quoted).collect();
+        flag.is_literal.then_some(())?;
+        arguments.push(format!("unset_env = [{}]", names.join(", ")));
+    }
+    for (flag, argument) in [
+        ("memory", "memory"),
+        ("cpu", "cpu"),
+        ("vpc-connector", "connector"),
+        ("network", "network"),
+        ("subnet", "subnet"),
+        ("vpc-egress", "egress"),
+        ("service-account", "service_account"),
+    ] {
+        if let Some(flag) = line.flag(flag) {
+            arguments.push(format!("{argument} = {}", text(&flag.value, flag.is_literal)?));
+        }
+    }
+    for (flag, argument) in
+        [("concurrency", "concurrency"), ("min-instances", "min_instances"), ("max-instances", "max_instances")]
+    {
+        if line.flag(flag).is_some() {
+            // Zero has a meaning of its own, and no action sets it.
+            let number = line.number(flag).filter(|number| *number > 0 || argument == "min_instances")?;
+            arguments.push(format!("{argument} = {number}"));
+        }
+    }
+    if let Some(timeout) = line.flag("timeout") {
+        let is_number = timeout.value.parse::<u64>().is_ok();
+        let written = if is_number { format!("{}s", timeout.value) } else { timeout.value.clone() };
+        arguments.push(format!("timeout = {}", text(&written, timeout.is_literal)?));
+    }
+    Some(arguments)
+}
+
+/// The entries of a list such as `A=1,B=2`; `None` if it has another delimiter, or a file in the place of a variable.
+fn entries(flag: &Flag) -> Option<Vec<String>> {
+    let entry = |entry: &str| {
+        let (name, value) = entry.split_once('=')?;
+        let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') && !name.is_empty();
+        is_name.then_some(())?;
+        Some(format!("{name} = {}", text(value, !value.contains('$') || flag.is_literal)?))
+    };
+    flag.value.split(',').map(entry).collect()
+}
+
+/// A value as TOML; an input for what a script has in a variable, if that is all of it.
+fn text(value: &str, is_literal: bool) -> Option<String> {
+    if is_literal {
+        return Some(quoted(value));
+    }
+    let input = value.strip_prefix('$').map(|name| name.trim_start_matches('{').trim_end_matches('}'));
+    let input = input.filter(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))?;
+    Some(quoted(&format!("${{inputs.{}}}", variable(input))))
+}
+
+/// The bounds of a service. Those of its revisions (`--max-instances`) are settings of its template.
 fn scale(line: &CommandLine) -> Option<TypedStep> {
     let service = named(line, "run services update")?;
     let bounds = bounds(line, "min", "max");

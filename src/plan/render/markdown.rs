@@ -64,6 +64,7 @@ fn changes(page: &mut Page, plan: &Plan) {
             Reversibility::Reversible => "yes",
             Reversibility::WithLoss { .. } => "with loss",
             Reversibility::Restarts { .. } => "yes, restarts",
+            Reversibility::Stays { .. } => "stays",
             Reversibility::Irreversible { .. } => "**no**",
         };
         let known = match plan.reviews.get(&task.id).and_then(|review| review.known.as_ref()) {

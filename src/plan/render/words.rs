@@ -109,7 +109,12 @@ pub(super) fn remarks(task: &Task) -> Vec<String> {
     let finally = task.is_finally().then(|| "not rolled back: it is carried out however the run ends".to_owned());
     let traffic_first = task.traffic_first.as_ref().filter(|_| !task.is_finally()).map(|traffic_first| {
         let to: Vec<_> = traffic_first.differences().iter().map(|difference| inert(&difference.after)).collect();
-        format!("rollback: traffic back to {} first (seconds), then the change itself", to.join(", "))
+        let to = to.join(", ");
+        if task.reversibility.is_undone() {
+            format!("rollback: traffic back to {to} first (seconds), then the change itself")
+        } else {
+            format!("rollback: traffic back to {to} (seconds), where it stays")
+        }
     });
     let catalogued = task.change.as_ref().filter(|change| change.resource.kind == CATALOGUED);
     let sent = catalogued.and_then(sent_as).map(|sent| format!("sent as {}", inert(&sent)));

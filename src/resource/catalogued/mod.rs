@@ -122,7 +122,8 @@ impl Catalogued {
             Ok(answer) => {
                 operation::begun(expected, &answer).map_err(|why| WriteError::InDoubt { resource: of.clone(), why })
             }
-            Err(error) => Err(self.without_secrets(of, error)),
+            // An API may repeat in its words what it was sent.
+            Err(error) => Err(self.sealed.cleaned(of, error)),
         };
         match &stand {
             // What is not known to have ended stays noted.
@@ -131,23 +132,6 @@ impl Catalogued {
             Ok(Stand::Done | Stand::Failed { .. }) | Err(_) => self.sealed.ended(of),
         }
         stand.map(|stand| self.stand_without_secrets(of, stand))
-    }
-
-    /// An API may repeat in its words what it was sent.
-    fn without_secrets(&self, id: &ResourceId, error: WriteError) -> WriteError {
-        let clean = |why: &str| self.sealed.without_secrets(id, why);
-        match error {
-            WriteError::Refused { resource, why } => WriteError::Refused { why: clean(&why), resource },
-            WriteError::Conflict { resource, why } => WriteError::Conflict { why: clean(&why), resource },
-            WriteError::InDoubt { resource, why } => WriteError::InDoubt { why: clean(&why), resource },
-            WriteError::Busy { resource, why, retry_after } => {
-                WriteError::Busy { why: clean(&why), resource, retry_after }
-            }
-            WriteError::Unreachable { resource, why, remedy } => {
-                WriteError::Unreachable { why: clean(&why), resource, remedy }
-            }
-            WriteError::Missing { resource } => WriteError::Missing { resource },
-        }
     }
 
     fn stand_without_secrets(&self, id: &ResourceId, stand: Stand) -> Stand {

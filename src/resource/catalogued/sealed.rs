@@ -18,6 +18,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::resource::error::WriteError;
 use crate::run::ResourceId;
 
 /// A shorter value would be replaced in words that have nothing to do with it.
@@ -46,6 +47,18 @@ struct Kept {
     secrets: Values,
     /// What was sent and has not ended, as far as is known: the operation, or none if no answer named one.
     sent: BTreeMap<ResourceId, Option<String>>,
+}
+
+impl Kept {
+    /// Adds secrets of a resource. False if there are none.
+    fn keep(&mut self, id: &ResourceId, secrets: impl IntoIterator<Item = (String, Value)>) -> bool {
+        let mut secrets = secrets.into_iter().peekable();
+        let is_more = secrets.peek().is_some();
+        if is_more {
+            self.secrets.entry(id.clone()).or_default().extend(secrets);
+        }
+        is_more
+    }
 }
 
 /// Secrets by the digests that stand for them.
@@ -111,12 +124,22 @@ impl SealedValues {
         overwritten: impl IntoIterator<Item = (String, Value)>,
     ) -> Result<(), SealError> {
         let mut known = self.known();
-        let mut overwritten = overwritten.into_iter().peekable();
-        if overwritten.peek().is_some() {
-            known.kept.secrets.entry(id.clone()).or_default().extend(overwritten);
-        }
+        known.kept.keep(id, overwritten);
         known.kept.sent.insert(id.clone(), None);
         self.write(&known.kept)
+    }
+
+    /// Keeps secrets of a resource that are about to be overwritten. When this returns, they are on the disk.
+    ///
+    /// # Errors
+    /// They could not be written.
+    pub fn keep(
+        &self,
+        id: &ResourceId,
+        overwritten: impl IntoIterator<Item = (String, Value)>,
+    ) -> Result<(), SealError> {
+        let mut known = self.known();
+        if known.kept.keep(id, overwritten) { self.write(&known.kept) } else { Ok(()) }
     }
 
     /// Notes which operation was begun by what was sent. That this could not be written only costs a question more.
@@ -149,6 +172,23 @@ impl SealedValues {
         // The longest first: a part of one may be another.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         secrets.into_iter().fold(text.to_owned(), |text, secret| text.replace(secret, "(secret)"))
+    }
+
+    /// What became of a write, without the secrets that the API's words repeat.
+    pub fn cleaned(&self, id: &ResourceId, error: WriteError) -> WriteError {
+        let clean = |why: &str| self.without_secrets(id, why);
+        match error {
+            WriteError::Refused { resource, why } => WriteError::Refused { why: clean(&why), resource },
+            WriteError::Conflict { resource, why } => WriteError::Conflict { why: clean(&why), resource },
+            WriteError::InDoubt { resource, why } => WriteError::InDoubt { why: clean(&why), resource },
+            WriteError::Busy { resource, why, retry_after } => {
+                WriteError::Busy { why: clean(&why), resource, retry_after }
+            }
+            WriteError::Unreachable { resource, why, remedy } => {
+                WriteError::Unreachable { why: clean(&why), resource, remedy }
+            }
+            WriteError::Missing { resource } => WriteError::Missing { resource },
+        }
     }
 
     fn write(&self, kept: &Kept) -> Result<(), SealError> {

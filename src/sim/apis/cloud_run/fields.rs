@@ -30,6 +30,8 @@ enum Form {
     Seconds,
     /// The same, but v1 leaves this one out, and v2 does not.
     Unless(&'static str),
+    /// A list, as the text of its JSON.
+    JsonText,
     /// A list of messages that differ in the names of these fields.
     Each(fn(Value, Direction) -> Value),
 }
@@ -82,6 +84,7 @@ pub(super) const TEMPLATE: &[Field] = &[
     annotation(at!("autoscaling.knative.dev/maxScale"), &["scaling", "maxInstanceCount"], Form::Count),
     annotation(at!("run.googleapis.com/vpc-access-connector"), &["vpcAccess", "connector"], Form::Same),
     annotation(at!("run.googleapis.com/vpc-access-egress"), &["vpcAccess", "egress"], Form::Word(EGRESS)),
+    annotation(at!("run.googleapis.com/network-interfaces"), &["vpcAccess", "networkInterfaces"], Form::JsonText),
     annotation(
         at!("run.googleapis.com/execution-environment"),
         &["executionEnvironment"],
@@ -171,6 +174,7 @@ impl Form {
                 Some(seconds.parse::<i64>().map_or_else(|_| json!(seconds), |seconds| json!(seconds)))
             }
             Self::Unless(default) => (value.as_str() != Some(default)).then(|| value.clone()),
+            Self::JsonText => Some(json!(value.to_string())),
             Self::Each(rename) => {
                 let all = value.as_array()?.iter().cloned();
                 Some(all.map(|one| rename(one, Direction::ToV1)).collect())
@@ -198,6 +202,10 @@ impl Form {
                 Some(seconds) => Some(json!(format!("{seconds}s"))),
                 None => value.as_str().map(|seconds| json!(format!("{seconds}s"))),
             },
+            Self::JsonText => match serde_json::from_str(text) {
+                Ok(list @ Value::Array(_)) => Some(list),
+                Ok(_) | Err(_) => return Err(wrong("is no list in JSON")),
+            },
             Self::Each(rename) => {
                 let Value::Array(all) = value else { return Err(Refusal::invalid(name, format!("{name} is no list"))) };
                 Some(all.into_iter().map(|one| rename(one, Direction::ToV2)).collect())
@@ -208,7 +216,9 @@ impl Form {
     fn if_absent(&self) -> Option<Value> {
         match self {
             Self::Unless(default) => Some(json!(default)),
-            Self::Each(_) | Self::Same | Self::Count | Self::Word(_) | Self::Flag | Self::Seconds => None,
+            Self::Each(_) | Self::Same | Self::Count | Self::Word(_) | Self::Flag | Self::Seconds | Self::JsonText => {
+                None
+            }
         }
     }
 }
@@ -361,6 +371,7 @@ mod tests {
             Form::Flag => Just(json!(true)).boxed(),
             Form::Seconds => prop_oneof![Just(json!("300s")), Just(json!("1.500s"))].boxed(),
             Form::Unless(default) => prop_oneof![Just(json!(default)), Just(json!("BETA"))].boxed(),
+            Form::JsonText => "[a-z]{1,8}".prop_map(|name| json!([{ "network": name, "tags": ["web"] }])).boxed(),
             Form::Each(_) => Just(json!([])).boxed(),
         }
     }
