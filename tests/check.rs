@@ -367,7 +367,7 @@ fn a_step_for_each_item_is_a_turn_for_each() {
     let outcome = check("runbook.toml", text.as_bytes(), &Inputs::none(), Mode::Rehearse);
     let runbook = outcome.checked.expect("it checks").runbook().clone();
     let step = &runbook.phases[1].steps[0];
-    assert_eq!((step.iterations.len(), step.fan_out.as_ref().map(|fan_out| fan_out.items.len())), (1, Some(1)));
+    assert_eq!((step.iterations.len(), step.fan_out.as_ref().map(|fan_out| fan_out.items.known().len())), (1, Some(1)));
     assert_eq!(step.iterations[0].action.service(), Some("a"));
 }
 

@@ -121,7 +121,7 @@ impl Obstacle {
     }
 
     /// The same, with what to do about it.
-    pub(super) fn help(self, help: &str) -> Obstacle {
+    pub(crate) fn help(self, help: &str) -> Obstacle {
         Obstacle { help: Some(help.to_owned()), ..self }
     }
 

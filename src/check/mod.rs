@@ -16,7 +16,7 @@ mod query;
 mod rules;
 mod shell;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 pub use diagnostic::{Diagnostic, Label, Severity, Style, render};
@@ -55,12 +55,27 @@ pub const FILE_CODES: &[(&str, &str)] = &[
 pub struct Checked {
     document: Document,
     runbook: Runbook,
+    inputs: Inputs,
+    mode: Mode,
 }
 
 impl Checked {
     /// The runbook; every `${…}` in it has its value.
     pub fn runbook(&self) -> &Runbook {
         &self.runbook
+    }
+
+    /// The same with what the lists of its `for_each` were found to list, by step.
+    ///
+    /// # Errors
+    /// What is wrong with it then: an item may make a name that nothing can have.
+    pub fn with_lists(&self, lists: BTreeMap<String, Vec<String>>) -> Result<Checked, Box<Outcome>> {
+        let (name, text) = (self.document.name(), self.document.text());
+        let outcome = check(name, text.as_bytes(), &self.inputs.clone().lists(lists), self.mode);
+        match outcome.checked {
+            Some(checked) => Ok(checked),
+            None => Err(Box::new(outcome)),
+        }
     }
 
     /// The text it was read from, which knows where everything stands.
@@ -152,7 +167,7 @@ pub fn check(name: &str, bytes: &[u8], inputs: &Inputs, mode: Mode) -> Outcome {
     let partial =
         (mode != Mode::Check && !is_whole).then(|| partial::partial(&document, &draft, &diagnostics)).flatten();
     let runbook = draft.into_runbook().filter(|_| sound);
-    let checked = runbook.map(|runbook| Checked { document, runbook });
+    let checked = runbook.map(|runbook| Checked { document, runbook, inputs: inputs.clone(), mode });
     Outcome { partial, ..outcome(checked, text, diagnostics) }
 }
 

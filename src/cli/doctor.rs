@@ -159,7 +159,7 @@ async fn cloud(
         return Ok(());
     }
     let policy = Policy::to_show(&arguments.trials);
-    let (connection, mut plan) = match made(runbook, place, policy, console).await {
+    let (connection, mut plan) = match made((runbook, outcome.checked.as_ref()), place, policy, console).await {
         Ok(made) => made,
         Err(trouble) if trouble.exit == Exit::Usage => return Err(trouble),
         Err(CliError { message, help, .. }) => {

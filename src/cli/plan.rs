@@ -18,8 +18,8 @@ use crate::check::{Checked, GapKind, Partial, check as check_bytes};
 use crate::clock::{Clock as _, SystemClock};
 use crate::inert::{inert, shell_word};
 use crate::plan::{
-    Plan, Saved, Selection, Snapshot, TextStyle, Trials, Trying, access, judging, markdown, observe, plan as make_plan,
-    prove, text, trials,
+    Plan, Saved, Selection, Snapshot, TextStyle, Trials, Trying, access, judging, lists, markdown, observe,
+    observe_lists, plan as make_plan, prove, text, trials,
 };
 use crate::resource::Observed;
 use crate::run::OnFailure;
@@ -68,11 +68,11 @@ impl InputFlags {
 
     /// What is given, over these values.
     pub(super) fn given(&self, earlier: Given) -> Result<Given, CliError> {
-        let Given { mut values, env, .. } = earlier;
+        let Given { mut values, env, lists, .. } = earlier;
         values.extend(self.inputs.as_deref().map(values_in).transpose()?.unwrap_or_default());
         values.extend(self.input.iter().cloned());
         let exposure = if self.plain_env { Exposure::Plain } else { Exposure::Secret };
-        Ok(Given { values, env: self.environment.and(&env), exposure })
+        Ok(Given { values, env: self.environment.and(&env), exposure, lists })
     }
 }
 
@@ -84,12 +84,15 @@ pub(super) struct Given {
     /// The variables of the environment that inputs may take.
     env: BTreeSet<String>,
     exposure: Exposure,
+    /// What steps over a list are done for, by step.
+    lists: BTreeMap<String, Vec<String>>,
 }
 
 impl Given {
     /// What a run was given: its values, and the variables that it may take again.
     pub(super) fn to_run_of(plan: &Plan) -> Given {
-        Given { values: plan.inputs.clone(), env: plan.env.clone(), exposure: Exposure::Secret }
+        let (values, env, lists) = (plan.inputs.clone(), plan.env.clone(), plan.lists.clone());
+        Given { values, env, exposure: Exposure::Secret, lists }
     }
 
     /// The same, and these variables.
@@ -100,7 +103,7 @@ impl Given {
 
     /// For whoever reads a runbook.
     pub(super) fn inputs(&self) -> Inputs {
-        Inputs::given(self.values.clone()).environment(visible(&self.env, self.exposure))
+        Inputs::given(self.values.clone()).environment(visible(&self.env, self.exposure)).lists(self.lists.clone())
     }
 
     /// What a plan keeps of it: also what came from the environment and may be shown.
@@ -319,24 +322,54 @@ pub(super) async fn make(
 ) -> Result<PreparedPlan, CliError> {
     let place = source.place()?;
     let (checked, given) = checked(source, place.mode(policy.purpose), console)?;
+    let connection = opened(checked.runbook(), place, console).await?;
+    let checked = listed(checked, &connection, console).await?;
     let mut meant = checked.runbook().clone();
     selection.of(&mut meant).map_err(|error| CliError::from_error(Exit::Usage, &error))?;
-    let (connection, mut plan) = made(&meant, place, policy, console).await?;
+    let mut plan = planned(&meant, &connection, policy).await?;
     given.kept_in(&mut plan, &meant);
     Ok(PreparedPlan { checked, connection, plan })
 }
 
+/// The plan of as much of a runbook as can be planned, and of all of it if it was checked.
 pub(super) async fn made(
-    runbook: &Runbook,
+    (runbook, checked): (&Runbook, Option<&Checked>),
     place: CloudTarget,
     policy: Policy,
     console: Console,
 ) -> Result<(Connection, Plan), CliError> {
+    let connection = opened(runbook, place, console).await?;
+    let listed = match checked {
+        Some(checked) => Some(listed(checked.clone(), &connection, console).await?),
+        None => None,
+    };
+    let runbook = listed.as_ref().map_or(runbook, Checked::runbook);
+    let plan = planned(runbook, &connection, policy).await?;
+    Ok((connection, plan))
+}
+
+async fn opened(runbook: &Runbook, place: CloudTarget, console: Console) -> Result<Connection, CliError> {
     let connection = Connection::open(place, console).await?;
     let since = runbook.escalation.as_ref().and_then(|escalation| escalation.since);
     reject_future(since, connection.clock.now())?;
-    let plan = planned(runbook, &connection, policy).await?;
-    Ok((connection, plan))
+    Ok(connection)
+}
+
+/// The same runbook with what its lists list.
+async fn listed(checked: Checked, connection: &Connection, console: Console) -> Result<Checked, CliError> {
+    let observed = observe_lists(checked.runbook(), &connection.kinds, connection.clock.now()).await;
+    with_lists(checked, &observed, console)
+}
+
+fn with_lists(checked: Checked, observed: &Observed, console: Console) -> Result<Checked, CliError> {
+    let lists = lists(checked.runbook(), observed);
+    if lists.is_empty() {
+        return Ok(checked);
+    }
+    checked.with_lists(lists).map_err(|outcome| {
+        console.err(&outcome.render(style(console)));
+        CliError::new(Exit::Usage, "the runbook is not sound with what its `list` lists")
+    })
 }
 
 async fn planned(runbook: &Runbook, connection: &Connection, policy: Policy) -> Result<Plan, CliError> {
@@ -359,11 +392,15 @@ pub(super) async fn plan(arguments: &Arguments, console: Console) -> Result<Exit
     let is_connected = !arguments.offline && arguments.snapshot.is_none();
     let place = if is_connected { Some(arguments.source.place()?) } else { None };
     let mode = place.as_ref().map_or(Mode::Plan, |place| place.mode(policy.purpose));
-    let (readable, given) = readable(&arguments.source, mode, console)?;
+    let (mut readable, given) = readable(&arguments.source, mode, console)?;
     let mistakes = readable.mistakes();
     // What `check` rejects reaches nobody: neither a host that it names nor Google.
     let plan = if let Some(place) = place.filter(|_| mistakes == 0) {
-        let (connection, mut plan) = made(readable.runbook(), place, policy, console).await?;
+        let connection = opened(readable.runbook(), place, console).await?;
+        if let Readable::Whole(checked) = readable {
+            readable = Readable::Whole(Box::new(listed(*checked, &connection, console).await?));
+        }
+        let mut plan = planned(readable.runbook(), &connection, policy).await?;
         given.kept_in(&mut plan, readable.runbook());
         readable.name_gaps(&mut plan);
         let place = connection.place.clone();
@@ -380,7 +417,7 @@ pub(super) async fn plan(arguments: &Arguments, console: Console) -> Result<Exit
         }
         plan
     } else {
-        unconnected(arguments, &readable, &given)?
+        unconnected(arguments, readable, &given, console)?
     };
     arguments.show(&plan, console)?;
     if let (Some(digest), Some(out)) = (kept, &arguments.out) {
@@ -425,15 +462,15 @@ impl Arguments {
 }
 
 /// A plan without a cloud.
-fn unconnected(arguments: &Arguments, readable: &Readable, given: &Given) -> Result<Plan, CliError> {
-    let made = |observed: &Observed, cloud: &str| {
+fn unconnected(arguments: &Arguments, readable: Readable, given: &Given, console: Console) -> Result<Plan, CliError> {
+    let made = |readable: &Readable, observed: &Observed, cloud: &str| {
         let mut plan = make_plan(readable.runbook(), observed, cloud, None);
         given.clone().kept_in(&mut plan, readable.runbook());
         readable.name_gaps(&mut plan);
         plan
     };
     let Some(path) = &arguments.snapshot else {
-        return Ok(made(&Observed::nothing(), "a cloud that was not observed"));
+        return Ok(made(&readable, &Observed::nothing(), "a cloud that was not observed"));
     };
     let trouble = |why: String| CliError::new(Exit::Usage, format!("{} is no snapshot: {why}", path.display()));
     let snapshot: Snapshot =
@@ -443,7 +480,12 @@ fn unconnected(arguments: &Arguments, readable: &Readable, given: &Given) -> Res
     }
     let words = format!("{}, from a snapshot", snapshot.cloud);
     let trials = Trials { samples: snapshot.probes.clone(), untried: snapshot.untried.clone() };
-    let mut plan = made(&snapshot.into(), &words);
+    let observed = Observed::from(snapshot);
+    let readable = match readable {
+        Readable::Whole(checked) => Readable::Whole(Box::new(with_lists(*checked, &observed, console)?)),
+        partial @ Readable::Partial(_) => partial,
+    };
+    let mut plan = made(&readable, &observed, &words);
     plan.try_gates(&trials);
     Ok(plan)
 }

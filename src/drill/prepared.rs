@@ -5,13 +5,15 @@ use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::check::{Checked, check};
+use crate::check::{Checked, Outcome, check};
 use crate::driver::DriverError;
 use crate::engine::Run;
 use crate::gate::{GateRule, Percentiles};
 use crate::inert::inert;
 use crate::journal::OpenError;
-use crate::plan::{Plan, Problem, ProgramSteps, Trying, observe, plan as make_plan, prove, trials};
+use crate::plan::{
+    Plan, Problem, ProgramSteps, Trying, lists, observe, observe_lists, plan as make_plan, prove, trials,
+};
 use crate::resource::BuildError;
 use crate::run::{Choice, Entry, Event, OnFailure, OpId, Question, Task, TaskId, Way};
 use crate::runbook::Mode;
@@ -164,6 +166,7 @@ impl Prepared {
         exit: ExitCode,
     ) -> Result<Prepared, DrillError> {
         let bench = Bench::open(world.clone()).await?;
+        let checked = listed(checked, &bench, &world).await?;
         let plan = planned(&checked, &bench, &world, on_failure).await?;
         let (forwards, back) = (Recording::new(coverage), Recording::new(coverage));
         let (text, folder) = (checked.document().text().to_owned(), folder());
@@ -392,6 +395,21 @@ fn answers(run: &Run, question: &Question, now: jiff::Timestamp) -> Vec<Choice> 
     let mut offers = run.offers(question, now);
     offers.retain(|choice| *choice != Choice::Yes);
     offers
+}
+
+/// The same runbook with what its lists list.
+async fn listed(checked: Checked, bench: &Bench, world: &World) -> Result<Checked, DrillError> {
+    let bench = bench.stage(checked.runbook(), world.clone(), world.now());
+    let observed = observe_lists(checked.runbook(), &bench.kinds, bench.clock.now()).await;
+    let lists = lists(checked.runbook(), &observed);
+    if lists.is_empty() {
+        return Ok(checked);
+    }
+    let wrong = |outcome: Box<Outcome>| {
+        let words: Vec<&str> = outcome.diagnostics.iter().map(|diagnostic| diagnostic.message.as_str()).collect();
+        DrillError::Runbook(words.join("; "))
+    };
+    checked.with_lists(lists).map_err(wrong)
 }
 
 async fn planned(

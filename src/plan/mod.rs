@@ -8,6 +8,7 @@
 
 mod access;
 mod debt;
+mod listing;
 mod observe;
 mod outbound;
 mod planner;
@@ -28,6 +29,7 @@ use serde_json::Value;
 
 pub use access::{Access, Need, access, needs};
 pub use debt::Debt;
+pub use listing::{lists, observe_lists};
 pub use observe::{Snapshot, Trials, Trying, Unseen, judging, observe, touched, trials};
 pub use outbound::{Outbound, Sender, Tried};
 pub use planner::plan;
@@ -88,6 +90,9 @@ pub struct Plan {
     /// What could not be computed locally; a plan that has any is not run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
+    /// What steps over a list are done for, by step.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lists: BTreeMap<String, Vec<String>>,
     /// The steps that are left out because their `when` does not hold, and why.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub left_out: BTreeMap<String, String>,

@@ -7,7 +7,7 @@ use futures::stream;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Basis, when};
+use super::{Basis, listing, when};
 use crate::escalation::probes_of;
 use crate::gate::Observation;
 use crate::probe::{Observer, ProbeSpec};
@@ -128,11 +128,14 @@ pub fn judging(runbook: &Runbook) -> BTreeSet<String> {
 pub fn touched(runbook: &Runbook) -> BTreeSet<ResourceId> {
     let steps = runbook.phases.iter().flat_map(|phase| &phase.steps);
     let of_step = |step: &Step| {
+        if step.unlisted().is_some() {
+            return Vec::new();
+        }
         let target = runbook.target_of(step);
         let of_action = |iteration: &Iteration| iteration.action.step().observed_resources(&target);
         step.iterations.iter().flat_map(of_action).collect::<Vec<_>>()
     };
-    steps.flat_map(of_step).chain(when::deciding(runbook)).collect()
+    steps.flat_map(of_step).chain(when::deciding(runbook)).chain(listing::listed(runbook)).collect()
 }
 
 /// What was seen, written down, so that somebody without credentials can plan against it.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::debt::debts;
 use super::outbound::outbound;
-use super::{Access, Basis, FORMAT, Known, Plan, Problem, Review, Wanted, access, is_outside_the_cloud, when};
+use super::{Access, Basis, FORMAT, Known, Plan, Problem, Review, Wanted, access, is_outside_the_cloud, listing, when};
 use crate::action::{Action, Forecast, Obstacle, Rollback, StepContext, TaskDraft};
 use crate::gate::GateRule;
 use crate::resource::{Observed, Seen};
@@ -15,7 +15,7 @@ use crate::run::{
     Elsewhere, FailurePolicy, Guard, GuardAction, Occasion, OnFailure, Preconditions, RollbackScope, Subject, Target,
     Task, TaskId,
 };
-use crate::runbook::model::{self, Iteration, Phase, Require, Runbook, Step};
+use crate::runbook::model::{self, Items, Iteration, Phase, Require, Runbook, Step};
 
 /// Works out the plan, as far as that goes.
 ///
@@ -32,6 +32,7 @@ pub fn plan(runbook: &Runbook, observed: &Observed, cloud: &str, on_failure: Opt
         tasks: Vec::new(),
         problems: Vec::new(),
         left_out: BTreeMap::new(),
+        lists: BTreeMap::new(),
     };
     for phase in &runbook.phases {
         for step in &phase.steps {
@@ -48,7 +49,7 @@ pub fn plan(runbook: &Runbook, observed: &Observed, cloud: &str, on_failure: Opt
     });
     planner.symptom();
     planner.sights();
-    let Planner { tasks, problems, left_out, .. } = planner;
+    let Planner { tasks, problems, left_out, lists, .. } = planner;
     let guards = runbook.guards.iter().map(|guard| Guard {
         probe: guard.probe.clone(),
         every: guard.every,
@@ -80,6 +81,7 @@ pub fn plan(runbook: &Runbook, observed: &Observed, cloud: &str, on_failure: Opt
         guards: guards.collect(),
         problems,
         left_out,
+        lists,
         access: Access::default(),
         requests: outbound(runbook),
         observed: basis.collect(),
@@ -157,6 +159,7 @@ struct Planner<'a> {
     tasks: Vec<Task>,
     problems: Vec<Problem>,
     left_out: BTreeMap<String, String>,
+    lists: BTreeMap<String, Vec<String>>,
 }
 
 impl Planner<'_> {
@@ -166,9 +169,24 @@ impl Planner<'_> {
             self.left_out.insert(step.name.clone(), why);
             return;
         }
-        let undecided = decided.err();
         let target = self.targets.get(step.name.as_str()).unwrap_or(&self.runbook.target);
         self.forecast.work_at(target);
+        let undecided = decided.err().or_else(|| listing::obstacle(step, target, self.observed));
+        if let Some(Items::Listed { list, found: Some(found) }) = step.fan_out.as_ref().map(|fan_out| &fan_out.items) {
+            self.lists.insert(step.name.clone(), found.clone());
+            if found.is_empty() {
+                let of_these =
+                    list.condition.as_ref().map_or_else(String::new, |condition| format!(" with {condition}"));
+                let why = format!("left out: there are no {}{of_these}", list.collection.text);
+                match undecided {
+                    Some(Obstacle { kind, why, .. }) => {
+                        self.problems.push(Problem::new(step.name.clone(), kind, why));
+                    }
+                    None => drop(self.left_out.insert(step.name.clone(), why)),
+                }
+                return;
+            }
+        }
         for (name, item, iteration) in step.by_iteration() {
             let probes = iteration.gate.iter().flat_map(|gate| &gate.healthy);
             let probes = probes.filter_map(|probe| self.runbook.probes.get(probe));

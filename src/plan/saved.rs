@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Basis, FORMAT, Plan};
+use crate::resource::catalogued::Listing;
 use crate::resource::traffic::Traffic;
 use crate::resource::{Observable as _, Observed, ReadError};
 use crate::run::{CATALOGUED, Hash, ResourceId, covers, digest, set_fields};
@@ -97,7 +98,9 @@ impl Saved {
 impl Plan {
     /// What this plan rests on and what has moved since.
     pub fn moved(&self, now: &Observed) -> Vec<Moved> {
-        let moved = self.observed.iter().filter_map(|(id, then)| moved(self, id, then, now.resources.get(id)));
+        // Of a list it counts what a step is done for: `decided_otherwise` says that.
+        let resources = self.observed.iter().filter(|(id, _)| id.kind != Listing::NAME);
+        let moved = resources.filter_map(|(id, then)| moved(self, id, then, now.resources.get(id)));
         moved.collect()
     }
 

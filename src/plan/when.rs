@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Plan;
+use super::{Plan, listing};
 use crate::action::Obstacle;
 use crate::probe::{Probe, ProbeSpec, ResourceProbe, sample_of};
 use crate::resource::{Observed, ReadError};
@@ -25,16 +25,22 @@ pub(super) fn left_out(step: &Step, runbook: &Runbook, observed: &Observed) -> R
 }
 
 impl Plan {
-    /// The steps that a plan made of this observation would leave out, or no longer leave out, a line each.
+    /// What a plan made of this observation would have otherwise: the steps that it leaves out, or that it no longer would, and what steps
+    /// over a list are done for; a line each.
     pub fn decided_otherwise(&self, runbook: &Runbook, now: &Observed) -> Vec<String> {
         let steps = runbook.phases.iter().flat_map(|phase| &phase.steps);
+        let is_listed = |name: &String| self.lists.get(name).is_some_and(Vec::is_empty);
         let decided = steps.filter_map(|step| {
             let name = &step.name;
-            match (left_out(step, runbook, now), self.left_out.contains_key(name)) {
+            match (left_out(step, runbook, now), self.left_out.contains_key(name) && !is_listed(name)) {
                 (Ok(Some(why)), false) => Some(format!("{name} would be {why}")),
                 (Ok(None), true) => Some(format!("{name} was left out, and its `when` holds now")),
+                (Ok(Some(_)), true) => None,
+                (Ok(None), false) => {
+                    let obstacle = listing::obstacle(step, &runbook.target_of(step), now)?;
+                    Some(format!("{name}: {}", obstacle.why))
+                }
                 (Err(obstacle), _) => Some(format!("{name}: {}", obstacle.why)),
-                (Ok(Some(_)), true) | (Ok(None), false) => None,
             }
         });
         decided.collect()

@@ -412,7 +412,7 @@ macro_rules! kinds {
 
 kinds! {
     changeable: connector::Connector, service::Service, template::Template, traffic::Traffic, scaling::Scaling, sql::Sql, catalogued::Catalogued, catalogued::Existence;
-    observable: revision::Revision, revision::RevisionList, sql_flag::SqlFlag, backend_service::BackendService, certificate::Certificate, Incidents;
+    observable: revision::Revision, revision::RevisionList, sql_flag::SqlFlag, backend_service::BackendService, certificate::Certificate, catalogued::Listing, Incidents;
 }
 
 impl Kinds {

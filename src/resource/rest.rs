@@ -9,7 +9,7 @@ use google_cloud_auth::credentials::{CacheableResource, Credentials};
 use http::Method;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::api_error::{ApiError, Refusal, malformed};
 use super::call::Call;
@@ -303,6 +303,36 @@ impl Rest {
                 return Err(ApiError::EndlessList("because a page names itself as the next".to_owned()));
             }
             token = page.next;
+        }
+    }
+
+    /// The same of a list of which nothing is known but what most APIs call its items: as the collection, and the older ones `items`.
+    pub(super) async fn list_any(
+        &self,
+        request: Request,
+        collection: &str,
+        enough: usize,
+    ) -> Result<Vec<Value>, ApiError> {
+        let (mut found, mut pages, mut token) = (Vec::new(), Pages::begin(), None);
+        loop {
+            let body = self.read_body(&request.of_page(token.as_deref()), LARGEST_PAGE).await?;
+            pages.count(body.len())?;
+            let mut page: Map<String, Value> = read(&body).map_err(|error| malformed(&body, &error))?;
+            let next = page.remove("nextPageToken").and_then(|token| token.as_str().map(str::to_owned));
+            for name in [collection, "items"] {
+                if let Some(Value::Array(items)) = page.remove(name) {
+                    found.extend(items);
+                }
+            }
+            let next = next.filter(|token| !token.is_empty());
+            if next.is_none() || found.len() >= enough {
+                found.truncate(enough);
+                return Ok(found);
+            }
+            if next == token {
+                return Err(ApiError::EndlessList("because a page names itself as the next".to_owned()));
+            }
+            token = next;
         }
     }
 

@@ -20,6 +20,8 @@ use super::spelling::did_you_mean;
 pub struct Inputs {
     pub(crate) given: BTreeMap<String, String>,
     pub(crate) environment: Environment,
+    /// What the lists of `for_each` were found to list, by step.
+    pub(crate) lists: BTreeMap<String, Vec<String>>,
 }
 
 /// The part of the environment that the operator lets a runbook see. A runbook's own `env` only declares a variable: without
@@ -67,7 +69,14 @@ impl Inputs {
 
     /// Values by the name of the input, as on the command line.
     pub fn given(given: BTreeMap<String, String>) -> Inputs {
-        Inputs { given, environment: Environment::default() }
+        Inputs { given, ..Inputs::default() }
+    }
+
+    /// What the lists of `for_each` were found to list, by step.
+    #[must_use]
+    pub fn lists(mut self, lists: BTreeMap<String, Vec<String>>) -> Inputs {
+        self.lists = lists;
+        self
     }
 
     /// Where inputs are looked for after what was given and before the default. It is handed in, because this room asks

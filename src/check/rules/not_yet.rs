@@ -4,6 +4,8 @@
 use super::{Answer, Rule, Subject, argument};
 use crate::check::diagnostic::Diagnostic;
 use crate::runbook::Mode;
+use crate::runbook::StepDraft;
+use crate::runbook::model::{FanOut, Items};
 use crate::syntax::Path;
 
 pub(super) const RULE: Rule = Rule {
@@ -27,7 +29,12 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     };
     // A split may name a revision that does not exist yet: the planner knows what it will be called.
     let splits: Vec<Path> = draft.steps().map(|(step, _)| argument(&step, "to")).collect();
-    for path in draft.known_later().filter(|path| !splits.iter().any(|split| path.is_within(split))) {
+    // What a step over a list is done for is known once the list was observed; then it is read again.
+    let is_unlisted =
+        |step: &StepDraft| matches!(step.fan_out.read(), Some(FanOut { items: Items::Listed { found: None, .. }, .. }));
+    let unlisted = draft.steps().filter(|(_, step)| is_unlisted(step)).map(|(path, _)| path);
+    let known: Vec<Path> = splits.into_iter().chain(unlisted).collect();
+    for path in draft.known_later().filter(|path| !known.iter().any(|known| path.is_within(known))) {
         later(path, "a reference to what a step brings about");
     }
     found

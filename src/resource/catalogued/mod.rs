@@ -11,6 +11,7 @@
 
 mod commands;
 mod existence;
+mod listing;
 mod operation;
 mod sealed;
 
@@ -22,6 +23,7 @@ use http::Method;
 use serde_json::{Map, Value};
 
 pub use self::existence::Existence;
+pub use self::listing::{CollectionName, Listing, ListingState, MOST_LISTED};
 pub use self::operation::Stand;
 use self::sealed::Secrets;
 pub use self::sealed::{SealError, SealedValues};

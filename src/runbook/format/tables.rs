@@ -309,7 +309,17 @@ const GATE: Table = Table {
 const FOR_EACH: Table = Table {
     about: "Does the step once for each item; `${item}` stands for it.",
     keys: &[
-        Key::new("items", ValueType::Texts, "What to do it for.").required().example("[\"orders\", \"payments\"]"),
+        Key::new("items", ValueType::Texts, "What to do it for.").example("[\"orders\", \"payments\"]"),
+        Key::new(
+            "list",
+            ValueType::Text,
+            "In place of `items`: a type of resource, as `rectify resources` has it. It is done for each of these that there are in the \
+             project and region when the plan is made; `${item}` is the last part of the name.",
+        )
+        .example("\"cloudscheduler.jobs\""),
+        Key::new("where", ValueType::Condition, "Which of what `list` lists, as a condition on `resource`.")
+            .example("\"resource.state == 'ENABLED'\"")
+            .default("all of them"),
         Key::new(
             "max_parallel",
             ValueType::Integer,

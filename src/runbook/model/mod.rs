@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::drill::{DrillPolicy, Exception, FaultClass, Unacceptable};
 pub use self::escalation::{Closing, Criterion, Escalation, Ground, Priority, SupportCase};
-use crate::action::{Action, StepLimits};
+use crate::action::{Action, ItemList, StepLimits};
 use crate::gate::GateRule;
 use crate::peer::Hosts;
 use crate::probe::{Probe, ProbeSet};
@@ -148,10 +148,18 @@ pub struct Allowed {
 }
 
 impl Step {
+    /// The list that says what it is done for, if one does and nobody has looked yet.
+    pub fn unlisted(&self) -> Option<&ItemList> {
+        match &self.fan_out.as_ref()?.items {
+            Items::Listed { list, found: None } => Some(list),
+            Items::Named(_) | Items::Listed { .. } => None,
+        }
+    }
+
     /// Its iterations: the name of each, the item that it is for, if it has a `for_each`, and what it does.
     pub fn by_iteration(&self) -> impl Iterator<Item = (String, Option<&String>, &Iteration)> {
         self.iterations.iter().enumerate().map(|(place, iteration)| {
-            let item = self.fan_out.as_ref().and_then(|fan_out| fan_out.items.get(place));
+            let item = self.fan_out.as_ref().and_then(|fan_out| fan_out.items.known().get(place));
             let name = item.map_or_else(|| self.name.clone(), |item| format!("{}/{item}", self.name));
             (name, item, iteration)
         })
@@ -170,12 +178,36 @@ pub struct Iteration {
 /// How the iterations of a step are taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FanOut {
-    /// What the step is done for, one iteration each.
-    pub items: Vec<String>,
+    /// What the step is done for.
+    pub items: Items,
     /// How many at once, at least 1.
     pub max_parallel: u32,
     /// How many may fail before no more are begun.
     pub max_failures: u32,
+}
+
+/// What a step is done for, one iteration each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Items {
+    /// The runbook names them.
+    Named(Vec<String>),
+    /// The cloud has them.
+    Listed {
+        /// What lists them.
+        list: ItemList,
+        /// Those that were found; `None` before anybody has looked.
+        found: Option<Vec<String>>,
+    },
+}
+
+impl Items {
+    /// Those that are known.
+    pub fn known(&self) -> &[String] {
+        match self {
+            Items::Named(items) | Items::Listed { found: Some(items), .. } => items,
+            Items::Listed { found: None, .. } => &[],
+        }
+    }
 }
 
 /// What must be so before a step may begin.

@@ -66,7 +66,7 @@ pub fn read(document: &Document, inputs: &Inputs, mode: Mode) -> (Draft, Vec<Mis
     let probes = probe::read_probes(&reader, &root);
     let symptom = surroundings::read_symptom(&reader, &root);
     let limits = part(&reader, root.has("limits"), || Some(surroundings::read_limits(&root.block("limits")?)));
-    let phases = phase::read_phases(&reader, &root);
+    let phases = phase::read_phases(&reader, &root, &inputs.lists);
     let guards = surroundings::read_guards(&reader, &root);
     let escalation = surroundings::read_escalation(&reader, &root);
     let closure = surroundings::read_closure(&reader, &root);

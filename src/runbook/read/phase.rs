@@ -1,14 +1,15 @@
 //! `[[phase]]`, `[[phase.step]]`, and what stands in a step besides its action.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{part, read_every};
-use crate::action::{ACTIONS, Action, ActionFormat, GateOnly};
+use crate::action::{ACTIONS, Action, ActionFormat, GateOnly, ItemList};
 use crate::gate::{GateLimits, GateRule, Percentiles};
 use crate::run::{Elsewhere, MAX_AGE, Occasion};
 use crate::runbook::draft::{IterationDraft, Part, PhaseDraft, StepDraft};
 use crate::runbook::format::ON_FAILURE;
-use crate::runbook::model::{Allowed, FanOut, Require};
+use crate::runbook::model::{Allowed, FanOut, Items, Require};
 use crate::syntax::Meaning;
 use crate::syntax::Path;
 use crate::syntax::mistake::{MISSING_KEY, Mistake, UNKNOWN_ACTION};
@@ -22,10 +23,14 @@ const GATE_TIMEOUT: Duration = Duration::from_mins(20);
 /// More than anybody reviews.
 const MOST_ITEMS: usize = 1000;
 
-pub(super) fn read_phases(reader: &Reader<'_>, root: &Block<'_, '_>) -> Vec<PhaseDraft> {
+/// What was found to be listed, by step.
+type Lists = BTreeMap<String, Vec<String>>;
+
+pub(super) fn read_phases(reader: &Reader<'_>, root: &Block<'_, '_>, lists: &Lists) -> Vec<PhaseDraft> {
     let blocks = root.blocks("phase");
     define_outputs(reader, &blocks);
-    blocks.iter().map(|block| block.as_ref().map(|block| read_phase(reader, block)).unwrap_or_default()).collect()
+    let read = |block: &Option<Block<'_, '_>>| block.as_ref().map(|block| read_phase(reader, block, lists));
+    blocks.iter().map(|block| read(block).unwrap_or_default()).collect()
 }
 
 /// What steps bring about is ahead of every step until the step has been read.
@@ -47,7 +52,7 @@ fn outputs(reader: &Reader<'_>, step: &Path, meaning: &Meaning) {
     }
 }
 
-fn read_phase(reader: &Reader<'_>, block: &Block<'_, '_>) -> PhaseDraft {
+fn read_phase(reader: &Reader<'_>, block: &Block<'_, '_>, lists: &Lists) -> PhaseDraft {
     let name = block.literal("name");
     let title = block.text("title");
     let budget = block.positive_duration("budget");
@@ -55,7 +60,7 @@ fn read_phase(reader: &Reader<'_>, block: &Block<'_, '_>) -> PhaseDraft {
     let on_failure = block.choice("on_failure", &ON_FAILURE);
     let mut steps = Vec::new();
     for step in block.blocks("step") {
-        steps.push(step.as_ref().map_or_else(StepDraft::faulty, |step| read_step(reader, step)));
+        steps.push(step.as_ref().map_or_else(StepDraft::faulty, |step| read_step(reader, step, lists)));
         if let Some(step) = &step {
             outputs(reader, &step.path, &Meaning::Later);
         }
@@ -64,9 +69,10 @@ fn read_phase(reader: &Reader<'_>, block: &Block<'_, '_>) -> PhaseDraft {
     PhaseDraft { name, title, budget, occasion, on_failure, steps }
 }
 
-fn read_step(reader: &Reader<'_>, block: &Block<'_, '_>) -> StepDraft {
+fn read_step(reader: &Reader<'_>, block: &Block<'_, '_>, lists: &Lists) -> StepDraft {
     let name = block.literal("name");
-    let fan_out = part(reader, block.has("for_each"), || read_for_each(&block.block("for_each")?));
+    let found = name.as_ref().and_then(|name| lists.get(name));
+    let fan_out = part(reader, block.has("for_each"), || read_for_each(&block.block("for_each")?, found));
     let iterations = match &fan_out {
         Part::Absent => vec![read_turn(reader, block)],
         Part::Faulty => {
@@ -74,8 +80,13 @@ fn read_step(reader: &Reader<'_>, block: &Block<'_, '_>) -> StepDraft {
             reader.scope.define("item", Meaning::Unknown);
             vec![read_turn(reader, block)]
         }
+        Part::Read(FanOut { items: Items::Listed { found: None, .. }, .. }) => {
+            reader.scope.define("item", Meaning::Later);
+            vec![read_turn(reader, block)]
+        }
         Part::Read(fan_out) => fan_out
             .items
+            .known()
             .iter()
             .map(|item| {
                 reader.scope.define("item", Meaning::Is(item.clone()));
@@ -124,11 +135,24 @@ fn read_turn(reader: &Reader<'_>, block: &Block<'_, '_>) -> IterationDraft {
     IterationDraft { action, gate, watched }
 }
 
-fn read_for_each(block: &Block<'_, '_>) -> Option<FanOut> {
+fn read_for_each(block: &Block<'_, '_>, found: Option<&Vec<String>>) -> Option<FanOut> {
+    let list = ItemList::read(block);
     let items = block.texts("items");
     let max_parallel = block.count("max_parallel", 1).unwrap_or(1);
     let max_failures = block.count("max_failures", 0).unwrap_or(0);
     block.finish();
+    match (block.has("items"), block.has("list")) {
+        (true, true) => block.wrong("list", "`items` and `list` both say what to do it for", "take one of them out"),
+        (false, false) => {
+            let mistake = Mistake::new(MISSING_KEY, block.at.clone(), "nothing says what to do it for");
+            block.reader.note(mistake.help("name the `items`, or a `list` of resources"));
+        }
+        (true, false) | (false, true) => {}
+    }
+    if block.has("list") {
+        let items = Items::Listed { list: list?, found: found.cloned() };
+        return Some(FanOut { items, max_parallel, max_failures });
+    }
     let items = items?;
     if items.is_empty() {
         block.wrong("items", "there is nothing to do it for", "name at least one item");
@@ -143,7 +167,7 @@ fn read_for_each(block: &Block<'_, '_>) -> Option<FanOut> {
     if let Some((twice, _)) = sorted.iter().zip(sorted.iter().skip(1)).find(|(one, next)| one == next) {
         block.wrong("items", format!("`{twice}` is there twice"), "an iteration is identified by its item");
     }
-    Some(FanOut { items, max_parallel, max_failures })
+    Some(FanOut { items: Items::Named(items), max_parallel, max_failures })
 }
 
 fn read_require(block: &Block<'_, '_>) -> Require {
