@@ -79,7 +79,7 @@ async fn a_list_is_asked_for_properly_or_not_at_all() {
             "an empty page"
         );
     }
-    for nowhere in [format!("{SQL}/backupRuns"), format!("{CERTIFICATES}/x/y"), format!("{CASES}/1:reopen")] {
+    for nowhere in [format!("{SQL}/noSuchMethod"), format!("{CERTIFICATES}/x/y"), format!("{CASES}/1:reopen")] {
         let (status, _) = sent(&cloud, "POST", &nowhere, "{}".to_owned()).await;
         assert_eq!(status, 404, "{nowhere}");
     }

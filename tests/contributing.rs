@@ -13,9 +13,10 @@ use crate::architecture::sources;
 const EXAMPLES: &[(&str, &str, usize, &[&str])] = &[
     (
         "add-a-resource-and-an-action",
-        r"\b(SqlPatch|sql_patch)\b|resource::sql\b|\bsql::|\bmod sql;|gcp\.sql",
+        r#"\b(SqlPatch|sql_patch)\b|resource::sql\b|\bsql::|\bmod sql;|gcp\.sql(\.patch|["`])"#,
         4,
         &[
+            "src/action/sql_calls.rs",
             "src/check/rules/restart_unsaid.rs",
             "src/check/rules/typed_step.rs",
             "src/drill/elsewhere.rs",

@@ -104,6 +104,40 @@ async fn traffic_that_is_written_and_not_routed_is_sent_again_within_the_run() {
     }
 }
 
+/// Steps of `gcp.call` with and without `done_when`, and of `gcp.set` of a secret: what their runs keep beside the journal is there for
+/// whoever goes on with them.
+#[tokio::test]
+async fn calls_and_values_of_any_resource() {
+    let name = "calls-and-values";
+    let runbook = fs::read_to_string("tests/resources/calls-and-values.toml").unwrap();
+    let scenario = fs::read_to_string("tests/resources/calls-and-values.sim.toml").unwrap();
+    let setting =
+        Setting { name, runbook: &runbook, scenario: &scenario, on_failure: None, coverage: Coverage::Representative };
+    drill(setting).await;
+    let setting =
+        Setting { name, runbook: &runbook, scenario: &scenario, on_failure: None, coverage: Coverage::Representative };
+    let prepared = Prepared::of(setting, exit_code).await.unwrap();
+    let bench = prepared.bench().await.unwrap();
+    let paths = prepared.paths();
+    let at = |op: &str, fault: WriteFault| {
+        let is_it = |path: &&Path| match &path.place {
+            Place::Write { op: at, fault: struck } => at.to_string() == op && *struck == fault,
+            _ => false,
+        };
+        paths.iter().find(is_it).unwrap_or_else(|| panic!("no path {op} {fault:?}"))
+    };
+    for (op, fault, ending) in [
+        ("say-more/undo", WriteFault::None, "rolled back"),
+        ("pause-nightly/apply", WriteFault::Refused, "rolled back"),
+        ("pause-nightly/apply", WriteFault::LostBack, "done"),
+        ("report/apply", WriteFault::OperationFails, "rolled back"),
+    ] {
+        let outcome = prepared.work(&bench, at(op, fault)).await.unwrap();
+        assert_eq!(outcome.rests[0].to_string(), ending, "{op} {fault:?}: {:?}", outcome.entries.last());
+        assert!(outcome.wrong.is_empty(), "{op} {fault:?}: {:?}", outcome.wrong);
+    }
+}
+
 /// Every shipped runbook that can be carried out has its drill.
 #[test]
 fn no_runbook_is_left_out() {

@@ -77,5 +77,6 @@ mod sql;
 mod support_cases;
 mod telemetry;
 mod terminal;
+mod typed_calls;
 mod when;
 mod words;

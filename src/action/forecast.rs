@@ -13,7 +13,9 @@ use serde_json::Value;
 
 use crate::gate::GateRule;
 use crate::resource::{Kind, Observed, ReadError};
-use crate::run::{CandidateTarget, Change, Program, ResourceId, Reversibility, Target, TaskId, covers, set_fields};
+use crate::run::{
+    CandidateTarget, Change, HandCommands, Program, ResourceId, Reversibility, Target, TaskId, covers, set_fields,
+};
 use crate::syntax::value::Percent;
 
 /// The step that is planned.
@@ -68,6 +70,8 @@ pub struct TaskDraft {
     pub operation_timeout: Option<Duration>,
     /// The program that it runs.
     pub program: Option<Program>,
+    /// The commands that do by hand what it does.
+    pub by_hand: Option<HandCommands>,
 }
 
 impl TaskDraft {
@@ -85,6 +89,7 @@ impl TaskDraft {
             candidate: None,
             operation_timeout: None,
             program: None,
+            by_hand: None,
         }
     }
 }
@@ -162,6 +167,8 @@ pub struct Forecast<'a> {
     limits: StepLimits,
     observed: &'a Observed,
     states: BTreeMap<ResourceId, Value>,
+    /// What the steps so far change, and the calls of theirs.
+    changed: BTreeSet<ResourceId>,
     /// What the steps so far output, by reference: `steps.deploy.revision`.
     outputs: BTreeMap<String, String>,
 }
@@ -169,7 +176,14 @@ pub struct Forecast<'a> {
 impl<'a> Forecast<'a> {
     /// Before the first step: what was observed.
     pub fn new(target: &'a Target, limits: StepLimits, observed: &'a Observed) -> Forecast<'a> {
-        Forecast { target, limits, observed, states: BTreeMap::new(), outputs: BTreeMap::new() }
+        Forecast {
+            target,
+            limits,
+            observed,
+            states: BTreeMap::new(),
+            changed: BTreeSet::new(),
+            outputs: BTreeMap::new(),
+        }
     }
 
     /// From now on a step is planned that works there.
@@ -230,6 +244,23 @@ impl<'a> Forecast<'a> {
     /// Makes a step's output known to later steps.
     pub(super) fn define_output(&mut self, step: &str, output: &str, value: String) {
         self.outputs.insert(format!("steps.{step}.{output}"), value);
+    }
+
+    /// Notes that a call is made, of which only the next look at its resource tells what it leaves.
+    pub(super) fn calls(&mut self, call: &ResourceId) {
+        self.changed.insert(call.clone());
+    }
+
+    /// Notes what a call leaves in its resource.
+    pub(super) fn leaves(&mut self, call: &ResourceId, resource: &ResourceId, fields: &Value) {
+        self.changed.remove(call);
+        self.set(resource, fields);
+    }
+
+    /// Whether the state of a resource is known as the steps so far leave it: none of them changes the same thing by another name, or in
+    /// a way of which the plan does not know what it leaves.
+    pub(super) fn is_foreseen(&self, id: &ResourceId) -> bool {
+        !self.changed.iter().any(|changed| changed != id && changed.subject() == id.subject())
     }
 
     /// The text with what earlier steps output in it.
@@ -308,6 +339,7 @@ impl<'a> Forecast<'a> {
         }
         task.operation_timeout = Some(K::OPERATION_TIMEOUT);
         self.set(&id, &to);
+        self.changed.insert(id.clone());
         if let (Some((field, _)), Some(Value::Object(state))) = (contradiction, self.states.get_mut(&id)) {
             state.remove(field);
         }

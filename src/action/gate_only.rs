@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use super::{ActionFormat, Declared, Forecast, Name, Obstacle, Rollback, StepAction, StepContext, TaskDraft};
+use super::{
+    ActionFormat, CatalogRequest, Declared, Forecast, Name, Obstacle, Rollback, StepAction, StepContext, TaskDraft,
+};
 use crate::peer::PeerRequest;
 use crate::run::{ResourceId, Target};
 use crate::syntax::Block;
@@ -43,6 +45,10 @@ impl StepAction for GateOnly {
 
     fn peer_requests(&self) -> Vec<PeerRequest> {
         Vec::new()
+    }
+
+    fn catalog_request(&self) -> Option<CatalogRequest<'_>> {
+        None
     }
 
     fn names(&self) -> Vec<Name<'_>> {

@@ -1,8 +1,9 @@
 //! `gcp.call`: call a method of a resource that the catalog describes, such as `restart`, `pause` or `failover`.
 //!
-//! A call is no state of the resource, so it is a change from not done to done, as a program's work is. Whether it is done `done_when`
-//! says, a condition on the resource: then a call that is done already is left out, and one whose answer was lost is decided by looking.
-//! Without it the operator is asked. How it is undone only the author can say.
+//! A call is no state of the resource, so it is a change from not done to done, as a program's work is. Whether it is done its
+//! [`Evidence`] says: then a call that is done already is left out, and one whose answer was lost is decided by looking. Without any the
+//! operator is asked. How it is undone only the author can say. Calls that many runbooks make have actions of their own, which know both
+//! ([`NamedCall`](super::NamedCall)); they are carried out as this one is.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +12,12 @@ use serde_json::{Map, Value};
 
 use super::catalogued::{self, RESOURCE};
 use super::doing::Doing;
-use super::{ActionFormat, Declared, Forecast, Name, Obstacle, Rollback, StepAction, StepContext, TaskDraft};
-use crate::catalog::{self, Exception, ResourceType, conceal_arguments, validate_arguments};
+use super::{
+    ActionFormat, CatalogRequest, Declared, Forecast, Name, Obstacle, Rollback, StepAction, StepContext, TaskDraft,
+};
+use crate::catalog::{self, Exception, Resource, ResourceType, WriteRequest, conceal_arguments, validate_arguments};
 use crate::peer::PeerRequest;
-use crate::resource::catalogued::CataloguedName;
+use crate::resource::catalogued::{CallLog, CataloguedName};
 use crate::run::{CALL, ResourceId, Reversibility, Target};
 use crate::syntax::Block;
 use crate::syntax::condition::{Condition, Fact};
@@ -33,9 +36,31 @@ pub struct GcpCall {
     /// What is called.
     pub call: MethodCall,
     /// What undoes it.
-    pub undo: Option<MethodCall>,
-    /// When it is done, as a condition on the resource; it compiles.
-    pub done_when: Option<String>,
+    pub undo: Undo,
+    /// What tells whether it is done.
+    pub evidence: Evidence,
+}
+
+/// What undoes a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undo {
+    /// This call.
+    Call(MethodCall),
+    /// It leaves nothing behind that would have to be undone.
+    NotNeeded,
+    /// Nothing that is known.
+    Nothing,
+}
+
+/// What tells, besides an operator, whether a call was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// A condition on the resource; it compiles.
+    Condition(String),
+    /// An entry that the call leaves in a list.
+    Entry(CallLog),
+    /// Nothing.
+    Nothing,
 }
 
 /// A method and its arguments.
@@ -43,13 +68,59 @@ pub struct GcpCall {
 pub struct MethodCall {
     /// Its name, such as `restart`.
     pub method: String,
+    /// The collection of the resource's in which it makes something, if it is no method of the resource itself.
+    within: Option<&'static str>,
     /// A table of JSON. It may have secrets in it.
     args: SecretText,
 }
 
 impl MethodCall {
+    /// A method of the resource.
+    pub(super) fn of(method: &'static str, args: SecretText) -> MethodCall {
+        MethodCall { method: method.to_owned(), within: None, args }
+    }
+
+    /// The method that makes something in a collection of the resource's.
+    pub(super) fn within(collection: &'static str, args: SecretText) -> MethodCall {
+        MethodCall { method: format!("{collection}.insert"), within: Some(collection), args }
+    }
+
+    /// The request that makes it. It may have secrets in it.
+    ///
+    /// # Errors
+    /// The catalog knows no such method, or its URL needs more than the arguments say.
+    pub fn request(&self, resource: &Resource) -> Result<WriteRequest, catalog::WriteError> {
+        match self.within {
+            Some(collection) => resource.make_within(collection, &self.arguments()),
+            None => resource.call(&self.method, &self.arguments()),
+        }
+    }
+
+    /// The inputs whose secrets it sends and that have no value.
+    pub(super) fn absent(&self) -> impl Iterator<Item = &str> {
+        self.args.absent()
+    }
+
+    /// The texts that it sends, if there is a secret among them, each with a name of its own. An API may repeat them in its words.
+    fn secrets(&self) -> Vec<(String, Value)> {
+        fn texts(value: &Value, into: &mut Vec<String>) {
+            match value {
+                Value::String(text) => into.push(text.clone()),
+                Value::Array(all) => all.iter().for_each(|value| texts(value, into)),
+                Value::Object(all) => all.values().for_each(|value| texts(value, into)),
+                Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            }
+        }
+        let mut sent = Vec::new();
+        if self.args.secrets().next().is_some() {
+            texts(&Value::Object(self.arguments()), &mut sent);
+        }
+        let named = sent.into_iter().enumerate();
+        named.map(|(place, text)| (format!("{}/{place}", self.method), Value::from(text))).collect()
+    }
+
     /// Its arguments, by name. They may be secret.
-    pub fn arguments(&self) -> Map<String, Value> {
+    fn arguments(&self) -> Map<String, Value> {
         match serde_json::from_str(self.args.value().expose_secret()) {
             Ok(Value::Object(arguments)) => arguments,
             _ => Map::new(),
@@ -57,7 +128,7 @@ impl MethodCall {
     }
 
     /// As it may be shown.
-    fn shown(&self, resource_type: ResourceType) -> String {
+    pub(super) fn shown(&self, resource_type: ResourceType) -> String {
         let args = serde_json::from_str(&self.args.to_string()).unwrap_or_default();
         match conceal_arguments(resource_type, &self.method, &args) {
             Value::Object(args) if args.is_empty() => self.method.clone(),
@@ -69,7 +140,7 @@ impl MethodCall {
         let method = with.text("method")?;
         let (arguments, args) = catalogued::table(with, "args")?;
         match validate_arguments(resource_type, &method, &arguments) {
-            Ok(()) => Some(MethodCall { method, args }),
+            Ok(()) => Some(MethodCall { method, within: None, args }),
             Err(problems) => {
                 catalogued::note(with, &problems);
                 None
@@ -85,12 +156,19 @@ impl GcpCall {
         Some(ResourceId { kind: CALL.to_owned(), name: format!("{}#{task}", on.name), ..on })
     }
 
+    /// What it sends that no output may show.
+    pub fn secrets(&self) -> Vec<(String, Value)> {
+        let undo = if let Undo::Call(undo) = &self.undo { undo.secrets() } else { Vec::new() };
+        self.call.secrets().into_iter().chain(undo).collect()
+    }
+
     /// Whether it is done, of the resource's JSON; `None` if nothing can tell.
     ///
     /// # Errors
     /// Why that cannot be told of this JSON.
     pub fn is_done(&self, live: &Value) -> Option<Result<bool, String>> {
-        let condition = Condition::compile(self.done_when.as_ref()?).map_err(|error| error.message);
+        let Evidence::Condition(done_when) = &self.evidence else { return None };
+        let condition = Condition::compile(done_when).map_err(|error| error.message);
         let live = catalog::judged(self.resource.resource_type, live);
         let facts = BTreeMap::from([(SUBJECT.to_owned(), Fact::Json(live))]);
         Some(condition.and_then(|condition| condition.holds(&facts)))
@@ -148,10 +226,11 @@ impl Declared for GcpCall {
             read
         });
         let undo = match undo {
-            Some(undo) => Some(undo?),
-            None => None,
+            Some(undo) => Undo::Call(undo?),
+            None => Undo::Nothing,
         };
-        Some(GcpCall { resource, call: call?, undo, done_when: done_when.map(|condition| condition.to_string()) })
+        let evidence = done_when.map_or(Evidence::Nothing, |condition| Evidence::Condition(condition.to_string()));
+        Some(GcpCall { resource, call: call?, undo, evidence })
     }
 }
 
@@ -165,40 +244,20 @@ impl StepAction for GcpCall {
     }
 
     fn plan(&self, step: &StepContext<'_>, forecast: &mut Forecast<'_>) -> Result<Vec<TaskDraft>, Obstacle> {
-        let (resource, id) = catalogued::planned(&self.resource, forecast)?;
-        let calls = || std::iter::once(&self.call).chain(&self.undo);
-        catalogued::lacking(calls().flat_map(|call| call.args.absent()), "sends")?;
-        let mut task = step.whole();
-        let live = catalog::json_of(resource.resource_type, forecast.state(&id)?);
-        for call in calls() {
-            resource.call(&call.method, &call.arguments()).map_err(|error| Obstacle::impossible(error.to_string()))?;
-        }
-        match self.is_done(&live) {
-            Some(Ok(true)) => return Ok(vec![task]),
-            Some(Ok(false)) => {}
-            Some(Err(why)) => {
-                return Err(Obstacle::impossible(format!("whether it is done cannot be told of {id}: {why}")).help(
-                    "`rectify resources TYPE` lists the fields; has(resource.FIELD) tells whether one is there",
-                ));
-            }
-            None => task.warnings.push(
+        let Some(mut task) = self.draft(step, forecast)? else { return Ok(vec![step.whole()]) };
+        if self.evidence == Evidence::Nothing {
+            task.warnings.push(
                 "no `done_when` can tell whether it is done: if its end is not seen, the operator is asked".to_owned(),
-            ),
+            );
         }
-        task.warnings.insert(0, format!("calls {}", self.call.shown(resource.resource_type)));
-        let name = self.id(forecast.target(), step.task);
-        let resource_id = name.ok_or_else(|| forecast.not_observed(&id))?;
-        task.change = Some(Doing::change(resource_id));
-        task.operation_timeout = Some(CALL_TIMEOUT);
-        task.reversibility = self.way_back();
         Ok(vec![task])
     }
 
     fn rollback(&self) -> Rollback {
         match (&self.undo, self.final_rule().is_some()) {
             (_, true) => Rollback::Impossible("what this method does cannot be taken back by another call"),
-            (Some(_), false) => Rollback::Possible,
-            (None, false) => Rollback::NotDeclared,
+            (Undo::Call(_) | Undo::NotNeeded, false) => Rollback::Possible,
+            (Undo::Nothing, false) => Rollback::NotDeclared,
         }
     }
 
@@ -209,12 +268,55 @@ impl StepAction for GcpCall {
     fn names(&self) -> Vec<Name<'_>> {
         Vec::new()
     }
+
+    fn catalog_request(&self) -> Option<CatalogRequest<'_>> {
+        Some(CatalogRequest::Call(self))
+    }
 }
 
 /// Durations are not published; an hour is what a change of a resource gets.
 const CALL_TIMEOUT: std::time::Duration = std::time::Duration::from_hours(1);
 
 impl GcpCall {
+    /// The task that makes the call; `None` if it is done already.
+    pub(super) fn draft(
+        &self,
+        step: &StepContext<'_>,
+        forecast: &mut Forecast<'_>,
+    ) -> Result<Option<TaskDraft>, Obstacle> {
+        let (resource, id) = catalogued::planned(&self.resource, forecast)?;
+        let undo = if let Undo::Call(undo) = &self.undo { Some(undo) } else { None };
+        let calls = || std::iter::once(&self.call).chain(undo);
+        catalogued::lacking(calls().flat_map(MethodCall::absent), "sends")?;
+        let mut task = step.whole();
+        let live = catalog::json_of(resource.resource_type, forecast.state(&id)?);
+        for call in calls() {
+            call.request(&resource).map_err(|error| Obstacle::impossible(error.to_string()))?;
+        }
+        match self.is_done(&live) {
+            Some(Ok(true)) if forecast.is_foreseen(&id) => return Ok(None),
+            Some(Ok(true)) => task.warnings.push(
+                "it is done already, and an earlier step of this plan changes the resource in a way that cannot be foreseen: whether it \
+                 is still done is looked at right before the call"
+                    .to_owned(),
+            ),
+            Some(Ok(false)) | None => {}
+            Some(Err(why)) => {
+                return Err(Obstacle::impossible(format!("whether it is done cannot be told of {id}: {why}")).help(
+                    "`rectify resources TYPE` lists the fields; has(resource.FIELD) tells whether one is there",
+                ));
+            }
+        }
+        task.warnings.insert(0, format!("calls {}", self.call.shown(resource.resource_type)));
+        let name = self.id(forecast.target(), step.task);
+        let resource_id = name.ok_or_else(|| forecast.not_observed(&id))?;
+        forecast.calls(&resource_id);
+        task.change = Some(Doing::change(resource_id));
+        task.operation_timeout = Some(CALL_TIMEOUT);
+        task.reversibility = self.way_back();
+        Ok(Some(task))
+    }
+
     /// What is known of the method: that nothing takes it back, and where that is from.
     fn final_rule(&self) -> Option<&'static str> {
         let rules = self.resource.resource_type.rules().iter();
@@ -231,10 +333,11 @@ impl GcpCall {
                 let why = format!("what {} does cannot be taken back by another call ({source})", self.call.method);
                 Reversibility::Irreversible { why }
             }
-            (None, Some(undo)) => Reversibility::WithLoss {
+            (None, Undo::Call(undo)) => Reversibility::WithLoss {
                 why: format!("only what {} takes back is taken back", undo.shown(self.resource.resource_type)),
             },
-            (None, None) => Reversibility::Irreversible { why: "nothing says how to undo it".to_owned() },
+            (None, Undo::NotNeeded) => Reversibility::Reversible,
+            (None, Undo::Nothing) => Reversibility::Irreversible { why: "nothing says how to undo it".to_owned() },
         }
     }
 }

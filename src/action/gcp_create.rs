@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::catalogued::{self, RESOURCE};
-use super::{ActionFormat, Declared, Forecast, Name, Obstacle, Rollback, StepAction, StepContext, TaskDraft};
+use super::{
+    ActionFormat, CatalogRequest, Declared, Forecast, Name, Obstacle, Rollback, StepAction, StepContext, TaskDraft,
+};
 use crate::catalog::{self, Assignments, validate_new};
 use crate::peer::PeerRequest;
 use crate::resource::catalogued::{CataloguedName, Existence};
@@ -167,6 +169,10 @@ impl StepAction for GcpCreate {
 
     fn peer_requests(&self) -> Vec<PeerRequest> {
         Vec::new()
+    }
+
+    fn catalog_request(&self) -> Option<CatalogRequest<'_>> {
+        Some(CatalogRequest::Create(self))
     }
 
     fn names(&self) -> Vec<Name<'_>> {

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::catalogued::{self, RESOURCE, existence};
-use super::{ActionFormat, Declared, Forecast, Name, Obstacle, Rollback, StepAction, StepContext, TaskDraft};
+use super::{
+    ActionFormat, CatalogRequest, Declared, Forecast, Name, Obstacle, Rollback, StepAction, StepContext, TaskDraft,
+};
 use crate::peer::PeerRequest;
 use crate::resource::catalogued::{CataloguedName, Existence};
 use crate::run::{EXISTENCE, ResourceId, Reversibility, Target};
@@ -74,6 +76,10 @@ impl StepAction for GcpDelete {
 
     fn peer_requests(&self) -> Vec<PeerRequest> {
         Vec::new()
+    }
+
+    fn catalog_request(&self) -> Option<CatalogRequest<'_>> {
+        Some(CatalogRequest::Delete(self))
     }
 
     fn names(&self) -> Vec<Name<'_>> {

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::catalogued::{self, RESOURCE};
-use super::{ActionFormat, Declared, Forecast, Name, Obstacle, Rollback, StepAction, StepContext, TaskDraft};
+use super::{
+    ActionFormat, CatalogRequest, Declared, Forecast, Name, Obstacle, Rollback, StepAction, StepContext, TaskDraft,
+};
 use crate::catalog::{self, Assignments, Exception, ResourceType, validate};
 use crate::peer::PeerRequest;
 use crate::resource::catalogued::{Catalogued, CataloguedName};
@@ -121,6 +123,10 @@ impl StepAction for GcpSet {
 
     fn peer_requests(&self) -> Vec<PeerRequest> {
         Vec::new()
+    }
+
+    fn catalog_request(&self) -> Option<CatalogRequest<'_>> {
+        Some(CatalogRequest::Set(self))
     }
 
     fn names(&self) -> Vec<Name<'_>> {

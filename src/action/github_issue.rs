@@ -7,7 +7,8 @@ use std::str::FromStr;
 use serde_json::Value;
 
 use super::{
-    ActionFormat, Declared, Forecast, Name, Obstacle, Rollback, StepAction, StepContext, TaskDraft, require_one_of,
+    ActionFormat, CatalogRequest, Declared, Forecast, Name, Obstacle, Rollback, StepAction, StepContext, TaskDraft,
+    require_one_of,
 };
 use crate::peer::{Effect, PeerRequest};
 use crate::run::{ResourceId, Target};
@@ -114,6 +115,10 @@ impl StepAction for GithubIssue {
         });
         let request = PeerRequest::to(host, "POST", Effect::Writes);
         vec![PeerRequest { secrets: BTreeSet::from([TOKEN.to_owned()]), ..request }]
+    }
+
+    fn catalog_request(&self) -> Option<CatalogRequest<'_>> {
+        None
     }
 
     fn names(&self) -> Vec<Name<'_>> {

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{ActionFormat, Declared, Doing, Forecast, Name, Obstacle, Rollback, StepAction, StepContext, TaskDraft};
+use super::{
+    ActionFormat, CatalogRequest, Declared, Doing, Forecast, Name, Obstacle, Rollback, StepAction, StepContext,
+    TaskDraft,
+};
 use crate::gate::GateRule;
 use crate::peer::PeerRequest;
 use crate::run::{ResourceId, Reversibility, Target};
@@ -84,6 +87,10 @@ impl StepAction for Manual {
 
     fn peer_requests(&self) -> Vec<PeerRequest> {
         Vec::new()
+    }
+
+    fn catalog_request(&self) -> Option<CatalogRequest<'_>> {
+        None
     }
 
     fn names(&self) -> Vec<Name<'_>> {

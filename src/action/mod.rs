@@ -17,14 +17,19 @@ mod gcp_set;
 mod github_issue;
 mod item_list;
 mod manual;
+mod named_call;
 mod named_revision;
 mod notify;
 mod rollout;
 mod run_configure;
 mod run_deploy;
+mod run_job;
 mod run_scale;
 mod run_traffic;
+mod scheduler;
+mod secret;
 mod shell;
+mod sql_calls;
 mod sql_patch;
 mod wait;
 
@@ -34,7 +39,7 @@ pub use self::connector_scale::ConnectorScale;
 pub use self::doing::Doing;
 pub use self::forecast::{Forecast, Obstacle, ObstacleKind, StepContext, StepLimits, TaskDraft};
 pub use self::gate_only::GateOnly;
-pub use self::gcp_call::{GcpCall, MethodCall};
+pub use self::gcp_call::{Evidence, GcpCall, MethodCall, Undo};
 pub use self::gcp_create::GcpCreate;
 pub use self::gcp_delete::GcpDelete;
 pub use self::gcp_set::GcpSet;
@@ -42,13 +47,18 @@ pub use self::github_issue::{GithubIssue, IssueRef, NotAnIssue};
 pub use self::item_list::ItemList;
 pub(crate) use self::item_list::LISTED;
 pub use self::manual::Manual;
+pub use self::named_call::NamedCall;
 pub use self::notify::Notify;
 pub use self::rollout::{Candidate, CandidateUnseen, Rollout};
 pub use self::run_configure::RunConfigure;
 pub use self::run_deploy::RunDeploy;
+pub use self::run_job::RunJobExecute;
 pub use self::run_scale::RunScale;
 pub use self::run_traffic::RunTraffic;
+pub use self::scheduler::{SchedulerPause, SchedulerResume};
+pub use self::secret::{SecretAdd, SecretDestroy, SecretDisable, SecretEnable};
 pub use self::shell::Shell;
+pub use self::sql_calls::{SqlBackup, SqlFailover, SqlPromote, SqlRestart};
 pub use self::sql_patch::SqlPatch;
 pub use self::wait::Wait;
 use crate::peer::PeerRequest;
@@ -96,11 +106,39 @@ pub trait StepAction {
     /// Whether it can be rolled back, as far as the runbook alone tells.
     fn rollback(&self) -> Rollback;
 
+    /// What it asks of a resource that is named as the catalog does; `None` if it works on none.
+    fn catalog_request(&self) -> Option<CatalogRequest<'_>>;
+
     /// What it sends to others than Google's APIs.
     fn peer_requests(&self) -> Vec<PeerRequest>;
 
     /// The names in its arguments, which must have the shape of a name.
     fn names(&self) -> Vec<Name<'_>>;
+}
+
+/// What a step asks of a resource that is named as the catalog does.
+#[derive(Clone, Copy, Debug)]
+pub enum CatalogRequest<'a> {
+    /// Fields are set.
+    Set(&'a GcpSet),
+    /// A method is called.
+    Call(&'a GcpCall),
+    /// It is made.
+    Create(&'a GcpCreate),
+    /// It is deleted.
+    Delete(&'a GcpDelete),
+}
+
+impl<'a> CatalogRequest<'a> {
+    /// The resource.
+    pub fn resource(self) -> &'a CataloguedName {
+        match self {
+            CatalogRequest::Set(set) => &set.resource,
+            CatalogRequest::Call(call) => &call.resource,
+            CatalogRequest::Create(create) => &create.resource,
+            CatalogRequest::Delete(delete) => &delete.resource,
+        }
+    }
 }
 
 /// Whether what a step does can be rolled back, as far as the runbook alone tells.
@@ -151,7 +189,7 @@ macro_rules! actions {
         /// What a step does.
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub enum Action {
-            $(#[doc = concat!("See [`", stringify!($action), "`](struct@", stringify!($action), ").")] $action($action),)*
+            $(#[doc = concat!("See [`", stringify!($action), "`](type@", stringify!($action), ").")] $action($action),)*
         }
 
         /// The format of every action, by name.
@@ -185,11 +223,22 @@ actions! {
     RunConfigure,
     RunScale,
     RunTraffic,
+    RunJobExecute,
     SqlPatch,
+    SqlBackup,
+    SqlFailover,
+    SqlPromote,
+    SqlRestart,
     GcpSet,
     GcpCall,
     GcpCreate,
     GcpDelete,
+    SchedulerPause,
+    SchedulerResume,
+    SecretAdd,
+    SecretDestroy,
+    SecretDisable,
+    SecretEnable,
     GithubIssue,
     Manual,
     Notify,
@@ -201,24 +250,7 @@ actions! {
 impl Action {
     /// The resource that it works on, where that is named as the catalog does.
     pub fn catalogued(&self) -> Option<&CataloguedName> {
-        match self {
-            Action::GcpSet(set) => Some(&set.resource),
-            Action::GcpCall(call) => Some(&call.resource),
-            Action::GcpCreate(create) => Some(&create.resource),
-            Action::GcpDelete(delete) => Some(&delete.resource),
-            Action::ConnectorScale(_)
-            | Action::RunDeploy(_)
-            | Action::RunConfigure(_)
-            | Action::RunScale(_)
-            | Action::RunTraffic(_)
-            | Action::SqlPatch(_)
-            | Action::GithubIssue(_)
-            | Action::Manual(_)
-            | Action::Notify(_)
-            | Action::GateOnly(_)
-            | Action::Shell(_)
-            | Action::Wait(_) => None,
-        }
+        self.step().catalog_request().map(CatalogRequest::resource)
     }
 
     /// How traffic reaches the revision that it makes, if it makes one.
@@ -227,6 +259,17 @@ impl Action {
             Action::RunDeploy(deploy) => Some(&deploy.rollout),
             Action::RunConfigure(configure) => Some(&configure.rollout),
             Action::ConnectorScale(_)
+            | Action::RunJobExecute(_)
+            | Action::SqlBackup(_)
+            | Action::SqlFailover(_)
+            | Action::SqlPromote(_)
+            | Action::SqlRestart(_)
+            | Action::SchedulerPause(_)
+            | Action::SchedulerResume(_)
+            | Action::SecretAdd(_)
+            | Action::SecretDestroy(_)
+            | Action::SecretDisable(_)
+            | Action::SecretEnable(_)
             | Action::RunScale(_)
             | Action::RunTraffic(_)
             | Action::SqlPatch(_)

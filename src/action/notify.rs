@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use super::{ActionFormat, Declared, Forecast, Name, Obstacle, Rollback, StepAction, StepContext, TaskDraft};
+use super::{
+    ActionFormat, CatalogRequest, Declared, Forecast, Name, Obstacle, Rollback, StepAction, StepContext, TaskDraft,
+};
 use crate::peer::{Effect, PeerRequest, host_of_url};
 use crate::run::{ResourceId, Target};
 use crate::syntax::Block;
@@ -60,6 +62,10 @@ impl StepAction for Notify {
     fn peer_requests(&self) -> Vec<PeerRequest> {
         let request = PeerRequest::to(host_of_url(&self.webhook.to_string()), "POST", Effect::Writes);
         vec![request.sends("", [&self.webhook])]
+    }
+
+    fn catalog_request(&self) -> Option<CatalogRequest<'_>> {
+        None
     }
 
     fn names(&self) -> Vec<Name<'_>> {

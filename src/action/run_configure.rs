@@ -10,7 +10,8 @@ use serde_json::{Map, Value, json};
 
 use super::rollout::{CANDIDATE, HOLD, HOSTS, NewTemplate, Rollout, SERVICE, SHIFT};
 use super::{
-    ActionFormat, Declared, Forecast, Name, Obstacle, Rollback, StepAction, StepContext, TaskDraft, require_one_of,
+    ActionFormat, CatalogRequest, Declared, Forecast, Name, Obstacle, Rollback, StepAction, StepContext, TaskDraft,
+    require_one_of,
 };
 use crate::catalog::is_digest;
 use crate::peer::PeerRequest;
@@ -439,6 +440,10 @@ impl StepAction for RunConfigure {
 
     fn peer_requests(&self) -> Vec<PeerRequest> {
         Vec::new()
+    }
+
+    fn catalog_request(&self) -> Option<CatalogRequest<'_>> {
+        None
     }
 
     fn names(&self) -> Vec<Name<'_>> {

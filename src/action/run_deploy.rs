@@ -5,7 +5,9 @@
 use serde_json::{Value, json};
 
 use super::rollout::{CANDIDATE, HOLD, HOSTS, NewTemplate, Rollout, SERVICE, SHIFT};
-use super::{ActionFormat, Declared, Forecast, Name, Obstacle, Rollback, StepAction, StepContext, TaskDraft};
+use super::{
+    ActionFormat, CatalogRequest, Declared, Forecast, Name, Obstacle, Rollback, StepAction, StepContext, TaskDraft,
+};
 use crate::peer::PeerRequest;
 use crate::resource::Observable as _;
 use crate::resource::service::{self, Service};
@@ -69,6 +71,10 @@ impl StepAction for RunDeploy {
 
     fn peer_requests(&self) -> Vec<PeerRequest> {
         Vec::new()
+    }
+
+    fn catalog_request(&self) -> Option<CatalogRequest<'_>> {
+        None
     }
 
     fn names(&self) -> Vec<Name<'_>> {

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::forecast::to_json;
 use super::{
-    ActionFormat, Declared, Forecast, Name, Obstacle, Rollback, SERVICE_ARGUMENT, StepAction, StepContext, TaskDraft,
-    require_one_of,
+    ActionFormat, CatalogRequest, Declared, Forecast, Name, Obstacle, Rollback, SERVICE_ARGUMENT, StepAction,
+    StepContext, TaskDraft, require_one_of,
 };
 use crate::peer::PeerRequest;
 use crate::resource::Observable as _;
@@ -151,6 +151,10 @@ impl StepAction for RunScale {
 
     fn peer_requests(&self) -> Vec<PeerRequest> {
         Vec::new()
+    }
+
+    fn catalog_request(&self) -> Option<CatalogRequest<'_>> {
+        None
     }
 
     fn names(&self) -> Vec<Name<'_>> {

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::forecast::{to_json, typed};
 use super::named_revision::{self, is_description};
 use super::{
-    ActionFormat, Declared, Forecast, Name, NamePosition, Obstacle, Rollback, SERVICE_ARGUMENT, StepAction,
-    StepContext, TaskDraft,
+    ActionFormat, CatalogRequest, Declared, Forecast, Name, NamePosition, Obstacle, Rollback, SERVICE_ARGUMENT,
+    StepAction, StepContext, TaskDraft,
 };
 use crate::peer::PeerRequest;
 use crate::resource::revision::{self, ListState, Listed, MOST_LISTED, Revision};
@@ -114,6 +114,10 @@ impl StepAction for RunTraffic {
 
     fn peer_requests(&self) -> Vec<PeerRequest> {
         Vec::new()
+    }
+
+    fn catalog_request(&self) -> Option<CatalogRequest<'_>> {
+        None
     }
 
     fn names(&self) -> Vec<Name<'_>> {

@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{ActionFormat, Declared, Doing, Forecast, Name, Obstacle, Rollback, StepAction, StepContext, TaskDraft};
+use super::{
+    ActionFormat, CatalogRequest, Declared, Doing, Forecast, Name, Obstacle, Rollback, StepAction, StepContext,
+    TaskDraft,
+};
 use crate::peer::{Effect, PeerRequest};
 use crate::run::{Command, Program, ResourceId, Reversibility, Target};
 use crate::syntax::Block;
@@ -148,6 +151,10 @@ impl StepAction for Shell {
     /// A program may ask anybody for anything.
     fn peer_requests(&self) -> Vec<PeerRequest> {
         vec![PeerRequest::to(None, "program", Effect::Writes).sends("", self.env.values())]
+    }
+
+    fn catalog_request(&self) -> Option<CatalogRequest<'_>> {
+        None
     }
 
     fn names(&self) -> Vec<Name<'_>> {

@@ -1,4 +1,6 @@
-//! `gcp.sql.patch`: set flags of a Cloud SQL instance.
+//! `gcp.sql.patch`: set flags of a Cloud SQL instance, its machine, its storage, and whether it runs.
+//!
+//! One request sets all of it, so that the instance restarts once; but for the storage, which cannot become smaller again.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::forecast::to_json;
 use super::{
-    ActionFormat, Declared, Forecast, Name, Obstacle, ObstacleKind, Rollback, StepAction, StepContext, TaskDraft,
+    ActionFormat, CatalogRequest, Declared, Forecast, Name, Obstacle, ObstacleKind, Rollback, StepAction, StepContext,
+    TaskDraft, require_one_of,
 };
 use crate::peer::PeerRequest;
 use crate::resource::Observable as _;
@@ -14,7 +17,7 @@ use crate::resource::sql::{Owned, Sql};
 use crate::resource::sql_flag::{self, Engine, Restart};
 use crate::run::{ResourceId, Reversibility, Target};
 use crate::syntax::Block;
-use crate::syntax::format::{Key, Table, ValueType};
+use crate::syntax::format::{Key, Table, ValueType, words};
 
 /// `gcp.sql.patch`. Flags that are not named stay as they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,11 +26,26 @@ pub struct SqlPatch {
     pub instance: String,
     /// Flags by name.
     pub flags: BTreeMap<String, String>,
+    /// Its machine.
+    pub tier: Option<String>,
+    /// Whether it runs.
+    pub activation_policy: Option<&'static str>,
+    /// The size of its disk.
+    pub storage_gb: Option<u32>,
 }
+
+/// Whether an instance runs (`SqlActivationPolicy`; `ON_DEMAND` is of the first generation, which is gone).
+const POLICIES: [(&str, &str); 2] = [("ALWAYS", "ALWAYS"), ("NEVER", "NEVER")];
 
 impl SqlPatch {
     fn id(&self, target: &Target) -> ResourceId {
         target.resource(Sql::NAME, &self.instance)
+    }
+
+    /// What it sets besides flags, but for the storage.
+    fn settings(&self) -> Owned {
+        let activation_policy = self.activation_policy.map(str::to_owned);
+        Owned { tier: self.tier.clone(), activation_policy, ..Owned::default() }
     }
 
     /// Nobody observed the instance, so that not even its engine is known.
@@ -58,7 +76,12 @@ fn say_what_restarts(task: &mut TaskDraft, changed: &[&str], version: &str, rest
     let (required, unknown) = (which(Restart::Required), which(Restart::Unknown));
     if !required.is_empty() {
         let why = format!("{} is read when the database starts: every connection breaks", required.join(", "));
-        task.reversibility = Reversibility::Restarts { why };
+        task.reversibility = Reversibility::Restarts {
+            why: match &task.reversibility {
+                Reversibility::Restarts { why: besides } => format!("{besides}; {why}"),
+                _ => why,
+            },
+        };
     }
     if !unknown.is_empty() {
         task.warnings.push(format!(
@@ -79,8 +102,21 @@ impl Declared for SqlPatch {
                     .required()
                     .example("\"staging-postgres\""),
                 Key::new("flags", ValueType::Values, "Database flags to set.")
-                    .required()
-                    .example("{ max_connections = 400 }"),
+                    .example("{ max_connections = 400 }")
+                    .default("they stay as they are"),
+                Key::new("tier", ValueType::Text, "Its machine. Changing it restarts the instance.")
+                    .example("\"db-custom-4-15360\"")
+                    .default("it stays as it is"),
+                Key::new(
+                    "activation_policy",
+                    ValueType::Choice(&words(&POLICIES)),
+                    "Whether it runs; `NEVER` stops it.",
+                )
+                .example("\"ALWAYS\"")
+                .default("it stays as it is"),
+                Key::new("storage_gb", ValueType::Integer, "The size of its disk in GB. It only grows.")
+                    .example("100")
+                    .default("it stays as it is"),
             ],
         },
     };
@@ -90,7 +126,17 @@ impl Declared for SqlPatch {
         if flags.as_ref().is_some_and(BTreeMap::is_empty) {
             with.wrong("flags", "this changes nothing about the instance", "name at least one flag");
         }
-        Some(SqlPatch { instance: instance?, flags: flags? })
+        require_one_of(with, "instance", &["flags", "tier", "activation_policy", "storage_gb"]);
+        if with.has("flags") && flags.is_none() {
+            return None;
+        }
+        Some(SqlPatch {
+            instance: instance?,
+            flags: flags.unwrap_or_default(),
+            tier: with.text("tier"),
+            activation_policy: with.choice("activation_policy", &POLICIES),
+            storage_gb: with.count("storage_gb", 10),
+        })
     }
 }
 
@@ -102,7 +148,9 @@ impl StepAction for SqlPatch {
     }
 
     fn desired_state(&self, target: &Target) -> Option<(ResourceId, Value)> {
-        Some((self.id(target), json!({ "flags": self.flags })))
+        let flags = self.flags.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
+        let wanted = Owned { flags, ..self.settings() };
+        to_json(&Owned { storage_gb: self.storage_gb.map(i64::from), ..wanted }).ok().map(|to| (self.id(target), to))
     }
 
     fn plan(&self, step: &StepContext<'_>, forecast: &mut Forecast<'_>) -> Result<Vec<TaskDraft>, Obstacle> {
@@ -118,13 +166,38 @@ impl StepAction for SqlPatch {
             .collect();
         let from = self.flags.keys().map(|name| (name.clone(), now(name).map(str::to_owned))).collect();
         let to = self.flags.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
-        let (from, to) = (to_json(&Owned { flags: from })?, to_json(&Owned { flags: to })?);
-        let mut task = step.whole();
-        forecast.change_from::<Sql>(id.clone(), from, to, &mut task)?;
-        if task.change.is_some() {
-            say_what_restarts(&mut task, &changed, &version, |flag| restart(forecast, &id, &version, flag));
+        let known = |field: &str| state.get(field).and_then(Value::as_str).map(str::to_owned);
+        let is_stopped = known("activation_policy").as_deref() == Some("NEVER");
+        let before = Owned {
+            flags: from,
+            tier: self.tier.as_ref().and(known("tier")),
+            activation_policy: self.activation_policy.and(known("activation_policy")),
+            storage_gb: None,
+        };
+        let after = Owned { flags: to, ..self.settings() };
+        let mut tasks = Vec::new();
+        let is_more_than_storage = after != Owned::default();
+        if is_more_than_storage {
+            let mut task = if self.storage_gb.is_some() { step.part("settings") } else { step.whole() };
+            forecast.change_from::<Sql>(id.clone(), to_json(&before)?, to_json(&after)?, &mut task)?;
+            if task.change.is_some() {
+                say_what_restarts(&mut task, &changed, &version, |flag| restart(forecast, &id, &version, flag));
+                if is_stopped && self.activation_policy.is_none() {
+                    task.warnings.push("it is stopped: its activation policy is NEVER".to_owned());
+                }
+            }
+            tasks.push(task);
         }
-        Ok(vec![task])
+        if let Some(size) = self.storage_gb {
+            let mut task = if is_more_than_storage { step.part("storage") } else { step.whole() };
+            forecast.change::<Sql>(id, json!({ "storage_gb": size }), &mut task)?;
+            tasks.push(task);
+        }
+        // One request after another: the gate is about what all of them bring about.
+        if let (true, Some(last)) = (tasks.len() > 1, tasks.last_mut()) {
+            last.gate = step.gate.cloned();
+        }
+        Ok(tasks)
     }
 
     fn rollback(&self) -> Rollback {
@@ -133,6 +206,10 @@ impl StepAction for SqlPatch {
 
     fn peer_requests(&self) -> Vec<PeerRequest> {
         Vec::new()
+    }
+
+    fn catalog_request(&self) -> Option<CatalogRequest<'_>> {
+        None
     }
 
     fn names(&self) -> Vec<Name<'_>> {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use super::Catalog;
 use super::api::{Api, Body, Method, Parameter, ParameterType};
 use super::change::{ApplyError, Assignment, Assignments};
 use super::dialect::{Answer, Token, UpdateDialect};
@@ -542,6 +543,29 @@ impl Resource {
         }
         let body = schema.is_some().then_some(Value::Object(body));
         Ok(WriteRequest { method, url, query, body, mask: Vec::new() })
+    }
+
+    /// The request that makes something in a collection of this resource's, such as a backup of a database instance, whose name the API
+    /// chooses.
+    ///
+    /// # Errors
+    /// The API has no such collection, or nothing can be made in it.
+    pub fn make_within(
+        &self,
+        collection: &'static str,
+        fields: &Map<String, Value>,
+    ) -> Result<WriteRequest, WriteError> {
+        let service = self.resource_type.api().service;
+        let name = format!("{service}.{collection}");
+        let made = Catalog::open().ok().and_then(|catalog| catalog.find_type(&name).ok());
+        let unknown = || WriteError::UnknownMethod {
+            type_name: self.resource_type.name(),
+            method: format!("{collection}.insert"),
+            near: Vec::new(),
+        };
+        let method = made.and_then(ResourceType::create).ok_or_else(unknown)?;
+        let url = format!("{}/{collection}", self.url());
+        Ok(WriteRequest { method, url, query: Vec::new(), body: Some(Value::Object(fields.clone())), mask: Vec::new() })
     }
 
     /// The request that makes this resource. `None`: the API has no method for it. `project` is where it is made, for names that do

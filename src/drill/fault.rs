@@ -221,8 +221,8 @@ impl WriteFault {
         }
     }
 
-    /// What befalls requests from this time on, if that is what it is.
-    pub(super) fn of_requests(self, now: Timestamp) -> Option<sim::Fault> {
+    /// What befalls requests from this time on, if that is what it is. `sent_as` is what the write is sent as.
+    pub(super) fn of_requests(self, now: Timestamp, sent_as: SentAs) -> Vec<sim::Fault> {
         let status = |status, retry_after| sim::Kind::Status(sim::Status { status, retry_after });
         let seconds = |seconds| Some(SignedDuration::from_secs(seconds));
         let error = |code, message: &str, took_effect| {
@@ -230,11 +230,12 @@ impl WriteFault {
             sim::Kind::OperationError(sim::OperationError { operation_error })
         };
         let refuse = || sim::Kind::Refuse(sim::Refuse { refuse: true });
-        let write = |fault, times| Some((Some("PATCH"), "*", fault, times, None));
-        let any = |fault, until| Some((None, "/v*", fault, None, until));
+        let own = [sent_as.host];
+        let write = |fault, times| Some((Some(sent_as.method), "*", &own[..], fault, times, None));
+        let any = |fault, until| Some((None, "*", &HOSTS[..], fault, None, until));
         let minute = now.checked_add(SignedDuration::from_mins(1)).ok();
         let slow = SignedDuration::from_secs(45);
-        let (method, path, fault, times, until) = match self {
+        let befallen = match self {
             WriteFault::None
             | WriteFault::DeletedBefore
             | WriteFault::DeletedDuring
@@ -263,22 +264,43 @@ impl WriteFault {
             WriteFault::OperationHangs => {
                 write(sim::Kind::OperationHangs(sim::OperationHangs { operation_hangs: true }), Some(1))
             }
-            WriteFault::OperationGone => Some((None, "*/operations/*", status(404, None), None, None)),
+            WriteFault::OperationGone => Some((None, "*/operations/*", &HOSTS[..], status(404, None), None, None)),
             WriteFault::Unauthenticated | WriteFault::UnauthenticatedMeanwhile => any(status(401, None), None),
             WriteFault::Unreachable => any(refuse(), minute),
             WriteFault::Offline => any(refuse(), None),
-        }?;
-        let matching = sim::Matching {
-            method: method.map(str::to_owned),
-            path: Some(path.to_owned()),
-            host: Some(HOST.to_owned()),
         };
-        Some(sim::Fault { matching, fault, times, from: None, until })
+        let Some((method, path, hosts, fault, times, until)) = befallen else { return Vec::new() };
+        let at = |host: &&str| {
+            let (method, path, host) = (method.map(str::to_owned), Some(path.to_owned()), Some((*host).to_owned()));
+            let matching = sim::Matching { method, path, host };
+            sim::Fault { matching, fault: fault.clone(), times, from: None, until }
+        };
+        hosts.iter().map(at).collect()
     }
 }
 
-/// The host of the APIs, as opposed to those of services.
-const HOST: &str = "127.0.0.1";
+/// What a write is sent as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SentAs {
+    /// Its HTTP method.
+    pub(super) method: &'static str,
+    /// The host that it is sent to, in which `*` stands for anything.
+    pub(super) host: &'static str,
+}
+
+impl SentAs {
+    /// Kinds of resource that are not named as the catalog does are all patched.
+    pub(super) const PATCH: SentAs = SentAs { method: "PATCH", host: HOSTS[0] };
+
+    /// A request about a resource that is named as the catalog does. What only asks is a GET.
+    pub(super) fn catalogued(method: &'static str) -> SentAs {
+        SentAs { method, host: HOSTS[1] }
+    }
+}
+
+/// The hosts of the APIs, as opposed to those of services: the simulated cloud's own, and Google's, by which requests of the catalog go
+/// to it.
+const HOSTS: [&str; 2] = ["127.0.0.1", "*.googleapis.com"];
 
 /// When a fault strikes a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,8 @@ use super::fault::WriteFault;
 use crate::action::{Manual, Shell};
 use crate::engine::Run;
 use crate::run::{
-    CALL, Ending, Entry, Event, GateOutcome, OpId, ResourceId, Task, TaskId, TaskStatus, View, Way, covers, set_fields,
+    CALL, Ending, Entry, Event, GateOutcome, OpId, Question, ResourceId, Task, TaskId, TaskStatus, View, Way, covers,
+    set_fields,
 };
 use crate::sim::Seen;
 
@@ -309,7 +310,8 @@ fn sent_blindly(facts: &Facts<'_>) -> Vec<String> {
             | Event::Refused { op, .. }
             | Event::Failed { op, .. }
             | Event::Missing { op }
-            | Event::OperationTimedOut { op, .. } => {
+            | Event::OperationTimedOut { op, .. }
+            | Event::Answered { question: Question::Doubt { op } | Question::TookEffect { op, .. }, .. } => {
                 announced.remove(op);
             }
             _ => {}
@@ -402,8 +404,10 @@ fn mask(request: &Seen) -> Option<&str> {
     query.split('&').find_map(|pair| pair.strip_prefix("updateMask="))
 }
 
+/// Fields are written by these; other methods are of calls, of which the journal tells whether they are sent twice.
 fn is_own_write(request: &Seen) -> bool {
-    request.caller == OWN && request.method == "PATCH" && !request.path.contains("validateOnly=true")
+    let writes = matches!(request.method.as_str(), "PATCH" | "PUT");
+    request.caller == OWN && writes && !request.path.contains("validateOnly=true")
 }
 
 #[cfg(test)]
@@ -412,7 +416,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::run::{Change, Choice, OnFailure, Question, Work};
+    use crate::run::{Change, Choice, OnFailure, Work};
 
     /// A run of one change, and what there is to judge it by.
     struct Told {
@@ -532,6 +536,37 @@ mod tests {
         assert!(told.wrong().contains("without an observation"), "{}", told.wrong());
         told.requests.insert(2, request("GET", "/c"));
         assert_eq!(told.wrong(), "");
+    }
+
+    #[test]
+    fn what_an_operator_said_did_not_happen_may_be_sent_again() {
+        let mut told = Told::done();
+        let apply = || op(Way::Apply);
+        told.entries.insert(1, entry(Event::Intended { op: apply() }));
+        let facts = |told: &Told| {
+            let (run, view) = (Run::new(told.work.clone()), View::new(&told.work));
+            let facts = Facts {
+                tasks: &told.work.tasks,
+                run: &run,
+                view: &view,
+                entries: &told.entries,
+                rest: &told.rest,
+                seen: BTreeMap::new(),
+                busy: BTreeSet::new(),
+                requests: Vec::new(),
+                foreign: None,
+                fault: None,
+                locks: 0,
+                blinded: None,
+            };
+            sent_blindly(&facts)
+        };
+        assert_eq!(facts(&told).len(), 1);
+        let question = Question::Doubt { op: apply() };
+        let answered =
+            Event::Answered { question, choice: Choice::No, by: "ops".to_owned(), reason: None, visible: None };
+        told.entries.insert(2, entry(answered));
+        assert_eq!(facts(&told), Vec::<String>::new());
     }
 
     #[test]

@@ -101,12 +101,21 @@ pub enum DrillError {
 /// How a command ends that came here.
 pub type ExitCode = fn(&Result<crate::driver::DriveOutcome, DriverError>) -> u8;
 
+/// What a run without trouble has left when it has written an entry.
+#[derive(Clone, Debug)]
+pub(super) struct Left {
+    /// The cloud.
+    pub(super) world: World,
+    /// What the run keeps beside its journal of what it sent, as it stands in the file; `None`: there is no file.
+    pub(super) sealed: Option<Vec<u8>>,
+}
+
 /// What was written down, and what the cloud was like after each entry.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Recording {
     pub(super) entries: Vec<Entry>,
-    /// What the cloud was like after each entry; `None` where no path begins.
-    pub(super) worlds: Vec<Option<Arc<World>>>,
+    /// What was left after each entry; `None` where no path begins.
+    pub(super) left: Vec<Option<Arc<Left>>>,
     coverage: Coverage,
     /// How large the kept worlds are together, about, in bytes of JSON.
     bytes: usize,
@@ -295,17 +304,17 @@ impl Recording {
 
     /// Notes an entry and what the cloud is like after it. A world that no path begins with is not kept: thousands of them are
     /// gigabytes.
-    pub(super) fn push(&mut self, entry: Entry, world: World) {
+    pub(super) fn push(&mut self, entry: Entry, left: Left) {
         if self.entries.len().is_multiple_of(MEASURED_EVERY) {
-            self.each = serde_json::to_vec(&world).map(|json| json.len()).unwrap_or_default();
+            self.each = serde_json::to_vec(&left.world).map(|json| json.len()).unwrap_or_default();
         }
         self.bytes = self.bytes.saturating_add(self.each);
         self.entries.push(entry);
-        self.worlds.push(Some(Arc::new(world)));
+        self.left.push(Some(Arc::new(left)));
         let middle = self.entries.len().saturating_sub(2);
         if self.coverage == Coverage::Representative && self.is_within_waiting(middle) {
             // A path from a place begins with the world before it.
-            self.worlds[middle - 1] = None;
+            self.left[middle - 1] = None;
             self.bytes = self.bytes.saturating_sub(self.each);
         }
     }
@@ -317,7 +326,7 @@ impl Recording {
 
     /// The last place before this one of which the world is kept.
     fn kept_before(&self, entries: usize) -> usize {
-        let is_kept = |count: &usize| self.worlds.get(count.saturating_sub(1)).is_some_and(Option::is_some);
+        let is_kept = |count: &usize| self.left.get(count.saturating_sub(1)).is_some_and(Option::is_some);
         (1..=entries).rev().find(is_kept).unwrap_or(entries)
     }
 
@@ -474,7 +483,8 @@ mod tests {
         };
         let events = std::iter::repeat_n(sample, sampled).chain(std::iter::repeat_n(end, other));
         for event in events {
-            recording.push(Entry { at: Timestamp::UNIX_EPOCH, event }, world.clone());
+            let left = Left { world: world.clone(), sealed: None };
+            recording.push(Entry { at: Timestamp::UNIX_EPOCH, event }, left);
         }
         recording
     }
@@ -486,7 +496,7 @@ mod tests {
         assert!(recording(Coverage::Representative, 0, 4).is_too_large());
         // Of a hundred samples the first and the last are kept.
         let waiting = recording(Coverage::Representative, 100, 0);
-        assert!(!waiting.is_too_large() && waiting.worlds.iter().flatten().count() <= 3);
+        assert!(!waiting.is_too_large() && waiting.left.iter().flatten().count() <= 3);
         assert!(
             !recording(Coverage::Every, 0, 9).is_too_large(),
             "who asks for every entry has been told what it takes"

@@ -8,14 +8,17 @@ use jiff::Timestamp;
 
 use super::bench::Stage;
 use super::elsewhere::{self, Others};
-use super::fault::{Hand, Moment, ProbeFault, WriteFault};
+use super::fault::{Hand, Moment, ProbeFault, SentAs, WriteFault};
 use super::oracle::Foreign;
-use super::prepared::{Prepared, Recording};
+use super::prepared::{Left, Prepared, Recording};
 use crate::driver::{DriverError, Durable, Local};
 use crate::engine::{Effect, Run};
+use crate::external;
 use crate::gate::{Health, Observation};
 use crate::journal::OpenError;
-use crate::run::{Entry, Event, OpId, ResourceId, TaskId};
+use crate::resource::catalogued::{self, SealedValues};
+use crate::run::{CALL, CATALOGUED, Change, EXISTENCE, Entry, Event, OpId, ResourceId, TaskId, Way};
+use crate::runbook::model::Runbook;
 
 /// How many entries one process writes at most: one that writes more does not come to an end.
 pub(super) const MOST_ENTRIES: usize = 4_000;
@@ -25,6 +28,7 @@ pub(super) struct Strike {
     op: OpId,
     resource: ResourceId,
     pub(super) fault: WriteFault,
+    sent_as: SentAs,
     /// When; `None` once it has happened.
     moment: Option<Moment>,
     /// What another principal does then.
@@ -36,9 +40,14 @@ impl Strike {
     pub(super) fn of(op: &OpId, fault: WriteFault, drill: &Prepared) -> Option<Strike> {
         let (moment, hand) = fault.strikes()?;
         let task = drill.plan.work().tasks.into_iter().find(|task| task.id == op.task)?;
+        let change = match op.way {
+            Way::Apply => task.change?,
+            Way::Undo => task.change?.undo(),
+        };
         Some(Strike {
             op: op.clone(),
-            resource: task.change?.resource,
+            sent_as: sent_as(&change, drill.runbook()),
+            resource: change.resource,
             fault,
             moment: Some(moment),
             hand,
@@ -58,6 +67,16 @@ impl Strike {
         let writes = |effect: &Effect| matches!(effect, Effect::Write { op, .. } if *op == self.op);
         self.is_due |= self.moment == Some(Moment::Before) && batch.iter().any(writes);
     }
+}
+
+/// What the write of a change is sent as.
+fn sent_as(change: &Change, runbook: &Runbook) -> SentAs {
+    let verb = match change.resource.kind.as_str() {
+        CALL => external::verb_of(runbook, change),
+        CATALOGUED | EXISTENCE => catalogued::verb_of(change),
+        _ => return SentAs::PATCH,
+    };
+    SentAs::catalogued(verb.unwrap_or(SentAs::PATCH.method))
 }
 
 /// Whose samples are not what is there.
@@ -163,7 +182,8 @@ impl Process<'_> {
 
     pub(super) fn record(&mut self, entry: &Entry) {
         if let Some(recording) = &mut self.recording {
-            recording.push(entry.clone(), self.bench.simulator.world());
+            let sealed = std::fs::read(self.local.directory.file(SealedValues::FILE)).ok();
+            recording.push(entry.clone(), Left { world: self.bench.simulator.world(), sealed });
         }
     }
 
@@ -171,7 +191,7 @@ impl Process<'_> {
     async fn strike(&mut self) {
         let Some(strike) = self.strike.as_mut().filter(|strike| strike.is_due) else { return };
         strike.is_due = false;
-        if let Some(fault) = strike.fault.of_requests(self.bench.clock.now()) {
+        for fault in strike.fault.of_requests(self.bench.clock.now(), strike.sent_as) {
             self.bench.simulator.inject(fault);
         }
         match strike.hand {

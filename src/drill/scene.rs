@@ -11,7 +11,7 @@ use super::course::{After, PathOutcome, Rest, Serving};
 use super::elsewhere::Others;
 use super::fault::Request;
 use super::oracle::{Facts, Foreign, judge};
-use super::prepared::{DrillError, Prepared, Recording};
+use super::prepared::{DrillError, Left, Prepared, Recording};
 use super::process::{Blinded, MOST_ENTRIES, Machine, Process, Strike};
 use super::skew::Behind;
 use super::stand_in::{self, Nobody};
@@ -95,16 +95,16 @@ fn operator() -> Operator {
 
 impl<'a> Scene<'a> {
     pub(super) fn begin(of: &'a Prepared, bench: &Bench, fork: Fork<'_>) -> Result<Scene<'a>, DrillError> {
-        let (world, entries) = match fork {
+        let (Left { world, sealed }, entries) = match fork {
             Fork::Beginning(world) => {
                 let started = of.started(world.now())?;
-                (*world, vec![started])
+                (Left { world: *world, sealed: None }, vec![started])
             }
             Fork::At { recording, entries } => {
                 let place = entries.saturating_sub(1);
-                let world = recording.worlds.get(place).cloned().flatten().map(Arc::unwrap_or_clone);
-                let world = world.ok_or_else(|| DrillError::Trouble(format!("no entry {entries}")))?;
-                (world, recording.entries.iter().take(entries).cloned().collect())
+                let left = recording.left.get(place).cloned().flatten().map(Arc::unwrap_or_clone);
+                let left = left.ok_or_else(|| DrillError::Trouble(format!("no entry {entries}")))?;
+                (left, recording.entries.iter().take(entries).cloned().collect())
             }
         };
         let not_before = entries.last().map(|entry| entry.at).unwrap_or_default();
@@ -123,6 +123,11 @@ impl<'a> Scene<'a> {
         let (directory, mut journal) = state.start(&start, |_| Ok(()))?;
         for entry in rest {
             journal.append(entry)?;
+        }
+        // What the run kept by then is there for whoever goes on with it.
+        if let Some(sealed) = sealed {
+            let path = directory.file(SealedValues::FILE);
+            std::fs::write(&path, sealed).map_err(|source| OpenError::Io { path, source })?;
         }
         let (run, view) = of.fold(&entries).map_err(DrillError::Trouble)?;
         Ok(Scene {
@@ -286,6 +291,7 @@ impl<'a> Scene<'a> {
             surveyed: false,
             asker: Box::new(stand_in::Operator {
                 clock,
+                denied: BTreeSet::new(),
                 first_after: (operators == Operators::Late).then(|| later_than(budget)),
                 first: match operators {
                     Operators::Saying(choice) => Some(choice),

@@ -1,5 +1,6 @@
 //! Who stands in for people in a drill: an operator who answers, an advisor and a reporter who do nothing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use futures::future::{BoxFuture, LocalBoxFuture};
 use crate::clock::{Clock, later};
 use crate::driver::{Advisor, Answer, Asker, Asking};
 use crate::report::Reporter;
-use crate::run::{Choice, CriterionResult, Entry, EscalationVerdict, Question, View};
+use crate::run::{Choice, CriterionResult, Entry, EscalationVerdict, OpId, Question, View};
 
 /// Nobody is told, and nobody advises.
 pub(super) struct Nobody;
@@ -37,10 +38,18 @@ pub(super) struct Operator {
     pub(super) first_after: Option<Duration>,
     /// What the first answer is.
     pub(super) first: Option<Choice>,
+    /// The writes that it has said did not happen.
+    pub(super) denied: BTreeSet<OpId>,
 }
 
 impl Asker for Operator {
     fn ask<'a>(&'a mut self, asking: Asking<'a>) -> BoxFuture<'a, Result<Answer, String>> {
+        // Whoever is asked about the same write once more does not send it for ever.
+        if let Question::Doubt { op } = asking.question
+            && !self.denied.insert(op.clone())
+        {
+            return std::future::ready(Ok(Answer::Interrupted("drill".to_owned()))).boxed();
+        }
         let usual = match asking.question {
             Question::Apply { .. }
             | Question::Irreversible { .. }

@@ -69,7 +69,7 @@ use super::watch::Watch;
 use crate::clock::{between, later};
 use crate::gate::{Breaks, Gate, GateFault, GateRule, GateVerdict};
 use crate::run::{
-    Change, Choice, Ending, Entry, Event, Failure, GateOutcome, GuardAction, NotRolledBack, OnFailure, OpId,
+    CALL, Change, Choice, Ending, Entry, Event, Failure, GateOutcome, GuardAction, NotRolledBack, OnFailure, OpId,
     PauseReason, PreconditionResult, Preconditions, Program, Question, Refusal, ResourceId, Reversibility, Task,
     TaskId, Way, Work, covers,
 };
@@ -425,9 +425,18 @@ impl Run {
     /// What each resource was last made by this run.
     fn in_force(&self) -> BTreeMap<ResourceId, Value> {
         let known = self.applied.iter().filter(|applied| matches!(applied.known, Known::Applied));
-        let changes = known.filter_map(|applied| self.tasks.get(applied.task)?.change.as_ref());
-        let watched = changes.filter(|change| !self.given_up.contains(&change.resource));
-        watched.map(|change| (change.resource.clone(), change.to.clone())).collect()
+        let changes: Vec<&Change> = known.filter_map(|applied| self.tasks.get(applied.task)?.change.as_ref()).collect();
+        // A call is done until a later one on the same thing: what was paused is no longer once it is resumed.
+        let is_over = |place: usize, call: &Change| {
+            let later = changes.get(place + 1..).unwrap_or_default();
+            let mut calls = later.iter().filter(|change| change.resource.kind == CALL);
+            call.resource.kind == CALL && calls.any(|change| change.subject() == call.subject())
+        };
+        let watched = changes
+            .iter()
+            .enumerate()
+            .filter(|(place, change)| !is_over(*place, change) && !self.given_up.contains(&change.resource));
+        watched.map(|(_, change)| (change.resource.clone(), change.to.clone())).collect()
     }
 
     fn next_when_ready(&self, lane: &Lane, task: &Task) -> Effect {

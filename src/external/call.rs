@@ -1,7 +1,8 @@
-//! Methods that `gcp.call` steps call: each a change from not done to done.
+//! Methods that steps call: each a change from not done to done.
 //!
-//! Whether it is done the step's `done_when` says of the resource. Without one only the operator knows, if the end of a call was not
-//! seen. A call is sent once: many methods (`restart`, `failover`) do the same again when they are called again.
+//! Whether it is done the step's [`Evidence`] says. Without any only the operator knows, unless this run noted what came of the call. A
+//! call is sent once: many methods (`restart`, `failover`) do the same again when they are called again. So a call whose answer was lost
+//! is sent again only after somebody said that it did not happen.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,15 +12,17 @@ use futures::future::BoxFuture;
 use serde_json::Value;
 
 use super::{actions, without_sending};
-use crate::action::{Action, Doing, GcpCall};
-use crate::resource::catalogued::{Catalogued, SealedValues, Stand};
+use crate::action::{Action, CatalogRequest, Doing, Evidence, GcpCall, MethodCall, Undo};
+use crate::resource::catalogued::{
+    CallLog, CallOutcome, Catalogued, KnownCall, MadeCall, SealedValues, Stand, resource_of,
+};
 use crate::resource::{
     AnyKind, AnyObservable, Certainty, Cloud, OperationProgress, ReadError, Seen, Validity, WriteError, Writer, Written,
 };
 use crate::run::{Change, ResourceId, Target, covers};
 use crate::runbook::model::Runbook;
 
-/// `gcp.call`: the calls of a runbook.
+/// The calls of a runbook.
 pub struct Calls {
     calls: BTreeMap<ResourceId, Call>,
     resources: Catalogued,
@@ -33,49 +36,237 @@ struct Call {
 /// What stands behind the name of an operation that undoes.
 const UNDOING: &str = "#undo";
 
+/// The state of something that was called and ended with an error: how much of it took effect is not known.
+const IN_PART: &str = "in part";
+
+/// Every call of a runbook's steps: its id, the resource that it is on, and what it is.
+fn calls(runbook: &Runbook) -> impl Iterator<Item = (ResourceId, ResourceId, &GcpCall)> {
+    actions(runbook).filter_map(|(task, target, action): (String, Target, &Action)| {
+        let Some(CatalogRequest::Call(call)) = action.step().catalog_request() else { return None };
+        Some((call.id(&target, &task)?, call.resource.id(&target)?, call))
+    })
+}
+
+/// The HTTP method by which a call is made, or undone; `None` if nothing is sent.
+pub fn verb_of(runbook: &Runbook, change: &Change) -> Option<&'static str> {
+    let (_, on, step) = calls(runbook).find(|(id, ..)| *id == change.resource)?;
+    let request = method(step, is_forward(change))?.request(&resource_of(&on).ok()?).ok()?;
+    Some(request.method.verb.as_str())
+}
+
+/// Whether a change makes the call, and does not undo it.
+fn is_forward(change: &Change) -> bool {
+    covers(&change.to, &state(true))
+}
+
+fn method(step: &GcpCall, is_forward: bool) -> Option<&MethodCall> {
+    match &step.undo {
+        _ if is_forward => Some(&step.call),
+        Undo::Call(undo) => Some(undo),
+        Undo::NotNeeded | Undo::Nothing => None,
+    }
+}
+
 impl Calls {
     /// Those of this runbook, on this cloud.
     pub fn of(runbook: &Runbook, cloud: &Arc<Cloud>, sealed: Arc<SealedValues>) -> Calls {
-        let call = |(task, target, action): (String, Target, &Action)| {
-            let Action::GcpCall(step) = action else { return None };
-            let (id, on) = (step.id(&target, &task)?, step.resource.id(&target)?);
-            Some((id, Call { on, step: step.clone() }))
-        };
-        Calls { calls: actions(runbook).filter_map(call).collect(), resources: Catalogued::with(cloud, sealed) }
+        let calls = calls(runbook).map(|(id, on, step)| (id, Call { on, step: step.clone() })).collect();
+        Calls { calls, resources: Catalogued::with(cloud, sealed) }
     }
 
     fn call(&self, id: &ResourceId) -> Result<&Call, String> {
         self.calls.get(id).ok_or_else(|| format!("the runbook calls nothing as {}", id.name))
     }
 
-    async fn is_done(&self, id: &ResourceId, call: &Call) -> Result<bool, ReadError> {
-        let untold = || ReadError::Untold { resource: id.clone() };
-        if call.step.done_when.is_none() {
-            return Err(untold());
-        }
+    fn noted(&self) -> &SealedValues {
+        self.resources.noted()
+    }
+
+    /// Whether it is done by the step's condition, as far as that can tell.
+    async fn judged(&self, id: &ResourceId, call: &Call) -> Result<bool, ReadError> {
         let live = self.resources.shown(&call.on).await?;
-        let told = call.step.is_done(&live).ok_or_else(untold)?;
-        match told {
-            Ok(true) => Ok(true),
-            // It may be under way, or have come to nothing: sending it again could do it twice.
-            Ok(false) if self.resources.is_under_way(id) => Err(untold()),
-            Ok(false) => Ok(false),
-            Err(why) => Err(ReadError::Refused { resource: id.clone(), why, denied: false }),
+        let told = call.step.is_done(&live).ok_or_else(|| untold(id))?;
+        told.map_err(|why| ReadError::Refused { resource: id.clone(), why, denied: false })
+    }
+
+    /// The only entry of its list that was not there before the call was made, if there is exactly one.
+    async fn new_entry(&self, id: &ResourceId, log: CallLog, made: &MadeCall) -> Result<Option<Stand>, ReadError> {
+        let entries = self.resources.entries(id, log).await?;
+        let mut new = entries.into_iter().filter(|entry| !made.before.contains(&entry.name));
+        Ok(new.next().filter(|_| new.next().is_none()).map(|entry| entry.stand))
+    }
+
+    /// What becomes of a write without its being sent, as what is there now decides. The operator may have said that an earlier one did
+    /// not happen, so that it may still be under way does not keep it from being sent.
+    async fn without_sending(&self, call: &Call, change: &Change) -> Result<Option<Written>, ReadError> {
+        let id = &change.resource;
+        match &call.step.evidence {
+            Evidence::Condition(_) if !change.from.is_null() => {
+                Ok(without_sending(change, state(self.judged(id, call).await?)))
+            }
+            Evidence::Entry(log) if is_forward(change) => {
+                let KnownCall::Made(made) = self.noted().call(id) else { return Ok(None) };
+                // What failed is called again.
+                let new = if made.outcome.is_none() { self.new_entry(id, *log, &made).await? } else { None };
+                Ok(match new {
+                    Some(Stand::Running { operation }) => {
+                        self.noted().began(id, &operation);
+                        Some(Written::Sent(OperationProgress::Running { operation }))
+                    }
+                    Some(Stand::Done) => {
+                        self.noted().called(id, CallOutcome::Done);
+                        Some(Written::Sent(OperationProgress::Done(state(true))))
+                    }
+                    Some(Stand::Failed { .. }) | None => None,
+                })
+            }
+            Evidence::Condition(_) | Evidence::Entry(_) | Evidence::Nothing => Ok(None),
         }
     }
 
-    /// What came of a call that has ended well.
-    async fn ended(&self, id: &ResourceId, call: &Call, wanted: &Value) -> Result<OperationProgress<Value>, ReadError> {
-        if call.step.done_when.is_none() {
-            return Ok(OperationProgress::Done(wanted.clone()));
+    /// How far an operation got, or the entry that it is.
+    async fn stand(&self, id: &ResourceId, call: &Call, operation: &str) -> Result<Stand, ReadError> {
+        match call.step.evidence {
+            Evidence::Entry(log) => self.resources.entry(id, log, operation).await,
+            Evidence::Condition(_) | Evidence::Nothing => self.resources.stand(id, operation).await,
         }
-        let is_done = Doing { done: self.is_done(id, call).await? }.state();
-        if covers(&is_done, wanted) {
-            return Ok(OperationProgress::Done(is_done));
-        }
-        let why = "it was called and ended well, but its `done_when` says otherwise".to_owned();
-        Ok(OperationProgress::Failed { why, certainty: Certainty::Certain })
     }
+
+    /// What came of a call, or of what undoes it, that has gone so far.
+    async fn progress(
+        &self,
+        id: &ResourceId,
+        call: &Call,
+        direction: Direction,
+        stand: Stand,
+    ) -> Result<OperationProgress<Value>, ReadError> {
+        let wanted = state(direction == Direction::Forward);
+        match stand {
+            Stand::Running { operation } => {
+                let operation = direction.named(&operation);
+                self.noted().began(id, &operation);
+                Ok(OperationProgress::Running { operation })
+            }
+            Stand::Failed { why, certainty } => {
+                self.noted().called(id, CallOutcome::Failed);
+                Ok(OperationProgress::Failed { why, certainty })
+            }
+            Stand::Done => {
+                self.noted().called(id, direction.done());
+                if let Evidence::Condition(_) = call.step.evidence {
+                    let now = state(self.judged(id, call).await?);
+                    if !covers(&now, &wanted) {
+                        let why = "it was called and ended well, but its `done_when` says otherwise".to_owned();
+                        return Ok(OperationProgress::Failed { why, certainty: Certainty::Certain });
+                    }
+                }
+                Ok(OperationProgress::Done(wanted))
+            }
+        }
+    }
+
+    /// The operation of this run's that is not known to have ended, if it still runs. What it came to is noted.
+    async fn running(&self, id: &ResourceId, call: &Call) -> Result<Option<(String, Direction)>, ReadError> {
+        let Some(Some(operation)) = self.noted().under_way(id) else { return Ok(None) };
+        let (name, direction) = Direction::of(&operation);
+        let stand = match self.stand(id, call, name).await {
+            Err(ReadError::OperationNotFound { .. }) => return Ok(None),
+            stand => stand?,
+        };
+        Ok(match stand {
+            Stand::Running { .. } => Some((operation, direction)),
+            Stand::Done => {
+                self.noted().called(id, direction.done());
+                None
+            }
+            Stand::Failed { .. } => {
+                self.noted().called(id, CallOutcome::Failed);
+                None
+            }
+        })
+    }
+
+    /// Whether it is done, as far as anybody but the operator can tell.
+    async fn seen(&self, id: &ResourceId, call: &Call) -> Result<Seen<Value>, ReadError> {
+        let seen = |state| Seen { state, etag: None, operation: None, trouble: None };
+        if let Some((operation, direction)) = self.running(id, call).await? {
+            return Ok(Seen { operation: Some(operation), ..seen(state(direction == Direction::Back)) });
+        }
+        let known = self.noted().call(id);
+        let is_lost = self.noted().under_way(id).is_some();
+        match &call.step.evidence {
+            Evidence::Condition(_) => match self.judged(id, call).await? {
+                // It may be under way, or have come to nothing: sending it again could do it twice.
+                false if is_lost => Err(untold(id)),
+                done => Ok(seen(state(done))),
+            },
+            Evidence::Entry(_) | Evidence::Nothing if known == KnownCall::NotMade => Ok(seen(state(false))),
+            Evidence::Entry(log) => match known {
+                KnownCall::Made(MadeCall { outcome: Some(CallOutcome::Failed), .. }) => {
+                    Ok(seen(serde_json::json!({ "done": IN_PART })))
+                }
+                KnownCall::Made(MadeCall { outcome: Some(outcome), .. }) => {
+                    Ok(seen(state(outcome == CallOutcome::Done)))
+                }
+                KnownCall::Made(made) => match self.new_entry(id, *log, &made).await? {
+                    Some(Stand::Running { operation }) => {
+                        self.noted().began(id, &operation);
+                        Ok(Seen { operation: Some(operation), ..seen(state(false)) })
+                    }
+                    Some(Stand::Done) => {
+                        self.noted().called(id, CallOutcome::Done);
+                        Ok(seen(state(true)))
+                    }
+                    // None may still come, of two nobody knows whose is whose, and what failed may have done a part.
+                    Some(Stand::Failed { .. }) | None => Err(untold(id)),
+                },
+                KnownCall::NotMade | KnownCall::Unknown => Err(untold(id)),
+            },
+            Evidence::Nothing => match known {
+                KnownCall::Made(MadeCall { outcome: Some(CallOutcome::Done), .. }) if !is_lost => Ok(seen(state(true))),
+                KnownCall::Made(MadeCall { outcome: Some(CallOutcome::Undone), .. }) if !is_lost => {
+                    Ok(seen(state(false)))
+                }
+                KnownCall::Made(_) | KnownCall::NotMade | KnownCall::Unknown => Err(untold(id)),
+            },
+        }
+    }
+}
+
+/// Whether something is called, or what undoes it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Forward,
+    Back,
+}
+
+impl Direction {
+    /// The operation of this name as a journal has it.
+    fn named(self, operation: &str) -> String {
+        match self {
+            Direction::Forward => operation.to_owned(),
+            Direction::Back => format!("{operation}{UNDOING}"),
+        }
+    }
+
+    /// The name of an operation that a journal has, and which way it goes.
+    fn of(operation: &str) -> (&str, Direction) {
+        match operation.strip_suffix(UNDOING) {
+            Some(name) => (name, Direction::Back),
+            None => (operation, Direction::Forward),
+        }
+    }
+
+    fn done(self) -> CallOutcome {
+        match self {
+            Direction::Forward => CallOutcome::Done,
+            Direction::Back => CallOutcome::Undone,
+        }
+    }
+}
+
+fn untold(id: &ResourceId) -> ReadError {
+    ReadError::Untold { resource: id.clone() }
 }
 
 fn state(done: bool) -> Value {
@@ -86,8 +277,7 @@ impl AnyObservable for Calls {
     fn observe<'a>(&'a self, id: &'a ResourceId) -> BoxFuture<'a, Result<Seen<Value>, ReadError>> {
         Box::pin(async move {
             let unreadable = |why| ReadError::Refused { resource: id.clone(), why, denied: false };
-            let done = self.is_done(id, self.call(id).map_err(unreadable)?).await?;
-            Ok(Seen { state: state(done), etag: None, operation: None, trouble: None })
+            self.seen(id, self.call(id).map_err(unreadable)?).await
         })
     }
 }
@@ -102,28 +292,25 @@ impl AnyKind for Calls {
             let id = &change.resource;
             let refused = |why: String| WriteError::Refused { resource: id.clone(), why };
             let call = self.call(id).map_err(refused)?;
-            if call.step.done_when.is_some() && !change.from.is_null() {
-                let now = state(self.is_done(id, call).await.map_err(WriteError::not_sent)?);
-                if let Some(written) = without_sending(change, now) {
-                    return Ok(written);
-                }
+            if let Some(written) = self.without_sending(call, change).await.map_err(WriteError::not_sent)? {
+                return Ok(written);
             }
-            let is_forward = covers(&change.to, &state(true));
-            let method = if is_forward { Some(&call.step.call) } else { call.step.undo.as_ref() };
-            let method = method.ok_or_else(|| refused("nothing says how to undo it".to_owned()))?;
-            let stand = self.resources.call(writer, id, &method.method, &method.arguments()).await?;
-            Ok(Written::Sent(match stand {
-                Stand::Running { operation } => {
-                    let undoing = if is_forward { "" } else { UNDOING };
-                    OperationProgress::Running { operation: format!("{operation}{undoing}") }
-                }
-                Stand::Failed { why, certainty } => OperationProgress::Failed { why, certainty },
-                Stand::Done => {
-                    let in_doubt =
-                        |error: ReadError| WriteError::InDoubt { resource: id.clone(), why: error.to_string() };
-                    self.ended(id, call, &change.to).await.map_err(in_doubt)?
-                }
-            }))
+            let direction = if is_forward(change) { Direction::Forward } else { Direction::Back };
+            let Some(method) = method(&call.step, direction == Direction::Forward) else {
+                return match call.step.undo {
+                    Undo::NotNeeded => {
+                        self.noted().called(id, CallOutcome::Undone);
+                        Ok(Written::Sent(OperationProgress::Done(state(false))))
+                    }
+                    Undo::Call(_) | Undo::Nothing => Err(refused("nothing says how to undo it".to_owned())),
+                };
+            };
+            let resource = resource_of(&call.on).map_err(refused)?;
+            let request = method.request(&resource).map_err(|error| refused(error.to_string()))?;
+            let log = if let Evidence::Entry(log) = call.step.evidence { Some(log) } else { None };
+            let stand = self.resources.call(writer, id, request, log).await?;
+            let in_doubt = |error: ReadError| WriteError::InDoubt { resource: id.clone(), why: error.to_string() };
+            Ok(Written::Sent(self.progress(id, call, direction, stand).await.map_err(in_doubt)?))
         })
     }
 
@@ -136,15 +323,9 @@ impl AnyKind for Calls {
         Box::pin(async move {
             let unreadable = |why| ReadError::Refused { resource: id.clone(), why, denied: false };
             let call = self.call(id).map_err(unreadable)?;
-            let (name, wanted) = match operation.strip_suffix(UNDOING) {
-                Some(name) => (name, state(false)),
-                None => (operation, state(true)),
-            };
-            match self.resources.stand(id, name).await? {
-                Stand::Running { .. } => Ok(OperationProgress::Running { operation: operation.to_owned() }),
-                Stand::Failed { why, certainty } => Ok(OperationProgress::Failed { why, certainty }),
-                Stand::Done => self.ended(id, call, &wanted).await,
-            }
+            let (name, direction) = Direction::of(operation);
+            let stand = self.stand(id, call, name).await?;
+            self.progress(id, call, direction, stand).await
         })
     }
 }

@@ -11,7 +11,7 @@ mod person;
 mod process;
 mod program;
 
-pub use call::Calls;
+pub use call::{Calls, verb_of};
 pub use issue::{Github, Status};
 pub use message::Messages;
 pub use person::ByHand;
@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::action::{Action, Manual, Shell};
+use crate::action::{Action, CatalogRequest, Manual, Shell};
 use crate::resource::catalogued::{Catalogued, Existence, SealedValues};
 use crate::resource::template::Template;
 use crate::resource::{Cloud, Kinds, Observable as _, OperationProgress, Written};
@@ -60,19 +60,18 @@ fn without_sending(change: &Change, now: Value) -> Option<Written> {
 
 /// Tells the secrets that a runbook's steps set to whoever writes them: plans and journals have only their digests.
 fn learn_secrets(runbook: &Runbook, sealed: &SealedValues) {
-    for (_, target, action) in actions(runbook) {
-        if let Action::GcpSet(set) = action
-            && let Some(id) = set.resource.id(&target)
-        {
-            sealed.learn(&id, set.secrets());
-        }
+    for (task, target, action) in actions(runbook) {
         if let Action::RunConfigure(configure) = action {
             sealed.learn(&configure.id(&target), configure.hidden_values());
         }
-        if let Action::GcpCreate(create) = action
-            && let Some(id) = create.id(&target)
-        {
-            sealed.learn(&id, create.secrets());
+        let (id, secrets) = match action.step().catalog_request() {
+            Some(CatalogRequest::Set(set)) => (set.resource.id(&target), set.secrets()),
+            Some(CatalogRequest::Create(create)) => (create.id(&target), create.secrets()),
+            Some(CatalogRequest::Call(call)) => (call.id(&target, &task), call.secrets()),
+            Some(CatalogRequest::Delete(_)) | None => (None, Vec::new()),
+        };
+        if let Some(id) = id {
+            sealed.learn(&id, secrets);
         }
     }
 }

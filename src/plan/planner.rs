@@ -285,6 +285,7 @@ impl Planner<'_> {
                 candidate: draft.candidate,
                 operation_timeout: draft.operation_timeout.map(|default| step.operation_timeout.unwrap_or(default)),
                 program: draft.program,
+                by_hand: draft.by_hand,
                 item: item.cloned(),
                 rollback_scope,
                 occasion: phase.occasion,

@@ -195,6 +195,13 @@ fn commands(out: &mut String, task: &Task, change: &Change, way: Way) {
         }
         return;
     }
+    if let Some(commands) = &task.by_hand {
+        match commands.way(way) {
+            Some(command) => put(out, "", &[command.to_owned()]),
+            None => comment(out, NOTHING_TO_UNDO),
+        }
+        return;
+    }
     match gcloud(change) {
         Ok(GcloudCommands { read, before, after, write, .. }) => {
             let resource = quoted_resource(change);
@@ -205,6 +212,9 @@ fn commands(out: &mut String, task: &Task, change: &Change, way: Way) {
         Err(why) => comment(out, &why),
     }
 }
+
+/// What is said of a call that leaves nothing to undo.
+const NOTHING_TO_UNDO: &str = "there is nothing to undo";
 
 /// The same as comments. The script goes on once the change is made.
 fn by_hand(out: &mut String, task: &Task, change: &Change, way: Way) {
@@ -219,6 +229,10 @@ fn by_hand(out: &mut String, task: &Task, change: &Change, way: Way) {
                 format!("echo '{} is not {done} yet, and what follows needs it.' >&2; exit 1", inert(task.id.as_str()));
             let _ = writeln!(out, "if ! {check}; then {stop}; fi");
         }
+        return;
+    }
+    if let Some(commands) = &task.by_hand {
+        comment(out, commands.way(way).unwrap_or(NOTHING_TO_UNDO));
         return;
     }
     match gcloud(change) {
@@ -253,6 +267,9 @@ fn quoted_resource(change: &Change) -> String {
 pub(super) fn commands_by_hand(task: &Task, way: Way) -> Vec<String> {
     if let Some(lines) = task.program.as_ref().and_then(|program| shell_lines(program, way)) {
         return lines;
+    }
+    if let Some(commands) = &task.by_hand {
+        return vec![commands.way(way).map_or_else(|| format!("# {NOTHING_TO_UNDO}"), str::to_owned)];
     }
     let change = task.change.as_ref().map(|change| if way == Way::Undo { change.undo() } else { change.clone() });
     match change.map(|change| gcloud(&change)) {

@@ -1,4 +1,4 @@
-//! The settings of a Cloud SQL instance: its flags.
+//! The settings of a Cloud SQL instance: its flags, its machine, its storage, and whether it runs.
 //!
 //! An update replaces the list of flags as a whole, so it is written with everything that was seen in it. It is
 //! conditional on `settingsVersion`. `RUNNABLE` is also what an instance says that its owner stopped; its activation
@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::cloud::Cloud;
 use super::error::{ReadError, WriteError};
 use super::follow_up::FollowUp;
-use super::gcloud::{GcloudCommands, quoted, unknown};
+use super::gcloud::{GcloudCommands, quoted, text, unknown};
 use super::path::ApiPath;
 use super::permission::Permission;
 use super::spec::{ApiObject, LabelValue, Metrics, Product};
@@ -32,6 +32,9 @@ pub struct State {
     pub activation_policy: String,
     /// Its machine, such as `db-g1-small`.
     pub tier: String,
+    /// The size of its disk. It may grow by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage_gb: Option<i64>,
     /// Such as `POSTGRES_15`.
     pub database_version: String,
     /// The flag of this name, if it is set.
@@ -43,10 +46,28 @@ pub struct State {
 
 /// The fields a change may own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Owned {
     /// Flags by name; `None` is one that is not set. Those that are not named stay as they are.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub flags: BTreeMap<String, Option<String>>,
+    /// Its machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tier: Option<String>,
+    /// `ALWAYS`, or `NEVER` to stop it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub activation_policy: Option<String>,
+    /// The size of its disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage_gb: Option<i64>,
 }
+
+/// The settings besides flags: the field of a state, the API's, and the flag of `gcloud sql instances patch`.
+const SETTINGS: [(&str, &str, &str); 3] = [
+    ("tier", "tier", "tier"),
+    ("activation_policy", "activationPolicy", "activation-policy"),
+    ("storage_gb", "dataDiskSizeGb", "storage-size"),
+];
 
 /// `gcp.sql`.
 pub struct Sql {
@@ -109,6 +130,8 @@ struct Settings {
     version: Option<Value>,
     tier: String,
     activation_policy: Option<String>,
+    /// An int64, too.
+    data_disk_size_gb: Option<Value>,
     database_flags: Vec<Flag>,
 }
 
@@ -159,6 +182,7 @@ impl Observable for Sql {
         ("state", FactType::Text),
         ("activation_policy", FactType::Text),
         ("tier", FactType::Text),
+        ("storage_gb", FactType::Int),
         ("database_version", FactType::Text),
         ("max_connections", FactType::Int),
     ];
@@ -186,8 +210,9 @@ impl Observable for Sql {
         let (seen, operations) = futures::join!(self.read(id), self.operations(id));
         let (state, version) = seen?;
         let running = operations?.into_iter().find(|operation| !operation.is_done());
-        let stopped = state.activation_policy != "ALWAYS" || state.state != "RUNNABLE";
-        let trouble = stopped.then(|| format!("it is {}, and its policy is {}", state.state, state.activation_policy));
+        // One that its owner stopped is RUNNABLE, and as it is meant to be.
+        let is_down = state.state != "RUNNABLE";
+        let trouble = is_down.then(|| format!("it is {}, and its policy is {}", state.state, state.activation_policy));
         Ok(Seen { state, etag: version, operation: running.map(|operation| operation.name), trouble })
     }
 }
@@ -209,9 +234,28 @@ flags_of() {
     /// Source: durations are not published; Terraform awaits an update for 90 minutes, which is longer than a remediation may wait unasked.
     const OPERATION_TIMEOUT: Duration = Duration::from_hours(1);
 
-    /// Which flags restart the instance depends on its engine and its version: see [`super::sql_flag`].
-    fn allowed(_: &Owned, _: &Owned) -> Result<Reversibility, String> {
-        Ok(Reversibility::Reversible)
+    /// Which flags restart the instance depends on its engine and its version: see [`super::sql_flag`]. A change of the machine and of the
+    /// activation policy restart it, or stop it (help of `gcloud sql instances patch`). Storage only grows: a smaller size is refused
+    /// (documentation of Cloud SQL, "About storage shrink"; `performDiskShrink` is another method, with downtime).
+    fn allowed(from: &Owned, to: &Owned) -> Result<Reversibility, String> {
+        if let (Some(before), Some(after)) = (from.storage_gb, to.storage_gb) {
+            if after < before {
+                return Err(format!("its storage has {before} GB, and storage only grows: {after} GB is less"));
+            }
+            if after > before {
+                let why = format!("storage only grows: it cannot become {before} GB again");
+                return Ok(Reversibility::Irreversible { why });
+            }
+        }
+        let why = match (&to.activation_policy, &to.tier) {
+            (Some(policy), _) if *policy == "NEVER" && to.activation_policy != from.activation_policy => {
+                "it stops: nobody can connect until it is started again"
+            }
+            (Some(_), _) if to.activation_policy != from.activation_policy => "it is started, or started anew",
+            (_, Some(_)) if to.tier != from.tier => "it moves to another machine: every connection breaks",
+            _ => return Ok(Reversibility::Reversible),
+        };
+        Ok(Reversibility::Restarts { why: why.to_owned() })
     }
 
     fn contradiction(state: &Value) -> Option<&'static str> {
@@ -219,32 +263,43 @@ flags_of() {
     }
 
     fn gcloud(change: &Change) -> Result<GcloudCommands, String> {
-        let owned = change.to.get("flags").and_then(Value::as_object).ok_or_else(|| unknown(change))?;
-        let set = |state: &Value| {
-            let flags = state.get("flags").and_then(Value::as_object).into_iter().flatten();
-            let flags = flags.filter(|(name, _)| owned.contains_key(*name));
-            let mut set: Vec<String> =
-                flags.filter_map(|(name, value)| Some(format!("{name}={}", value.as_str()?))).collect();
-            set.sort_unstable();
-            set
-        };
-        let (before, after) = (set(&change.from), set(&change.to));
-        let names = quoted(&owned.keys().cloned().collect::<Vec<_>>().join(" "));
         let (name, project) = (quoted(&change.resource.name), quoted(&change.resource.project));
         let patch = format!("gcloud sql instances patch {name} --project={project}");
-        let own: Vec<String> = after.iter().map(|flag| format!("; echo {}", quoted(flag))).collect();
-        let write = vec![
-            format!("all=$({{ flags_of {name} {project} {names} others{}; }} | paste -sd'|' -)", own.concat()),
-            format!(
-                "if [ -n \"$all\" ]; then {patch} --database-flags=\"^|^$all\"; else {patch} --clear-database-flags; fi"
+        let printed = |end: &Value| -> Vec<(&str, String)> {
+            let set = SETTINGS.iter().filter_map(|(field, _, flag)| Some((*flag, text(end.get(field)?)?)));
+            set.collect()
+        };
+        let (before, after) = (printed(&change.from), printed(&change.to));
+        if before.len() != after.len() {
+            return Err(unknown(change));
+        }
+        let flags: Vec<String> = after.iter().map(|(flag, value)| format!(" --{flag}={}", quoted(value))).collect();
+        let read: Vec<String> = SETTINGS
+            .iter()
+            .filter(|(_, _, flag)| after.iter().any(|(set, _)| set == flag))
+            .map(|(_, field, _)| format!("settings.{field}"))
+            .collect();
+        let values = |set: &[(&str, String)]| set.iter().map(|(_, value)| value.clone()).collect::<Vec<_>>().join("\t");
+        let settings = (!after.is_empty()).then(|| SettingCommands {
+            read: format!(
+                "gcloud sql instances describe {name} --project={project} --format='value({})'",
+                read.join(",")
             ),
-        ];
-        let alone = vec![
-            "# --database-flags replaces the whole list: add those that are set besides".to_owned(),
-            format!("{patch} --database-flags={}", quoted(&after.join(","))),
-        ];
-        let (before, after) = (quoted(&before.join("\n")), quoted(&after.join("\n")));
-        Ok(GcloudCommands { read: format!("flags_of {name} {project} {names}"), before, after, write, alone })
+            before: values(&before),
+            after: values(&after),
+            flags: flags.concat(),
+        });
+        match (change.to.get("flags").and_then(Value::as_object), settings) {
+            (Some(owned), settings) => Ok(with_flags(change, owned, settings.as_ref())),
+            (None, Some(SettingCommands { read, before, after, flags })) => Ok(GcloudCommands {
+                read,
+                before: quoted(&before),
+                after: quoted(&after),
+                write: vec![format!("{patch}{flags} --quiet")],
+                alone: vec![format!("{patch}{flags}")],
+            }),
+            (None, None) => Err(unknown(change)),
+        }
     }
 
     fn follow_up(_: &ResourceId, _: &Value, _: &Value) -> Option<FollowUp> {
@@ -258,15 +313,25 @@ flags_of() {
         seen: &Seen<State>,
         to: &Owned,
     ) -> Result<OperationProgress<State>, WriteError> {
-        let mut flags = seen.state.flags.clone();
-        for (name, value) in &to.flags {
-            match value {
-                Some(value) => flags.insert(name.clone(), value.clone()),
-                None => flags.remove(name),
-            };
+        let mut settings = Map::from_iter([("settingsVersion".to_owned(), json!(seen.etag))]);
+        if !to.flags.is_empty() {
+            let mut flags = seen.state.flags.clone();
+            for (name, value) in &to.flags {
+                match value {
+                    Some(value) => flags.insert(name.clone(), value.clone()),
+                    None => flags.remove(name),
+                };
+            }
+            let list: Vec<_> = flags.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
+            settings.insert("databaseFlags".to_owned(), json!(list));
         }
-        let list: Vec<_> = flags.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
-        let body = json!({ "settings": { "settingsVersion": seen.etag, "databaseFlags": list } });
+        let size = to.storage_gb.map(|size| size.to_string());
+        for ((_, field, _), value) in SETTINGS.iter().zip([&to.tier, &to.activation_policy, &size]) {
+            if let Some(value) = value {
+                settings.insert((*field).to_owned(), json!(value));
+            }
+        }
+        let body = json!({ "settings": settings });
         Ok(OperationProgress::Running { operation: writer.patch_sql(id, body).await? })
     }
 
@@ -294,6 +359,54 @@ flags_of() {
     }
 }
 
+/// The settings of a change besides flags, as commands.
+struct SettingCommands {
+    read: String,
+    before: String,
+    after: String,
+    flags: String,
+}
+
+/// The commands of a change of flags, and of these settings with them: one patch restarts once.
+fn with_flags(change: &Change, owned: &Map<String, Value>, settings: Option<&SettingCommands>) -> GcloudCommands {
+    let set = |state: &Value| {
+        let flags = state.get("flags").and_then(Value::as_object).into_iter().flatten();
+        let flags = flags.filter(|(name, _)| owned.contains_key(*name));
+        let mut set: Vec<String> =
+            flags.filter_map(|(name, value)| Some(format!("{name}={}", value.as_str()?))).collect();
+        set.sort_unstable();
+        set
+    };
+    let (mut before, mut after) = (set(&change.from), set(&change.to));
+    let names = quoted(&owned.keys().cloned().collect::<Vec<_>>().join(" "));
+    let (name, project) = (quoted(&change.resource.name), quoted(&change.resource.project));
+    let patch = format!("gcloud sql instances patch {name} --project={project}");
+    let more = settings.map(|settings| settings.flags.clone()).unwrap_or_default();
+    let own: Vec<String> = after.iter().map(|flag| format!("; echo {}", quoted(flag))).collect();
+    let write = vec![
+        format!("all=$({{ flags_of {name} {project} {names} others{}; }} | paste -sd'|' -)", own.concat()),
+        format!(
+            "if [ -n \"$all\" ]; then {patch}{more} --database-flags=\"^|^$all\"; else {patch}{more} --clear-database-flags; fi"
+        ),
+    ];
+    let alone = vec![
+        "# --database-flags replaces the whole list: add those that are set besides".to_owned(),
+        format!("{patch}{more} --database-flags={}", quoted(&after.join(","))),
+    ];
+    let mut read = format!("flags_of {name} {project} {names}");
+    if let Some(settings) = settings {
+        read = format!("{read}; {}", settings.read);
+        before.push(settings.before.clone());
+        after.push(settings.after.clone());
+    }
+    GcloudCommands { read, before: quoted(&before.join("\n")), after: quoted(&after.join("\n")), write, alone }
+}
+
+/// A whole number of 64 bits, which JSON has as text.
+fn int64(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_str()?.parse().ok())
+}
+
 fn state(Instance { state, database_version, settings, .. }: Instance) -> State {
     let unknown = || "UNKNOWN".to_owned();
     let flags: BTreeMap<String, String> =
@@ -302,6 +415,7 @@ fn state(Instance { state, database_version, settings, .. }: Instance) -> State 
         state: state.unwrap_or_else(unknown),
         activation_policy: settings.activation_policy.unwrap_or_else(unknown),
         tier: settings.tier,
+        storage_gb: settings.data_disk_size_gb.as_ref().and_then(int64),
         database_version: database_version.unwrap_or_else(unknown),
         max_connections: flags.get("max_connections").and_then(|value| value.parse().ok()),
         flags,

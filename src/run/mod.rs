@@ -29,7 +29,7 @@ pub use event::{
 pub use figure::Figure;
 pub use id::{CALL, CATALOGUED, EXISTENCE, OpId, ResourceId, RunId, Subject, TaskId, Way};
 pub use name::{NameOwner, NameShape};
-pub use program::{Command, NOT_RUN, Program};
+pub use program::{Command, HandCommands, NOT_RUN, Program};
 pub use target::{Elsewhere, Target};
 pub use task::{
     CandidateTarget, FailurePolicy, Guard, GuardAction, MAX_AGE, Occasion, OnFailure, Preconditions, RollbackScope,

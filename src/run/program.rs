@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::id::Way;
 use crate::inert::shell_word;
 
 /// A program and what belongs to it. Secrets stand in it by reference only.
@@ -37,6 +38,26 @@ pub enum Command {
     Program(Vec<String>),
     /// A script for `bash`, as it stands in the file: no value was ever put into it.
     Bash(String),
+}
+
+/// What somebody types who makes a call without this program. It is quoted for a POSIX shell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandCommands {
+    /// Makes it.
+    pub apply: String,
+    /// Undoes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<String>,
+}
+
+impl HandCommands {
+    /// The one for this way; `None`: there is nothing to be done.
+    pub fn way(&self, way: Way) -> Option<&str> {
+        match way {
+            Way::Apply => Some(&self.apply),
+            Way::Undo => self.undo.as_deref(),
+        }
+    }
 }
 
 /// What is said of a program that a rehearsal leaves out.

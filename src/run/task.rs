@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::change::{Change, Reversibility};
 use super::id::{ResourceId, Subject, TaskId};
-use super::program::Program;
+use super::program::{HandCommands, Program};
 use crate::gate::GateRule;
 
 /// What happens when a step fails.
@@ -125,6 +125,9 @@ pub struct Task {
     /// The program that makes its change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<Program>,
+    /// The commands that do by hand what its call does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_hand: Option<HandCommands>,
     /// What it tells somebody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -179,6 +182,7 @@ impl Task {
             unhealthy_before: BTreeMap::new(),
             pause: None,
             program: None,
+            by_hand: None,
             message: None,
             traffic_first: None,
             back_for: None,

@@ -183,6 +183,13 @@ impl SecretText {
         SecretText::new(shown, pieces, sources)
     }
 
+    /// The same in base64. What is shown of it stays as it was.
+    pub(crate) fn base64(&self) -> SecretText {
+        use base64::Engine as _;
+        let encoded = base64::engine::general_purpose::STANDARD.encode(self.value.expose_secret());
+        SecretText::new(self.shown.clone(), vec![Piece::Known(encoded.into())], self.sources.clone())
+    }
+
     /// The same with these values in the places of what was to be captured. What is shown of it stays as it was.
     ///
     /// # Errors

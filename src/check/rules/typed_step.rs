@@ -59,8 +59,55 @@ pub(super) fn equivalent(line: &CommandLine) -> Option<TypedStep> {
     if line.tool != Tool::Gcloud || line.has_unknown_words {
         return None;
     }
-    let all = [traffic, deploy, scale, configure, connector, patch];
-    all.iter().find_map(|read| read(line))
+    let typed = [traffic, deploy, scale, configure, connector, patch, call, of_a_version, new_version, backup];
+    typed.into_iter().find_map(|typed| typed(line))
+}
+
+/// Commands that are one call, with the argument that names what it is on.
+const CALLS: &[(&str, &str, &str)] = &[
+    ("run jobs execute", "gcp.run.job.execute", "job"),
+    ("scheduler jobs pause", "gcp.scheduler.pause", "job"),
+    ("scheduler jobs resume", "gcp.scheduler.resume", "job"),
+    ("sql instances failover", "gcp.sql.failover", "instance"),
+    ("sql instances promote-replica", "gcp.sql.promote", "instance"),
+    ("sql instances restart", "gcp.sql.restart", "instance"),
+];
+
+fn call(line: &CommandLine) -> Option<TypedStep> {
+    let (name, (_, action, key)) = CALLS.iter().find_map(|known| Some((named(line, known.0)?, known)))?;
+    // A full name may be of another project.
+    let is_whole = has_only(line, &["location", "wait"]) && !name.contains('/');
+    is_whole.then(|| TypedStep { action, with: format!("{key} = {name}") })
+}
+
+/// Commands about a version of a secret.
+const OF_A_VERSION: &[(&str, &str)] = &[
+    ("secrets versions destroy", "gcp.secret.destroy"),
+    ("secrets versions disable", "gcp.secret.disable"),
+    ("secrets versions enable", "gcp.secret.enable"),
+];
+
+fn of_a_version(line: &CommandLine) -> Option<TypedStep> {
+    let (version, (_, action)) = OF_A_VERSION.iter().find_map(|known| Some((named(line, known.0)?, known)))?;
+    let secret = line.value("secret").map(quoted)?;
+    // Which version that is changes.
+    let is_whole = has_only(line, &["secret"]) && version != quoted("latest");
+    is_whole.then(|| TypedStep { action, with: format!("secret = {secret}, version = {version}") })
+}
+
+fn new_version(line: &CommandLine) -> Option<TypedStep> {
+    let secret = named(line, "secrets versions add")?;
+    let with = format!("secret = {secret}, value = \"${{inputs.value}}\"");
+    // Whoever says what is printed needs that for something.
+    let is_whole = has_only(line, &["data-file"]) && line.flag("format").is_none();
+    is_whole.then_some(TypedStep { action: "gcp.secret.add", with })
+}
+
+fn backup(line: &CommandLine) -> Option<TypedStep> {
+    line.names("sql backups create").filter(|names| names.is_empty())?;
+    let instance = line.value("instance").map(quoted)?;
+    has_only(line, &["instance"])
+        .then(|| TypedStep { action: "gcp.sql.backup", with: format!("instance = {instance}") })
 }
 
 /// The flags that say where, and those that matter to nobody.
@@ -269,15 +316,29 @@ fn connector(line: &CommandLine) -> Option<TypedStep> {
 
 fn patch(line: &CommandLine) -> Option<TypedStep> {
     let instance = named(line, "sql instances patch")?;
-    let flags = line.value(list_replaced::DATABASE_FLAGS)?;
-    if !has_only(line, &[list_replaced::DATABASE_FLAGS]) || flags.contains('^') {
-        return None;
+    let mut with = format!("instance = {instance}");
+    if line.flag(list_replaced::DATABASE_FLAGS).is_some() {
+        let flags = line.value(list_replaced::DATABASE_FLAGS).filter(|flags| !flags.contains('^'))?;
+        let flag = |flag: &str| {
+            let (name, value) = flag.split_once('=')?;
+            let value = value.parse::<i64>().map_or_else(|_| quoted(value), |number| number.to_string());
+            Some(format!("{name} = {value}"))
+        };
+        let flags = flags.split(',').map(flag).collect::<Option<Vec<_>>>()?.join(", ");
+        let _ = write!(with, ", flags = {{ {flags} }}");
     }
-    let flag = |flag: &str| {
-        let (name, value) = flag.split_once('=')?;
-        let value = value.parse::<i64>().map_or_else(|_| quoted(value), |number| number.to_string());
-        Some(format!("{name} = {value}"))
-    };
-    let flags = flags.split(',').map(flag).collect::<Option<Vec<_>>>()?.join(", ");
-    Some(TypedStep { action: "gcp.sql.patch", with: format!("instance = {instance}, flags = {{ {flags} }}") })
+    for (flag, key) in [("tier", "tier"), ("activation-policy", "activation_policy")] {
+        if line.flag(flag).is_some() {
+            let value = line.value(flag)?;
+            let value = if key == "tier" { quoted(value) } else { quoted(&value.to_uppercase()) };
+            let _ = write!(with, ", {key} = {value}");
+        }
+    }
+    if line.flag("storage-size").is_some() {
+        let size = line.value("storage-size")?.trim_end_matches("GB").parse::<u32>().ok()?;
+        let _ = write!(with, ", storage_gb = {size}");
+    }
+    let flags = [list_replaced::DATABASE_FLAGS, "tier", "activation-policy", "storage-size"];
+    let is_whole = has_only(line, &flags) && flags.iter().any(|flag| line.flag(flag).is_some());
+    is_whole.then_some(TypedStep { action: "gcp.sql.patch", with })
 }

@@ -16,7 +16,7 @@ use super::super::gcloud::GcloudCommands;
 use super::super::permission::Permission;
 use super::super::spec::{ApiObject, Metrics, Product};
 use super::super::{Kind, Observable, OperationProgress, Seen, Writer};
-use super::{Catalogued, SealedValues, Secrets, resource_of};
+use super::{Catalogued, Outgoing, SealedValues, resource_of};
 use crate::catalog;
 use crate::gate::{FactType, Facts};
 use crate::run::{Change, EXISTENCE, NameShape, ResourceId, Reversibility};
@@ -126,7 +126,7 @@ impl Kind for Existence {
         };
         let request = request.map_err(|error| refused(error.to_string()))?;
         let request = request.ok_or_else(|| refused("its API has no method for that".to_owned()))?;
-        let stand = self.resources.send(writer, id, request, Secrets::new()).await?;
+        let stand = self.resources.send(writer, id, Outgoing::of(request)).await?;
         let progress = stand.progress(self.state(id)).await;
         progress.map_err(|error| WriteError::InDoubt { resource: id.clone(), why: error.to_string() })
     }

@@ -9,24 +9,26 @@
 //! A write is worked out from what was read last, is conditional on the token that was read then where the type has one, and sets
 //! exactly the fields of the change; what a mask cannot name (an element of a list) is put into what was read and written with it.
 
+mod call_log;
 mod commands;
 mod existence;
 mod listing;
 mod operation;
 mod sealed;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::Method;
 use serde_json::{Map, Value};
 
+pub use self::call_log::{CallEntry, CallLog};
 pub use self::existence::Existence;
 pub use self::listing::{CollectionName, Listing, ListingState, MOST_LISTED};
 pub use self::operation::Stand;
 use self::sealed::Secrets;
-pub use self::sealed::{SealError, SealedValues};
+pub use self::sealed::{CallOutcome, KnownCall, MadeCall, SealError, SealedValues};
 use super::api_error::ApiError;
 use super::cloud::Cloud;
 use super::error::{ReadError, WriteError};
@@ -104,16 +106,9 @@ impl Catalogued {
         }
     }
 
-    /// Sends a request that the catalog made, once; how far it got.
-    ///
-    /// `of` is whose change it is: the resource, or a call on it. `overwritten` are the secrets that undoing needs.
-    async fn send(
-        &self,
-        writer: &Writer,
-        of: &ResourceId,
-        request: WriteRequest,
-        overwritten: Secrets,
-    ) -> Result<Stand, WriteError> {
+    /// Sends a request that the catalog made, once; how far it got. `of` is whose change it is: the resource, or a call on it.
+    async fn send(&self, writer: &Writer, of: &ResourceId, outgoing: Outgoing) -> Result<Stand, WriteError> {
+        let Outgoing { request, overwritten, log } = outgoing;
         let expected = request.answer();
         let request = sent(request).map_err(|error| WriteError::of(of, &error))?;
         self.sealed.sends(of, overwritten).map_err(|error| {
@@ -121,9 +116,12 @@ impl Catalogued {
             WriteError::Refused { resource: of.clone(), why }
         })?;
         let stand = match writer.send_catalogued(of, request).await {
-            Ok(answer) => {
-                operation::begun(expected, &answer).map_err(|why| WriteError::InDoubt { resource: of.clone(), why })
-            }
+            Ok(answer) => match log.and_then(|log| log.begun(&answer)) {
+                Some(entry) => Ok(entry),
+                None => {
+                    operation::begun(expected, &answer).map_err(|why| WriteError::InDoubt { resource: of.clone(), why })
+                }
+            },
             // An API may repeat in its words what it was sent.
             Err(error) => Err(self.sealed.cleaned(of, error)),
         };
@@ -177,6 +175,21 @@ impl Catalogued {
     }
 }
 
+/// A request that is about to be sent.
+struct Outgoing {
+    request: WriteRequest,
+    /// The secrets that undoing needs.
+    overwritten: Secrets,
+    /// The list in which it leaves an entry.
+    log: Option<CallLog>,
+}
+
+impl Outgoing {
+    fn of(request: WriteRequest) -> Outgoing {
+        Outgoing { request, overwritten: Secrets::new(), log: None }
+    }
+}
+
 impl Stand {
     /// The same for the engine, with the state of the resource when it has ended: what a write or an operation answers with may be stale
     /// or empty, so that is read.
@@ -203,7 +216,7 @@ impl Catalogued {
         Ok(catalog::conceal(resource.resource_type, None, &live))
     }
 
-    /// Calls a method of the resource that a call is on, once; how far that got.
+    /// Calls a method of the resource that a call is on, once; how far that got. `log` is the list in which the call leaves an entry.
     ///
     /// # Errors
     /// It was refused, or it is not known what became of it.
@@ -211,18 +224,54 @@ impl Catalogued {
         &self,
         writer: &Writer,
         of: &ResourceId,
-        method: &str,
-        arguments: &Map<String, Value>,
+        request: WriteRequest,
+        log: Option<CallLog>,
     ) -> Result<Stand, WriteError> {
-        let refused = |why: String| WriteError::Refused { resource: of.clone(), why };
-        let resource = resource_of(of).map_err(refused)?;
-        let request = resource.call(method, arguments).map_err(|error| refused(error.to_string()))?;
-        self.send(writer, of, request, Secrets::new()).await
+        let before = match log {
+            Some(log) => {
+                let entries = self.entries(of, log).await.map_err(WriteError::not_sent)?;
+                entries.into_iter().map(|entry| entry.name).collect()
+            }
+            None => BTreeSet::new(),
+        };
+        let known = self.sealed.call(of);
+        self.sealed.calls(of, before);
+        let stand = self.send(writer, of, Outgoing { log, ..Outgoing::of(request) }).await;
+        if matches!(&stand, Err(error) if !matches!(error, WriteError::InDoubt { .. })) {
+            self.sealed.not_called(of, known);
+        }
+        stand
     }
 
-    /// Whether a call was sent of which it is not known that it has ended.
-    pub fn is_under_way(&self, call: &ResourceId) -> bool {
-        self.sealed.under_way(call).is_some()
+    /// The entries of a list that a call on a resource leaves one in.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub async fn entries(&self, of: &ResourceId, log: CallLog) -> Result<Vec<CallEntry>, ReadError> {
+        let refused = |error: ApiError| ReadError::of(of, &error);
+        let list = log.list(&known(of)?).map_err(refused)?;
+        let found: Vec<Value> = self.cloud.rest.list(list.request, list.items, list.enough).await.map_err(refused)?;
+        Ok(found.iter().filter_map(|item| log.entry(item)).collect())
+    }
+
+    /// How far the entry of this name got.
+    ///
+    /// # Errors
+    /// It is not there, or cannot be read.
+    pub async fn entry(&self, of: &ResourceId, log: CallLog, name: &str) -> Result<Stand, ReadError> {
+        let Some(url) = log.url(&known(of)?, name) else { return self.stand(of, name).await };
+        let request = GoogleUrl::parse(&url).map(|url| Request::catalogued(url, Method::GET, None));
+        let request = request.map_err(|error| ReadError::of(of, &error))?;
+        let answer: Result<Value, ApiError> = self.cloud.rest.read(request).await;
+        let answer = answer.map_err(|error| ReadError::of_operation(of, name, &error))?;
+        let malformed = || ReadError::Malformed { resource: of.clone(), why: format!("it is not about {name}") };
+        let entry = log.entry(&answer).filter(|entry| entry.name == name).ok_or_else(malformed)?;
+        Ok(self.stand_without_secrets(of, entry.stand))
+    }
+
+    /// What this run noted of its calls.
+    pub fn noted(&self) -> &SealedValues {
+        &self.sealed
     }
 }
 
@@ -309,6 +358,18 @@ pub fn sent_as(change: &Change) -> Option<String> {
         (None, Some(_)) => format!("{verb} of these fields"),
         (None, None) => verb.to_owned(),
     })
+}
+
+/// The HTTP method of the request that makes a change of a catalogued resource, or of whether one exists. `None` if that cannot be told
+/// without the resource.
+pub fn verb_of(change: &Change) -> Option<&'static str> {
+    if change.resource.kind != Existence::NAME {
+        return Some(request_alone(change).ok()?.1?.method.verb.as_str());
+    }
+    let resource_type = resource_of(&change.resource).ok()?.resource_type;
+    let is_made = change.to.get("exists").and_then(Value::as_bool) == Some(true);
+    let method = if is_made { resource_type.create() } else { resource_type.method("delete") };
+    Some(method?.verb.as_str())
 }
 
 /// The resource of a change and, if it takes one, the request that makes it, as far as the change alone tells: digests stand for secrets.
@@ -436,7 +497,7 @@ impl Kind for Catalogued {
         let Some(request) = self.request(id, &resource, &live, to).map_err(refused)? else {
             return Ok(OperationProgress::Done(seen.state.clone()));
         };
-        let stand = self.send(writer, id, request, secrets).await?;
+        let stand = self.send(writer, id, Outgoing { overwritten: secrets, ..Outgoing::of(request) }).await?;
         let progress = stand.progress(self.state(id)).await;
         progress.map_err(|error| WriteError::InDoubt { resource: id.clone(), why: error.to_string() })
     }

@@ -8,7 +8,7 @@
 //! those that a step sets come from the runbook and its inputs each time, and those that are overwritten are kept here, in a file of the
 //! run that only its owner can read, before they are gone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -37,6 +37,8 @@ struct Known {
     learned: Values,
     /// What is in the file.
     kept: Kept,
+    /// Whether there is a file: only then what is not in it did not happen.
+    is_kept: bool,
 }
 
 /// What is kept.
@@ -47,6 +49,42 @@ struct Kept {
     secrets: Values,
     /// What was sent and has not ended, as far as is known: the operation, or none if no answer named one.
     sent: BTreeMap<ResourceId, Option<String>>,
+    /// The calls that were made, the newest of each task.
+    calls: BTreeMap<ResourceId, MadeCall>,
+}
+
+/// A call that was made, or may have been: from right before it is sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MadeCall {
+    /// What its list had before it was sent, by name; see [`CallLog`](super::CallLog).
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub before: BTreeSet<String>,
+    /// What it came to, once that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<CallOutcome>,
+}
+
+/// What a call came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallOutcome {
+    /// What the step calls was called, and ended well.
+    Done,
+    /// What undoes it was called, and ended well.
+    Undone,
+    /// It was called, and ended with an error.
+    Failed,
+}
+
+/// What a run's directory tells of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KnownCall {
+    /// It was not made.
+    NotMade,
+    /// It was made, or may have been.
+    Made(MadeCall),
+    /// Nothing: there is no file that would tell it.
+    Unknown,
 }
 
 impl Kept {
@@ -100,12 +138,16 @@ impl SealedValues {
     /// The file is there and cannot be read.
     pub fn in_file(path: PathBuf) -> Result<SealedValues, SealError> {
         let kept = match std::fs::read(&path) {
-            Ok(text) => serde_json::from_slice(&text)
-                .map_err(|error| SealError::Unreadable { path: path.clone(), why: error.to_string() })?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Kept::default(),
+            Ok(text) => Some(
+                serde_json::from_slice(&text)
+                    .map_err(|error| SealError::Unreadable { path: path.clone(), why: error.to_string() })?,
+            ),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => return Err(SealError::Io { path, error }),
         };
-        Ok(SealedValues { known: Mutex::new(Known { kept, ..Known::default() }), file: Some(path) })
+        let is_kept = kept.is_some();
+        let known = Known { kept: kept.unwrap_or_default(), is_kept, ..Known::default() };
+        Ok(SealedValues { known: Mutex::new(known), file: Some(path) })
     }
 
     /// Learns secrets that a runbook sets, or that a resource has. They are not kept: whoever goes on has the runbook, and reads anew.
@@ -126,7 +168,42 @@ impl SealedValues {
         let mut known = self.known();
         known.kept.keep(id, overwritten);
         known.kept.sent.insert(id.clone(), None);
-        self.write(&known.kept)
+        self.write(&known.kept)?;
+        known.is_kept = true;
+        Ok(())
+    }
+
+    /// Notes that a call is about to be made, and what its list has before that. It is written down with [`sends`](SealedValues::sends).
+    pub fn calls(&self, id: &ResourceId, before: BTreeSet<String>) {
+        self.known().kept.calls.insert(id.clone(), MadeCall { before, outcome: None });
+    }
+
+    /// Notes what a call came to; as with [`began`](SealedValues::began), if it cannot be written.
+    pub fn called(&self, id: &ResourceId, outcome: CallOutcome) {
+        let mut known = self.known();
+        known.kept.calls.entry(id.clone()).or_default().outcome = Some(outcome);
+        known.kept.sent.remove(id);
+        drop(self.write(&known.kept));
+    }
+
+    /// Notes that a call was refused, so that it is as before it was made; as with [`began`](SealedValues::began).
+    pub fn not_called(&self, id: &ResourceId, before: KnownCall) {
+        let mut known = self.known();
+        match before {
+            KnownCall::Made(call) => drop(known.kept.calls.insert(id.clone(), call)),
+            KnownCall::NotMade | KnownCall::Unknown => drop(known.kept.calls.remove(id)),
+        }
+        drop(self.write(&known.kept));
+    }
+
+    /// What is known of a call.
+    pub fn call(&self, id: &ResourceId) -> KnownCall {
+        let known = self.known();
+        match known.kept.calls.get(id) {
+            Some(call) => KnownCall::Made(call.clone()),
+            None if known.is_kept => KnownCall::NotMade,
+            None => KnownCall::Unknown,
+        }
     }
 
     /// Keeps secrets of a resource that are about to be overwritten. When this returns, they are on the disk.
@@ -276,6 +353,25 @@ mod tests {
         assert_eq!(next.under_way(&id), Some(Some("operations/o".to_owned())));
         next.ended(&id);
         assert_eq!(SealedValues::in_file(path).unwrap().under_way(&id), None);
+    }
+
+    #[test]
+    fn a_call_is_not_made_if_the_file_does_not_have_it_and_unknown_without_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sealed.json");
+        let call: ResourceId = "gcp.call/p/r/run.googleapis.com/j#run".parse().unwrap();
+        let kept = SealedValues::in_file(path.clone()).unwrap();
+        assert_eq!(kept.call(&call), KnownCall::Unknown);
+        kept.sends(&"gcp.resource/p/r/x".parse().unwrap(), []).unwrap();
+        assert_eq!(kept.call(&call), KnownCall::NotMade);
+        kept.calls(&call, BTreeSet::from(["executions/a".to_owned()]));
+        kept.sends(&call, []).unwrap();
+        let next = SealedValues::in_file(path.clone()).unwrap();
+        let KnownCall::Made(made) = next.call(&call) else { panic!("{:?}", next.call(&call)) };
+        assert_eq!((made.before.len(), made.outcome), (1, None));
+        next.called(&call, CallOutcome::Done);
+        let KnownCall::Made(made) = SealedValues::in_file(path).unwrap().call(&call) else { panic!() };
+        assert_eq!(made.outcome, Some(CallOutcome::Done));
     }
 
     #[test]

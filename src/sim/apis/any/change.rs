@@ -44,7 +44,12 @@ pub(super) enum Change {
         /// Its value; `null` for none.
         value: Value,
     },
-    /// These fields get these values, whoever may write them: what a scenario says that a method leaves.
+    /// The execution of a job ends, with this error if it has one.
+    Executed {
+        /// Why it fails.
+        fails: Option<String>,
+    },
+    /// These fields get these values, whoever may write them: what a method leaves.
     Left {
         /// The fields.
         fields: Map<String, Value>,
@@ -80,6 +85,8 @@ impl Change {
                 }
                 changed
             }
+            // What that leaves depends on the time: it is written when the operation ends.
+            Change::Executed { .. } => live.clone(),
             Change::Left { fields } => {
                 let mut changed = live.clone();
                 crate::sim::world::merge(&mut changed, fields.clone());

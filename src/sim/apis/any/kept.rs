@@ -60,6 +60,9 @@ pub(super) enum TokenPolicy {
 pub(super) struct MethodFigures {
     /// How long it takes; only those that answer with an operation take any time.
     pub(super) takes: SignedDuration,
+    /// Why what it begins fails, if it does: an execution of a job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) fails: Option<String>,
     /// What it leaves in the resource.
     pub(super) sets: Map<String, Value>,
     /// Fields of the resource that get what an argument says.

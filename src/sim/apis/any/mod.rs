@@ -10,6 +10,7 @@
 mod change;
 mod create;
 mod kept;
+mod known;
 mod limit;
 mod mask;
 mod message;

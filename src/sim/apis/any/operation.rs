@@ -26,11 +26,18 @@ pub struct Effect {
 
 impl TakesEffect for Effect {
     fn take_effect(&self, world: &mut World) -> Result<Value, Refusal> {
-        world.change_any(&self.url, &self.change)
+        match &self.change {
+            Change::Executed { fails } => world.end_execution(&self.url, fails.as_deref()),
+            change => world.change_any(&self.url, change),
+        }
     }
 
-    /// Until then nothing has become of the resource.
-    fn call_off(&self, _: &mut World, _: &Refusal) {}
+    /// Until then nothing has become of the resource; but an execution has begun, and does not end well.
+    fn call_off(&self, world: &mut World, refusal: &Refusal) {
+        if let Change::Executed { .. } = self.change {
+            let _ = world.end_execution(&self.url, Some(&refusal.message));
+        }
+    }
 
     fn audited(&self) -> Option<Audited> {
         let service = resource_at(&self.url)?.resource_type.api().service;
@@ -95,6 +102,13 @@ impl Shown<'_> {
         });
         if let Some(ended) = self.operation.ended {
             metadata["endTime"] = json!(ended.to_string());
+        }
+        // `RunJob` has the execution in its metadata (`operation_info` in `google/cloud/run/v2/job.proto`).
+        if let (Change::Executed { .. }, Some(kept)) =
+            (&self.effect.change, self.world.parts.any.resources.get(&self.effect.url))
+        {
+            metadata = Value::Object(kept.state.clone());
+            metadata["@type"] = json!(format!("{package}.Execution"));
         }
         let name = format!("{}/operations/{}", self.parent(), self.operation.id);
         let response = match self.effect.change {

@@ -48,6 +48,8 @@ enum StateTable {
 #[serde(deny_unknown_fields)]
 struct MethodTable {
     takes: Option<Spanned<SignedDuration>>,
+    /// Why an execution of a job fails.
+    fails: Option<Spanned<String>>,
     sets: Option<Spanned<Map<String, Value>>>,
     #[serde(default)]
     from: BTreeMap<String, String>,
@@ -155,12 +157,21 @@ impl MethodTable {
                 return complain(takes.span(), format!("the method {method} has no operation: it takes no time"));
             }
         };
+        if let Some(fails) =
+            self.fails.as_ref().filter(|_| (resource_type.name(), method.name) != ("run.jobs".to_owned(), "run"))
+        {
+            return complain(
+                fails.span(),
+                "only an execution of a job (run.jobs, method run) can be said to fail".to_owned(),
+            );
+        }
+        let fails = self.fails.map(Spanned::into_inner);
         let Some(sets) = self.sets else {
-            return Ok(MethodFigures { takes, sets: Map::new(), arguments: self.from });
+            return Ok(MethodFigures { takes, fails, sets: Map::new(), arguments: self.from });
         };
         let at = sets.span();
         match message_of(resource_type).read(sets.as_ref(), UnknownFields::Refused) {
-            Ok(sets) => Ok(MethodFigures { takes, sets, arguments: self.from }),
+            Ok(sets) => Ok(MethodFigures { takes, fails, sets, arguments: self.from }),
             Err(refusal) => complain(at, refusal.message),
         }
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::operation::KUBERNETES;
 use super::write::write;
-use super::{AnyResources, resource_at, wire};
+use super::{AnyResources, known, resource_at, wire};
 use crate::catalog::{Asks, Catalog, Method, Route, Verb};
 use crate::sim::api::{Call, Failure, LIST, Paging, Refusals, host_in, page_by};
 use crate::sim::apis::{has_api_of, table_of};
@@ -135,10 +135,10 @@ fn list(call: &Call, route: &Route) -> Result<Reply, Failure> {
         return Err(Refusal::new(Code::Unimplemented, message).into());
     }
     let all = world.parts.any.resources.iter();
-    let found: Vec<Value> = all
-        .filter(|(url, _)| resource_at(url).is_some_and(|resource| route.has(&resource)))
-        .map(|(_, kept)| Value::Object(kept.state.clone()))
-        .collect();
+    let listed = all.filter_map(|(url, kept)| Some((resource_at(url).filter(|resource| route.has(resource))?, kept)));
+    let mut found: Vec<_> = listed.collect();
+    found.sort_by_key(|(resource, _)| known::order(resource));
+    let found: Vec<Value> = found.into_iter().map(|(_, kept)| Value::Object(kept.state.clone())).collect();
     let service = route.resource_type.api().service;
     let collection = route.resource_type.pattern().as_str();
     let collection = collection.trim_end_matches(['*', '/']).rsplit('/').next().unwrap_or_default();

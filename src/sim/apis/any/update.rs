@@ -103,6 +103,9 @@ impl Request<'_> {
         if let Some(described) = self.kept.figures.methods.get(self.method.name) {
             return Ok(Change::Left { fields: self.left(described, &body) });
         }
+        if let Some(fields) = super::known::left(self.resource, self.method.name, &self.kept.state)? {
+            return Ok(Change::Left { fields });
+        }
         let setter = resource_type.rules().iter().find_map(|rule| match rule.what {
             Exception::SetBy { field, method, argument, token } if method == self.method.name => {
                 Some((field, argument, token))

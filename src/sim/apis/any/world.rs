@@ -49,6 +49,7 @@ impl World {
             | Change::Merged { .. }
             | Change::Replaced { .. }
             | Change::Set { .. }
+            | Change::Executed { .. }
             | Change::Left { .. },
         ) = (&before, change)
         {

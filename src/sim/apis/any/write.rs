@@ -39,6 +39,11 @@ pub(super) fn write(
         (made.resource, Change::Create { body: made.body }, Figures::default().update_takes)
     } else {
         let resource = named_by(route, method, parameters)?;
+        if !call.flag("validateOnly")?
+            && let Some(reply) = super::known::made(world, &resource, method, body, call)?
+        {
+            return Ok(reply);
+        }
         let kept = world.any_resource(&resource)?;
         let stale = wire::stale(resource.resource_type.api().service, world.behaviour.stale_etag);
         let request = update::Request { resource: &resource, kept, method, body, parameters, stale };

@@ -133,6 +133,17 @@ impl World {
         Ok(self.database_goes_down(name, Change::Promote, takes, user))
     }
 
+    /// `POST …/instances/I/backupRuns`: the instance serves meanwhile. How long it takes is ours: an update's time.
+    pub fn back_database_up(&mut self, name: &str, user: &str) -> Result<Operation, Refusal> {
+        let instance = self.idle_database(name)?;
+        if instance.primary.is_some() {
+            let message = "Invalid request: Backups are not supported for read replica instances.";
+            return Err(Refusal::invalid("name", message));
+        }
+        let takes = instance.figures.update_takes;
+        Ok(self.begin_with_database(name, Change::Backup, takes, user))
+    }
+
     fn database_goes_down(&mut self, name: &str, change: Change, takes: SignedDuration, user: &str) -> Operation {
         let operation = self.begin_with_database(name, change, takes, user);
         let now = self.now;

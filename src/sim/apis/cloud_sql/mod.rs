@@ -1,7 +1,7 @@
 //! Cloud SQL Admin: instances, operations and flags, as v1 (Google's clients) and as v1beta4 (gcloud).
 //!
 //! The two versions have the same messages and differ in their paths (sources: the HTTP annotations in
-//! `google/cloud/sql/{v1,v1beta4}`; gcloud's client). Users, databases, backups and switching over are not simulated.
+//! `google/cloud/sql/{v1,v1beta4}`; gcloud's client). Of a backup there is the operation that makes it and nothing more; users, databases and switching over are not simulated.
 
 pub mod flag;
 pub mod instance;
@@ -59,6 +59,7 @@ const ENUMS: Table = &[
             ("UPDATE", 4),
             ("DELETE", 5),
             ("RESTART", 6),
+            ("BACKUP_VOLUME", 9),
             ("PROMOTE_REPLICA", 17),
             ("CREATE_REPLICA", 18),
             ("FAILOVER", 25),
@@ -157,6 +158,8 @@ enum Change {
     Failover,
     /// It is no replica any more.
     Promote,
+    /// There is a backup of it.
+    Backup,
 }
 
 impl Change {
@@ -170,6 +173,7 @@ impl Change {
             Self::Restart => "RESTART",
             Self::Failover => "FAILOVER",
             Self::Promote => "PROMOTE_REPLICA",
+            Self::Backup => "BACKUP_VOLUME",
         }
     }
 }
@@ -247,7 +251,7 @@ impl TakesEffect for Effect {
             }
             Change::Create | Change::Clone => instance.phase = Phase::Running,
             Change::Delete => drop(instances.remove(&self.instance)),
-            Change::Restart => {}
+            Change::Restart | Change::Backup => {}
             Change::Failover => instance.other_zone = !instance.other_zone,
             Change::Promote => instance.primary = None,
         }
@@ -305,7 +309,7 @@ impl World {
 
 impl Api for CloudSql {
     const SERVICE: &'static str = "sqladmin";
-    const TYPES: &'static [(&'static str, &'static str)] = &[("instances", "[sql.NAME]")];
+    const TYPES: &'static [(&'static str, &'static str)] = &[("instances", "[sql.NAME]"), ("backupRuns", "[sql.NAME]")];
     const COLLECTIONS: &'static [Collection] =
         &[Collection { segment: "instances", permissions: "cloudsql.instances" }];
     const ENUMS: Table = ENUMS;
@@ -380,6 +384,7 @@ async fn act(call: Call) -> Answered {
         "restart" => world.restart_database(name, user),
         "failover" => world.fail_database_over(name, body, user),
         "promoteReplica" => world.promote_database(name, user),
+        "backupRuns" => world.back_database_up(name, user),
         "clone" => world.clone_database(name, body, user),
         other => Err(Refusal::new(Code::NotFound, format!("The simulated cloud has no {other} of an instance"))),
     })

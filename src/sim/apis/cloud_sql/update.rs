@@ -185,6 +185,12 @@ impl Instance {
         world::merge(&mut settings, asked);
         super::settings::fill_defaults(&mut settings, self.engine(), region);
         check(&settings, self.engine())?;
+        // Source: the documentation of Cloud SQL, "About storage shrink". The words are ours.
+        let size =
+            |settings: &Map<String, Value>| text_of(settings, "dataDiskSizeGb").parse::<u64>().unwrap_or_default();
+        if size(&settings) < size(&self.settings) {
+            return Err(Refusal::invalid("settings.dataDiskSizeGb", "Invalid request: Disk size cannot be decreased."));
+        }
         Ok(settings)
     }
 
