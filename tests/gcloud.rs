@@ -1,6 +1,8 @@
 //! The unmodified `gcloud` of an engineer works against the simulated cloud: each command that an incident needs runs,
 //! ends as it should, and prints what is so.
 
+use serde_json::{Value, json};
+
 use crate::support::gcloud::Gcloud;
 use crate::support::{Desk, SCENARIO};
 
@@ -132,6 +134,60 @@ fn the_script_that_rolls_flags_of_a_database_back() {
     assert_eq!(done.code, 0, "{done:?}\n{script}");
     let again = gcloud.script(&script);
     assert!(again.code == 0 && again.stderr.contains("is already as wanted"), "{again:?}\n{script}");
+}
+
+/// A variable, two sizes and a bound go back as they were, with flags of `gcloud`, and what the run did not set stays.
+#[test]
+fn the_script_that_rolls_a_configuration_back() {
+    let desk = Desk::new();
+    let text = std::fs::read_to_string("runbooks/bad-revision.sim.toml").unwrap();
+    let (well, _) = text.split_once("[[services.checkout.revisions]]\nname = \"checkout-00042-bad\"").unwrap();
+    let scenario = desk.write("well.sim.toml", well);
+    let Some(gcloud) = Gcloud::open_for(&desk, &scenario, "shop-staging") else { return };
+    let set =
+        "run services update checkout --region=us-central1 --update-env-vars=THEIRS=1,LEVEL=info --concurrency=20";
+    assert_eq!(gcloud.run(set).code, 0);
+    let file = desk.write(
+        "configure.toml",
+        "[runbook]\nname = \"configure\"\n[target]\nproject = \"shop-staging\"\nregion = \"us-central1\"\n\
+         [[phase]]\nname = \"p\"\n[[phase.step]]\nname = \"configure\"\nuses = \"gcp.run.configure\"\n\
+         with = { service = \"checkout\", env = { LEVEL = \"debug\", NEW = 5 }, memory = \"1Gi\", timeout = \"10m\", max_instances = 3, network = \"default\", subnet = \"apps\" }\n",
+    );
+    let template = || {
+        let service = gcloud.json("run services describe checkout --region=us-central1");
+        let spec = service["spec"]["template"].clone();
+        (spec["spec"]["containers"][0].clone(), spec["metadata"]["annotations"].clone(), spec["spec"].clone())
+    };
+    let before = template();
+    let without_network =
+        std::fs::read_to_string(&file).unwrap().replace(", network = \"default\", subnet = \"apps\"", "");
+    let run = |text: &str| {
+        let file = desk.write("now.toml", text);
+        desk.rectify(&["run", &file, "--sim", gcloud.url(), "--yes"]).code(0).says("✓ done");
+    };
+    run(&without_network);
+    let (container, annotations, spec) = template();
+    assert_eq!(container["resources"]["limits"]["memory"], "1Gi");
+    assert_eq!((&spec["timeoutSeconds"], &spec["containerConcurrency"]), (&json!(600), &json!(20)));
+    assert_eq!(annotations["autoscaling.knative.dev/maxScale"], "3");
+    let script = desk.rectify(&["export", "--undo"]).code(0).stdout;
+    let done = gcloud.script(&script);
+    assert_eq!(done.code, 0, "{done:?}\n{script}");
+    let after = template();
+    let sorted = |container: &Value| {
+        let mut env = container["env"].as_array().unwrap().clone();
+        env.sort_by_key(|entry| entry["name"].to_string());
+        env
+    };
+    assert_eq!(sorted(&after.0), sorted(&before.0));
+    assert_eq!(after.0["resources"], before.0["resources"]);
+    assert_eq!(after.1.get("autoscaling.knative.dev/maxScale"), None);
+    assert_eq!(after.2["timeoutSeconds"], before.2["timeoutSeconds"]);
+    // What leads into the network directly is in gcloud's words, too.
+    run(&std::fs::read_to_string(&file).unwrap());
+    let interfaces = template().1["run.googleapis.com/network-interfaces"].as_str().map(str::to_owned);
+    let interfaces: Value = serde_json::from_str(&interfaces.unwrap()).unwrap();
+    assert_eq!(interfaces, json!([{ "network": "default", "subnetwork": "apps" }]));
 }
 
 /// The incident's cloud with a database and a load balancer, as a file of its own.

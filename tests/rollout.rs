@@ -337,6 +337,20 @@ fn a_service_is_led_from_a_connector_into_the_network_and_back() {
 }
 
 #[test]
+fn two_rollouts_of_one_service_are_both_undone() {
+    let desk = Desk::new();
+    let steps = step("first", "gcp.run.configure", "env = { LOG_LEVEL = \"debug\" }", "")
+        + &step("second", "gcp.run.configure", "memory = \"1Gi\"", "\"checkout\", \"teapot\"");
+    let file = runbook(&desk, &steps);
+    let run = desk.rectify(&["run", &file, "--sim", &configured_shop(&desk), "--speed", "max", "--yes"]).code(1);
+    run.says("✗ failed and rolled back").says("undo second   gcp.run.template").says("undo first/follow");
+    let cloud = desk.cloud();
+    assert!(variables(&cloud).to_string().contains("\"info\""), "{}", variables(&cloud));
+    assert_eq!(cloud["services"]["checkout"]["template"]["containers"][0]["resources"]["limits"]["memory"], "512Mi");
+    assert_eq!(serving(&cloud), [(None, 100)]);
+}
+
+#[test]
 fn what_an_undo_could_not_get_behind_is_not_planned() {
     let desk = Desk::new();
     let shop = configured_shop(&desk);

@@ -20,16 +20,20 @@ pub struct Change {
 
 impl Change {
     /// The same change with its ends swapped: undoing is nothing else.
+    ///
+    /// It has the fields that stand in both ends. What stands in `to` only, such as the name of a revision that was made, is not taken back,
+    /// and is no condition of the undo either: a later change of the same run makes another one, and so does undoing that.
     #[must_use]
     pub fn undo(&self) -> Change {
-        let back = match (&self.from, &self.to) {
-            (Value::Object(from), Value::Object(to)) => {
-                let owned = from.iter().filter(|(field, _)| to.contains_key(*field));
+        let in_both = |of: &Value, other: &Value| match (of, other) {
+            (Value::Object(of), Value::Object(other)) => {
+                let owned = of.iter().filter(|(field, _)| other.contains_key(*field));
                 Value::Object(owned.map(|(field, value)| (field.clone(), value.clone())).collect())
             }
-            (from, _) => from.clone(),
+            (of, _) => of.clone(),
         };
-        Change { resource: self.resource.clone(), from: self.to.clone(), to: back }
+        let (from, to) = (in_both(&self.to, &self.from), in_both(&self.from, &self.to));
+        Change { resource: self.resource.clone(), from, to }
     }
 
     /// What it is about. A later change of the same thing rests on an earlier one.
@@ -177,6 +181,7 @@ mod tests {
             from: json!({"image": "a"}),
             to: json!({"image": "b", "revision": "r"}),
         };
+        assert_eq!(change.undo().from, json!({"image": "b"}), "whichever revision has it by then");
         let seen = json!({"image": "b", "revision": "other", "generation": 7, "ready": false});
         assert_eq!(change.owned(&seen), json!({"image": "b", "revision": "other"}));
     }
