@@ -16,7 +16,7 @@ use crate::clock::between;
 use crate::driver::DriveOutcome;
 use crate::gate::Health;
 use crate::report::Narrator;
-use crate::run::{ChangeStatus, Ending, Entry, Event, GateOutcome, ServiceStatus, TaskId, TaskView, View, Way};
+use crate::run::{ChangeStatus, Ending, Entry, Event, GateOutcome, ServiceStatus, Task, TaskId, TaskView, View, Way};
 use crate::runbook::model::FaultClass;
 
 /// How a path ended, from the best to the worst.
@@ -137,6 +137,9 @@ fn seconds<S: serde::Serializer>(took: &Duration, to: S) -> Result<S::Ok, S::Err
 
 impl PathResult {
     pub(super) fn new(of: &Prepared, path: &Path, outcome: &Outcome) -> PathResult {
+        // What is carried out at the end of a rollback is not undone either.
+        let of_step = |task: &&Task| Some(task.id.step()) == path.step.as_deref();
+        let is_finally = of.tasks().iter().find(of_step).is_some_and(Task::is_finally);
         let asked = path.then.requests().len();
         let rest = outcome.rests.get(asked.min(outcome.rests.len().saturating_sub(1)));
         let is_wrong = !outcome.wrong.is_empty();
@@ -147,7 +150,7 @@ impl PathResult {
         PathResult {
             path: path.clone(),
             step: path.step.clone(),
-            way: path.way,
+            way: if is_finally { Way::Apply } else { path.way },
             fault: path.fault(),
             class: path.class(),
             then: path.then.words(),
@@ -200,12 +203,13 @@ fn changes(view: &View) -> impl Iterator<Item = &TaskView> {
 }
 
 fn tasks(view: &View, is_so: impl Fn(&ChangeStatus) -> bool) -> Vec<TaskId> {
-    changes(view).filter(|task| is_so(&task.change_status())).map(|task| task.task.id.clone()).collect()
+    let changes = changes(view).filter(|task| !task.task.is_finally());
+    changes.filter(|task| is_so(&task.change_status())).map(|task| task.task.id.clone()).collect()
 }
 
 /// Whether nothing is applied, or may be, that could be undone: what cannot be is applied whatever happens.
 fn is_as_before(rest: &Rest) -> bool {
-    let is_left = |task: &TaskView| task.change_status().may_be_applied() && task.task.reversibility.is_undone();
+    let is_left = |task: &TaskView| task.change_status().may_be_applied() && task.task.is_undone_by_rollback();
     rest.after.as_ref().is_some_and(|after| !changes(&after.view).any(is_left))
 }
 

@@ -269,8 +269,7 @@ impl Run {
     }
 
     fn is_reversible(&self, applied: &Applied) -> bool {
-        let task = self.tasks.get(applied.task).filter(|task| !task.is_finally());
-        task.is_some_and(|task| task.reversibility.is_undone())
+        self.tasks.get(applied.task).is_some_and(Task::is_undone_by_rollback)
     }
 
     /// Whether it is among what the rollback that was asked for is about.

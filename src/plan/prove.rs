@@ -55,7 +55,9 @@ impl Plan {
                 review.trial = task.gate.is_some().then_some(Trial::Unknown { why });
                 continue;
             }
-            let undoable = task.change.is_some() && (task.reversibility.is_undone() || task.traffic_first.is_some());
+            let undoable = task.change.is_some()
+                && !task.is_finally()
+                && (task.reversibility.is_undone() || task.traffic_first.is_some());
             task.undo_gate = task.gate.as_ref().filter(|_| undoable).and_then(|gate| {
                 let healthy: Vec<String> = gate.healthy.iter().filter(|name| is_well(name)).cloned().collect();
                 let (hold, timeout) = (gate.hold.min(UNDONE_FOR), gate.timeout.min(UNDONE_WITHIN));

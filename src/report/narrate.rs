@@ -459,19 +459,22 @@ pub fn status(view: &View) -> Option<String> {
     Some(if others > 0 { format!("{first} · and {others} more at once") } else { first })
 }
 
-/// What of the phases that are carried out at the end did not work. It does not change the outcome.
-fn finally_failed(view: &View) -> Vec<Line> {
-    let finally = view.tasks.iter().filter(|task| task.task.is_finally() && task.task.back_for.is_none());
-    let failed = finally.filter(|task| task.status == TaskStatus::Failed);
+/// What was carried out at the end, and what of it did not work; that does not change the outcome.
+fn finally(view: &View) -> Vec<Line> {
+    let tasks = || view.tasks.iter().filter(|task| task.task.is_finally());
+    let done: Vec<TaskId> = tasks()
+        .filter(|task| task.task.change.is_some() && task.change_status().is_as_wanted())
+        .map(|task| task.task.id.clone())
+        .collect();
     let mut lines = Vec::new();
-    for task in failed {
+    if !done.is_empty() {
+        lines.push(line(Tone::Plain, format!("  carried out at the end: {}", list(&done))));
+    }
+    for task in tasks().filter(|task| task.status == TaskStatus::Failed) {
         let id = inert(task.task.id.as_str());
         lines.push(line(Tone::Bad, format!("  ✗ {id}, which is carried out at the end, failed; do it by hand")));
-        lines.extend(
-            commands_by_hand(&task.task, Way::Apply)
-                .into_iter()
-                .map(|text| line(Tone::Plain, format!("    {BY_HAND}{text}"))),
-        );
+        let commands = commands_by_hand(&task.task, Way::Apply).into_iter();
+        lines.extend(commands.map(|text| line(Tone::Plain, format!("    {BY_HAND}{text}"))));
     }
     lines
 }
@@ -479,7 +482,7 @@ fn finally_failed(view: &View) -> Vec<Line> {
 /// How a run ended, what is in force now, and what can be done next.
 pub fn ending(view: &View, ending: &Ending) -> Vec<Line> {
     let mut lines = ending_of_work(view, ending);
-    lines.extend(finally_failed(view));
+    lines.extend(finally(view));
     lines
 }
 
@@ -644,7 +647,8 @@ fn paused(entry: &Entry, why: &PauseReason) -> Vec<Line> {
 
 /// What is applied now and what is not known, of the tasks that are told of; nothing if there is nothing to tell.
 fn applied(view: &View, is_told: impl Fn(&TaskView) -> bool) -> Vec<Line> {
-    let of_run = view.tasks.iter().filter(|task| task.task.back_for.is_none() && task.task.change.is_some());
+    let is_told = |task: &TaskView| is_told(task) && task.task.back_for.is_none() && !task.task.is_finally();
+    let of_run = view.tasks.iter().filter(|task| task.task.change.is_some());
     let (mut applied, mut unknown, mut in_flight) = (Vec::new(), Vec::new(), Vec::new());
     for task in of_run.filter(|task| is_told(task)) {
         let id = inert(task.task.id.as_str());

@@ -198,6 +198,11 @@ impl Task {
         self.occasion == Occasion::Finally
     }
 
+    /// Whether a rollback undoes its change.
+    pub fn is_undone_by_rollback(&self) -> bool {
+        self.reversibility.is_undone() && !self.is_finally()
+    }
+
     /// Whether its program is left out because this is a rehearsal.
     pub fn is_not_run(&self) -> bool {
         self.program.as_ref().is_some_and(|program| program.not_run)

@@ -235,7 +235,7 @@ fn unseen(prepared: &Prepared, paths: &[PathResult]) -> (Vec<TaskId>, Vec<TaskId
     let has_rollback = paths.iter().any(|path| path.path.asks_for_rollback());
     let tasks = prepared.tasks();
     let with_gate = tasks.iter().filter(|task| task.gate.is_some()).map(|task| &task.id);
-    let changing = tasks.iter().filter(|task| task.change.is_some() && task.reversibility.is_undone());
+    let changing = tasks.iter().filter(|task| task.change.is_some() && task.is_undone_by_rollback());
     (
         with_gate.filter(|id| has_probes && !failed.contains(id)).cloned().collect(),
         changing.map(|task| &task.id).filter(|id| has_rollback && !undone.contains(id)).cloned().collect(),
