@@ -716,7 +716,7 @@ mod tests {
         assert_eq!(
             flags.write,
             [
-                "gcloud run services update s --memory=1Gi --timeout=600 --remove-env-vars=A --update-secrets=B=b:1 --revision-suffix=00002-abc --region=r --project=p"
+                "gcloud run services update s --memory=1Gi --timeout=600 --remove-env-vars=A --update-secrets='B=b:1' --revision-suffix=00002-abc --region=r --project=p"
             ]
         );
         assert!(flags.read.contains("variable s r p A"), "{}", flags.read);
