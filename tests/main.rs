@@ -69,6 +69,7 @@ mod rollback;
 mod rollout;
 mod schema;
 mod service_health;
+mod shipped;
 mod signals;
 mod simulated_cloud;
 mod snapshot_scenario;

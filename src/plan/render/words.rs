@@ -7,15 +7,18 @@ use crate::inert::inert;
 use crate::plan::{Access, Outbound, Plan, Sender, Tried, WHOLE};
 use crate::resource::catalogued::sent_as;
 use crate::run::{
-    CATALOGUED, Change, FailurePolicy, Guard, GuardAction, NOT_RUN, OnFailure, Preconditions, Reversibility,
-    RollbackScope, Task,
+    CALL, CATALOGUED, Change, FailurePolicy, Guard, GuardAction, NOT_RUN, OnFailure, Preconditions, ResourceId,
+    Reversibility, RollbackScope, Task,
 };
 use crate::runbook::model::Allowed;
 use crate::syntax::value::percent;
 
 /// What a change changes, in words.
 pub fn resource(change: &Change) -> String {
-    format!("{} {}", inert(&change.resource.kind), inert(&change.resource.name))
+    let ResourceId { kind, name, .. } = &change.resource;
+    // A call has its task behind the resource's name, which stands beside it already.
+    let name = if kind == CALL { name.split('#').next().unwrap_or_default() } else { name };
+    format!("{} {}", inert(kind), inert(name))
 }
 
 /// A diagnostic that the author of a step answers. Inert.
