@@ -80,4 +80,5 @@ mod telemetry;
 mod terminal;
 mod typed_calls;
 mod when;
+mod windows;
 mod words;

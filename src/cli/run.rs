@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Approvals;
 use super::cloud::{CloudTarget, Connection, Purpose, WHERE};
@@ -21,8 +21,9 @@ use crate::clock::{Clock as _, SystemClock, between, format_duration, second};
 use crate::engine::{MACHINE, Run};
 use crate::inert::inert;
 use crate::journal::{Start, StartError, State, examine_file};
-use crate::plan::{Moved, Outbound, Plan, Saved, Selection, Trial, Trials, outbound, text};
+use crate::plan::{BreakGlass, Moved, Outbound, Plan, Saved, Selection, Trial, Trials, outbound, text};
 use crate::run::{Entry, Event, Hash, OnFailure, RollbackScope, RunId, Task, View, digest};
+use crate::runbook::model::Limits;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -52,6 +53,24 @@ pub(super) struct Arguments {
     /// What every step does when it fails, instead of what the runbook says
     #[arg(long, value_name = "POLICY", value_parser = policy)]
     on_failure: Option<OnFailure>,
+
+    /// Begin although `[limits] deny` forbids it now, for this reason; the run's record has it
+    #[arg(long, value_name = "REASON")]
+    break_glass: Option<String>,
+}
+
+/// Whether a run may begin now, and why it does if it may not.
+fn admitted(limits: &Limits, now: Timestamp, reason: Option<&String>) -> Result<Option<BreakGlass>, CliError> {
+    let Some(window) = limits.denying(now) else { return Ok(None) };
+    let window = window.to_string();
+    match reason.map(|reason| reason.trim()).filter(|reason| !reason.is_empty()) {
+        Some(reason) => Ok(Some(BreakGlass { window, reason: reason.to_owned() })),
+        None => {
+            let message = format!("no run may begin now: [limits] deny has {window}; nothing was changed");
+            let help = "wait until it is over, or say why it must be now: --break-glass REASON";
+            Err(CliError::new(Exit::Refused, message).help(help))
+        }
+    }
 }
 
 /// Which steps are meant.
@@ -192,6 +211,11 @@ pub(super) async fn run(arguments: &Arguments, state: &State, console: Console) 
     if arguments.dry_run {
         connection.close().await?;
         return Ok(Exit::Done);
+    }
+    let limits = &checked.runbook().limits;
+    plan.break_glass = admitted(limits, connection.clock.now(), arguments.break_glass.as_ref())?;
+    if let Some(BreakGlass { window, reason }) = &plan.break_glass {
+        console.out(&format!("\n! {} is overridden: {}\n", inert(window), inert(reason)));
     }
     approved(&plan, &arguments.approvals, console)?;
     if plan.protected && !typed(&plan, console).await? {

@@ -90,6 +90,12 @@ pub struct Plan {
     /// What could not be computed locally; a plan that has any is not run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
+    /// The window of `[limits] deny` that the plan was made in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub denied: Option<String>,
+    /// Why a run of it began in such a window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<BreakGlass>,
     /// What steps over a list are done for, by step.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub lists: BTreeMap<String, Vec<String>>,
@@ -119,6 +125,15 @@ pub struct Plan {
     /// What was not there or could not be observed, and why.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unseen: BTreeMap<ResourceId, Unseen>,
+}
+
+/// That a run began when no run may begin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BreakGlass {
+    /// The window of `[limits] deny`.
+    pub window: String,
+    /// Why, in the operator's words.
+    pub reason: String,
 }
 
 /// What is known of a task besides what it does.

@@ -81,6 +81,8 @@ pub fn plan(runbook: &Runbook, observed: &Observed, cloud: &str, on_failure: Opt
         guards: guards.collect(),
         problems,
         left_out,
+        denied: observed.at.and_then(|at| runbook.limits.denying(at)).map(ToString::to_string),
+        break_glass: None,
         lists,
         access: Access::default(),
         requests: outbound(runbook),

@@ -6,6 +6,7 @@ use super::chart;
 use super::record::{GateRecord, Record, Said, TaskRecord};
 use crate::clock::{between, format_duration, second};
 use crate::inert::inert;
+use crate::plan::BreakGlass;
 use crate::run::{ChangeStatus, CriterionStatus};
 
 const STYLE: &str = "
@@ -95,6 +96,13 @@ fn head(out: &mut String, record: &Record) {
             out,
             "<p class=\"outcome bad\"><strong>This report ends where the journal can no longer be trusted:</strong> {}</p>",
             safe(damage)
+        );
+    }
+    if let Some(BreakGlass { window, reason }) = &record.break_glass {
+        let (window, reason) = (safe(window), safe(reason));
+        let _ = writeln!(
+            out,
+            "<p class=\"outcome warn\"><strong>Begun although no run may begin in {window}:</strong> {reason}</p>"
         );
     }
     let _ = writeln!(out, "<div class=\"outcome {tone}\"><strong>{}</strong>", safe(&record.headline()));

@@ -3,6 +3,7 @@
 use super::narrate::ending;
 use super::record::{Record, Said};
 use crate::clock::second;
+use crate::plan::BreakGlass;
 use crate::present::markdown::{Bullet, Heading, Item, Level, Page, code, line, strong, text, words};
 use crate::run::{CriterionResult, CriterionStatus, View};
 
@@ -28,6 +29,10 @@ pub(super) fn markdown(record: &Record) -> String {
     if let Some(damage) = &record.damage {
         let warning = words("**This report ends where the journal can no longer be trusted:** ");
         page.lead(&line([warning, text(damage)]));
+    }
+    if let Some(BreakGlass { window, reason }) = &record.break_glass {
+        let overridden = [words("**Begun although no run may begin in** "), code(window), words(": "), text(reason)];
+        page.lead(&line(overridden));
     }
     let outcome = record.outcome_lines.iter().skip(1).filter(|line| !line.is_empty());
     let outcome: Vec<Item> = outcome.map(|line| Item::new(Bullet::Plain, text(line))).collect();

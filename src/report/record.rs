@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::narrate::{Line, Narrator, Tone, ending, refusal_words};
 use crate::clock::{between, format_duration};
 use crate::gate::Observation;
-use crate::plan::{self, Plan};
+use crate::plan::{self, BreakGlass, Plan};
 use crate::run::{
     Change, ChangeStatus, Command, CriterionResult, Difference, Entry, Event, GateOutcome, KeptBecause, NOT_RUN,
     Occasion, PreconditionResult, Question, TaskId, TaskView, View, Way,
@@ -68,6 +68,9 @@ pub struct Record {
     pub answers: Vec<Said>,
     /// Whether to go on, as it was decided while the run went on.
     pub decisions: Vec<Said>,
+    /// Why it began when no run may begin, if it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<BreakGlass>,
     /// How what must hold for the end of the incident stood when the work was done.
     pub closure: Vec<CriterionResult>,
     /// What logs said, a line for each thing that they said.
@@ -286,6 +289,7 @@ pub fn record(plan: &Plan, entries: &[Entry], digests: BTreeMap<String, String>,
             .map(|phase| Phase { name: phase.name.clone(), title: phase.title.clone() })
             .collect(),
         decisions,
+        break_glass: plan.break_glass.clone(),
         closure,
         logs,
         debts: all.debts(plan),

@@ -24,6 +24,15 @@ pub fn markdown(plan: &Plan) -> String {
     if let Some(policy) = usual {
         page.lead(&line([words("If a step fails, "), words(failure_policy(policy)), words(".")]));
     }
+    if let Some(window) = &plan.denied {
+        page.lead(&line([
+            words("No run may begin now: "),
+            code("[limits] deny"),
+            words(" has "),
+            code(window),
+            words("."),
+        ]));
+    }
     page.table("Inputs", &["input", "value"], plan.inputs.iter().map(|(name, value)| vec![code(name), code(value)]));
     irreversible(&mut page, plan);
     changes(&mut page, plan);

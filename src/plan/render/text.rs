@@ -35,6 +35,11 @@ pub fn text(plan: &Plan, looks: TextStyle) -> String {
     if let Some(policy) = usual {
         page.line(Tone::Plain, 0, &format!("if a step fails, {}", failure_policy(policy)));
     }
+    if let Some(window) = &plan.denied {
+        let text =
+            format!("! no run may begin now: [limits] deny has {}; --break-glass REASON overrides it", inert(window));
+        page.line(Tone::Warn, 0, &text);
+    }
     let no_return = plan.point_of_no_return().map(|task| task.id.clone());
     for (place, phase) in plan.phases.iter().enumerate() {
         let budget = phase.budget.map(|budget| format!(", within {}", format_duration(budget))).unwrap_or_default();

@@ -141,6 +141,13 @@ const LIMITS: Table = Table {
             "The hosts that its probes may ask: names, addresses, or all below a name.",
         )
         .example("[\"*.staging.example.com\"]"),
+        Key::new(
+            "deny",
+            ValueType::Texts,
+            "When no run may begin, unless `--break-glass` says why: each week, each day, or from one day to another, in a time zone.",
+        )
+        .example("[\"Fri 16:00..Mon 08:00 Europe/Berlin\"]")
+        .default("a run may begin at any time"),
     ],
 };
 

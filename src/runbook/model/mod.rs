@@ -5,14 +5,17 @@
 
 mod drill;
 mod escalation;
+mod window;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::drill::{DrillPolicy, Exception, FaultClass, Unacceptable};
 pub use self::escalation::{Closing, Criterion, Escalation, Ground, Priority, SupportCase};
+pub use self::window::{BadWindow, DenyWindow};
 use crate::action::{Action, ItemList, StepLimits};
 use crate::gate::GateRule;
 use crate::peer::Hosts;
@@ -92,6 +95,15 @@ pub struct Limits {
     pub services: Option<u32>,
     /// The hosts that probes may ask.
     pub hosts: Option<Hosts>,
+    /// When no run may begin.
+    pub deny: Vec<DenyWindow>,
+}
+
+impl Limits {
+    /// The window in which a run may not begin at this time, if there is one.
+    pub fn denying(&self, at: Timestamp) -> Option<&DenyWindow> {
+        self.deny.iter().find(|window| window.has(at))
+    }
 }
 
 /// A group of steps with a budget.

@@ -9,7 +9,9 @@ use crate::action::StepLimits;
 use crate::peer::{HostPattern, Hosts};
 use crate::runbook::draft::Part;
 use crate::runbook::format::{PRIORITY, TRIP};
-use crate::runbook::model::{Closing, Criterion, Escalation, Ground, Guard, Limits, SupportCase, Symptom};
+use crate::runbook::model::{
+    BadWindow, Closing, Criterion, DenyWindow, Escalation, Ground, Guard, Limits, SupportCase, Symptom,
+};
 use crate::syntax::Path;
 use crate::syntax::mistake::{BAD_VALUE, MISSING_KEY, Mistake};
 use crate::syntax::{Block, Reader};
@@ -43,9 +45,21 @@ pub(super) fn read_limits(block: &Block<'_, '_>) -> Limits {
         },
         services: block.count("services", 0),
         hosts: read_hosts(block),
+        deny: read_windows(block),
     };
     block.finish();
     limits
+}
+
+fn read_windows(block: &Block<'_, '_>) -> Vec<DenyWindow> {
+    let read = |text: &String| {
+        let noted = |error: BadWindow| {
+            let help = "write it such as \"Fri 16:00..Mon 08:00 Europe/Berlin\", \"22:00..06:00 UTC\" or \"2026-12-21..2027-01-06 UTC\"";
+            block.wrong("deny", error.to_string(), help);
+        };
+        text.parse().map_err(noted).ok()
+    };
+    block.texts("deny").iter().flatten().filter_map(read).collect()
 }
 
 fn read_hosts(block: &Block<'_, '_>) -> Option<Hosts> {
