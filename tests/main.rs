@@ -56,6 +56,7 @@ mod probe_kinds;
 mod probe_laws;
 mod probes;
 mod programs;
+mod readme;
 mod record;
 mod recorded;
 mod recovery;
