@@ -138,6 +138,16 @@ async fn calls_and_values_of_any_resource() {
     }
 }
 
+#[tokio::test]
+async fn a_cache_that_is_too_small() {
+    shipped("cache-capacity").await;
+}
+
+#[tokio::test]
+async fn a_key_that_leaked() {
+    shipped("secret-rotation").await;
+}
+
 /// Every shipped runbook that can be carried out has its drill.
 #[test]
 fn no_runbook_is_left_out() {

@@ -140,7 +140,7 @@ fn a_failure_in_it_is_stated_and_leaves_the_outcome_as_it_was() {
     let scenario = desk.write("cloud.sim.toml", &faulty);
     let runbook = desk.write("repair.toml", &runbook(WELL, "pubsub.topics/news"));
     let done = desk.rectify(&["run", &runbook, "--sim", &scenario, "--speed", "max", "--yes"]).code(0);
-    done.says("✓ done").says("✗ maintenance-off, which is carried out at the end, failed; do it by hand");
+    done.says("✓ done").says("✗ maintenance-off is carried out at the end, and failed; do it by hand");
     assert_eq!(desk.ending()["ending"], "done");
 }
 
@@ -156,4 +156,47 @@ fn a_run_that_changes_nothing_does_not_ask_about_it() {
     assert!(!stopped.stdout.contains("finally back-to-normal"), "{}", stopped.stdout);
     assert_eq!(labels(&desk), ("normal".into(), "a".into()));
     desk.rectify(&["runs"]).code(0).says("can be resumed");
+}
+
+/// A plan that has nothing but such a phase has nothing to put in order; who names the phase wants it carried out now, once.
+#[test]
+fn nothing_of_it_is_done_twice_and_it_can_be_asked_for_alone() {
+    let desk = Desk::new();
+    let text = runbook(WELL, CACHE)
+        .replace("name = \"maintenance-on\"\nuses", "name = \"maintenance-on\"\nwhen = \"false\"\nuses");
+    let text = text.replace("name = \"label-topic\"\nuses", "name = \"label-topic\"\nwhen = \"false\"\nuses");
+    let text = text.replace("mode = \"normal\"", "mode = \"quiet\"");
+    let done = run(&desk, &text, &[]).code(0);
+    assert!(!done.stdout.contains("finally back-to-normal"), "{}", done.stdout);
+    assert_eq!(labels(&desk), ("normal".into(), "a".into()));
+    let desk = Desk::new();
+    let alone = run(&desk, &text, &["--only", "back-to-normal"]).code(0).says("✓ done");
+    assert_eq!(alone.stdout.matches("✓ applied").count(), 1, "{}", alone.stdout);
+    assert_eq!(labels(&desk), ("quiet".into(), "a".into()));
+}
+
+/// What a rollback brings back may be neither what the step wants nor what it was planned from: that is said, and nothing is suggested.
+#[test]
+fn a_rollback_lists_what_is_done_again_and_drift_at_the_end_suggests_no_command() {
+    let desk = Desk::new();
+    let text = runbook(WELL, CACHE).replace("mode = \"normal\"", "mode = \"quiet\"");
+    run(&desk, &text, &[]).code(0);
+    desk.rectify(&["rollback", "--dry-run"]).code(0).says("then, at the end: maintenance-off");
+    let back = desk.rectify(&["rollback", "--yes"]).code(0).says("✓ rolled back");
+    let back =
+        back.says("maintenance-off was to be carried out at the end, and found something else than the plan expected");
+    assert!(!back.stdout.contains("by hand: gcloud"), "{}", back.stdout);
+    desk.rectify(&["runs"]).code(0).says("failed at the end: maintenance-off");
+}
+
+/// A revision that the run makes serves nobody after a rollback.
+#[test]
+fn traffic_is_not_given_at_the_end_to_a_revision_that_the_run_makes() {
+    let desk = Desk::new();
+    let text = std::fs::read_to_string("runbooks/secret-rotation.toml").unwrap().replace("[10, 100]", "[10, 50]")
+        + "\n[[phase]]\nname = \"last\"\nfinally = true\n\n[[phase.step]]\nname = \"all-of-it\"\nuses = \"gcp.run.traffic\"\n\
+           with = { service = \"payments\", to = { LATEST_READY = 100 } }\n";
+    let runbook = desk.write("rotation.toml", &text);
+    let planned = desk.rectify(&["plan", &runbook, "--sim", "runbooks/secret-rotation.sim.toml"]);
+    planned.says("which this run makes: after a rollback nobody is to be served by it");
 }

@@ -356,7 +356,7 @@ async fn opened(runbook: &Runbook, place: CloudTarget, console: Console) -> Resu
 }
 
 /// The same runbook with what its lists list.
-async fn listed(checked: Checked, connection: &Connection, console: Console) -> Result<Checked, CliError> {
+pub(super) async fn listed(checked: Checked, connection: &Connection, console: Console) -> Result<Checked, CliError> {
     let observed = observe_lists(checked.runbook(), &connection.kinds, connection.clock.now()).await;
     with_lists(checked, &observed, console)
 }

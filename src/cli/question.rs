@@ -150,10 +150,11 @@ async fn ask_what_now(console: Console, asking: Asking<'_>) -> Result<Put, AskEr
         let _ = writeln!(list, "    {:<11} {}", way.word, way.meaning);
         list
     }));
-    let prompt = "What now? Type one of these words; Enter alone is stop";
+    let default = ways_out.first().map_or("no answer", |way| way.word);
+    let prompt = format!("What now? Type one of these words; Enter alone is {default}");
     let mut first = None;
     loop {
-        let (choice, shown) = match console.ask(prompt, |line| way_out(line, &ways_out)).await? {
+        let (choice, shown) = match console.ask(&prompt, |line| way_out(line, &ways_out)).await? {
             Asked::Answer { answer, shown } => (answer, *first.get_or_insert(shown)),
             Asked::Interrupted(by) => return Ok(Put::Interrupted(by)),
         };
@@ -226,7 +227,7 @@ fn continuing(question: &Question) -> &'static str {
     }
 }
 
-/// What a line says to what can be done. Enter alone is the first of it, which is to stop.
+/// What a line says to what can be done. Enter alone is the first of it, which is to stop, or at the end of a run to go on.
 fn way_out(line: &str, ways_out: &[WayOut]) -> Reply<Choice> {
     let word = line.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
     let found = ways_out.iter().find(|way| way.word == word || way.word.replace(' ', "") == word);

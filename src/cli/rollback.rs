@@ -149,6 +149,12 @@ pub(super) fn preview(id: &str, run: &Run) -> String {
     if !run.has_to_undo() {
         out.push_str("\nThere is nothing to undo.\n");
     }
+    for (task, change) in run.finally() {
+        let _ = writeln!(out, "\n  then, at the end: {}   {}", inert(task.id.as_str()), resource(change));
+        for line in lines(change) {
+            let _ = writeln!(out, "      {line}");
+        }
+    }
     out.push('\n');
     out
 }

@@ -13,7 +13,7 @@ use crate::clock::{between, format_duration};
 use crate::engine::Run;
 use crate::inert::inert;
 use crate::journal::{Directory, OpenError, State};
-use crate::run::{Ending, Entry, Event};
+use crate::run::{Ending, Entry, Event, TaskStatus, View};
 
 pub(super) fn runs(state: &State, console: Console) -> Exit {
     let (rehearsals, runs): (Vec<Directory>, Vec<Directory>) =
@@ -151,8 +151,8 @@ fn status(kept: &Kept) -> String {
     if ending.is_none() && kept.directory.is_held() {
         return "running".to_owned();
     }
-    let run = match kept.fold(&read.entries) {
-        Ok((run, _)) => run,
+    let (run, view) = match kept.fold(&read.entries) {
+        Ok(folded) => folded,
         Err(trouble) => {
             let how = ending.unwrap_or_else(|| "interrupted".to_owned());
             return format!("{how}; cannot be resumed: {}", inert(&trouble.message));
@@ -167,11 +167,22 @@ fn status(kept: &Kept) -> String {
         });
         stopped.unwrap_or("interrupted").to_owned()
     });
+    let how = if run.ending().is_some() { how + &failed_at_the_end(&view) } else { how };
     match (can_be_resumed(&run, &read.entries), run.ending()) {
         (true, _) => format!("{how}, can be resumed"),
         (false, Some(_)) => how,
         (false, None) => format!("{how}, cannot be resumed"),
     }
+}
+
+/// What of the phases that are carried out at the end failed, behind how the run ended.
+fn failed_at_the_end(view: &View) -> String {
+    let failed = view.tasks.iter().filter(|task| {
+        let is_unknown = task.change_status().is_unknown();
+        task.task.is_finally() && (task.status == TaskStatus::Failed || is_unknown)
+    });
+    let failed: Vec<String> = failed.map(|task| inert(task.task.id.as_str())).collect();
+    if failed.is_empty() { String::new() } else { format!("; failed at the end: {}", failed.join(", ")) }
 }
 
 /// Whether `resume` would go on with the run.

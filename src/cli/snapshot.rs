@@ -10,7 +10,7 @@ use super::cloud::{Connection, Purpose};
 use super::console::Console;
 use super::exit::{CliError, Exit};
 use super::output_file;
-use super::plan::{Source, TrialFlags, checked, keep, look};
+use super::plan::{Source, TrialFlags, checked, keep, listed, look};
 use crate::capture::{Described, DescribedKind, Naming, Place, scenario};
 use crate::plan::Snapshot;
 use crate::resource::{Family, Observed, ReadError, connector_of, described_as};
@@ -52,6 +52,7 @@ pub(super) async fn snapshot(arguments: &Arguments, console: Console) -> Result<
         let (described, left_out) = captured?;
         return write(path, described, &left_out, &here, naming, console);
     }
+    let checked = listed(checked, &connection, console).await?;
     let Some(out) = &arguments.out else {
         return Err(CliError::new(Exit::Usage, "say where, with --out or --scenario"));
     };

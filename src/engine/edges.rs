@@ -652,7 +652,7 @@ fn what_comes_last_neither_stops_nor_rolls_back() {
     let refusal = Refusal::Api { why: "403".to_owned() };
     told.then(Event::Refused { op: op("restore", Way::Apply), refusal });
     let Effect::Ask(question) = told.wants() else { panic!("{:?}", told.wants()) };
-    assert_eq!(told.run.offers(&question, told.now), [Choice::Retry, Choice::Continue]);
+    assert_eq!(told.run.offers(&question, told.now), [Choice::Continue, Choice::Retry]);
     told.answers(Choice::Continue);
     assert_eq!(told.ends(), Ending::Done { failed: vec![], skipped: vec![] });
 }
@@ -678,5 +678,16 @@ fn a_process_that_dies_while_what_comes_last_is_done_goes_on_with_it() {
     told.then(Event::Resumed { operator: operator() });
     assert!(matches!(told.wants(), Effect::ObserveState { .. }), "{:?}", told.wants());
     told.settles("restore", Way::Apply, 0);
+    assert!(matches!(told.ends(), Ending::Done { .. }));
+}
+
+#[test]
+fn a_run_of_nothing_but_what_comes_last_sends_nothing() {
+    let mut told = Told::of(vec![finally("restore", "a")]);
+    assert!(matches!(told.ends(), Ending::Done { .. }));
+    let said = Task { message: Some("it is over".to_owned()), change: None, ..finally("say", "a") };
+    let mut told = Told::of(vec![finally("restore", "a"), said]);
+    let Effect::Notify { task } = told.wants() else { panic!("{:?}", told.wants()) };
+    told.then(Event::Notified { task, problem: None });
     assert!(matches!(told.ends(), Ending::Done { .. }));
 }

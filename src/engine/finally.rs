@@ -81,6 +81,12 @@ impl Run {
         self.is_in_finally() && self.has_sent
     }
 
+    /// The changes that are made at the end, whatever the outcome, if the run has sent any other.
+    pub fn finally(&self) -> Vec<(&Task, &Change)> {
+        let tasks = self.tasks.iter().filter(|task| self.has_sent && task.is_finally() && task.back_for.is_none());
+        tasks.filter_map(|task| Some((task, task.change.as_ref()?))).collect()
+    }
+
     /// Whether the run has ended for good: it can at most be rolled back.
     pub fn is_over(&self) -> bool {
         match self.ending() {

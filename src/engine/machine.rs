@@ -208,8 +208,11 @@ impl Run {
     pub fn new(work: impl Into<Work>) -> Run {
         let Work { tasks, guards, budgets } = work.into();
         let border = tasks.iter().position(Task::is_finally).unwrap_or(tasks.len());
+        // Finally tasks are never the work itself.
+        let nothing = Lane { at: LaneState::Done, ..Lane::over(0, 0) };
+        let is_only_finally = border == 0 && !tasks.is_empty();
         let mut run = Run {
-            lanes: batch(&tasks, 0),
+            lanes: if is_only_finally { vec![nothing] } else { batch(&tasks, 0) },
             tasks,
             border,
             has_sent: false,
@@ -630,7 +633,10 @@ impl Run {
     /// Whether nothing has happened yet.
     fn is_fresh(&self) -> bool {
         let first = self.lanes.first().is_some_and(|lane| lane.cursor == forward(&self.tasks, 0));
-        first && self.applied.is_empty() && self.lanes.iter().all(|lane| matches!(lane.at, LaneState::Ready))
+        (first || self.border == 0)
+            && !self.has_sent
+            && self.applied.is_empty()
+            && self.lanes.iter().all(|lane| matches!(lane.at, LaneState::Ready))
     }
 
     /// What comes before a write, instead of one, or beside it.

@@ -16,6 +16,8 @@ impl Run {
             Question::Irreversible { .. } | Question::Restore { .. } | Question::Doubt { .. } => {
                 &[Choice::Yes, Choice::No]
             }
+            // There is nothing to stop any more.
+            Question::Failed { .. } if self.is_in_finally() => &[Choice::Continue, Choice::Retry],
             Question::Failed { .. } | Question::Interrupted { .. } => {
                 &[Choice::Stop, Choice::Retry, Choice::Continue, Choice::Rollback]
             }

@@ -86,9 +86,11 @@ fn shapes() -> impl Strategy<Value = Vec<Shape>> {
         ..shape
     };
     let last = prop_oneof![2 => Just(Vec::new()), 1 => prop::collection::vec(shape(), 1..3)];
-    (prop::collection::vec(shape(), 1..7), last).prop_map(move |(shapes, last)| {
+    let first = prop_oneof![9 => prop::collection::vec(shape(), 1..7), 1 => Just(Vec::new())];
+    (first, last).prop_filter_map("nothing to do", move |(shapes, last)| {
         let last = last.into_iter().enumerate().map(finally);
-        shapes.into_iter().chain(last).collect()
+        let all: Vec<Shape> = shapes.into_iter().chain(last).collect();
+        (!all.is_empty()).then_some(all)
     })
 }
 
@@ -630,6 +632,8 @@ proptest! {
             let task = view.task(&id).unwrap();
             if shape.occasion == Occasion::Finally {
                 prop_assert!(!undone_finally, "{} is done finally, and was undone", id);
+                let is_sent = journal.iter().any(|entry| matches!(&entry.event, Event::Intended { op } if op.task == id));
+                prop_assert!(has_sent || !is_sent, "{} was sent, and nothing was to be put in order", id);
                 let was_tried = match task.change_status() {
                     ChangeStatus::Applied { .. }
                     | ChangeStatus::Failed { .. }

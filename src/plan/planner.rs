@@ -8,9 +8,10 @@ use serde_json::Value;
 use super::debt::debts;
 use super::outbound::outbound;
 use super::{Access, Basis, FORMAT, Known, Plan, Problem, Review, Wanted, access, is_outside_the_cloud, listing, when};
-use crate::action::{Action, Forecast, Obstacle, Rollback, StepContext, TaskDraft};
+use crate::action::{Action, Forecast, Manual, Obstacle, Rollback, StepContext, TaskDraft};
 use crate::gate::GateRule;
-use crate::resource::{Observed, Seen};
+use crate::resource::traffic::Traffic;
+use crate::resource::{Observable as _, Observed, Seen};
 use crate::run::{
     Elsewhere, FailurePolicy, Guard, GuardAction, Occasion, OnFailure, Preconditions, RollbackScope, Subject, Target,
     Task, TaskId,
@@ -203,6 +204,13 @@ impl Planner<'_> {
                 Some(obstacle) => Err(obstacle.clone()),
                 None => action.plan(&context, &mut self.forecast),
             };
+            let planned = planned.and_then(|drafts| match self.made_by_the_run(phase, &drafts) {
+                Some(made) => Err(Obstacle::impossible(format!(
+                    "it gives traffic to {made}, which this run makes: after a rollback nobody is to be served by it"
+                ))
+                .help("do it in a phase without `finally`, or name LATEST or a revision that is there already")),
+                None => Ok(drafts),
+            });
             match planned {
                 Ok(drafts) => self.add(phase, step, item, iteration, drafts),
                 Err(Obstacle { kind, why, help }) => {
@@ -269,8 +277,12 @@ impl Planner<'_> {
         let idle = !drafts.iter().any(changes)
             && !matches!(iteration.action, Action::GateOnly(_) | Action::Notify(_) | Action::GithubIssue(_));
         let at_once = step.fan_out.as_ref().map(|fan_out| fan_out.max_parallel).filter(|most| *most > 1);
+        let holds = step.when.as_ref().map(|when| format!("in the plan because `when` holds: {when}"));
+        let unseen = self.is_unseen_at_the_end(phase, idle);
         for (place, mut draft) in drafts.into_iter().enumerate() {
-            draft.warnings.splice(0..0, elsewhere(&step.elsewhere).filter(|_| draft.change.is_some()));
+            let elsewhere = elsewhere(&step.elsewhere).filter(|_| draft.change.is_some());
+            let ahead = holds.clone().filter(|_| place == 0).into_iter().chain(elsewhere);
+            draft.warnings.splice(0..0, ahead.chain(unseen.map(str::to_owned)));
             let is_first = place == first && !idle;
             let require = step.require.as_ref().filter(|_| is_first && !is_begun).map(evidence);
             let confirm = step.confirm.clone().filter(|_| is_first && !is_begun).or(draft.confirm);
@@ -296,6 +308,27 @@ impl Planner<'_> {
                 ..Task::idle(draft.id, &phase.name, iteration.action.uses(), on_failure)
             });
         }
+    }
+
+    /// What a plan does not see of a step at the end that it finds done already: what programs and people change before it.
+    fn is_unseen_at_the_end(&self, phase: &Phase, idle: bool) -> Option<&'static str> {
+        let changes_unseen = |task: &Task| task.program.is_some() || task.uses == Manual::KIND;
+        let is_unseen = phase.occasion == Occasion::Finally && idle && self.tasks.iter().any(changes_unseen);
+        is_unseen.then_some(
+            "it is so now, and nothing is done at the end: what programs and people change before is not seen",
+        )
+    }
+
+    /// The revision that an earlier step makes, if a step at the end names it: after a rollback nobody is to be served by it.
+    fn made_by_the_run(&self, phase: &Phase, drafts: &[TaskDraft]) -> Option<String> {
+        let revision = |task: &Task| task.change.as_ref()?.to.get("revision")?.as_str().map(str::to_owned);
+        let made = self.tasks.iter().filter(|task| !task.is_finally()).filter_map(revision);
+        let names = |name: &String| {
+            let changes = drafts.iter().filter_map(|draft| draft.change.as_ref());
+            let traffic = changes.filter(|change| change.resource.kind == Traffic::NAME);
+            traffic.map(|change| change.to.to_string()).any(|to| to.contains(&format!("\"{name}\"")))
+        };
+        made.filter(|_| phase.occasion == Occasion::Finally).find(|name| names(name))
     }
 
     /// Tells each gate what its probes are like.

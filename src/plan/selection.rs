@@ -55,6 +55,11 @@ impl Selection {
         }
         let mut place = 0;
         for phase in &mut runbook.phases {
+            // Whoever names it wants it carried out now, and not only if something is to be put in order.
+            let named = |name: &String| *name == phase.name || phase.steps.iter().any(|step| step.name == *name);
+            if self.only.iter().chain(&self.from).any(named) {
+                phase.occasion = Occasion::InOrder;
+            }
             // What puts things in order is not left out by what is left out before it.
             let always = phase.occasion == Occasion::Finally && self.only.is_none();
             phase.steps.retain(|step| {

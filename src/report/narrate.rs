@@ -92,6 +92,11 @@ impl Narrator {
             Question::Failed { task, failure: why, .. } => {
                 self.head(view, task, Way::Apply, &mut lines);
                 lines.push(line(Tone::Bad, format!("  ✗ {} failed", inert(task.as_str()))));
+                if view.task(task).is_some_and(|view| view.task.is_finally()) {
+                    let text =
+                        "      it is carried out at the end: what is there may be what this run, or its rollback, left";
+                    lines.push(line(Tone::Warn, text.to_owned()));
+                }
                 lines.extend(failure(why).into_iter().map(|text| line(Tone::Bad, format!("      {text}"))));
             }
             Question::Interrupted { failure: why, .. } => {
@@ -258,6 +263,9 @@ impl Narrator {
             }
             Event::Refused { op, refusal } if op.way == Way::Undo => {
                 lines.extend(self.say_all(entry, Tone::Bad, "✗ could not be undone: ", refusal_text(refusal)));
+            }
+            Event::Refused { op, refusal: Refusal::Drifted { now } } if is_done_already(view, op, now) => {
+                lines.push(self.say(entry, Tone::Plain, "it is so already"));
             }
             Event::Refused { refusal, .. } => {
                 lines.extend(self.say_all(entry, Tone::Bad, "✗ refused: ", refusal_text(refusal)));
@@ -459,22 +467,52 @@ pub fn status(view: &View) -> Option<String> {
     Some(if others > 0 { format!("{first} · and {others} more at once") } else { first })
 }
 
+/// Whether a step at the end found what it wants: a rollback may have brought it back.
+fn is_done_already(view: &View, op: &OpId, now: &serde_json::Value) -> bool {
+    let task = view.task(&op.task).map(|view| &view.task).filter(|task| task.is_finally());
+    task.and_then(|task| task.change.as_ref()).is_some_and(|change| covers(now, &change.to))
+}
+
 /// What was carried out at the end, and what of it did not work; that does not change the outcome.
 fn finally(view: &View) -> Vec<Line> {
     let tasks = || view.tasks.iter().filter(|task| task.task.is_finally());
     let done: Vec<TaskId> = tasks()
         .filter(|task| task.task.change.is_some() && task.change_status().is_as_wanted())
+        .filter(|task| task.status != TaskStatus::Failed)
         .map(|task| task.task.id.clone())
         .collect();
     let mut lines = Vec::new();
     if !done.is_empty() {
         lines.push(line(Tone::Plain, format!("  carried out at the end: {}", list(&done))));
     }
-    for task in tasks().filter(|task| task.status == TaskStatus::Failed) {
+    let left_out: Vec<TaskId> =
+        tasks().filter(|task| task.status == TaskStatus::Skipped).map(|task| task.task.id.clone()).collect();
+    if !left_out.is_empty() {
+        lines.push(line(Tone::Warn, format!("  left out at the end by the operator: {}", list(&left_out))));
+    }
+    for task in tasks().filter(|task| task.task.back_for.is_none()) {
         let id = inert(task.task.id.as_str());
-        lines.push(line(Tone::Bad, format!("  ✗ {id}, which is carried out at the end, failed; do it by hand")));
-        let commands = commands_by_hand(&task.task, Way::Apply).into_iter();
-        lines.extend(commands.map(|text| line(Tone::Plain, format!("    {BY_HAND}{text}"))));
+        let status = task.change_status();
+        let (what, is_to_do) = match (&status, &task.status) {
+            (ChangeStatus::Applied { .. } | ChangeStatus::Kept(_), TaskStatus::Failed) => {
+                ("was carried out at the end, and its gate failed", false)
+            }
+            (ChangeStatus::Failed { why: Failure::Refused { refusal: Refusal::Drifted { .. }, .. } }, _) => (
+                "was to be carried out at the end, and found something else than the plan expected: look, and do it by hand",
+                false,
+            ),
+            (status, _) if status.is_unknown() => (
+                "is carried out at the end, and whether it took effect is not known: look, and do it by hand if not",
+                true,
+            ),
+            (_, TaskStatus::Failed) => ("is carried out at the end, and failed; do it by hand", true),
+            _ => continue,
+        };
+        lines.push(line(Tone::Bad, format!("  ✗ {id} {what}")));
+        if is_to_do {
+            let commands = commands_by_hand(&task.task, Way::Apply).into_iter();
+            lines.extend(commands.map(|text| line(Tone::Plain, format!("    {BY_HAND}{text}"))));
+        }
     }
     lines
 }
@@ -647,7 +685,9 @@ fn paused(entry: &Entry, why: &PauseReason) -> Vec<Line> {
 
 /// What is applied now and what is not known, of the tasks that are told of; nothing if there is nothing to tell.
 fn applied(view: &View, is_told: impl Fn(&TaskView) -> bool) -> Vec<Line> {
-    let is_told = |task: &TaskView| is_told(task) && task.task.back_for.is_none() && !task.task.is_finally();
+    // How a run has ended says apart what was carried out at the end.
+    let is_apart = |task: &TaskView| task.task.is_finally() && view.ending.is_some();
+    let is_told = |task: &TaskView| is_told(task) && task.task.back_for.is_none() && !is_apart(task);
     let of_run = view.tasks.iter().filter(|task| task.task.change.is_some());
     let (mut applied, mut unknown, mut in_flight) = (Vec::new(), Vec::new(), Vec::new());
     for task in of_run.filter(|task| is_told(task)) {

@@ -273,6 +273,7 @@ fn changes(plan: &Plan) -> String {
     let finally = plan.tasks.iter().filter(|task| task.change.is_some() && task.is_finally()).count();
     let (all, irreversible, partly) = (plan.changes() - finally, plan.irreversible(), plan.partly_undone());
     let changes = match (all, irreversible, partly) {
+        (0, ..) => "no change".to_owned(),
         (1, 0, 0) => "1 change, which can be undone".to_owned(),
         (1, 0, _) => "1 change, which can be undone only in part".to_owned(),
         (1, ..) => "1 change, which cannot be undone".to_owned(),
