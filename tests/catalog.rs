@@ -676,6 +676,20 @@ fn what_names_nothing_is_said_with_what_may_be_meant() {
     "#);
 }
 
+/// An input is a text, also where it stands for a number; without a value it is judged later.
+#[test]
+fn a_text_that_stands_for_a_number_is_the_number() {
+    let set = |value: Value| validate(find("redis.instances/i").resource_type, &object(value), &[]);
+    assert_eq!(
+        set(json!({ "memorySizeGb": "10", "authEnabled": "true" })),
+        set(json!({ "memorySizeGb": 10, "authEnabled": true }))
+    );
+    assert!(set(json!({ "memorySizeGb": "${inputs.size_gb}" })).is_ok());
+    for wrong in ["", "10GB", "1.5", "99999999999", "${inputs.size_gb}GB", "${a}${b}"] {
+        assert!(set(json!({ "memorySizeGb": wrong })).is_err(), "{wrong}");
+    }
+}
+
 #[test]
 fn what_is_wrong_with_a_step_is_said_where_it_stands() {
     let says = |name: &str, values: Value, unset: &[&str]| {
@@ -691,7 +705,7 @@ fn what_is_wrong_with_a_step_is_said_where_it_stands() {
     let all = [
         says(
             "redis.instances/i",
-            json!({ "memory_size_gb": 10, "tier": "BASIK", "memorySizeGb": "10", "state": "READY", "redisConfigs": 1 }),
+            json!({ "memory_size_gb": 10, "tier": "BASIK", "memorySizeGb": "ten", "state": "READY", "redisConfigs": 1 }),
             &[],
         ),
         says(

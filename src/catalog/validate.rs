@@ -229,6 +229,24 @@ fn can_be_written(resource_type: ResourceType, assignments: &Assignments) -> Res
     mask_of(resource_type, &Assignments(rest)).map(drop)
 }
 
+/// The number or truth value that a text stands for.
+fn meant_by(text: &str, field_type: &FieldType) -> Option<Value> {
+    match field_type {
+        FieldType::Boolean => text.parse::<bool>().ok().map(Value::from),
+        FieldType::Int32 => text.parse::<i32>().ok().map(Value::from),
+        FieldType::Uint32 => text.parse::<u32>().ok().map(Value::from),
+        FieldType::Float | FieldType::Double => {
+            text.parse::<f64>().ok().filter(|number| number.is_finite()).map(Value::from)
+        }
+        _ => None,
+    }
+}
+
+/// Whether a text is a reference whose value is not known yet, and nothing else.
+fn is_reference(text: &str) -> bool {
+    text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).is_some_and(|name| !name.contains(['$', '{', '}']))
+}
+
 /// What fields are set for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Purpose {
@@ -343,8 +361,8 @@ impl Reader {
             (FieldType::Uint32, Value::Number(number)) => {
                 number.as_u64().is_some_and(|number| u32::try_from(number).is_ok())
             }
-            (FieldType::Int64, Value::String(text)) => text.parse::<i64>().is_ok(),
-            (FieldType::Uint64, Value::String(text)) => text.parse::<u64>().is_ok(),
+            (FieldType::Int64, Value::String(text)) => text.parse::<i64>().is_ok() || is_reference(text),
+            (FieldType::Uint64, Value::String(text)) => text.parse::<u64>().is_ok() || is_reference(text),
             (FieldType::Int64 | FieldType::Uint64, Value::Number(number)) => {
                 let is_whole = if field_type == FieldType::Int64 { number.is_i64() } else { number.is_u64() };
                 let text = number.to_string();
@@ -353,9 +371,22 @@ impl Reader {
                 }
                 is_whole
             }
-            (FieldType::Float | FieldType::Double, Value::String(text)) => {
-                ["NaN", "Infinity", "-Infinity"].contains(&text.as_str())
+            (FieldType::Float | FieldType::Double, Value::String(text))
+                if ["NaN", "Infinity", "-Infinity"].contains(&text.as_str()) =>
+            {
+                true
             }
+            // An input is a text, also where it stands for a number; one without a value is judged once it has one.
+            (
+                FieldType::Int32 | FieldType::Uint32 | FieldType::Float | FieldType::Double | FieldType::Boolean,
+                Value::String(text),
+            ) => match meant_by(text, &field_type) {
+                Some(meant) => {
+                    *value = meant;
+                    true
+                }
+                None => is_reference(text),
+            },
             (FieldType::Timestamp, Value::String(text)) => text.parse::<jiff::Timestamp>().is_ok(),
             (FieldType::Duration, Value::String(text)) => is_duration(text),
             (FieldType::Bytes, Value::String(text)) => is_base64(text),

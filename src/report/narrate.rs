@@ -346,7 +346,7 @@ impl Narrator {
         let change = if way == Way::Undo { change.undo() } else { change.clone() };
         lines.extend(plan::lines(&change).into_iter().map(|text| line(Tone::Plain, format!("      {text}"))));
         if way == Way::Apply {
-            if let Some(caution) = task.reversibility.caution().filter(|_| !task.reversibility.is_irreversible()) {
+            if let Some(caution) = task.caution().filter(|_| !task.reversibility.is_irreversible()) {
                 lines.push(line(Tone::Warn, format!("      ! {}", inert(&caution))));
             }
             let warnings = task.warnings.iter().map(|text| line(Tone::Warn, format!("      ! {}", inert(text))));

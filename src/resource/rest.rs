@@ -289,21 +289,7 @@ impl Rest {
         items: &'static str,
         enough: usize,
     ) -> Result<Vec<T>, ApiError> {
-        let (mut found, mut pages, mut token) = (Vec::new(), Pages::begin(), None);
-        loop {
-            let body = self.read_body(&request.of_page(token.as_deref()), LARGEST_PAGE).await?;
-            pages.count(body.len())?;
-            let page: Page<T> = read_page(&body, items).map_err(|error| malformed(&body, &error))?;
-            found.extend(page.items);
-            if page.next.is_none() || found.len() >= enough {
-                found.truncate(enough);
-                return Ok(found);
-            }
-            if page.next == token {
-                return Err(ApiError::EndlessList("because a page names itself as the next".to_owned()));
-            }
-            token = page.next;
-        }
+        self.list_by(request, enough, |body| read_page(body, items).map_err(|error| malformed(body, &error))).await
     }
 
     /// The same of a list of which nothing is known but what most APIs call its items: as the collection, and the older ones `items`.
@@ -313,26 +299,39 @@ impl Rest {
         collection: &str,
         enough: usize,
     ) -> Result<Vec<Value>, ApiError> {
+        let page = |body: &[u8]| {
+            let mut page: Map<String, Value> = read(body).map_err(|error| malformed(body, &error))?;
+            let next = page.get("nextPageToken").and_then(Value::as_str).filter(|token| !token.is_empty());
+            let next = next.map(str::to_owned);
+            let items = [collection, "items"].into_iter().filter_map(|name| match page.remove(name) {
+                Some(Value::Array(items)) => Some(items),
+                _ => None,
+            });
+            Ok(Page { items: items.flatten().collect(), next })
+        };
+        self.list_by(request, enough, page).await
+    }
+
+    async fn list_by<T>(
+        &self,
+        request: Request,
+        enough: usize,
+        page_of: impl Fn(&[u8]) -> Result<Page<T>, ApiError>,
+    ) -> Result<Vec<T>, ApiError> {
         let (mut found, mut pages, mut token) = (Vec::new(), Pages::begin(), None);
         loop {
             let body = self.read_body(&request.of_page(token.as_deref()), LARGEST_PAGE).await?;
             pages.count(body.len())?;
-            let mut page: Map<String, Value> = read(&body).map_err(|error| malformed(&body, &error))?;
-            let next = page.remove("nextPageToken").and_then(|token| token.as_str().map(str::to_owned));
-            for name in [collection, "items"] {
-                if let Some(Value::Array(items)) = page.remove(name) {
-                    found.extend(items);
-                }
-            }
-            let next = next.filter(|token| !token.is_empty());
-            if next.is_none() || found.len() >= enough {
+            let page = page_of(&body)?;
+            found.extend(page.items);
+            if page.next.is_none() || found.len() >= enough {
                 found.truncate(enough);
                 return Ok(found);
             }
-            if next == token {
+            if page.next == token {
                 return Err(ApiError::EndlessList("because a page names itself as the next".to_owned()));
             }
-            token = next;
+            token = page.next;
         }
     }
 

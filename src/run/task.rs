@@ -198,6 +198,11 @@ impl Task {
         self.occasion == Occasion::Finally
     }
 
+    /// What is to be known of undoing its change; of one that is carried out at the end only that it can never be undone.
+    pub fn caution(&self) -> Option<String> {
+        self.reversibility.caution().filter(|_| !self.is_finally() || self.reversibility.is_irreversible())
+    }
+
     /// Whether a rollback undoes its change.
     pub fn is_undone_by_rollback(&self) -> bool {
         self.reversibility.is_undone() && !self.is_finally()

@@ -201,7 +201,7 @@ fn detail(plan: &Plan, usual: Option<FailurePolicy>, task: &Task) -> Vec<Item> {
     lines.extend(task.confirm.as_ref().map(|asked| line([words("asks: "), text(asked)])));
     lines.extend(unusual_failure_policy(usual, Some(task.failure_policy())).map(|policy| text(&policy)));
     let mut all: Vec<String> =
-        task.reversibility.caution().filter(|_| task.change.is_some()).into_iter().chain(restores(task)).collect();
+        task.caution().filter(|_| task.change.is_some()).into_iter().chain(restores(task)).collect();
     all.extend(remarks(task));
     lines.extend(all.iter().chain(&task.warnings).map(|remark| text(remark)));
     if let Some(Known::Computed { why }) = review.and_then(|review| review.known.as_ref()) {

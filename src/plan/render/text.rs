@@ -150,7 +150,7 @@ impl Page {
             for line in lines(change) {
                 self.line(Tone::Plain, 6, &line);
             }
-            if let Some(caution) = task.reversibility.caution() {
+            if let Some(caution) = task.caution() {
                 let tone = if task.reversibility.is_irreversible() { Tone::Bad } else { Tone::Warn };
                 self.line(tone, 6, &format!("! {}", inert(&caution)));
             }
