@@ -35,5 +35,6 @@ fn programs_read_json() {
 fn what_is_not_there_is_said_with_what_may_be_meant() {
     let desk = Desk::new();
     desk.rectify(&["resources", "redis.instance5"]).code(2).complains("did you mean `redis.instances`");
+    desk.rectify(&["resources", "bukets"]).code(2).complains("storage.buckets");
     desk.rectify(&["resources", "memorystore"]).code(2).complains("docs/catalog.md says which are not there");
 }

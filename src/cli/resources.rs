@@ -1,5 +1,7 @@
 //! `rectify resources`: what the catalog knows of Google Cloud's resources, without a network.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 
 use super::console::Console;
@@ -52,11 +54,30 @@ fn find(catalog: &'static Catalog, name: &str) -> Option<ResourceType> {
     by_type.or_else(|| catalog.find(name, &scope).ok().map(|resource| resource.resource_type))
 }
 
+/// The types whose last part is nearest to a word, such as `storage.buckets` for `bukets`.
+fn types_ending_like(catalog: &'static Catalog, word: &str) -> Vec<String> {
+    let names: Vec<String> = catalog.types().unwrap_or_default().into_iter().map(ResourceType::name).collect();
+    let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
+    let ends: BTreeSet<String> = names.iter().map(|name| last(name)).collect();
+    let near: Vec<&str> = spelling::nearest(word, ends.iter().map(String::as_str));
+    let is_meant = |name: &&String| near.first() == Some(&last(name).as_str());
+    let mut meant: Vec<String> = names.iter().filter(is_meant).cloned().collect();
+    // What lies in nothing else is meant most often.
+    meant.sort_by_key(|name| name.matches('.').count());
+    meant.truncate(MOST_SUGGESTED);
+    meant
+}
+
+/// More than these are no suggestion.
+const MOST_SUGGESTED: usize = 5;
+
 fn no_match(catalog: &'static Catalog, name: &str) -> CliError {
     let error = CliError::new(Exit::Usage, format!("the catalog has no type like `{}`", inert(name)));
     let near = match catalog.find_type(name) {
         Ok(_) | Err(FindError::NoName { .. }) => {
-            spelling::nearest(name, catalog.services()).into_iter().map(str::to_owned).collect()
+            let services: Vec<String> =
+                spelling::nearest(name, catalog.services()).into_iter().map(str::to_owned).collect();
+            if services.is_empty() { types_ending_like(catalog, name) } else { services }
         }
         Err(error) => error.suggestions(),
     };
