@@ -107,7 +107,7 @@ fn the_flagship_is_clean() {
     let checked = outcome.checked.unwrap();
     let runbook = checked.runbook();
     assert_eq!(runbook.target.project, "netra-staging");
-    let steps: Vec<_> = runbook.phases.iter().flat_map(|phase| &phase.steps).map(|step| step.name.as_str()).collect();
+    let steps: Vec<_> = runbook.steps().map(|step| step.name.as_str()).collect();
     assert_eq!(steps, ["scale-connector", "one-revision", "deploy-auth", "deploy-backend", "soak"]);
     insta::with_settings!({
         snapshot_path => "check",

@@ -11,8 +11,9 @@ use crate::catalog::{
 use crate::resource::catalogued::{CataloguedName, id_of};
 use crate::run::{EXISTENCE, ResourceId, Reversibility, Target};
 use crate::syntax::Block;
+use crate::syntax::condition::Condition;
 use crate::syntax::format::{Key, ValueType};
-use crate::syntax::mistake::{BAD_FIELD, Mistake, SECRET_SHOWN, UNKNOWN_RESOURCE, WRONG_TYPE};
+use crate::syntax::mistake::{BAD_CONDITION, BAD_FIELD, Mistake, SECRET_SHOWN, UNKNOWN_RESOURCE, WRONG_TYPE};
 use crate::syntax::spelling::list;
 use crate::syntax::value::SecretText;
 
@@ -35,6 +36,20 @@ pub(super) fn read_name(with: &Block<'_, '_>) -> Option<CataloguedName> {
         return None;
     }
     Some(name)
+}
+
+/// What a condition on one resource refers to: the resource as its API shows it.
+pub(crate) const JUDGED: &str = "resource";
+
+/// Reads a condition on one resource. What else it refers to is noted there.
+pub(super) fn read_condition(with: &Block<'_, '_>, key: &'static str, example: &str) -> Option<Condition> {
+    let condition = with.condition(key);
+    if let Some(unknown) = condition.iter().flat_map(Condition::names).find(|name| *name != JUDGED) {
+        let message = format!("`{unknown}` is nothing that this condition can refer to");
+        let mistake = Mistake::new(BAD_CONDITION, with.place(key), message);
+        with.reader.note(mistake.help(format!("write it such as {example}")));
+    }
+    condition
 }
 
 /// The resource that a step is planned on, and its id.

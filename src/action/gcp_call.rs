@@ -22,11 +22,7 @@ use crate::run::{CALL, ResourceId, Reversibility, Target};
 use crate::syntax::Block;
 use crate::syntax::condition::{Condition, Fact};
 use crate::syntax::format::{Key, Table, ValueType};
-use crate::syntax::mistake::{BAD_CONDITION, Mistake};
 use crate::syntax::value::SecretText;
-
-/// What `done_when` refers to: the resource as its API shows it.
-const SUBJECT: &str = "resource";
 
 /// `gcp.call`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,7 +166,7 @@ impl GcpCall {
         let Evidence::Condition(done_when) = &self.evidence else { return None };
         let condition = Condition::compile(done_when).map_err(|error| error.message);
         let live = catalog::judged(self.resource.resource_type, live);
-        let facts = BTreeMap::from([(SUBJECT.to_owned(), Fact::Json(live))]);
+        let facts = BTreeMap::from([(catalogued::JUDGED.to_owned(), Fact::Json(live))]);
         Some(condition.and_then(|condition| condition.holds(&facts)))
     }
 }
@@ -210,13 +206,7 @@ impl Declared for GcpCall {
 
     fn read(with: &Block<'_, '_>) -> Option<GcpCall> {
         let resource = catalogued::read_name(with);
-        let done_when = with.condition("done_when");
-        let unknown = done_when.iter().flat_map(Condition::names).find(|name| *name != SUBJECT);
-        if let Some(unknown) = unknown {
-            let message = format!("`{unknown}` is nothing that this condition can refer to");
-            let mistake = Mistake::new(BAD_CONDITION, with.place("done_when"), message);
-            with.reader.note(mistake.help("write it such as resource.state == 'PAUSED'"));
-        }
+        let done_when = catalogued::read_condition(with, "done_when", "resource.state == 'PAUSED'");
         let resource = resource?;
         let of = resource.resource_type;
         let call = MethodCall::read(with, of);

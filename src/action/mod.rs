@@ -35,6 +35,7 @@ mod wait;
 
 use serde_json::Value;
 
+pub(crate) use self::catalogued::JUDGED;
 pub use self::connector_scale::ConnectorScale;
 pub use self::doing::Doing;
 pub use self::forecast::{Forecast, Obstacle, ObstacleKind, StepContext, StepLimits, TaskDraft};
@@ -45,7 +46,6 @@ pub use self::gcp_delete::GcpDelete;
 pub use self::gcp_set::GcpSet;
 pub use self::github_issue::{GithubIssue, IssueRef, NotAnIssue};
 pub use self::item_list::ItemList;
-pub(crate) use self::item_list::LISTED;
 pub use self::manual::Manual;
 pub use self::named_call::NamedCall;
 pub use self::notify::Notify;

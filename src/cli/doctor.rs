@@ -222,7 +222,7 @@ fn programs(findings: &mut Findings, programs: &BTreeSet<String>) {
 
 /// What of this environment shell steps will not get.
 fn environment(findings: &mut Findings, runbook: &Runbook) {
-    let iterations = runbook.phases.iter().flat_map(|phase| &phase.steps).flat_map(|step| &step.iterations);
+    let iterations = runbook.steps().flat_map(|step| &step.iterations);
     let environments: Vec<_> = iterations
         .filter_map(|iteration| match &iteration.action {
             Action::Shell(shell) => Some(&shell.env),
@@ -351,7 +351,7 @@ async fn incidents(findings: &mut Findings, connection: &Connection, plan: &Plan
 
 /// Whether the issues that steps bring up to date can be reached. Nobody is asked: that they cannot be would fail nothing.
 fn issues(findings: &mut Findings, runbook: &Runbook) {
-    let iterations = runbook.phases.iter().flat_map(|phase| &phase.steps).flat_map(|step| &step.iterations);
+    let iterations = runbook.steps().flat_map(|step| &step.iterations);
     let issues: BTreeMap<String, &IssueRef> = iterations
         .filter_map(|iteration| match &iteration.action {
             Action::GithubIssue(update) => update.issue.as_ref().map(|issue| (issue.to_string(), issue)),

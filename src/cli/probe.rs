@@ -253,7 +253,7 @@ async fn look_back(
     let every = arguments.every.unwrap_or(Duration::from_mins(1));
     let mut histories: BTreeMap<String, Result<History, String>> = BTreeMap::new();
     let mut out = format!("gates over the last {}, opened every {}\n", format_duration(past), format_duration(every));
-    let steps = checked.runbook().phases.iter().flat_map(|phase| &phase.steps);
+    let steps = checked.runbook().steps();
     let gates: Vec<(&str, &GateRule)> =
         steps.filter_map(|step| Some((step.name.as_str(), step.iterations.first()?.gate.as_ref()?))).collect();
     for (step, rule) in gates {

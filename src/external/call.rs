@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::{actions, without_sending};
 use crate::action::{Action, CatalogRequest, Doing, Evidence, GcpCall, MethodCall, Undo};
 use crate::resource::catalogued::{
-    CallLog, CallOutcome, Catalogued, KnownCall, MadeCall, SealedValues, Stand, resource_of,
+    CallLog, CallOutcome, Catalogued, MadeCall, RecordedCall, SealedValues, Stand, resource_of,
 };
 use crate::resource::{
     AnyKind, AnyObservable, Certainty, Cloud, OperationProgress, ReadError, Seen, Validity, WriteError, Writer, Written,
@@ -50,20 +50,15 @@ fn calls(runbook: &Runbook) -> impl Iterator<Item = (ResourceId, ResourceId, &Gc
 /// The HTTP method by which a call is made, or undone; `None` if nothing is sent.
 pub fn verb_of(runbook: &Runbook, change: &Change) -> Option<&'static str> {
     let (_, on, step) = calls(runbook).find(|(id, ..)| *id == change.resource)?;
-    let request = method(step, is_forward(change))?.request(&resource_of(&on).ok()?).ok()?;
+    let request = method(step, Direction::of_change(change))?.request(&resource_of(&on).ok()?).ok()?;
     Some(request.method.verb.as_str())
 }
 
-/// Whether a change makes the call, and does not undo it.
-fn is_forward(change: &Change) -> bool {
-    covers(&change.to, &state(true))
-}
-
-fn method(step: &GcpCall, is_forward: bool) -> Option<&MethodCall> {
-    match &step.undo {
-        _ if is_forward => Some(&step.call),
-        Undo::Call(undo) => Some(undo),
-        Undo::NotNeeded | Undo::Nothing => None,
+fn method(step: &GcpCall, direction: Direction) -> Option<&MethodCall> {
+    match (direction, &step.undo) {
+        (Direction::Forward, _) => Some(&step.call),
+        (Direction::Back, Undo::Call(undo)) => Some(undo),
+        (Direction::Back, Undo::NotNeeded | Undo::Nothing) => None,
     }
 }
 
@@ -89,11 +84,18 @@ impl Calls {
         told.map_err(|why| ReadError::Refused { resource: id.clone(), why, denied: false })
     }
 
-    /// The only entry of its list that was not there before the call was made, if there is exactly one.
+    /// The only entry of its list that was not there before the call was made, if there is exactly one. That it runs or is done is
+    /// noted.
     async fn new_entry(&self, id: &ResourceId, log: CallLog, made: &MadeCall) -> Result<Option<Stand>, ReadError> {
         let entries = self.resources.entries(id, log).await?;
         let mut new = entries.into_iter().filter(|entry| !made.before.contains(&entry.name));
-        Ok(new.next().filter(|_| new.next().is_none()).map(|entry| entry.stand))
+        let stand = new.next().filter(|_| new.next().is_none()).map(|entry| entry.stand);
+        match &stand {
+            Some(Stand::Running { operation }) => self.noted().began(id, operation),
+            Some(Stand::Done) => self.noted().called(id, CallOutcome::Done),
+            Some(Stand::Failed { .. }) | None => {}
+        }
+        Ok(stand)
     }
 
     /// What becomes of a write without its being sent, as what is there now decides. The operator may have said that an earlier one did
@@ -104,19 +106,13 @@ impl Calls {
             Evidence::Condition(_) if !change.from.is_null() => {
                 Ok(without_sending(change, state(self.judged(id, call).await?)))
             }
-            Evidence::Entry(log) if is_forward(change) => {
-                let KnownCall::Made(made) = self.noted().call(id) else { return Ok(None) };
+            Evidence::Entry(log) if Direction::of_change(change) == Direction::Forward => {
+                let RecordedCall::Made(made) = self.noted().call(id) else { return Ok(None) };
                 // What failed is called again.
                 let new = if made.outcome.is_none() { self.new_entry(id, *log, &made).await? } else { None };
                 Ok(match new {
-                    Some(Stand::Running { operation }) => {
-                        self.noted().began(id, &operation);
-                        Some(Written::Sent(OperationProgress::Running { operation }))
-                    }
-                    Some(Stand::Done) => {
-                        self.noted().called(id, CallOutcome::Done);
-                        Some(Written::Sent(OperationProgress::Done(state(true))))
-                    }
+                    Some(Stand::Running { operation }) => Some(Written::Sent(OperationProgress::Running { operation })),
+                    Some(Stand::Done) => Some(Written::Sent(OperationProgress::Done(state(true)))),
                     Some(Stand::Failed { .. }) | None => None,
                 })
             }
@@ -200,34 +196,30 @@ impl Calls {
                 false if is_lost => Err(untold(id)),
                 done => Ok(seen(state(done))),
             },
-            Evidence::Entry(_) | Evidence::Nothing if known == KnownCall::NotMade => Ok(seen(state(false))),
+            Evidence::Entry(_) | Evidence::Nothing if known == RecordedCall::NotMade => Ok(seen(state(false))),
             Evidence::Entry(log) => match known {
-                KnownCall::Made(MadeCall { outcome: Some(CallOutcome::Failed), .. }) => {
+                RecordedCall::Made(MadeCall { outcome: Some(CallOutcome::Failed), .. }) => {
                     Ok(seen(serde_json::json!({ "done": IN_PART })))
                 }
-                KnownCall::Made(MadeCall { outcome: Some(outcome), .. }) => {
+                RecordedCall::Made(MadeCall { outcome: Some(outcome), .. }) => {
                     Ok(seen(state(outcome == CallOutcome::Done)))
                 }
-                KnownCall::Made(made) => match self.new_entry(id, *log, &made).await? {
-                    Some(Stand::Running { operation }) => {
-                        self.noted().began(id, &operation);
-                        Ok(Seen { operation: Some(operation), ..seen(state(false)) })
-                    }
-                    Some(Stand::Done) => {
-                        self.noted().called(id, CallOutcome::Done);
-                        Ok(seen(state(true)))
-                    }
+                RecordedCall::Made(made) => match self.new_entry(id, *log, &made).await? {
+                    Some(Stand::Running { operation }) => Ok(Seen { operation: Some(operation), ..seen(state(false)) }),
+                    Some(Stand::Done) => Ok(seen(state(true))),
                     // None may still come, of two nobody knows whose is whose, and what failed may have done a part.
                     Some(Stand::Failed { .. }) | None => Err(untold(id)),
                 },
-                KnownCall::NotMade | KnownCall::Unknown => Err(untold(id)),
+                RecordedCall::NotMade | RecordedCall::Unknown => Err(untold(id)),
             },
             Evidence::Nothing => match known {
-                KnownCall::Made(MadeCall { outcome: Some(CallOutcome::Done), .. }) if !is_lost => Ok(seen(state(true))),
-                KnownCall::Made(MadeCall { outcome: Some(CallOutcome::Undone), .. }) if !is_lost => {
+                RecordedCall::Made(MadeCall { outcome: Some(CallOutcome::Done), .. }) if !is_lost => {
+                    Ok(seen(state(true)))
+                }
+                RecordedCall::Made(MadeCall { outcome: Some(CallOutcome::Undone), .. }) if !is_lost => {
                     Ok(seen(state(false)))
                 }
-                KnownCall::Made(_) | KnownCall::NotMade | KnownCall::Unknown => Err(untold(id)),
+                RecordedCall::Made(_) | RecordedCall::NotMade | RecordedCall::Unknown => Err(untold(id)),
             },
         }
     }
@@ -241,6 +233,10 @@ enum Direction {
 }
 
 impl Direction {
+    fn of_change(change: &Change) -> Direction {
+        if covers(&change.to, &state(true)) { Direction::Forward } else { Direction::Back }
+    }
+
     /// The operation of this name as a journal has it.
     fn named(self, operation: &str) -> String {
         match self {
@@ -295,8 +291,8 @@ impl AnyKind for Calls {
             if let Some(written) = self.without_sending(call, change).await.map_err(WriteError::not_sent)? {
                 return Ok(written);
             }
-            let direction = if is_forward(change) { Direction::Forward } else { Direction::Back };
-            let Some(method) = method(&call.step, direction == Direction::Forward) else {
+            let direction = Direction::of_change(change);
+            let Some(method) = method(&call.step, direction) else {
                 return match call.step.undo {
                     Undo::NotNeeded => {
                         self.noted().called(id, CallOutcome::Undone);

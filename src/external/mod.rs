@@ -78,7 +78,7 @@ fn learn_secrets(runbook: &Runbook, sealed: &SealedValues) {
 
 /// The id of each task that a runbook's own steps make, where it works, and what it does: a step of several iterations is several.
 fn actions(runbook: &Runbook) -> impl Iterator<Item = (String, Target, &Action)> {
-    let steps = runbook.phases.iter().flat_map(|phase| &phase.steps);
+    let steps = runbook.steps();
     let each = steps.flat_map(|step| step.by_iteration().map(move |iteration| (step, iteration)));
     each.map(|(step, (task, _, iteration))| (task, runbook.target_of(step), &iteration.action))
 }

@@ -4,10 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use futures::future::join_all;
 use jiff::Timestamp;
 
-use crate::action::{ItemList, LISTED, Obstacle, ObstacleKind};
+use super::observe::observe_all;
+use crate::action::{ItemList, JUDGED, Obstacle, ObstacleKind};
 use crate::resource::catalogued::ListingState;
 use crate::resource::{Kinds, Observed};
 use crate::run::{ResourceId, Target};
@@ -16,7 +16,7 @@ use crate::syntax::condition::{Condition, Fact};
 
 /// Each step over a list, with its list.
 fn listing(runbook: &Runbook) -> impl Iterator<Item = (&Step, &ItemList)> {
-    let steps = runbook.phases.iter().flat_map(|phase| &phase.steps);
+    let steps = runbook.steps();
     steps.filter_map(|step| match &step.fan_out.as_ref()?.items {
         Items::Listed { list, .. } => Some((step, list)),
         Items::Named(_) => None,
@@ -30,11 +30,7 @@ pub(super) fn listed(runbook: &Runbook) -> impl Iterator<Item = ResourceId> {
 
 /// Looks at the lists that say what steps are done for, and at nothing else.
 pub async fn observe_lists(runbook: &Runbook, kinds: &Kinds, at: Timestamp) -> Observed {
-    let looks = listed(runbook).map(async |id| {
-        let seen = kinds.observe(&id).await;
-        (id, seen)
-    });
-    Observed { at: Some(at), resources: join_all(looks).await.into_iter().collect() }
+    observe_all(listed(runbook).collect(), kinds, at).await
 }
 
 /// What each step over a list is done for, by step, as far as that was observed: a plan says what could not be.
@@ -58,7 +54,7 @@ pub(super) fn items(list: &ItemList, target: &Target, observed: &Observed) -> Re
     let condition = condition.map_err(|error| Obstacle::impossible(error.message))?;
     let mut found = Vec::new();
     for (name, resource) in state.resources {
-        let facts = BTreeMap::from([(LISTED.to_owned(), Fact::Json(resource))]);
+        let facts = BTreeMap::from([(JUDGED.to_owned(), Fact::Json(resource))]);
         let is_meant = condition.as_ref().map_or(Ok(true), |condition| condition.holds(&facts));
         match is_meant {
             Ok(true) => found.push(name),

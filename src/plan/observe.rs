@@ -51,22 +51,22 @@ impl Observed {
 
 /// Looks at everything that this runbook touches. Reads only.
 pub async fn observe(runbook: &Runbook, kinds: &Kinds, at: Timestamp) -> Observed {
-    let resources = stream::iter(touched(runbook)).map(|id| async move {
-        let seen = kinds.observe(&id).await;
-        (id, seen)
-    });
-    let mut resources: BTreeMap<_, _> =
-        resources.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await.into_iter().collect();
+    let mut observed = observe_all(touched(runbook), kinds, at).await;
     // Whoever names a revision that is not there wants to know which are.
     let is_missing = |seen: &Result<_, ReadError>| matches!(seen, Err(ReadError::NotFound { .. }));
-    let missing = resources.iter().filter(|(_, seen)| is_missing(seen));
+    let missing = observed.resources.iter().filter(|(_, seen)| is_missing(seen));
     let lists: BTreeSet<ResourceId> = missing.filter_map(|(id, _)| revision::list_with(id)).collect();
-    let lists = stream::iter(lists).map(|id| async move {
+    observed.resources.extend(observe_all(lists, kinds, at).await.resources);
+    observed
+}
+
+/// Looks at these resources, several at a time.
+pub(super) async fn observe_all(ids: BTreeSet<ResourceId>, kinds: &Kinds, at: Timestamp) -> Observed {
+    let looks = stream::iter(ids).map(|id| async move {
         let seen = kinds.observe(&id).await;
         (id, seen)
     });
-    resources.extend(lists.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await);
-    Observed { at: Some(at), resources }
+    Observed { at: Some(at), resources: looks.buffer_unordered(AT_ONCE).collect().await }
 }
 
 /// What is sent to peers while planning.
@@ -117,7 +117,7 @@ fn objection(spec: &ProbeSpec, probes: &Observer, trying: Trying) -> Option<Stri
 
 /// The probes by which gates and the escalation judge.
 pub fn judging(runbook: &Runbook) -> BTreeSet<String> {
-    let iterations = runbook.phases.iter().flat_map(|phase| &phase.steps).flat_map(|step| &step.iterations);
+    let iterations = runbook.steps().flat_map(|step| &step.iterations);
     let named: BTreeSet<String> =
         iterations.filter_map(|iteration| iteration.gate.as_ref()).flat_map(|gate| gate.healthy.clone()).collect();
     let decisive = runbook.escalation.iter().flat_map(probes_of);
@@ -126,7 +126,7 @@ pub fn judging(runbook: &Runbook) -> BTreeSet<String> {
 
 /// The resources that the steps of a runbook change or observe, and those that decide which steps are planned.
 pub fn touched(runbook: &Runbook) -> BTreeSet<ResourceId> {
-    let steps = runbook.phases.iter().flat_map(|phase| &phase.steps);
+    let steps = runbook.steps();
     let of_step = |step: &Step| {
         if step.unlisted().is_some() {
             return Vec::new();

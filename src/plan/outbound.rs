@@ -75,7 +75,7 @@ pub(super) fn outbound(runbook: &Runbook) -> Vec<Outbound> {
             found.push(Outbound { sender, host, method, secrets, captured, effect, planning });
         }
     }
-    for step in runbook.phases.iter().flat_map(|phase| &phase.steps) {
+    for step in runbook.steps() {
         for iteration in &step.iterations {
             for PeerRequest { host, method, secrets, captured, effect, .. } in iteration.action.step().peer_requests() {
                 let (sender, planning) = (Sender::Step(step.name.clone()), not_tried("planning takes no step"));

@@ -22,8 +22,8 @@ use crate::runbook::model::{self, Items, Iteration, Phase, Require, Runbook, Ste
 ///
 /// `cloud` says in words where calls go; `on_failure`, if given, is what every step does when it fails.
 pub fn plan(runbook: &Runbook, observed: &Observed, cloud: &str, on_failure: Option<OnFailure>) -> Plan {
-    let steps = || runbook.phases.iter().flat_map(|phase| &phase.steps);
-    let targets: BTreeMap<&str, Target> = steps().map(|step| (step.name.as_str(), runbook.target_of(step))).collect();
+    let steps = runbook.steps();
+    let targets: BTreeMap<&str, Target> = steps.map(|step| (step.name.as_str(), runbook.target_of(step))).collect();
     let mut planner = Planner {
         runbook,
         forecast: Forecast::new(&runbook.target, runbook.limits.step, observed),
@@ -114,7 +114,7 @@ impl Basis {
 
 /// What the authors of steps answer, by step.
 fn allowed(runbook: &Runbook) -> BTreeMap<String, Vec<model::Allowed>> {
-    let steps = runbook.phases.iter().flat_map(|phase| &phase.steps).filter(|step| !step.allow.is_empty());
+    let steps = runbook.steps().filter(|step| !step.allow.is_empty());
     steps.map(|step| (step.name.clone(), step.allow.clone())).collect()
 }
 
@@ -347,7 +347,7 @@ impl Planner<'_> {
         let first = self.tasks.iter().position(|task| task.change.is_some() && !task.is_finally());
         let (false, Some(last)) = (symptom.unhealthy.is_empty(), last) else { return };
         // A step that cannot be planned yet may well be the first that changes something.
-        let order = self.runbook.phases.iter().flat_map(|phase| &phase.steps).map(|step| step.name.as_str());
+        let order = self.runbook.steps().map(|step| step.name.as_str());
         let order: Vec<&str> = order.collect();
         let place = |name: &str| order.iter().position(|step| *step == name);
         let planned = first.and_then(|task| place(self.tasks.get(task)?.id.step()));

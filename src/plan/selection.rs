@@ -39,8 +39,7 @@ impl Selection {
     /// # Errors
     /// If a name is none of the runbook's.
     pub fn of(&self, runbook: &mut Runbook) -> Result<(), Unknown> {
-        let steps: Vec<String> =
-            runbook.phases.iter().flat_map(|phase| &phase.steps).map(|step| step.name.clone()).collect();
+        let steps: Vec<String> = runbook.steps().map(|step| step.name.clone()).collect();
         let phases: Vec<String> = runbook.phases.iter().map(|phase| phase.name.clone()).collect();
         let place = |name: &String| {
             let known = || Unknown { what: "step", name: name.clone(), known: steps.clone() };

@@ -28,7 +28,7 @@ impl Plan {
     /// What a plan made of this observation would have otherwise: the steps that it leaves out, or that it no longer would, and what steps
     /// over a list are done for; a line each.
     pub fn decided_otherwise(&self, runbook: &Runbook, now: &Observed) -> Vec<String> {
-        let steps = runbook.phases.iter().flat_map(|phase| &phase.steps);
+        let steps = runbook.steps();
         let is_listed = |name: &String| self.lists.get(name).is_some_and(Vec::is_empty);
         let decided = steps.filter_map(|step| {
             let name = &step.name;
@@ -49,7 +49,7 @@ impl Plan {
 
 /// The resources that decide which steps are in a plan.
 pub(super) fn deciding(runbook: &Runbook) -> BTreeSet<ResourceId> {
-    let steps = runbook.phases.iter().flat_map(|phase| &phase.steps).filter_map(|step| step.when.as_ref());
+    let steps = runbook.steps().filter_map(|step| step.when.as_ref());
     let probes = steps.flat_map(|when| probes_in(when, runbook));
     probes.filter_map(|(_, _, resource)| resource.id(&runbook.target).ok()).collect()
 }

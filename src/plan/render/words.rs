@@ -7,7 +7,7 @@ use crate::inert::inert;
 use crate::plan::{Access, Outbound, Plan, Sender, Tried, WHOLE};
 use crate::resource::catalogued::sent_as;
 use crate::run::{
-    CALL, CATALOGUED, Change, FailurePolicy, Guard, GuardAction, NOT_RUN, OnFailure, Preconditions, ResourceId,
+    CATALOGUED, Change, FailurePolicy, Guard, GuardAction, NOT_RUN, OnFailure, Preconditions, ResourceId,
     Reversibility, RollbackScope, Task,
 };
 use crate::runbook::model::Allowed;
@@ -15,10 +15,9 @@ use crate::syntax::value::percent;
 
 /// What a change changes, in words.
 pub fn resource(change: &Change) -> String {
-    let ResourceId { kind, name, .. } = &change.resource;
+    let id @ ResourceId { kind, name, .. } = &change.resource;
     // A call has its task behind the resource's name, which stands beside it already.
-    let name = if kind == CALL { name.split('#').next().unwrap_or_default() } else { name };
-    format!("{} {}", inert(kind), inert(name))
+    format!("{} {}", inert(kind), inert(id.full_name().unwrap_or(name)))
 }
 
 /// A diagnostic that the author of a step answers. Inert.

@@ -26,7 +26,7 @@ use crate::run::{NameShape, ResourceId, Target};
 const ANY: &str = "any";
 
 /// More than these nobody does a step for.
-pub const MOST_LISTED: usize = 1000;
+const MOST_LISTED: usize = 1000;
 
 /// A collection as a runbook names it: a type, and what its names have before their last part, if the target does not say it.
 #[derive(Clone, Debug, PartialEq, Eq)]

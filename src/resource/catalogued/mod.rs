@@ -25,10 +25,10 @@ use serde_json::{Map, Value};
 
 pub use self::call_log::{CallEntry, CallLog};
 pub use self::existence::Existence;
-pub use self::listing::{CollectionName, Listing, ListingState, MOST_LISTED};
+pub use self::listing::{CollectionName, Listing, ListingState};
 pub use self::operation::Stand;
 use self::sealed::Secrets;
-pub use self::sealed::{CallOutcome, KnownCall, MadeCall, SealError, SealedValues};
+pub use self::sealed::{CallOutcome, MadeCall, RecordedCall, SealError, SealedValues};
 use super::api_error::ApiError;
 use super::cloud::Cloud;
 use super::error::{ReadError, WriteError};
@@ -330,9 +330,7 @@ pub fn id_of(resource: &Resource, target: &Target) -> ResourceId {
 pub fn resource_of(id: &ResourceId) -> Result<Resource, String> {
     let scope = Scope { project: &id.project, region: None, zone: None };
     let catalog = Catalog::open().map_err(|error| error.to_string())?;
-    // A call has its task behind the name.
-    let name = id.name.split('#').next().unwrap_or_default();
-    catalog.find(name, &scope).map_err(|error| error.to_string())
+    catalog.find(id.full_name().unwrap_or(&id.name), &scope).map_err(|error| error.to_string())
 }
 
 /// The same for whoever reads.

@@ -78,7 +78,7 @@ pub enum CallOutcome {
 
 /// What a run's directory tells of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KnownCall {
+pub enum RecordedCall {
     /// It was not made.
     NotMade,
     /// It was made, or may have been.
@@ -187,22 +187,22 @@ impl SealedValues {
     }
 
     /// Notes that a call was refused, so that it is as before it was made; as with [`began`](SealedValues::began).
-    pub fn not_called(&self, id: &ResourceId, before: KnownCall) {
+    pub fn not_called(&self, id: &ResourceId, before: RecordedCall) {
         let mut known = self.known();
         match before {
-            KnownCall::Made(call) => drop(known.kept.calls.insert(id.clone(), call)),
-            KnownCall::NotMade | KnownCall::Unknown => drop(known.kept.calls.remove(id)),
+            RecordedCall::Made(call) => drop(known.kept.calls.insert(id.clone(), call)),
+            RecordedCall::NotMade | RecordedCall::Unknown => drop(known.kept.calls.remove(id)),
         }
         drop(self.write(&known.kept));
     }
 
     /// What is known of a call.
-    pub fn call(&self, id: &ResourceId) -> KnownCall {
+    pub fn call(&self, id: &ResourceId) -> RecordedCall {
         let known = self.known();
         match known.kept.calls.get(id) {
-            Some(call) => KnownCall::Made(call.clone()),
-            None if known.is_kept => KnownCall::NotMade,
-            None => KnownCall::Unknown,
+            Some(call) => RecordedCall::Made(call.clone()),
+            None if known.is_kept => RecordedCall::NotMade,
+            None => RecordedCall::Unknown,
         }
     }
 
@@ -361,16 +361,16 @@ mod tests {
         let path = folder.path().join("sealed.json");
         let call: ResourceId = "gcp.call/p/r/run.googleapis.com/j#run".parse().unwrap();
         let kept = SealedValues::in_file(path.clone()).unwrap();
-        assert_eq!(kept.call(&call), KnownCall::Unknown);
+        assert_eq!(kept.call(&call), RecordedCall::Unknown);
         kept.sends(&"gcp.resource/p/r/x".parse().unwrap(), []).unwrap();
-        assert_eq!(kept.call(&call), KnownCall::NotMade);
+        assert_eq!(kept.call(&call), RecordedCall::NotMade);
         kept.calls(&call, BTreeSet::from(["executions/a".to_owned()]));
         kept.sends(&call, []).unwrap();
         let next = SealedValues::in_file(path.clone()).unwrap();
-        let KnownCall::Made(made) = next.call(&call) else { panic!("{:?}", next.call(&call)) };
+        let RecordedCall::Made(made) = next.call(&call) else { panic!("{:?}", next.call(&call)) };
         assert_eq!((made.before.len(), made.outcome), (1, None));
         next.called(&call, CallOutcome::Done);
-        let KnownCall::Made(made) = SealedValues::in_file(path).unwrap().call(&call) else { panic!() };
+        let RecordedCall::Made(made) = SealedValues::in_file(path).unwrap().call(&call) else { panic!() };
         assert_eq!(made.outcome, Some(CallOutcome::Done));
     }
 

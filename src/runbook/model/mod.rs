@@ -52,6 +52,11 @@ pub struct Runbook {
 }
 
 impl Runbook {
+    /// Every step, in the order of the phases.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.phases.iter().flat_map(|phase| &phase.steps)
+    }
+
     /// Where a step of it works.
     pub fn target_of(&self, step: &Step) -> Target {
         self.target.or(&step.elsewhere)
