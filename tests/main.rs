@@ -66,6 +66,7 @@ mod report;
 mod resource_laws;
 mod resources_command;
 mod review;
+mod roles;
 mod rollback;
 mod rollout;
 mod schema;

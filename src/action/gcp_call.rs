@@ -17,6 +17,7 @@ use super::{
 };
 use crate::catalog::{self, Exception, Resource, ResourceType, WriteRequest, conceal_arguments, validate_arguments};
 use crate::peer::PeerRequest;
+use crate::resource::Permission;
 use crate::resource::catalogued::{CallLog, CataloguedName};
 use crate::run::{CALL, ResourceId, Reversibility, Target};
 use crate::syntax::Block;
@@ -35,6 +36,17 @@ pub struct GcpCall {
     pub undo: Undo,
     /// What tells whether it is done.
     pub evidence: Evidence,
+    /// What it takes; `None`: Discovery does not say it.
+    pub permissions: Option<CallPermissions>,
+}
+
+/// What a call takes of IAM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallPermissions {
+    /// To look at its resource, and whether the call was made.
+    pub observe: &'static [Permission],
+    /// To make it, and to undo it.
+    pub call: &'static [Permission],
 }
 
 /// What undoes a call.
@@ -46,6 +58,16 @@ pub enum Undo {
     NotNeeded,
     /// Nothing that is known.
     Nothing,
+}
+
+impl Undo {
+    /// The method that it calls, if it is a call.
+    pub fn method(&self) -> Option<&str> {
+        match self {
+            Undo::Call(call) => Some(&call.method),
+            Undo::NotNeeded | Undo::Nothing => None,
+        }
+    }
 }
 
 /// What tells, besides an operator, whether a call was made.
@@ -220,7 +242,7 @@ impl Declared for GcpCall {
             None => Undo::Nothing,
         };
         let evidence = done_when.map_or(Evidence::Nothing, |condition| Evidence::Condition(condition.to_string()));
-        Some(GcpCall { resource, call: call?, undo, evidence })
+        Some(GcpCall { resource, call: call?, undo, evidence, permissions: None })
     }
 }
 

@@ -40,7 +40,7 @@ pub use self::connector_scale::ConnectorScale;
 pub use self::doing::Doing;
 pub use self::forecast::{Forecast, Obstacle, ObstacleKind, StepContext, StepLimits, TaskDraft};
 pub use self::gate_only::GateOnly;
-pub use self::gcp_call::{Evidence, GcpCall, MethodCall, Undo};
+pub use self::gcp_call::{CallPermissions, Evidence, GcpCall, MethodCall, Undo};
 pub use self::gcp_create::GcpCreate;
 pub use self::gcp_delete::GcpDelete;
 pub use self::gcp_set::GcpSet;

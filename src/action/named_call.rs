@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 
 use serde_json::Value;
 
-use super::gcp_call::{Evidence, GcpCall, MethodCall, Undo};
+use super::gcp_call::{CallPermissions, Evidence, GcpCall, MethodCall, Undo};
 use super::{
     ActionFormat, CatalogRequest, Declared, Forecast, Name, Obstacle, Rollback, StepAction, StepContext, TaskDraft,
     catalogued,
@@ -49,6 +49,8 @@ pub struct CallSpec {
     ///
     /// An error says why it cannot be made of such a resource.
     pub(super) judge: fn(&Value) -> Result<Vec<String>, String>,
+    /// What it takes of IAM.
+    pub(super) permissions: CallPermissions,
     /// What `gcloud` takes to make it. `{NAME}` stands for an argument, and for the target's `{project}` and `{region}`.
     pub(super) gcloud: &'static str,
 }
@@ -160,7 +162,8 @@ impl<K: KnownCall> Declared for NamedCall<K> {
             ToldBy::Condition(condition) => Evidence::Condition(condition.to_owned()),
             ToldBy::Entry(log) => Evidence::Entry(log),
         };
-        Some(NamedCall { call: GcpCall { resource, call, undo, evidence }, names, of: PhantomData })
+        let permissions = Some(spec.permissions);
+        Some(NamedCall { call: GcpCall { resource, call, undo, evidence, permissions }, names, of: PhantomData })
     }
 }
 

@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use super::ActionFormat;
+use super::gcp_call::CallPermissions;
 use super::named_call::{CallSpec, KnownCall, KnownUndo, NamedCall, Sends, ToldBy, no_arguments};
 use crate::resource::catalogued::CallLog;
 use crate::run::{NameOwner, NameShape};
@@ -44,6 +45,11 @@ impl KnownCall for Execute {
         undo: KnownUndo::Impossible("what an execution has done stays"),
         told_by: ToldBy::Entry(CallLog::Executions),
         judge: last_execution,
+        permissions: CallPermissions {
+            // Source: <https://cloud.google.com/run/docs/reference/iam/permissions>.
+            observe: &["run.jobs.get", "run.executions.get", "run.executions.list"],
+            call: &["run.jobs.run", "run.operations.get"],
+        },
         gcloud: "run jobs execute {job} --region={region} --wait",
     };
 }

@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use super::ActionFormat;
+use super::gcp_call::CallPermissions;
 use super::named_call::{CallSpec, KnownCall, KnownUndo, NamedCall, Sends, ToldBy, no_arguments};
 use crate::syntax::format::{Key, Table, ValueType};
 
@@ -31,6 +32,12 @@ const TYPE: &str = "cloudscheduler.jobs";
 const PAUSE: &str = "scheduler jobs pause {job} --location={region}";
 const RESUME: &str = "scheduler jobs resume {job} --location={region}";
 
+/// Resuming is called enabling there (source: <https://cloud.google.com/iam/docs/roles-permissions/cloudscheduler>).
+const PERMISSIONS: CallPermissions = CallPermissions {
+    observe: &["cloudscheduler.jobs.get"],
+    call: &["cloudscheduler.jobs.pause", "cloudscheduler.jobs.enable"],
+};
+
 impl KnownCall for Pause {
     const SPEC: CallSpec = CallSpec {
         format: ActionFormat {
@@ -45,6 +52,7 @@ impl KnownCall for Pause {
         undo: KnownUndo::Method("resume", RESUME),
         told_by: ToldBy::Field("state", "PAUSED"),
         judge: may_pause,
+        permissions: PERMISSIONS,
         gcloud: PAUSE,
     };
 }
@@ -66,6 +74,7 @@ impl KnownCall for Resume {
         undo: KnownUndo::Method("pause", PAUSE),
         told_by: ToldBy::Field("state", "ENABLED"),
         judge: may_resume,
+        permissions: PERMISSIONS,
         gcloud: RESUME,
     };
 }

@@ -6,7 +6,9 @@
 use serde_json::Value;
 
 use super::ActionFormat;
+use super::gcp_call::CallPermissions;
 use super::named_call::{CallSpec, KnownCall, KnownUndo, NamedCall, Sends, ToldBy, always};
+use crate::resource::Permission;
 use crate::resource::catalogued::CallLog;
 use crate::syntax::Block;
 use crate::syntax::format::{Key, Table, ValueType};
@@ -49,6 +51,11 @@ const VERSIONS: &str = "secretmanager.secrets.versions";
 const ENABLE: &str = "secrets versions enable {version} --secret={secret}";
 const DISABLE: &str = "secrets versions disable {version} --secret={secret}";
 
+/// What a call on a version takes besides looking at it (source: <https://cloud.google.com/secret-manager/docs/access-control>).
+const fn of_version(call: &'static [Permission]) -> CallPermissions {
+    CallPermissions { observe: &["secretmanager.versions.get"], call }
+}
+
 impl KnownCall for Add {
     const SPEC: CallSpec = CallSpec {
         format: ActionFormat {
@@ -73,6 +80,10 @@ impl KnownCall for Add {
         ),
         told_by: ToldBy::Entry(CallLog::SecretVersions),
         judge: always,
+        permissions: CallPermissions {
+            observe: &["secretmanager.secrets.get", "secretmanager.versions.list"],
+            call: &["secretmanager.versions.add"],
+        },
         gcloud: "secrets versions add {secret} --data-file=-",
     };
 }
@@ -94,6 +105,7 @@ impl KnownCall for Enable {
         undo: KnownUndo::Method("disable", DISABLE),
         told_by: ToldBy::Field("state", "ENABLED"),
         judge: is_not_destroyed,
+        permissions: of_version(&["secretmanager.versions.enable", "secretmanager.versions.disable"]),
         gcloud: ENABLE,
     };
 }
@@ -115,6 +127,7 @@ impl KnownCall for Disable {
         undo: KnownUndo::Method("enable", ENABLE),
         told_by: ToldBy::Field("state", "DISABLED"),
         judge: may_disable,
+        permissions: of_version(&["secretmanager.versions.enable", "secretmanager.versions.disable"]),
         gcloud: DISABLE,
     };
 }
@@ -137,6 +150,7 @@ impl KnownCall for Destroy {
         // With `versionDestroyTtl` the version is disabled at once, and destroyed at that time.
         told_by: ToldBy::Condition("resource.state == 'DESTROYED' || has(resource.scheduledDestroyTime)"),
         judge: may_destroy,
+        permissions: of_version(&["secretmanager.versions.destroy"]),
         gcloud: "secrets versions destroy {version} --secret={secret}",
     };
 }

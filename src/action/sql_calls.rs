@@ -6,10 +6,11 @@
 use serde_json::Value;
 
 use super::ActionFormat;
+use super::gcp_call::CallPermissions;
 use super::named_call::{CallSpec, KnownCall, KnownUndo, NamedCall, Sends, ToldBy, no_arguments};
-use crate::resource::Observable as _;
 use crate::resource::catalogued::CallLog;
 use crate::resource::sql::Sql;
+use crate::resource::{Observable as _, Permission};
 use crate::run::NameShape;
 use crate::syntax::format::{Key, Table, ValueType};
 
@@ -47,6 +48,12 @@ const INSTANCE: Key =
 const TYPE: &str = "sqladmin.instances";
 const NAMED_BY: &[(&str, Option<NameShape>)] = &[("instance", Some(Sql::NAME_SHAPE))];
 
+/// What a call takes besides looking at the instance and its operations
+/// (source: <https://cloud.google.com/sql/docs/postgres/iam-permissions>).
+const fn to(call: &'static [Permission]) -> CallPermissions {
+    CallPermissions { observe: &["cloudsql.instances.get"], call }
+}
+
 impl KnownCall for Restart {
     const SPEC: CallSpec = CallSpec {
         format: ActionFormat {
@@ -61,6 +68,7 @@ impl KnownCall for Restart {
         undo: KnownUndo::NotNeeded(Some("every connection breaks; there is nothing to undo afterwards")),
         told_by: ToldBy::Entry(CallLog::SqlOperations("RESTART")),
         judge: runs,
+        permissions: to(&["cloudsql.instances.restart"]),
         gcloud: "sql instances restart {instance}",
     };
 }
@@ -82,6 +90,7 @@ impl KnownCall for Failover {
         undo: KnownUndo::Impossible("it serves from the other zone from then on; only another failover leads back"),
         told_by: ToldBy::Entry(CallLog::SqlOperations("FAILOVER")),
         judge: has_standby,
+        permissions: to(&["cloudsql.instances.failover"]),
         gcloud: "sql instances failover {instance}",
     };
 }
@@ -103,6 +112,7 @@ impl KnownCall for Backup {
         undo: KnownUndo::NotNeeded(None),
         told_by: ToldBy::Entry(CallLog::SqlOperations("BACKUP_VOLUME")),
         judge: can_be_backed_up,
+        permissions: to(&["cloudsql.backupRuns.create"]),
         gcloud: "sql backups create --instance={instance}",
     };
 }
@@ -124,6 +134,7 @@ impl KnownCall for Promote {
         undo: KnownUndo::Impossible("an instance that was promoted does not become a replica again"),
         told_by: ToldBy::Entry(CallLog::SqlOperations("PROMOTE_REPLICA")),
         judge: is_replica,
+        permissions: to(&["cloudsql.instances.promoteReplica"]),
         gcloud: "sql instances promote-replica {instance}",
     };
 }

@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
 
-use super::check::file;
+use super::check::{file, style};
 use super::cloud::{CloudTarget, Connection, Purpose};
 use super::console::Console;
 use super::credentials;
@@ -17,10 +17,10 @@ use super::environment::{can_start, github, settings_of_tools};
 use super::exit::{CliError, Exit};
 use super::plan::{Given, Policy, Source, TrialFlags, made};
 use crate::action::{Action, IssueRef, ObstacleKind};
-use crate::check::{Diagnostic, Outcome, Severity, check, programs as programs_of};
+use crate::check::{Diagnostic, Gap, Outcome, Severity, check, programs as programs_of};
 use crate::inert::{inert, shell_word};
 use crate::journal::State;
-use crate::plan::Plan;
+use crate::plan::{Duty, Plan, RoleSubject, role_needs, role_yaml};
 use crate::resource::{Incidents, KindSpec, LOGIN, Observable as _, Principal};
 use crate::run::ResourceId;
 use crate::runbook::Mode;
@@ -35,6 +35,28 @@ pub(super) struct Arguments {
 
     #[command(flatten)]
     trials: TrialFlags,
+
+    /// Ask nobody; print the least role of IAM that may plan the runbook, or run it, as a file for `gcloud iam roles create`
+    #[arg(long, value_name = "FOR")]
+    role: Option<RoleFor>,
+}
+
+/// What a role is for.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum RoleFor {
+    /// To plan
+    Plan,
+    /// To carry out, and to roll back
+    Run,
+}
+
+impl RoleFor {
+    fn duty(self) -> Duty {
+        match self {
+            RoleFor::Plan => Duty::Plan,
+            RoleFor::Run => Duty::Run,
+        }
+    }
 }
 
 /// What was found of one thing.
@@ -72,6 +94,9 @@ impl Findings {
 const SKEW: SignedDuration = SignedDuration::from_secs(30);
 
 pub(super) async fn doctor(arguments: &Arguments, state: &State, console: Console) -> Result<Exit, CliError> {
+    if let Some(role) = arguments.role {
+        return print_role(&arguments.source, role.duty(), console);
+    }
     let mut findings = Findings { console, worst: Found::Good };
     let place = arguments.source.place()?;
     let source = GivenRunbook::of(&arguments.source)?;
@@ -97,6 +122,46 @@ pub(super) async fn doctor(arguments: &Arguments, state: &State, console: Consol
         Err(error) => findings.say(Found::Bad, &format!("runs cannot be kept: {error}")),
     }
     Ok(if findings.worst == Found::Bad { Exit::Failed } else { Exit::Done })
+}
+
+/// Prints the least role, a document for each project that the runbook works in.
+fn print_role(source: &Source, duty: Duty, console: Console) -> Result<Exit, CliError> {
+    let outcome = GivenRunbook::of(source)?.checked(Mode::Plan);
+    let (runbook, mut gaps) = match (&outcome.checked, &outcome.partial) {
+        (Some(checked), _) => (checked.runbook(), Vec::new()),
+        (None, Some(partial)) if partial.lacks_only_inputs() => {
+            let gap = |gap: &Gap| {
+                let step = gap.step.as_deref().unwrap_or("the runbook");
+                format!("Not in this role: what {step} needs, because {}.", gap.why)
+            };
+            (&partial.runbook, partial.gaps.iter().map(gap).collect())
+        }
+        (None, _) => {
+            console.err(&outcome.render(style(console)));
+            let why = format!("{} has mistakes, and a role for a part of it would lack permissions", outcome.name());
+            return Err(CliError::new(Exit::Usage, why));
+        }
+    };
+    let programs = programs_of(outcome.name(), &file(&source.file)?, &Inputs::default(), Mode::Plan);
+    if !programs.is_empty() {
+        let programs = programs.into_iter().collect::<Vec<_>>().join(", ");
+        gaps.push(format!("Not in this role: what programs of shell steps need ({programs}), which is not known."));
+    }
+    if runbook.escalation.is_some() {
+        gaps.push("To open a support case also grant roles/cloudsupport.techSupportEditor.".to_owned());
+    }
+    let needs = role_needs(runbook, duty);
+    let documents: Vec<String> = needs
+        .iter()
+        .map(|(project, needs)| {
+            role_yaml(RoleSubject { runbook: &runbook.about.name, duty, project, gaps: &gaps }, needs)
+        })
+        .collect();
+    if documents.is_empty() {
+        console.out("# No permission is needed: the runbook asks nothing of Google Cloud's APIs.\n");
+    }
+    console.out(&documents.join("---\n"));
+    Ok(Exit::Done)
 }
 
 /// A runbook, and the values that were given for its inputs.
@@ -294,7 +359,7 @@ fn permissions(findings: &mut Findings, plan: &Plan) {
         }
         (Some(missing), _) => {
             for permission in missing {
-                let need = access.needs.iter().find(|need| need.permission == *permission);
+                let need = access.needs.iter().find(|need| need.to_string() == *permission);
                 let tasks = need.map(|need| need.tasks.join(", ")).filter(|tasks| !tasks.is_empty());
                 let tasks = tasks.unwrap_or_else(|| "looking".to_owned());
                 // It can be granted on the account itself, where a test at the project does not see it.

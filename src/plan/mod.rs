@@ -15,6 +15,7 @@ mod planner;
 mod prove;
 mod rederive;
 mod render;
+mod role;
 mod saved;
 mod selection;
 mod when;
@@ -35,7 +36,8 @@ pub use outbound::{Outbound, Sender, Tried};
 pub use planner::plan;
 pub use prove::prove;
 pub use rederive::{NotDerived, ProgramSteps};
-pub use render::{TextStyle, folded, gate, lines, markdown, outbound, resource, text};
+pub use render::{RoleSubject, TextStyle, folded, gate, lines, markdown, outbound, resource, role_yaml, text};
+pub use role::{Duty, RoleNeeds, role_needs};
 pub use saved::{BadPlan, Moved, Saved};
 pub use selection::{Selection, Unknown};
 

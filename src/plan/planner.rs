@@ -73,7 +73,7 @@ pub fn plan(runbook: &Runbook, observed: &Observed, cloud: &str, on_failure: Opt
         env: BTreeSet::new(),
         phases: phases.collect(),
         allowed: allowed(runbook),
-        reviews: reviews(&tasks),
+        reviews: reviews(&tasks, runbook),
         debts: debts(&tasks, &runbook.about.owners),
         owners: runbook.about.owners.clone(),
         tasks,
@@ -90,7 +90,7 @@ pub fn plan(runbook: &Runbook, observed: &Observed, cloud: &str, on_failure: Opt
         observed: basis.collect(),
         unseen: observed.unseen(),
     };
-    plan.access.needs = access::needs(&plan);
+    plan.access.needs = access::needs(&plan, runbook);
     plan
 }
 
@@ -119,19 +119,15 @@ fn allowed(runbook: &Runbook) -> BTreeMap<String, Vec<model::Allowed>> {
 }
 
 /// What is known of each task besides what it does.
-fn reviews(tasks: &[Task]) -> BTreeMap<TaskId, Review> {
+fn reviews(tasks: &[Task], runbook: &Runbook) -> BTreeMap<TaskId, Review> {
     let mut touched: BTreeMap<Subject<'_>, TaskId> = BTreeMap::new();
     let mut reviews = BTreeMap::new();
     for task in tasks {
         let mut after = Vec::new();
-        let mut permissions = Vec::new();
         if let Some(change) = &task.change {
             after.extend(touched.insert(change.subject(), task.id.clone()));
-            let kind = change.resource.kind.as_str();
-            permissions.extend(
-                access::permissions(kind, access::Use::Change).iter().map(|permission| (*permission).to_owned()),
-            );
         }
+        let permissions = access::of_task(task, runbook).iter().map(|permission| (*permission).to_owned()).collect();
         let why = if after.is_empty() { "the API was not asked" } else { "it rests on an earlier change of this plan" };
         let asked = task.change.as_ref().filter(|_| !is_outside_the_cloud(task));
         let known = asked.map(|_| Known::Computed { why: why.to_owned() });

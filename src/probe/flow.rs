@@ -22,6 +22,7 @@ use crate::clock::between;
 use crate::gate::{FactType, Facts, Polling, Sampling};
 use crate::peer::PeerRequest;
 use crate::redact;
+use crate::resource::Permission;
 use crate::syntax::condition::{Condition, Fact};
 use crate::syntax::format::{Key, Table, ValueType};
 use crate::syntax::value::NotScalar;
@@ -236,6 +237,10 @@ impl ProbeKind for FlowProbe {
 
     fn urls_mut(&mut self) -> Vec<&mut String> {
         self.steps.iter_mut().flat_map(|step| of_request!(&mut step.request, probe => probe.urls_mut())).collect()
+    }
+
+    fn permissions(&self) -> &'static [Permission] {
+        &[]
     }
 
     fn peer_requests(&self) -> Vec<PeerRequest> {

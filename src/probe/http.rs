@@ -13,6 +13,7 @@ use super::observer::{Connections, Observer};
 use super::{Declared, FactsByName, ProbeFailure, ProbeFormat, ProbeKind};
 use crate::gate::{FactType, Facts, Polling, Sampling};
 use crate::peer::{Effect, PeerRequest, host_of_url, is_idempotent};
+use crate::resource::Permission;
 use crate::syntax::Block;
 use crate::syntax::format::{Key, Table, ValueType};
 use crate::syntax::value::{self, NotScalar, SecretText};
@@ -139,6 +140,10 @@ impl ProbeKind for HttpProbe {
 
     fn urls_mut(&mut self) -> Vec<&mut String> {
         vec![&mut self.url]
+    }
+
+    fn permissions(&self) -> &'static [Permission] {
+        &[]
     }
 
     fn peer_requests(&self) -> Vec<PeerRequest> {

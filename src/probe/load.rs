@@ -15,6 +15,7 @@ use super::{Declared, FactsByName, ProbeFailure, ProbeFormat, ProbeKind};
 use crate::clock::{between, later, together};
 use crate::gate::{FactType, Facts, Latencies, Polling, Sampling};
 use crate::peer::{Effect, PeerRequest, host_of_url};
+use crate::resource::Permission;
 use crate::syntax::Block;
 use crate::syntax::condition::Fact;
 use crate::syntax::format::{Key, Table, ValueType};
@@ -111,6 +112,10 @@ impl ProbeKind for LoadProbe {
 
     fn urls_mut(&mut self) -> Vec<&mut String> {
         vec![&mut self.url]
+    }
+
+    fn permissions(&self) -> &'static [Permission] {
+        &[]
     }
 
     fn peer_requests(&self) -> Vec<PeerRequest> {

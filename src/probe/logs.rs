@@ -16,6 +16,7 @@ use crate::clock::earlier;
 use crate::gate::{FactType, Facts, Polling, Sampling};
 use crate::peer::PeerRequest;
 use crate::resource::LogLine;
+use crate::resource::Permission;
 use crate::syntax::Block;
 use crate::syntax::condition::Fact;
 use crate::syntax::format::{Key, Table, ValueType};
@@ -104,6 +105,11 @@ impl ProbeKind for LogsProbe {
 
     fn urls_mut(&mut self) -> Vec<&mut String> {
         Vec::new()
+    }
+
+    fn permissions(&self) -> &'static [Permission] {
+        // Source: <https://cloud.google.com/logging/docs/access-control>.
+        &["logging.logEntries.list"]
     }
 
     fn peer_requests(&self) -> Vec<PeerRequest> {

@@ -17,6 +17,7 @@ use super::{Declared, FactsByName, ProbeFailure, ProbeFormat, ProbeKind};
 use crate::clock::earlier;
 use crate::gate::{FactType, Facts, Polling, Sampling};
 use crate::peer::PeerRequest;
+use crate::resource::Permission;
 use crate::resource::ReadError;
 use crate::syntax::Block;
 use crate::syntax::condition::Fact;
@@ -86,6 +87,11 @@ impl ProbeKind for MetricProbe {
 
     fn urls_mut(&mut self) -> Vec<&mut String> {
         Vec::new()
+    }
+
+    fn permissions(&self) -> &'static [Permission] {
+        // Source: <https://cloud.google.com/monitoring/access-control>. Queries in PromQL take the same.
+        &["monitoring.metricDescriptors.list", "monitoring.timeSeries.list"]
     }
 
     fn peer_requests(&self) -> Vec<PeerRequest> {

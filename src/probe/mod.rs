@@ -46,6 +46,7 @@ pub use self::tls::TlsProbe;
 pub use self::websocket::WebsocketProbe;
 use crate::gate::{Facts, Polling, ProbeTraits, Sampling};
 use crate::peer::PeerRequest;
+use crate::resource::Permission;
 use crate::syntax::condition::{Condition, Fact};
 use crate::syntax::format::Table;
 use crate::syntax::mistake::{BAD_VALUE, MISSING_KEY, Mistake};
@@ -119,6 +120,9 @@ trait ProbeKind {
     /// The same, to ask others in place of them.
     fn urls_mut(&mut self) -> Vec<&mut String>;
 
+    /// What observing takes of IAM, as far as that is known.
+    fn permissions(&self) -> &'static [Permission];
+
     /// The requests that it makes to peers, in order.
     fn peer_requests(&self) -> Vec<PeerRequest>;
 
@@ -184,6 +188,11 @@ macro_rules! probes {
 
             fn urls_mut(&mut self) -> Vec<&mut String> {
                 match self { $(ProbeSpec::$variant(probe) => probe.urls_mut(),)* }
+            }
+
+            /// What observing takes of IAM, as far as that is known.
+            pub fn permissions(&self) -> &'static [Permission] {
+                match self { $(ProbeSpec::$variant(probe) => probe.permissions(),)* }
             }
 
             /// The requests that it makes to peers, in order.

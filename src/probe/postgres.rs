@@ -19,6 +19,7 @@ use super::observer::{Connections, Observer};
 use super::{Declared, FactsByName, ProbeFailure, ProbeFormat, ProbeKind};
 use crate::gate::{Facts, Polling, Sampling};
 use crate::peer::PeerRequest;
+use crate::resource::Permission;
 use crate::syntax::Block;
 use crate::syntax::format::{Key, Table, ValueType};
 
@@ -98,6 +99,10 @@ impl ProbeKind for PostgresProbe {
 
     fn urls_mut(&mut self) -> Vec<&mut String> {
         Vec::new()
+    }
+
+    fn permissions(&self) -> &'static [Permission] {
+        &[]
     }
 
     fn peer_requests(&self) -> Vec<PeerRequest> {

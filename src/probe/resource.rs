@@ -14,7 +14,7 @@ use crate::catalog::{self, FieldType, FindError, ResourceType};
 use crate::gate::{FactType, Facts, Polling, Sampling};
 use crate::peer::PeerRequest;
 use crate::resource::catalogued::{CataloguedName, id_of};
-use crate::resource::{KindSpec, ReadError, Seen};
+use crate::resource::{KindSpec, Permission, ReadError, Seen};
 use crate::run::{Elsewhere, ResourceId, Target};
 use crate::syntax::Block;
 use crate::syntax::condition::Fact;
@@ -112,6 +112,13 @@ impl ProbeKind for ResourceProbe {
 
     fn urls_mut(&mut self) -> Vec<&mut String> {
         Vec::new()
+    }
+
+    fn permissions(&self) -> &'static [Permission] {
+        match self {
+            ResourceProbe::Kind { kind, .. } => KindSpec::find(kind).map_or(&[], |kind| kind.read_permissions),
+            ResourceProbe::Catalogued(_) => &[],
+        }
     }
 
     fn peer_requests(&self) -> Vec<PeerRequest> {

@@ -12,6 +12,7 @@ use super::observer::{Connections, Observer};
 use super::{Declared, FactsByName, ProbeFailure, ProbeFormat, ProbeKind};
 use crate::gate::{FactType, Facts, Polling, Sampling};
 use crate::peer::{Effect, PeerRequest, host_of_address};
+use crate::resource::Permission;
 use crate::syntax::Block;
 use crate::syntax::condition::Fact;
 use crate::syntax::format::{Key, Table, ValueType};
@@ -68,6 +69,10 @@ impl ProbeKind for TcpProbe {
 
     fn urls_mut(&mut self) -> Vec<&mut String> {
         Vec::new()
+    }
+
+    fn permissions(&self) -> &'static [Permission] {
+        &[]
     }
 
     fn peer_requests(&self) -> Vec<PeerRequest> {

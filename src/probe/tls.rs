@@ -11,6 +11,7 @@ use super::observer::{Connections, Observer};
 use super::{Declared, FactsByName, ProbeFailure, ProbeFormat, ProbeKind};
 use crate::gate::{FactType, Facts, Polling, Sampling};
 use crate::peer::{Effect, PeerRequest, host_of_address};
+use crate::resource::Permission;
 use crate::syntax::Block;
 use crate::syntax::format::{Key, Table, ValueType};
 
@@ -72,6 +73,10 @@ impl ProbeKind for TlsProbe {
 
     fn urls_mut(&mut self) -> Vec<&mut String> {
         Vec::new()
+    }
+
+    fn permissions(&self) -> &'static [Permission] {
+        &[]
     }
 
     fn peer_requests(&self) -> Vec<PeerRequest> {

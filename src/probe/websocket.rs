@@ -14,6 +14,7 @@ use super::observer::{Connections, Observer};
 use super::{Declared, FactsByName, ProbeFailure, ProbeFormat, ProbeKind};
 use crate::gate::{FactType, Facts, Polling, Sampling};
 use crate::peer::{Effect, PeerRequest, host_of_url};
+use crate::resource::Permission;
 use crate::syntax::Block;
 use crate::syntax::format::{Key, Table, ValueType};
 use crate::syntax::value::{self, NotScalar, SecretText};
@@ -154,6 +155,10 @@ impl ProbeKind for WebsocketProbe {
 
     fn urls_mut(&mut self) -> Vec<&mut String> {
         vec![&mut self.url]
+    }
+
+    fn permissions(&self) -> &'static [Permission] {
+        &[]
     }
 
     fn peer_requests(&self) -> Vec<PeerRequest> {

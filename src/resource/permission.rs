@@ -25,13 +25,13 @@ pub type Permission = &'static str;
 ///
 /// # Errors
 /// If that cannot be asked.
-pub async fn has_of(
+pub async fn has_of<'p>(
     cloud: &Cloud,
     project: &ResourceId,
     services: &[&ResourceId],
-    permissions: &BTreeSet<Permission>,
-) -> Result<BTreeSet<Permission>, ReadError> {
-    let (for_run, others): (Vec<Permission>, Vec<Permission>) =
+    permissions: &BTreeSet<&'p str>,
+) -> Result<BTreeSet<&'p str>, ReadError> {
+    let (for_run, others): (Vec<&str>, Vec<&str>) =
         permissions.iter().copied().partition(|permission| permission.starts_with("run.services."));
     let in_project = async {
         let allowed = cloud.permitted(&project.project, &others).await;
@@ -42,9 +42,9 @@ pub async fn has_of(
         let granted = cloud.permitted_on_service(&cloud_run::path(id), &for_run).await;
         granted.map_err(|error| ReadError::of(id, &error))
     }));
-    let (mut all, on_services): (BTreeSet<Permission>, Vec<Vec<String>>) = try_join(in_project, on_services).await?;
+    let (mut all, on_services): (BTreeSet<&str>, Vec<Vec<String>>) = try_join(in_project, on_services).await?;
     let everywhere =
-        |permission: &Permission| on_services.iter().all(|granted| granted.iter().any(|name| name == permission));
+        |permission: &&str| on_services.iter().all(|granted| granted.iter().any(|name| name == permission));
     all.extend(for_run.into_iter().filter(everywhere));
     Ok(all)
 }

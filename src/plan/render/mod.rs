@@ -1,9 +1,11 @@
 //! A plan for people: on a terminal, and in a pull request.
 
 mod markdown;
+mod role;
 mod text;
 mod words;
 
 pub use markdown::markdown;
+pub use role::{RoleSubject, role_yaml};
 pub use text::{TextStyle, text};
 pub use words::{folded, gate, lines, outbound, resource};

@@ -289,8 +289,11 @@ pub(super) fn access(plan: &Plan) -> Option<String> {
     let access = &plan.access;
     let count = access.needs.len();
     let programs = plan.tasks.iter().filter(|task| task.program.is_some()).count();
-    let is_catalogued = |task: &&Task| task.change.as_ref().is_some_and(|change| change.resource.full_name().is_some());
-    let catalogued = plan.tasks.iter().filter(is_catalogued).count();
+    let is_undocumented = |task: &&Task| {
+        let is_known = plan.reviews.get(&task.id).is_some_and(|review| !review.permissions.is_empty());
+        !is_known && task.change.as_ref().is_some_and(|change| change.resource.full_name().is_some())
+    };
+    let catalogued = plan.tasks.iter().filter(is_undocumented).count();
     if count == 0 && programs == 0 && catalogued == 0 {
         return None;
     }

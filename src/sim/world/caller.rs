@@ -17,6 +17,9 @@ use super::refusal::{Code, Refusal};
 pub struct Caller {
     /// What stands behind `Bearer`.
     pub token: String,
+    /// All that they may; without it, whatever is not denied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub granted: Option<BTreeSet<String>>,
     /// What they may not.
     #[serde(default)]
     pub denied: BTreeSet<String>,
@@ -34,7 +37,8 @@ impl World {
 
     /// Whether a caller has a permission.
     pub fn may(&self, caller: &str, permission: &str) -> bool {
-        self.callers.get(caller).is_none_or(|caller| !caller.denied.contains(permission))
+        let Some(Caller { granted, denied, .. }) = self.callers.get(caller) else { return true };
+        granted.as_ref().is_none_or(|granted| granted.contains(permission)) && !denied.contains(permission)
     }
 
     /// Refuses what a caller may not. The words are those of most Google APIs.

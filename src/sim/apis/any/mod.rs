@@ -118,6 +118,13 @@ impl Api for AnyResources {
                 name => name,
             },
         };
+        // Two that are not called after their methods (sources: the pages of these services below
+        // <https://cloud.google.com/iam/docs/roles-permissions>).
+        let (collection, verb) = match (service, collection, verb) {
+            ("cloudscheduler", "jobs", "resume") => ("jobs", "enable"),
+            ("secretmanager", "secrets", "addVersion") => ("versions", "add"),
+            (_, collection, verb) => (collection, verb),
+        };
         Some(format!("{service}.{collection}.{verb}"))
     }
 }
