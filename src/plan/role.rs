@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::access::{Use, of_call, of_probe, permissions};
 use super::observe::touched;
 use crate::action::{Action, CatalogRequest};
-use crate::catalog::{ResourceType, api_of_permission};
 use crate::probe::{ProbeSpec, ResourceProbe};
-use crate::resource::{KindSpec, Permission};
+use crate::resource::{KindSpec, Permission, api_of_permission};
 use crate::run::{ResourceId, Target};
 use crate::runbook::model::Runbook;
 
@@ -61,13 +60,16 @@ pub fn role_needs(runbook: &Runbook, duty: Duty) -> BTreeMap<String, RoleNeeds> 
         let needs = all.at(&project);
         needs.permissions.extend(permissions);
         if let ProbeSpec::Resource(ResourceProbe::Catalogued(name)) = &probe.spec {
-            needs.guess(name.resource_type, &["get"]);
+            let of = name.resource_type;
+            needs.guess(of.name(), &["get"], |method| of.conventional_permission(method));
         }
     }
     for step in runbook.steps() {
         let target = runbook.target_of(step);
         if let Some(list) = step.unlisted() {
-            all.at(&target.project).guess(list.collection.resource_type(), &["list"]);
+            let of = list.collection.resource_type();
+            let needs = all.at(&target.project);
+            needs.guess(of.name(), &["list"], |method| of.conventional_permission(method));
         }
         for iteration in &step.iterations {
             all.action(&iteration.action, &target);
@@ -123,7 +125,8 @@ impl Collected {
                     all.into_iter().flatten().collect()
                 }
             };
-            needs.guess(request.resource().resource_type, &methods);
+            let of = request.resource().resource_type;
+            needs.guess(of.name(), &methods, |method| of.conventional_permission(method));
         }
     }
 }
@@ -136,8 +139,7 @@ impl RoleNeeds {
         own.chain(guesses).map(api_of_permission).collect()
     }
 
-    fn guess(&mut self, of: ResourceType, methods: &[&str]) {
-        let guesses = methods.iter().map(|method| of.conventional_permission(method));
-        self.conventional.entry(of.name()).or_default().extend(guesses);
+    fn guess(&mut self, of: String, methods: &[&str], permission: impl Fn(&str) -> String) {
+        self.conventional.entry(of).or_default().extend(methods.iter().map(|method| permission(method)));
     }
 }

@@ -69,6 +69,7 @@ pub use self::service_health::Incidents;
 pub use self::spec::{ApiObject, ChangeSpec, KindSpec, LabelValue, Metrics, Product};
 pub use self::support::{Letter, SupportDesk};
 pub use self::writer::Writer;
+pub use crate::catalog::api_of_permission;
 use crate::gate::Facts;
 use crate::run::{Change, NameShape, ResourceId, Reversibility, covers};
 
