@@ -28,8 +28,8 @@
 //! | [`catalog`] | every resource of Google Cloud as Google's documents describe it: names, fields, how each is written |
 //! | [`resource`] | what has state in the cloud, one file a kind, five verbs and no undo |
 //! | [`probe`] | what can be seen of health |
-//! | [`peer`] | what is sent to hosts that a runbook names |
-//! | [`external`] | programs, people, webhooks, issues: what steps do that changes no resource of Google's |
+//! | [`peer`] | what is sent to hosts that a runbook names, and the connections by which it is |
+//! | [`external`] | programs, people, requests to applications, webhooks, issues: what steps do that changes no resource of Google's |
 //! | [`escalation`] | whether to go on or to escalate to Google |
 //! | [`gate`] | rules over what was seen; pure |
 //! | [`plan`] | what a run would change; pure but for looking |

@@ -318,7 +318,10 @@ gate = { healthy = ["chat"] }
     };
     let header = |outcome: &Outcome| {
         let runbook = outcome.checked.as_ref().expect("it checks").runbook().clone();
-        let rectify::probe::ProbeSpec::Http(rectify::probe::HttpProbe { headers, .. }) = &runbook.probes["chat"].spec
+        let rectify::probe::ProbeSpec::Http(rectify::probe::HttpProbe {
+            request: rectify::peer::HttpRequest { headers, .. },
+            ..
+        }) = &runbook.probes["chat"].spec
         else {
             panic!("not HTTP")
         };

@@ -63,6 +63,7 @@ mod recovery;
 mod redaction;
 mod refusal;
 mod report;
+mod requests;
 mod resource_laws;
 mod resources_command;
 mod review;

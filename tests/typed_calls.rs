@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use rectify::check::check;
 use rectify::clock::SystemClock;
-use rectify::external::{self, Conduct, Programs};
+use rectify::external::{self, Conduct, Peers, Programs};
+use rectify::peer::Route;
 use rectify::resource::catalogued::SealedValues;
 use rectify::resource::{Cloud, Endpoint, Kinds, OperationProgress, ReadError, Seen, WriteError, Writer, Written};
 use rectify::run::{Change, ResourceId};
@@ -197,7 +198,8 @@ impl Clients {
             .block_on(async { (Cloud::at(&endpoint).await.unwrap(), Writer::at(&endpoint).await.unwrap()) });
         let programs = Programs::of(checked.runbook(), Arc::new(SystemClock), None, Conduct::LeaveOut);
         let sealed = SealedValues::in_file(self.desk.path("sealed.json")).unwrap();
-        (external::kinds(checked.runbook(), &Arc::new(cloud), programs, sealed), writer)
+        let peers = Peers { route: Route::Direct, clock: Arc::new(SystemClock), run: "run".to_owned() };
+        (external::kinds(checked.runbook(), &Arc::new(cloud), programs, sealed, peers), writer)
     }
 
     fn write(&self, change: &Change) -> Result<Written, WriteError> {

@@ -14,7 +14,8 @@ use serde_json::Value;
 use crate::gate::GateRule;
 use crate::resource::{Kind, Observed, ReadError};
 use crate::run::{
-    CandidateTarget, Change, HandCommands, Program, ResourceId, Reversibility, Target, TaskId, covers, set_fields,
+    CandidateTarget, Change, HandCommands, PeerCall, Program, ResourceId, Reversibility, Target, TaskId, covers,
+    set_fields,
 };
 use crate::syntax::value::Percent;
 
@@ -70,6 +71,8 @@ pub struct TaskDraft {
     pub operation_timeout: Option<Duration>,
     /// The program that it runs.
     pub program: Option<Program>,
+    /// What it sends to a peer.
+    pub peer: Option<PeerCall>,
     /// The commands that do by hand what it does.
     pub by_hand: Option<HandCommands>,
 }
@@ -89,6 +92,7 @@ impl TaskDraft {
             candidate: None,
             operation_timeout: None,
             program: None,
+            peer: None,
             by_hand: None,
         }
     }

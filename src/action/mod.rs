@@ -15,11 +15,13 @@ mod gcp_create;
 mod gcp_delete;
 mod gcp_set;
 mod github_issue;
+mod http_request;
 mod item_list;
 mod manual;
 mod named_call;
 mod named_revision;
 mod notify;
+mod postgres_execute;
 mod rollout;
 mod run_configure;
 mod run_deploy;
@@ -45,10 +47,12 @@ pub use self::gcp_create::GcpCreate;
 pub use self::gcp_delete::GcpDelete;
 pub use self::gcp_set::GcpSet;
 pub use self::github_issue::{GithubIssue, IssueRef, NotAnIssue};
+pub use self::http_request::{DoneWhen, HttpSend, Sending};
 pub use self::item_list::ItemList;
 pub use self::manual::Manual;
 pub use self::named_call::NamedCall;
 pub use self::notify::Notify;
+pub use self::postgres_execute::{PostgresExecute, RowLimits, Statement};
 pub use self::rollout::{Candidate, CandidateUnseen, Rollout};
 pub use self::run_configure::RunConfigure;
 pub use self::run_deploy::RunDeploy;
@@ -63,7 +67,7 @@ pub use self::sql_patch::SqlPatch;
 pub use self::wait::Wait;
 use crate::peer::PeerRequest;
 use crate::resource::catalogued::CataloguedName;
-use crate::run::{NameShape, ResourceId, Target};
+use crate::run::{CALL, NameShape, ResourceId, Target};
 use crate::syntax::Block;
 use crate::syntax::format::Table;
 use crate::syntax::mistake::{MISSING_KEY, Mistake};
@@ -180,6 +184,25 @@ impl<'a> Name<'a> {
     }
 }
 
+/// Whether a change is made by something else than a write of one of Google's APIs: by a program, an operator, a request to a peer, or a call
+/// of a method.
+pub fn is_outside_the_apis(changed: &ResourceId) -> bool {
+    [Shell::KIND, Manual::KIND, HttpSend::KIND, PostgresExecute::KIND, CALL].contains(&changed.kind.as_str())
+}
+
+/// An address in the arguments of an action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The keys behind `with` that lead to it.
+    pub argument: &'static [&'static str],
+    /// Its host, in lower case; `None`: only a run knows it.
+    pub host: Option<String>,
+    /// Why it cannot be asked, if it cannot.
+    pub fault: Option<String>,
+    /// One as a runbook writes it.
+    pub example: &'static str,
+}
+
 /// The argument that names a Cloud Run service, in every action that changes one.
 pub(crate) const SERVICE_ARGUMENT: &str = "service";
 
@@ -240,8 +263,10 @@ actions! {
     SecretDisable,
     SecretEnable,
     GithubIssue,
+    HttpSend,
     Manual,
     Notify,
+    PostgresExecute,
     GateOnly,
     Shell,
     Wait,
@@ -278,11 +303,48 @@ impl Action {
             | Action::GcpCreate(_)
             | Action::GcpDelete(_)
             | Action::GithubIssue(_)
+            | Action::HttpSend(_)
+            | Action::PostgresExecute(_)
             | Action::Manual(_)
             | Action::Notify(_)
             | Action::GateOnly(_)
             | Action::Shell(_)
             | Action::Wait(_) => None,
+        }
+    }
+
+    /// The addresses of those that it asks, each with the argument in which it stands.
+    pub fn addresses(&self) -> Vec<Address> {
+        match self {
+            Action::HttpSend(send) => send.addresses(),
+            Action::PostgresExecute(execute) => vec![execute.address()],
+            Action::ConnectorScale(_)
+            | Action::RunDeploy(_)
+            | Action::RunConfigure(_)
+            | Action::RunJobExecute(_)
+            | Action::SqlBackup(_)
+            | Action::SqlFailover(_)
+            | Action::SqlPromote(_)
+            | Action::SqlRestart(_)
+            | Action::SchedulerPause(_)
+            | Action::SchedulerResume(_)
+            | Action::SecretAdd(_)
+            | Action::SecretDestroy(_)
+            | Action::SecretDisable(_)
+            | Action::SecretEnable(_)
+            | Action::RunScale(_)
+            | Action::RunTraffic(_)
+            | Action::SqlPatch(_)
+            | Action::GcpSet(_)
+            | Action::GcpCall(_)
+            | Action::GcpCreate(_)
+            | Action::GcpDelete(_)
+            | Action::GithubIssue(_)
+            | Action::Manual(_)
+            | Action::Notify(_)
+            | Action::GateOnly(_)
+            | Action::Shell(_)
+            | Action::Wait(_) => Vec::new(),
         }
     }
 

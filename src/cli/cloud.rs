@@ -17,10 +17,11 @@ use super::exit::{CliError, Exit};
 use super::log;
 use super::scenario;
 use crate::clock::{Clock, SystemClock};
-use crate::external::{self, Conduct, Programs};
+use crate::external::{self, Conduct, Peers, Programs};
 use crate::journal::Directory;
+use crate::peer::{Route, ThisMachine};
 use crate::plan::ProgramSteps;
-use crate::probe::{Observer, Route, ThisMachine};
+use crate::probe::Observer;
 use crate::resource::catalogued::SealedValues;
 use crate::resource::{BuildError, Cloud, Endpoint, Kinds, SupportDesk, Writer};
 use crate::runbook::Mode;
@@ -63,7 +64,7 @@ pub(super) struct CloudFlags {
     #[arg(long, value_name = "ACCOUNT", conflicts_with = "sim")]
     impersonate: Option<String>,
 
-    /// With --sim, run the programs of `shell` steps and send messages all the same; otherwise a rehearsal does neither
+    /// With --sim, run the programs of `shell` steps, send messages, and reach this machine all the same
     #[arg(long, requires = "sim")]
     run_programs: bool,
 
@@ -417,7 +418,15 @@ impl Connection {
         let programs = Programs::of(runbook, self.clock.clone(), output, self.conduct(directory));
         let sealed = SealedValues::in_file(directory.file(SealedValues::FILE));
         let sealed = sealed.map_err(|error| CliError::from_error(Exit::Failed, &error))?;
-        Ok(Arc::new(external::kinds(runbook, &self.cloud, programs, sealed)))
+        // What a step sends to this machine reaches more than the simulated cloud.
+        let route = match self.route.clone() {
+            Route::Simulated { address, hosts, authority, .. } if !self.reaches_others() => {
+                Route::Simulated { address, hosts, authority, this_machine: ThisMachine::Unreachable }
+            }
+            route @ (Route::Simulated { .. } | Route::Direct) => route,
+        };
+        let peers = Peers { route, clock: self.clock.clone(), run: directory.id() };
+        Ok(Arc::new(external::kinds(runbook, &self.cloud, programs, sealed, peers)))
     }
 
     /// Whether programs are run here. On a simulated cloud `gcloud` is pointed at that, and at nothing else.

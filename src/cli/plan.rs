@@ -376,6 +376,7 @@ async fn planned(runbook: &Runbook, connection: &Connection, policy: Policy) -> 
     let work = async |observed: Observed| {
         let mut plan = make_plan(runbook, &observed, &connection.words, policy.on_failure);
         plan.set_program_steps(connection.place.program_steps());
+        plan.send_to_served(|host| connection.route.serves(host));
         let before = plan.clone();
         let ((), access) =
             futures::join!(prove(&mut plan, &connection.kinds, &connection.cloud), access(&before, &connection.cloud));

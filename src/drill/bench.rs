@@ -9,7 +9,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::clock::Clock;
-use crate::probe::{Observer, Route, ThisMachine};
+use crate::peer::{Route, ThisMachine};
+use crate::probe::Observer;
 use crate::resource::{Cloud, Endpoint, Kinds, Writer};
 use crate::runbook::model::Runbook;
 use crate::sim::{self, Reach, Simulator, World};
@@ -35,6 +36,8 @@ pub(super) struct Stage {
     pub(super) kinds: Arc<Kinds>,
     pub(super) probes: Arc<Observer>,
     pub(super) writer: Writer,
+    /// How its peers are reached.
+    pub(super) route: Route,
     /// Somebody else's client.
     pub(super) elsewhere: reqwest::Client,
 }
@@ -77,6 +80,7 @@ impl Bench {
             kinds,
             probes: Arc::new(probes),
             writer: self.writer.clone(),
+            route: self.route.clone(),
             elsewhere: self.elsewhere.clone(),
         }
     }

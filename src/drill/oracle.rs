@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 
 use super::course::{PathOutcome, Rest};
 use super::fault::WriteFault;
-use crate::action::{Manual, Shell};
+use crate::action::is_outside_the_apis;
 use crate::engine::Run;
 use crate::run::{
-    CALL, Ending, Entry, Event, GateOutcome, OpId, Question, ResourceId, Task, TaskId, TaskStatus, View, Way, covers,
+    Ending, Entry, Event, GateOutcome, OpId, Question, ResourceId, Task, TaskId, TaskStatus, View, Way, covers,
     set_fields,
 };
 use crate::sim::Seen;
@@ -389,7 +389,7 @@ fn passed_blindly(entries: &[Entry], blinded: Option<(&TaskId, usize)>) -> Optio
 }
 
 fn is_of_the_cloud(resource: &ResourceId) -> bool {
-    ![Shell::KIND, Manual::KIND, CALL].contains(&resource.kind.as_str())
+    !is_outside_the_apis(resource)
 }
 
 /// Who sends no token, which in a drill is the run.

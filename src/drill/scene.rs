@@ -18,7 +18,7 @@ use super::stand_in::{self, Nobody};
 use crate::clock::Clock;
 use crate::driver::{Advised, DriverError, Flush, Local, ProbesInFlight, Rules, Signals, drive, leave, shares};
 use crate::engine::{MACHINE, Run};
-use crate::external::{self, Conduct, Github, Messages, Programs};
+use crate::external::{self, Conduct, Github, Messages, Peers, Programs};
 use crate::journal::{Claim, Directory, Journal, Locks as _, OpenError, Start, State};
 use crate::resource::Observable as _;
 use crate::resource::catalogued::SealedValues;
@@ -267,7 +267,8 @@ impl<'a> Scene<'a> {
         let programs = Programs::of(runbook, clock.clone(), None, Conduct::LeaveOut);
         // One that cannot be read has nothing to tell: what needs it fails, and the drill says so.
         let sealed = SealedValues::in_file(self.directory.file(SealedValues::FILE)).unwrap_or_default();
-        let kinds = external::kinds(runbook, &bench.cloud, programs, sealed);
+        let peers = Peers { route: bench.route.clone(), clock: clock.clone(), run: self.directory.id() };
+        let kinds = external::kinds(runbook, &bench.cloud, programs, sealed, peers);
         let budget = self.of.plan.phases.iter().filter_map(|phase| phase.budget).max().unwrap_or_default();
         Local {
             directory: self.directory.clone(),

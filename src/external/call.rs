@@ -11,8 +11,9 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use serde_json::Value;
 
+use super::once::{Direction, noted, state, untold};
 use super::{actions, without_sending};
-use crate::action::{Action, CatalogRequest, Doing, Evidence, GcpCall, MethodCall, Undo};
+use crate::action::{Action, CatalogRequest, Evidence, GcpCall, MethodCall, Undo};
 use crate::resource::catalogued::{
     CallLog, CallOutcome, Catalogued, MadeCall, RecordedCall, SealedValues, Stand, resource_of,
 };
@@ -32,9 +33,6 @@ struct Call {
     on: ResourceId,
     step: GcpCall,
 }
-
-/// What stands behind the name of an operation that undoes.
-const UNDOING: &str = "#undo";
 
 /// The state of something that was called and ended with an error: how much of it took effect is not known.
 const IN_PART: &str = "in part";
@@ -196,7 +194,7 @@ impl Calls {
                 false if is_lost => Err(untold(id)),
                 done => Ok(seen(state(done))),
             },
-            Evidence::Entry(_) | Evidence::Nothing if known == RecordedCall::NotMade => Ok(seen(state(false))),
+            Evidence::Entry(_) if known == RecordedCall::NotMade => Ok(seen(state(false))),
             Evidence::Entry(log) => match known {
                 RecordedCall::Made(MadeCall { outcome: Some(CallOutcome::Failed), .. }) => {
                     Ok(seen(serde_json::json!({ "done": IN_PART })))
@@ -212,61 +210,9 @@ impl Calls {
                 },
                 RecordedCall::NotMade | RecordedCall::Unknown => Err(untold(id)),
             },
-            Evidence::Nothing => match known {
-                RecordedCall::Made(MadeCall { outcome: Some(CallOutcome::Done), .. }) if !is_lost => {
-                    Ok(seen(state(true)))
-                }
-                RecordedCall::Made(MadeCall { outcome: Some(CallOutcome::Undone), .. }) if !is_lost => {
-                    Ok(seen(state(false)))
-                }
-                RecordedCall::Made(_) | RecordedCall::NotMade | RecordedCall::Unknown => Err(untold(id)),
-            },
+            Evidence::Nothing => Ok(seen(state(noted(self.noted(), id)?))),
         }
     }
-}
-
-/// Whether something is called, or what undoes it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Direction {
-    Forward,
-    Back,
-}
-
-impl Direction {
-    fn of_change(change: &Change) -> Direction {
-        if covers(&change.to, &state(true)) { Direction::Forward } else { Direction::Back }
-    }
-
-    /// The operation of this name as a journal has it.
-    fn named(self, operation: &str) -> String {
-        match self {
-            Direction::Forward => operation.to_owned(),
-            Direction::Back => format!("{operation}{UNDOING}"),
-        }
-    }
-
-    /// The name of an operation that a journal has, and which way it goes.
-    fn of(operation: &str) -> (&str, Direction) {
-        match operation.strip_suffix(UNDOING) {
-            Some(name) => (name, Direction::Back),
-            None => (operation, Direction::Forward),
-        }
-    }
-
-    fn done(self) -> CallOutcome {
-        match self {
-            Direction::Forward => CallOutcome::Done,
-            Direction::Back => CallOutcome::Undone,
-        }
-    }
-}
-
-fn untold(id: &ResourceId) -> ReadError {
-    ReadError::Untold { resource: id.clone() }
-}
-
-fn state(done: bool) -> Value {
-    Doing { done }.state()
 }
 
 impl AnyObservable for Calls {

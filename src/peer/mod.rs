@@ -1,7 +1,14 @@
 //! What is sent to *peers*, the hosts that a runbook names: what a plan lists, what `[limits] hosts` bounds, and what
 //! planning leaves out. Google's APIs are asked by clients of their own and are no peers.
+//!
+//! How a request is written in a runbook is here too ([`HttpRequest`], [`DatabaseServer`]), and the connections by which one is sent:
+//! what probes ask and what steps send goes through the same dialer, and is bounded by it.
 
+pub(crate) mod address;
+mod connection;
+mod database;
 mod hosts;
+mod http;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,7 +18,18 @@ use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::address::{HTTP, check_url};
+pub(crate) use self::connection::http_client::{self, IdleConnections, Request, add};
+pub(crate) use self::connection::postgres;
+pub(crate) use self::connection::{
+    Bounded, Dialer, NoAnswer, Stream, Unreached, anybody, builder, handshake, host_and_port, origin, url,
+};
+pub use self::connection::{Route, ThisMachine};
+pub use self::database::{DatabaseParts, DatabaseServer, DatabaseTls};
+pub(crate) use self::database::{HOST, PASSWORD, POSTGRES, POSTGRES_SCHEMES, TLS};
 pub use self::hosts::{HostPattern, Hosts, NotHost};
+pub(crate) use self::http::{BODY, FORM, HEADERS, JSON, QUERY};
+pub use self::http::{Body, HttpRequest};
 use crate::syntax::value::{SecretText, friendly};
 
 /// A request to a peer.

@@ -41,11 +41,11 @@ pub use role::{Duty, RoleNeeds, role_needs};
 pub use saved::{BadPlan, Moved, Saved};
 pub use selection::{Selection, Unknown};
 
-use crate::action::{Manual, ObstacleKind, Shell};
+use crate::action::{ObstacleKind, is_outside_the_apis};
 use crate::check::{GapKind, Partial};
 use crate::gate::{GateRule, Observation};
 use crate::run::{
-    CALL, Change, FailurePolicy, Guard, Occasion, Preconditions, ResourceId, Reversibility, Task, TaskId, Work,
+    Change, FailurePolicy, Guard, Occasion, Preconditions, ResourceId, Reversibility, Task, TaskId, Work,
 };
 use crate::runbook::model::Allowed;
 
@@ -282,9 +282,9 @@ pub struct Wanted {
     pub to: Value,
 }
 
-/// Whether a program, a person or a call of a method makes its change: no API can be asked about it.
+/// Whether a program, a person, a request or a call of a method makes its change: no API can be asked about it.
 fn is_outside_the_cloud(task: &Task) -> bool {
-    let is_outside = |change: &Change| [Shell::KIND, Manual::KIND, CALL].contains(&change.resource.kind.as_str());
+    let is_outside = |change: &Change| is_outside_the_apis(&change.resource);
     task.change.as_ref().is_some_and(is_outside)
 }
 
@@ -299,6 +299,16 @@ impl Plan {
     pub fn set_program_steps(&mut self, steps: ProgramSteps) {
         for program in self.tasks.iter_mut().filter_map(|task| task.program.as_mut()) {
             program.not_run = steps == ProgramSteps::LeftOut;
+        }
+        for call in self.tasks.iter_mut().filter_map(|task| task.peer.as_mut()) {
+            call.not_sent = steps == ProgramSteps::LeftOut;
+        }
+    }
+
+    /// Says that requests to hosts that a simulated cloud serves are sent all the same.
+    pub fn send_to_served(&mut self, serves: impl Fn(&str) -> bool) {
+        for call in self.tasks.iter_mut().filter_map(|task| task.peer.as_mut()) {
+            call.not_sent &= !call.hosts.iter().all(|host| host.as_deref().is_some_and(&serves));
         }
     }
 

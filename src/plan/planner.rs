@@ -295,6 +295,7 @@ impl Planner<'_> {
                 candidate: draft.candidate,
                 operation_timeout: draft.operation_timeout.map(|default| step.operation_timeout.unwrap_or(default)),
                 program: draft.program,
+                peer: draft.peer,
                 by_hand: draft.by_hand,
                 item: item.cloned(),
                 rollback_scope,
@@ -308,7 +309,7 @@ impl Planner<'_> {
 
     /// What a plan does not see of a step at the end that it finds done already: what programs and people change before it.
     fn is_unseen_at_the_end(&self, phase: &Phase, idle: bool) -> Option<&'static str> {
-        let changes_unseen = |task: &Task| task.program.is_some() || task.uses == Manual::KIND;
+        let changes_unseen = |task: &Task| task.program.is_some() || task.peer.is_some() || task.uses == Manual::KIND;
         let is_unseen = phase.occasion == Occasion::Finally && idle && self.tasks.iter().any(changes_unseen);
         is_unseen.then_some(
             "it is so now, and nothing is done at the end: what programs and people change before is not seen",

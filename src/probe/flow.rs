@@ -10,17 +10,16 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde_json::Value;
 
-use super::address::{HTTP, WEBSOCKET, check_url};
-use super::connection::http_client::IdleConnections;
 use super::history::Past;
 use super::http::{self, HttpProbe};
-use super::keys::{EXPECT, HEADERS, QUERY, TIMEOUT};
+use super::keys::{EXPECT, TIMEOUT};
 use super::observer::{Connections, Observer, in_words};
 use super::websocket::{self, WebsocketProbe};
 use super::{Declared, FactsByName, ProbeFailure, ProbeFormat, ProbeKind, block_of_its_kind, read_expectation};
 use crate::clock::between;
 use crate::gate::{FactType, Facts, Polling, Sampling};
-use crate::peer::PeerRequest;
+use crate::peer::address::WEBSOCKET;
+use crate::peer::{BODY, FORM, HEADERS, HTTP, IdleConnections, JSON, PeerRequest, QUERY, check_url};
 use crate::redact;
 use crate::resource::Permission;
 use crate::syntax::condition::{Condition, Fact};
@@ -44,9 +43,9 @@ pub const FLOW_REQUESTS: &[ProbeFormat] = &[
                 http::METHOD,
                 HEADERS,
                 QUERY,
-                http::BODY,
-                http::JSON,
-                http::FORM,
+                BODY,
+                JSON,
+                FORM,
                 http::REDIRECTS,
                 TIMEOUT,
                 EXPECT.required(),

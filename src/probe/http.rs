@@ -5,32 +5,21 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::address::{HTTP, check_url};
-use super::connection::http_client::Request;
 use super::history::Past;
-use super::keys::{EXPECT, HEADERS, QUERY, TIMEOUT, read_timeout};
+use super::keys::{EXPECT, TIMEOUT, read_timeout};
 use super::observer::{Connections, Observer};
 use super::{Declared, FactsByName, ProbeFailure, ProbeFormat, ProbeKind};
 use crate::gate::{FactType, Facts, Polling, Sampling};
-use crate::peer::{Effect, PeerRequest, host_of_url, is_idempotent};
+use crate::peer::{BODY, FORM, HEADERS, HTTP, HttpRequest, JSON, PeerRequest, QUERY, Request, check_url};
 use crate::resource::Permission;
 use crate::syntax::Block;
 use crate::syntax::format::{Key, Table, ValueType};
-use crate::syntax::value::{self, NotScalar, SecretText};
+use crate::syntax::value::{self, NotScalar};
 
 /// The URL.
 pub(super) const URL: Key = Key::new("http", ValueType::Text, "The URL.").required().example("\"https://…/health\"");
 /// The method.
 pub(super) const METHOD: Key = Key::new("method", ValueType::Literal, "The method.").example("\"POST\"").default("GET");
-/// The body as it is sent.
-pub(super) const BODY: Key =
-    Key::new("body", ValueType::SecretText, "What to send. Only inside of JSON texts may it have secrets.");
-/// The body as JSON.
-pub(super) const JSON: Key = Key::new("json", ValueType::Json, "What to send, as JSON; its texts may have secrets.")
-    .example("{ user = \"probe\", password = \"${inputs.password}\" }");
-/// The body as a form.
-pub(super) const FORM: Key = Key::new("form", ValueType::Fields, "What to send, as a form; may have secrets.")
-    .example("{ user = \"probe\", password = \"${inputs.password}\" }");
 /// How many redirects are followed.
 pub(super) const REDIRECTS: Key = Key::new("redirects", ValueType::Integer, "How many redirects are followed.")
     .example("3")
@@ -39,37 +28,21 @@ pub(super) const REDIRECTS: Key = Key::new("redirects", ValueType::Integer, "How
 /// An HTTP request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HttpProbe {
-    /// Absolute URL, `http` or `https`.
-    pub url: String,
-    /// `None`: `GET`.
-    pub method: Option<String>,
-    /// Headers by name.
-    pub headers: BTreeMap<String, SecretText>,
-    /// What is added to the URL's query, as it is sent.
-    pub query: Option<SecretText>,
-    /// What is sent.
-    pub body: Option<Body>,
+    /// What is asked.
+    pub request: HttpRequest,
     /// How many redirects are followed.
     pub redirects: u32,
     /// How long to wait for the whole answer.
     pub timeout: Duration,
 }
 
-/// What a request sends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Body {
-    /// As it is sent.
-    pub text: SecretText,
-    /// Its media type; `None` if only the author knows it.
-    pub media_type: Option<&'static str>,
-}
-
 impl HttpProbe {
     /// Puts what a flow captured into its places.
     pub(super) fn fill(&mut self, captured: &BTreeMap<String, SecretString>) -> Result<(), NotScalar> {
-        self.url = value::filled(&self.url, captured);
-        let body = self.body.as_mut().map(|body| &mut body.text);
-        let mut texts = self.headers.values_mut().chain(&mut self.query).chain(body);
+        let HttpRequest { url, headers, query, body, .. } = &mut self.request;
+        *url = value::filled(url, captured);
+        let body = body.as_mut().map(|body| &mut body.text);
+        let mut texts = headers.values_mut().chain(query).chain(body);
         texts.try_for_each(|text| text.filled(captured).map(|filled| *text = filled))
     }
 }
@@ -86,25 +59,10 @@ impl Declared for HttpProbe {
 
     fn read(block: &Block<'_, '_>) -> Option<HttpProbe> {
         let (url, method) = (block.text("http"), block.literal("method"));
-        let headers = block.secret_texts("headers").unwrap_or_default();
-        let (query, body, timeout) = (block.fields("query"), read_body(block), read_timeout(block));
-        let redirects = block.count("redirects", 0).unwrap_or(0);
-        Some(HttpProbe { url: url?, method, headers, query, body, redirects, timeout })
+        let request = HttpRequest::read(block, method, url);
+        let (redirects, timeout) = (block.count("redirects", 0).unwrap_or(0), read_timeout(block));
+        Some(HttpProbe { request: request?, redirects, timeout })
     }
-}
-
-/// What a request sends: one of three ways to say it.
-fn read_body(block: &Block<'_, '_>) -> Option<Body> {
-    let said: Vec<&str> = ["body", "json", "form"].into_iter().filter(|key| block.has(key)).collect();
-    if let [first, second, ..] = said.as_slice() {
-        let message = format!("a request sends one thing: `{first}` or `{second}`, not both");
-        block.wrong(second, message, "take one of them out");
-    }
-    let of = |text: Option<SecretText>, media_type| text.map(|text| Body { text, media_type });
-    let body = of(block.body("body"), None);
-    let json = of(block.json("json"), Some("application/json"));
-    let form = of(block.fields("form"), Some("application/x-www-form-urlencoded"));
-    body.or(json).or(form)
 }
 
 impl ProbeKind for HttpProbe {
@@ -135,11 +93,11 @@ impl ProbeKind for HttpProbe {
     }
 
     fn urls(&self) -> Vec<&str> {
-        vec![&self.url]
+        vec![&self.request.url]
     }
 
     fn urls_mut(&mut self) -> Vec<&mut String> {
-        vec![&mut self.url]
+        vec![&mut self.request.url]
     }
 
     fn permissions(&self) -> &'static [Permission] {
@@ -147,11 +105,7 @@ impl ProbeKind for HttpProbe {
     }
 
     fn peer_requests(&self) -> Vec<PeerRequest> {
-        let method = self.method.as_deref().unwrap_or("GET");
-        let asks = is_idempotent(method) && self.body.is_none();
-        let effect = if asks { Effect::Reads } else { Effect::Writes };
-        let texts = self.headers.values().chain(&self.query).chain(self.body.as_ref().map(|body| &body.text));
-        vec![PeerRequest::to(host_of_url(&self.url), method, effect).sends(&self.url, texts)]
+        vec![self.request.to_peer()]
     }
 
     fn address_example(&self) -> Option<&'static str> {
@@ -159,7 +113,7 @@ impl ProbeKind for HttpProbe {
     }
 
     fn check_address(&self) -> Result<(), String> {
-        check_url(&self.url, HTTP)
+        check_url(&self.request.url, HTTP)
     }
 
     fn past(&self) -> Option<Past<'_>> {
@@ -167,14 +121,7 @@ impl ProbeKind for HttpProbe {
     }
 
     async fn observe(&self, observer: &Observer, connections: Connections<'_>) -> Result<FactsByName, ProbeFailure> {
-        let request = Request {
-            url: &self.url,
-            method: self.method.as_deref(),
-            headers: &self.headers,
-            query: self.query.as_ref(),
-            body: self.body.as_ref(),
-            redirects: self.redirects,
-        };
+        let request = Request { redirects: self.redirects, ..self.request.wanted() };
         let answer = observer.http.send(&request, self.timeout, connections.shared()).await?;
         Ok(answer.into_facts())
     }

@@ -12,14 +12,6 @@ pub(super) const EXPECT: Key =
 /// How long one observation may take.
 pub(super) const TIMEOUT: Key =
     Key::new("timeout", ValueType::Duration, "How long one observation may take.").example("\"5s\"").default("10s");
-/// Headers of a request.
-pub(super) const HEADERS: Key =
-    Key::new("headers", ValueType::SecretTexts, "Headers to send; their values may have secrets.")
-        .example("{ Authorization = \"Bearer ${inputs.token}\" }");
-/// What is added to a URL.
-pub(super) const QUERY: Key =
-    Key::new("query", ValueType::Fields, "What is added to the URL's query, percent-encoded; may have secrets.")
-        .example("{ token = \"${inputs.token}\" }");
 /// How many connections there are at once.
 pub(super) const CLIENTS: Key =
     Key::new("clients", ValueType::Integer, "How many connections are opened at once, as an instance's start does.")

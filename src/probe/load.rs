@@ -6,15 +6,13 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::address::{HTTP, check_url};
-use super::connection::http_client::{IdleConnections, Request};
 use super::history::Past;
-use super::keys::{EXPECT, HEADERS, QUERY, TIMEOUT, read_clients, read_timeout};
+use super::keys::{EXPECT, TIMEOUT, read_clients, read_timeout};
 use super::observer::{Connections, Observer};
 use super::{Declared, FactsByName, ProbeFailure, ProbeFormat, ProbeKind};
 use crate::clock::{between, later, together};
 use crate::gate::{FactType, Facts, Latencies, Polling, Sampling};
-use crate::peer::{Effect, PeerRequest, host_of_url};
+use crate::peer::{Effect, HEADERS, HTTP, IdleConnections, PeerRequest, QUERY, Request, check_url, host_of_url};
 use crate::resource::Permission;
 use crate::syntax::Block;
 use crate::syntax::condition::Fact;
@@ -146,7 +144,8 @@ impl ProbeKind for LoadProbe {
         let visitors = (0..self.clients).map(async |_| {
             while clock.now() < until && visits.borrow().sent < MOST_REQUESTS {
                 let began = clock.now();
-                let answer = observer.http.send(&request, self.timeout, Some(&connections)).await;
+                let answer =
+                    observer.http.send(&request, self.timeout, Some(&connections)).await.map_err(ProbeFailure::from);
                 if let Err(broken @ ProbeFailure::Broken(_)) = answer {
                     return Err(broken);
                 }

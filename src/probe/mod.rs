@@ -5,7 +5,6 @@
 //! else asks the [`ProbeSpec`]. An observation gives facts by name, which the runbook's condition judges, or a
 //! [`ProbeFailure`]. The [`Observer`] makes observations; all of them open their connections through `connection`.
 
-mod address;
 mod connection;
 mod database;
 mod evidence;
@@ -27,11 +26,9 @@ mod websocket;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-pub use self::connection::{Route, ThisMachine};
-pub use self::database::{DatabaseParts, DatabaseServer, DatabaseTls};
 pub use self::flow::{FLOW_REQUESTS, FlowProbe, FlowRequest, FlowStep};
 use self::history::Past;
-pub use self::http::{Body, HttpProbe};
+pub use self::http::HttpProbe;
 pub use self::load::LoadProbe;
 pub use self::logs::LogsProbe;
 pub use self::metric::MetricProbe;
@@ -45,7 +42,7 @@ pub use self::tcp::TcpProbe;
 pub use self::tls::TlsProbe;
 pub use self::websocket::WebsocketProbe;
 use crate::gate::{Facts, Polling, ProbeTraits, Sampling};
-use crate::peer::PeerRequest;
+use crate::peer::{NoAnswer, PeerRequest, Unreached, address};
 use crate::resource::Permission;
 use crate::syntax::condition::{Condition, Fact};
 use crate::syntax::format::Table;
@@ -84,6 +81,25 @@ pub(crate) enum ProbeFailure {
     Unknown(String),
     /// The probe cannot observe anything, however healthy the peer is.
     Broken(String),
+}
+
+impl From<Unreached> for ProbeFailure {
+    fn from(unreached: Unreached) -> ProbeFailure {
+        match unreached {
+            Unreached::NoName(why) | Unreached::NoWay(why) => ProbeFailure::Unknown(why),
+            Unreached::Refused(why) => ProbeFailure::Unhealthy(why),
+            Unreached::Impossible(why) => ProbeFailure::Broken(why),
+        }
+    }
+}
+
+impl From<NoAnswer> for ProbeFailure {
+    fn from(none: NoAnswer) -> ProbeFailure {
+        match none {
+            NoAnswer::Unreached(unreached) => unreached.into(),
+            NoAnswer::Failed(why) => ProbeFailure::Unhealthy(why),
+        }
+    }
 }
 
 /// The facts of an observation by name.
@@ -311,9 +327,13 @@ fn read_expectation(block: &Block<'_, '_>, default: Option<&str>) -> Option<Cond
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peer::HttpRequest;
 
     fn http(url: &str) -> ProbeSpec {
-        ProbeSpec::Http(HttpProbe { url: url.to_owned(), ..HttpProbe::default() })
+        ProbeSpec::Http(HttpProbe {
+            request: HttpRequest { url: url.to_owned(), ..HttpRequest::default() },
+            ..HttpProbe::default()
+        })
     }
 
     #[test]

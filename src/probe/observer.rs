@@ -8,12 +8,10 @@ use futures::future::{Either, select};
 use futures::pin_mut;
 
 use super::connection::conversation::KeptSocket;
-use super::connection::http_client::{self, IdleConnections};
-use super::connection::{Dialer, Route};
 use super::{FactsByName, Probe, ProbeFailure, ProbeSpec, ResourceProbe};
 use crate::clock::{Clock, between, format_duration, later, together};
 use crate::gate::{Health, Observation};
-use crate::peer::Hosts;
+use crate::peer::{Dialer, Hosts, IdleConnections, Route, http_client};
 use crate::resource::{Cloud, Kinds};
 use crate::run::{CandidateTarget, ResourceId, Target};
 use crate::syntax::condition::{Condition, Fact};
@@ -196,7 +194,7 @@ impl Observer {
         observe: impl Future<Output = Result<FactsByName, ProbeFailure>>,
     ) -> Result<FactsByName, ProbeFailure> {
         let out_of_time = self.dialer.deadline(host, later(self.clock.now(), limit));
-        within(limit, out_of_time, observe, |why| self.dialer.out_of_time(host, why)).await
+        within(limit, out_of_time, observe, |why| self.dialer.out_of_time(host, why).into()).await
     }
 
     /// Takes the WebSocket that is kept for this probe.

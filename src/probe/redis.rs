@@ -8,15 +8,15 @@ use futures::pin_mut;
 use redis::{ErrorKind, IntoConnectionInfo as _, RedisConnectionInfo};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::connection::certificate::anybody;
-use super::connection::{Bounded, handshake};
-use super::database::{DatabaseParts, DatabaseServer, DatabaseTls, FACTS, HOST, PASSWORD, TLS, observe_clients};
+use super::database::{FACTS, observe_clients};
 use super::history::Past;
 use super::keys::{CLIENTS, EXPECT, TIMEOUT, read_clients, read_timeout};
 use super::observer::{Connections, Observer};
 use super::{Declared, FactsByName, ProbeFailure, ProbeFormat, ProbeKind};
 use crate::gate::{Facts, Polling, Sampling};
-use crate::peer::PeerRequest;
+use crate::peer::{
+    Bounded, DatabaseParts, DatabaseServer, DatabaseTls, HOST, PASSWORD, PeerRequest, TLS, anybody, handshake,
+};
 use crate::resource::Permission;
 use crate::syntax::Block;
 use crate::syntax::format::{Key, Table, ValueType};

@@ -4,14 +4,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::address::check_host_and_port;
-use super::connection::host_and_port;
 use super::history::Past;
 use super::keys::{EXPECT, TIMEOUT, read_timeout};
 use super::observer::{Connections, Observer};
 use super::{Declared, FactsByName, ProbeFailure, ProbeFormat, ProbeKind};
 use crate::gate::{FactType, Facts, Polling, Sampling};
-use crate::peer::{Effect, PeerRequest, host_of_address};
+use crate::peer::address::check_host_and_port;
+use crate::peer::{Effect, PeerRequest, host_and_port, host_of_address};
 use crate::resource::Permission;
 use crate::syntax::Block;
 use crate::syntax::condition::Fact;

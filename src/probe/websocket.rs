@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::address::{WEBSOCKET, check_url};
 use super::connection::conversation::{Conversation, Reconnect};
 use super::history::Past;
-use super::keys::{EXPECT, HEADERS, QUERY};
+use super::keys::EXPECT;
 use super::observer::{Connections, Observer};
 use super::{Declared, FactsByName, ProbeFailure, ProbeFormat, ProbeKind};
 use crate::gate::{FactType, Facts, Polling, Sampling};
-use crate::peer::{Effect, PeerRequest, host_of_url};
+use crate::peer::address::WEBSOCKET;
+use crate::peer::{Effect, HEADERS, PeerRequest, QUERY, check_url, host_of_url};
 use crate::resource::Permission;
 use crate::syntax::Block;
 use crate::syntax::format::{Key, Table, ValueType};

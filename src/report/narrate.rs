@@ -11,9 +11,9 @@ use crate::gate::{GateFault, GateVerdict, Health};
 use crate::inert::{self, inert};
 use crate::plan;
 use crate::run::{
-    ChangeStatus, Choice, CriterionStatus, Decision, Ending, Entry, Event, Failure, GateOutcome, NOT_RUN, OpId,
-    PauseReason, PreconditionResult, Question, Refusal, Reversibility, ServiceStatus, TaskId, TaskStatus, TaskView,
-    View, Way, covers,
+    ChangeStatus, Choice, CriterionStatus, Decision, Ending, Entry, Event, Failure, GateOutcome, OpId, PauseReason,
+    PreconditionResult, Question, ROWS, Refusal, Reversibility, ServiceStatus, TaskId, TaskStatus, TaskView, View, Way,
+    covers,
 };
 
 /// What a command for a person begins with.
@@ -230,9 +230,8 @@ impl Narrator {
                 let Some(task) = view.task(task).map(|view| &view.task) else { return lines };
                 if let Some(pause) = task.pause {
                     lines.push(self.say(entry, Tone::Dim, &format!("waiting for {}", format_duration(pause))));
-                } else if task.is_not_run() {
-                    let command = task.program.as_ref().map(|program| inert(&program.run.to_string()));
-                    lines.push(self.say(entry, Tone::Warn, &format!("{NOT_RUN}: {}", command.unwrap_or_default())));
+                } else if let Some((word, what)) = task.left_out() {
+                    lines.push(self.say(entry, Tone::Warn, &format!("{word}: {}", inert(&what))));
                     let gate = task.gate.as_ref().map(|_| "its gate is not waited for");
                     lines.extend(gate.map(|text| self.say(entry, Tone::Dim, text)));
                 } else if task.uses != "probe" {
@@ -362,8 +361,12 @@ impl Narrator {
         let change = change.map(|change| if op.way == Way::Undo { change.undo() } else { change.clone() });
         let reached = change.as_ref().is_some_and(|change| covers(seen, &change.to));
         match (op.way, reached) {
-            (Way::Apply, true) if !self.failed.contains(op) => self.say(entry, Tone::Good, &format!("✓ applied{took}")),
-            (Way::Undo, true) if !self.failed.contains(op) => self.say(entry, Tone::Good, &format!("✓ undone{took}")),
+            (Way::Apply, true) if !self.failed.contains(op) => {
+                self.say(entry, Tone::Good, &format!("✓ applied{took}{}", rows(seen)))
+            }
+            (Way::Undo, true) if !self.failed.contains(op) => {
+                self.say(entry, Tone::Good, &format!("✓ undone{took}{}", rows(seen)))
+            }
             _ => {
                 let owned = change.map_or_else(|| seen.clone(), |change| change.owned(seen));
                 self.say(entry, Tone::Warn, &format!("it is now {}", state(&owned)))
@@ -465,6 +468,15 @@ pub fn status(view: &View) -> Option<String> {
     let first = going_on.next()?;
     let others = going_on.count();
     Some(if others > 0 { format!("{first} · and {others} more at once") } else { first })
+}
+
+/// How many rows a statement changed, if it is one.
+fn rows(seen: &serde_json::Value) -> String {
+    match seen.get(ROWS).and_then(serde_json::Value::as_u64) {
+        None => String::new(),
+        Some(1) => ", 1 row".to_owned(),
+        Some(count) => format!(", {count} rows"),
+    }
 }
 
 /// Whether a step at the end found what it wants: a rollback may have brought it back.

@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::inert::{inert, is_active};
-use crate::run::{Command, Program, Way};
+use crate::run::{Command, Program, SecretVariables, Way, quoted};
 
 /// The lines that do the work of a program, or undo it; `None`: nothing says how. A secret stands in them as `"${NAME:?set NAME}"`, after
 /// the input that it is, and a comment says so.
@@ -12,22 +11,21 @@ pub(super) fn shell_lines(program: &Program, way: Way) -> Option<Vec<String>> {
         Way::Apply => &program.run,
         Way::Undo => program.undo.as_ref()?,
     };
-    let mut names = Vec::new();
-    let text = line(program, command, &mut names)?;
-    let needed = names.iter().map(|(variable, reference)| format!("# set {variable} to the secret {reference} first"));
-    Some(needed.chain(text.lines().map(str::to_owned)).collect())
+    let mut secrets = SecretVariables::default();
+    let text = line(program, command, &mut secrets)?;
+    Some(secrets.comments().chain(text.lines().map(str::to_owned)).collect())
 }
 
 /// The line that tells by its exit status 0 whether the work of a program is done; `None`: nothing tells.
 pub(super) fn shell_check(program: &Program) -> Option<String> {
-    line(program, program.check.as_ref()?, &mut Vec::new())
+    line(program, program.check.as_ref()?, &mut SecretVariables::default())
 }
 
-/// A call with its environment. The secrets that it needs are added to the names.
-fn line(program: &Program, command: &Command, names: &mut Vec<(String, String)>) -> Option<String> {
+/// A call with its environment. The secrets that it needs are noted.
+fn line(program: &Program, command: &Command, secrets: &mut SecretVariables) -> Option<String> {
     let mut text = String::new();
     for (name, value) in &program.env {
-        let _ = write!(text, "{name}={} ", with_secrets(value, names)?);
+        let _ = write!(text, "{name}={} ", secrets.word(value)?);
     }
     text.push_str(&called(command)?);
     Some(text)
@@ -42,45 +40,6 @@ fn called(command: &Command) -> Option<String> {
         }
         Command::Bash(script) => Some(format!("bash -euo pipefail -c {}", quoted(script.trim_end())?)),
     }
-}
-
-/// `None` for what would steer a terminal: it cannot be shown and run as one and the same text.
-fn quoted(text: &str) -> Option<String> {
-    let is_plain = text.chars().all(|letter| matches!(letter, '\n' | '\t') || !is_active(letter));
-    shlex::try_quote(text).ok().filter(|_| is_plain).map(std::borrow::Cow::into_owned)
-}
-
-/// A value in double quotes, with a variable in the place of each `${inputs.NAME}`, which are added to the names.
-fn with_secrets(value: &str, names: &mut Vec<(String, String)>) -> Option<String> {
-    if !value.contains("${inputs.") {
-        return quoted(value);
-    }
-    let (mut out, mut rest) = ("\"".to_owned(), value);
-    while let Some((before, after)) = rest.split_once("${inputs.") {
-        let (name, after) = after.split_once('}')?;
-        let letter = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' };
-        let variable: String = name.chars().map(letter).collect();
-        let _ = write!(out, "{}${{{variable}:?set {variable}}}", in_double_quotes(before)?);
-        let reference = inert(&format!("inputs.{name}"));
-        if !names.iter().any(|(known, _)| *known == variable) {
-            names.push((variable, reference));
-        }
-        rest = after;
-    }
-    let _ = write!(out, "{}\"", in_double_quotes(rest)?);
-    Some(out)
-}
-
-fn in_double_quotes(text: &str) -> Option<String> {
-    quoted(text)?;
-    let escaped = text.chars().fold(String::new(), |mut out, letter| {
-        if matches!(letter, '\\' | '"' | '$' | '`') {
-            out.push('\\');
-        }
-        out.push(letter);
-        out
-    });
-    Some(escaped)
 }
 
 #[cfg(test)]

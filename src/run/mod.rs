@@ -4,6 +4,7 @@
 //! its time. The journal is a list of entries, and everything else that is known about a run — where it
 //! stands ([`View`]), what it should do next (the engine) — is a fold over that list.
 
+mod by_hand;
 mod change;
 mod change_status;
 mod diff;
@@ -18,6 +19,7 @@ mod task;
 mod verdict;
 mod view;
 
+pub use by_hand::{SecretVariables, quoted};
 pub use change::{Change, Reversibility, covers, set_fields};
 pub use change_status::{ChangeStatus, KeptBecause};
 pub use diff::{Difference, words};
@@ -29,7 +31,7 @@ pub use event::{
 pub use figure::Figure;
 pub use id::{CALL, CATALOGUED, EXISTENCE, OpId, ResourceId, RunId, Subject, TaskId, Way};
 pub use name::{NameOwner, NameShape};
-pub use program::{Command, HandCommands, NOT_RUN, Program};
+pub use program::{Command, HandCommands, NOT_RUN, NOT_SENT, PeerCall, Program, ROWS};
 pub use target::{Elsewhere, Target};
 pub use task::{
     CandidateTarget, FailurePolicy, Guard, GuardAction, MAX_AGE, Occasion, OnFailure, Preconditions, RollbackScope,

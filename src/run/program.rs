@@ -60,6 +60,24 @@ impl HandCommands {
     }
 }
 
+/// What a task sends to a peer, as far as it may be written down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerCall {
+    /// Such as `POST https://…`. `${inputs.NAME}` stands for a secret.
+    pub what: String,
+    /// The hosts that are asked for it or for its state; `None` stands for one that only the run knows.
+    pub hosts: Vec<Option<String>>,
+    /// Whether it is left out because this is a rehearsal, in which nobody answers for one of the hosts.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub not_sent: bool,
+}
+
+/// The field of a state that says how many rows a statement changed.
+pub const ROWS: &str = "rows";
+
+/// What is said of a request that a rehearsal leaves out.
+pub const NOT_SENT: &str = "not sent (rehearsal)";
+
 /// What is said of a program that a rehearsal leaves out.
 pub const NOT_RUN: &str = "not run (rehearsal)";
 

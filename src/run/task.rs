@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::change::{Change, Reversibility};
 use super::id::{ResourceId, Subject, TaskId};
-use super::program::{HandCommands, Program};
+use super::program::{HandCommands, NOT_RUN, NOT_SENT, PeerCall, Program};
 use crate::gate::GateRule;
 
 /// What happens when a step fails.
@@ -125,6 +125,9 @@ pub struct Task {
     /// The program that makes its change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<Program>,
+    /// What it sends to a peer to make its change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<PeerCall>,
     /// The commands that do by hand what its call does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by_hand: Option<HandCommands>,
@@ -182,6 +185,7 @@ impl Task {
             unhealthy_before: BTreeMap::new(),
             pause: None,
             program: None,
+            peer: None,
             by_hand: None,
             message: None,
             traffic_first: None,
@@ -208,9 +212,18 @@ impl Task {
         self.reversibility.is_undone() && !self.is_finally()
     }
 
-    /// Whether its program is left out because this is a rehearsal.
+    /// Whether what it does is left out because this is a rehearsal.
     pub fn is_not_run(&self) -> bool {
-        self.program.as_ref().is_some_and(|program| program.not_run)
+        self.left_out().is_some()
+    }
+
+    /// What of it is left out because this is a rehearsal, and the words for that.
+    pub fn left_out(&self) -> Option<(&'static str, String)> {
+        let program = self.program.as_ref().filter(|program| program.not_run);
+        let peer = || self.peer.as_ref().filter(|call| call.not_sent);
+        program
+            .map(|program| (NOT_RUN, program.run.to_string()))
+            .or_else(|| peer().map(|call| (NOT_SENT, call.what.clone())))
     }
 
     /// What its change is about, if it changes something.

@@ -118,17 +118,28 @@ fn decide(world: &mut World, to: &Destination, at: Timestamp, method: &Method, a
     let revision = revision.unwrap_or_default();
     let Ending { after, cut } = world.ending(&service, &revision, illness.as_ref());
     let state = State::of(illness.as_ref());
-    let decided = match (&illness, world.parts.cloud_run.services.get(&service)) {
+    let reaches_it = illness.is_none() && !cut;
+    let obeyed = if reaches_it { obey(world, &service, method, &asked.path) } else { None };
+    let decided = match (&illness, world.parts.cloud_run.services.get(&service), obeyed) {
+        (_, _, Some(status)) => Decided::Answer((status, Json(json!({ "status": status.as_u16() }))).into_response()),
         _ if cut => Decided::Answer((StatusCode::GATEWAY_TIMEOUT, "upstream request timeout").into_response()),
-        (None, Some(found)) => {
+        (None, Some(found), None) => {
             let until = later(at, world.request_timeout(&service, &revision));
             page(world, &service, &revision, &found.figures, method, &asked.path, until)
         }
-        (illness, _) => Decided::Answer(unavailable(state, illness.as_ref())),
+        (illness, _, None) => Decided::Answer(unavailable(state, illness.as_ref())),
     };
     let visitor = Visitor::Somebody(Box::new(asked));
     let visit = Visit { at, service, revision, state, latency: after, status: state.status(cut), visitor };
     Coming { decided, after, visit }
+}
+
+/// Does what an application is told by a request, if it is; the status of the answer.
+fn obey(world: &mut World, service: &str, method: &Method, path: &str) -> Option<StatusCode> {
+    let figures = &mut world.parts.cloud_run.services.get_mut(service)?.figures;
+    let command = figures.commands.iter().find(|known| known.path == path && method.as_str() == known.method)?;
+    figures.pages.insert(command.page.clone(), command.becomes.clone());
+    StatusCode::from_u16(command.status).ok()
 }
 
 fn page(
@@ -146,7 +157,11 @@ fn page(
     if let Some(chat) = figures.chat.as_ref().filter(|chat| chat.path == path) {
         return Decided::Chat(chat.clone(), until);
     }
-    let known = figures.paths.iter().any(|known| known == path);
+    if let Some(shown) = figures.pages.get(path).filter(|_| method == Method::GET) {
+        return Decided::Answer(Json(shown.clone()).into_response());
+    }
+    let known =
+        figures.paths.iter().any(|known| known == path) || figures.commands.iter().any(|known| known.path == path);
     let health = figures.health_path == path;
     let detail = |status: StatusCode, text: &str| (status, Json(json!({ "detail": text }))).into_response();
     Decided::Answer(if !known && !health {

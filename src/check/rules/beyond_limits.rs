@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use super::bad_url::place_of;
 use super::{Answer, Rule, Subject, argument};
 use crate::action::Action;
 use crate::check::diagnostic::Diagnostic;
@@ -92,7 +93,7 @@ fn services(subject: &Subject<'_>, limits: &Limits) -> Option<Diagnostic> {
     None
 }
 
-/// Probes that ask hosts which are not allowed. A host that only a run knows is judged when it is asked.
+/// Probes and steps that ask hosts which are not allowed. A host that only a run knows is judged when it is asked.
 fn peers(subject: &Subject<'_>, hosts: &Hosts) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (path, spec) in subject.probes() {
@@ -101,6 +102,18 @@ fn peers(subject: &Subject<'_>, hosts: &Hosts) -> Vec<Diagnostic> {
             let message = format!("this asks `{host}`, which is not one of the hosts that probes may ask");
             let help = "add the host to the limit in a review of its own, or ask another";
             found.push(beyond(subject, subject.place(&path), "hosts", message).help(help));
+        }
+    }
+    for (step, _, action) in subject.actions() {
+        for address in action.addresses() {
+            let path = place_of(&step, address.argument);
+            let host = address.host.filter(|host| !hosts.cover(host) && subject.is_resolved(&path));
+            found.extend(host.map(|host| {
+                let message =
+                    format!("this sends something to `{host}`, which is not one of the hosts that are allowed");
+                let help = "add the host to the limit in a review of its own, or send it to another";
+                beyond(subject, subject.place(&path), "hosts", message).help(help)
+            }));
         }
     }
     found

@@ -7,8 +7,8 @@ use crate::inert::inert;
 use crate::plan::{Access, Outbound, Plan, Sender, Tried, WHOLE};
 use crate::resource::catalogued::sent_as;
 use crate::run::{
-    CATALOGUED, Change, FailurePolicy, Guard, GuardAction, NOT_RUN, OnFailure, Preconditions, ResourceId,
-    Reversibility, RollbackScope, Task,
+    CATALOGUED, Change, FailurePolicy, Guard, GuardAction, OnFailure, Preconditions, ResourceId, Reversibility,
+    RollbackScope, Task,
 };
 use crate::runbook::model::Allowed;
 use crate::syntax::value::percent;
@@ -126,9 +126,12 @@ pub(super) fn remarks(task: &Task) -> Vec<String> {
             .to_owned()
     });
     let wave = (task.max_parallel > 1).then(|| format!("up to {} of this step go on at once", task.max_parallel));
-    let not_run = task.is_not_run().then(|| {
+    let not_run = task.left_out().map(|(word, _)| {
         let gate = task.gate.as_ref().map_or("", |_| "; its gate is not waited for");
-        format!("{NOT_RUN}{gate}; --run-programs runs it")
+        match &task.peer {
+            Some(_) => format!("{word}{gate}: the simulated cloud does not answer for the host"),
+            None => format!("{word}{gate}; --run-programs runs it"),
+        }
     });
     let undo_partial = task.program.as_ref().is_some_and(|program| program.undo_partial);
     let undo_partial = undo_partial.then(|| "its undo is also run after it has failed".to_owned());

@@ -14,8 +14,8 @@ use tokio_rustls::rustls::server::ParsedCertificate;
 use tokio_rustls::rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use x509_parser::parse_x509_certificate;
 
-use super::dial::{Dialer, builder, handshake};
 use crate::clock::{Clock, between};
+use crate::peer::{Dialer, builder, handshake};
 use crate::probe::{FactsByName, ProbeFailure};
 use crate::syntax::condition::Fact;
 
@@ -32,7 +32,7 @@ pub(in crate::probe) async fn examine(
     let provider = Arc::new(aws_lc_rs::default_provider());
     let judge = WebPkiServerVerifier::builder_with_provider(roots, provider).build();
     let judge = judge.map_err(|error| ProbeFailure::Broken(error.to_string()))?;
-    let witness = Arc::new(Witness { judge: Some(judge), algorithms: algorithms(), seen: Mutex::new(None) });
+    let witness = Arc::new(Witness { judge, algorithms: algorithms(), seen: Mutex::new(None) });
     let config = witnessed(clock, witness.clone()).map_err(ProbeFailure::Broken)?;
     let (stream, _) = dialer.connect(host, port).await?;
     handshake(Arc::new(config), host, stream).await?;
@@ -41,11 +41,6 @@ pub(in crate::probe) async fn examine(
     let mut facts = seen.facts(clock.now());
     facts.insert("latency".to_owned(), Fact::Span(between(began, clock.now())));
     Ok(facts)
-}
-
-/// TLS with whoever answers.
-pub(in crate::probe) fn anybody(clock: &Arc<dyn Clock>) -> Result<ClientConfig, String> {
-    witnessed(clock, Arc::new(Witness { judge: None, algorithms: algorithms(), seen: Mutex::new(None) }))
 }
 
 fn witnessed(clock: &Arc<dyn Clock>, witness: Arc<Witness>) -> Result<ClientConfig, String> {
@@ -59,8 +54,8 @@ fn algorithms() -> WebPkiSupportedAlgorithms {
 /// Sees what is shown, and lets it pass.
 #[derive(Debug)]
 struct Witness {
-    /// Who says what it is worth, if somebody wants to know.
-    judge: Option<Arc<WebPkiServerVerifier>>,
+    /// Who says what it is worth.
+    judge: Arc<WebPkiServerVerifier>,
     algorithms: WebPkiSupportedAlgorithms,
     seen: Mutex<Option<Seen>>,
 }
@@ -83,8 +78,7 @@ impl ServerCertVerifier for Witness {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let Some(judge) = &self.judge else { return Ok(ServerCertVerified::assertion()) };
-        let verdict = judge.verify_server_cert(leaf, chain, name, ocsp, now);
+        let verdict = self.judge.verify_server_cert(leaf, chain, name, ocsp, now);
         let only_the_name = |error: &Error| {
             matches!(
                 error,

@@ -19,9 +19,8 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
-use super::dial::{Dialer, Stream, origin, url};
-use super::http_client::add;
 use crate::clock::{Clock, between, format_duration, later};
+use crate::peer::{Dialer, NoAnswer, Stream, add, origin, url};
 use crate::probe::{FactsByName, ProbeFailure};
 use crate::syntax::condition::Fact;
 use crate::syntax::value::SecretText;
@@ -127,8 +126,8 @@ impl Conversation<'_> {
                 // While the name is waited for, nothing is known of who should converse.
                 Either::Right(_) => {
                     match dialer.out_of_time(&host, format!("no answer within {}", format_duration(self.within))) {
-                        unknown @ ProbeFailure::Unknown(_) => Some(Err(unknown)),
-                        ProbeFailure::Unhealthy(_) | ProbeFailure::Broken(_) => None,
+                        NoAnswer::Unreached(unreached) => Some(Err(unreached.into())),
+                        NoAnswer::Failed(_) => None,
                     }
                 }
             }

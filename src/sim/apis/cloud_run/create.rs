@@ -5,6 +5,8 @@
 //! (source: `google/cloud/run/v2/{service,revision}.proto`, and the documentation of managing revisions). What a new
 //! service does to its surroundings no scenario has said: it holds no connections and is healthy once it has started.
 
+use std::collections::BTreeMap;
+
 use jiff::SignedDuration;
 use serde_json::{Map, Value};
 
@@ -39,6 +41,8 @@ fn unremarkable() -> Figures {
         requests_per_minute: 0,
         unhealthy_while: None,
         login: None,
+        pages: BTreeMap::new(),
+        commands: Vec::new(),
         chat: None,
     }
 }

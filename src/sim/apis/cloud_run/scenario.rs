@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use axum::http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use toml::Spanned;
 
 use super::captured::{CapturedRevision, CapturedService};
-use super::service::{Chat, Condition, ConditionState, Figures, Login, Service};
+use super::service::{AppCommand, Chat, Condition, ConditionState, Figures, Login, Service};
 use super::template;
 use super::traffic::{self, Target};
 use crate::sim::scenario::captured::Captured;
@@ -100,6 +101,12 @@ pub(in crate::sim) struct ServiceTable {
     unhealthy_while: Option<Spanned<Expression>>,
     login: Option<Login>,
     chat: Option<Spanned<Chat>>,
+    /// What its application shows as JSON, by path.
+    #[serde(default)]
+    pages: BTreeMap<String, Value>,
+    /// What its application can be told to do.
+    #[serde(default)]
+    commands: Vec<Spanned<AppCommand>>,
     #[serde(default)]
     traffic: Vec<Spanned<TargetTable>>,
     revisions: Option<Spanned<Vec<RevisionTable>>>,
@@ -197,6 +204,13 @@ impl ServiceTable {
         let database = self.database.take().and_then(|name| complaints.keep(known_database(name, declared)));
         let unhealthy_while = self.unhealthy_while.take().and_then(|found| complaints.keep(answered(found, world)));
         let chat = self.chat.take().and_then(|chat| complaints.keep(unhurried(chat)));
+        let is_shown = |command: &AppCommand| self.pages.contains_key(&command.page);
+        let why = |command: &AppCommand| match StatusCode::from_u16(command.status) {
+            _ if !is_shown(command) => Some("its `page` is none of the service's `pages`"),
+            Ok(_) => None,
+            Err(_) => Some("its `status` is no status"),
+        };
+        let commands = complaints.sound(std::mem::take(&mut self.commands), why);
         Figures {
             hosts: std::mem::take(&mut self.hosts),
             paths: std::mem::take(&mut self.paths),
@@ -216,6 +230,8 @@ impl ServiceTable {
             unhealthy_while,
             login: self.login.take(),
             chat,
+            pages: std::mem::take(&mut self.pages),
+            commands,
         }
     }
 

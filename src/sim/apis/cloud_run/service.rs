@@ -138,6 +138,38 @@ pub struct Figures {
     /// Its chat over a WebSocket, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chat: Option<Chat>,
+    /// What its application shows as JSON, by path.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pages: BTreeMap<String, Value>,
+    /// What its application can be told to do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<AppCommand>,
+}
+
+/// A request by which an application is told to do something: what it shows on one of its pages becomes something else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AppCommand {
+    /// The method.
+    #[serde(default = "post")]
+    pub method: String,
+    /// The path.
+    pub path: String,
+    /// The status of the answer.
+    #[serde(default = "ok")]
+    pub status: u16,
+    /// The page that becomes something else.
+    pub page: String,
+    /// What that becomes.
+    pub becomes: Value,
+}
+
+fn post() -> String {
+    "POST".to_owned()
+}
+
+fn ok() -> u16 {
+    200
 }
 
 /// Where users log in: a POST of `{"user", "password"}` is answered with `{"token"}`, or 401.

@@ -23,9 +23,9 @@ use hyper_util::rt::TokioIo;
 use reqwest::Url;
 use secrecy::ExposeSecret as _;
 
-use super::dial::{Dialer, Origin, Took, origin, url};
+use super::dial::{Dialer, NoAnswer, Origin, Took, Unreached, origin, url};
 use crate::clock::{Clock, between, format_duration, later};
-use crate::probe::{Body, FactsByName, ProbeFailure};
+use crate::peer::Body;
 use crate::syntax::condition::Fact;
 use crate::syntax::value::SecretText;
 
@@ -36,19 +36,19 @@ const BODY: usize = 64 * 1024;
 const KEPT: usize = 64;
 
 /// A request as a runbook asks for it.
-pub(in crate::probe) struct Request<'a> {
-    pub(in crate::probe) url: &'a str,
-    pub(in crate::probe) method: Option<&'a str>,
-    pub(in crate::probe) headers: &'a BTreeMap<String, SecretText>,
+pub(crate) struct Request<'a> {
+    pub(crate) url: &'a str,
+    pub(crate) method: Option<&'a str>,
+    pub(crate) headers: &'a BTreeMap<String, SecretText>,
     /// What is added to the URL's query, encoded.
-    pub(in crate::probe) query: Option<&'a SecretText>,
-    pub(in crate::probe) body: Option<&'a Body>,
-    pub(in crate::probe) redirects: u32,
+    pub(crate) query: Option<&'a SecretText>,
+    pub(crate) body: Option<&'a Body>,
+    pub(crate) redirects: u32,
 }
 
 /// An answer.
-pub(in crate::probe) struct Answer {
-    pub(in crate::probe) status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     /// None if there was more than is read: what was not read cannot be judged.
     body: Option<String>,
     took: Took,
@@ -78,14 +78,14 @@ impl Connection {
     }
 }
 
-pub(in crate::probe) struct Client {
+pub(crate) struct Client {
     dialer: Arc<Dialer>,
     clock: Arc<dyn Clock>,
 }
 
 /// Connections that the requests of one flow or one load use again.
 #[derive(Default)]
-pub(in crate::probe) struct IdleConnections {
+pub(crate) struct IdleConnections {
     idle: Mutex<BTreeMap<Origin, Vec<Connection>>>,
 }
 
@@ -114,17 +114,17 @@ enum Unanswered {
 }
 
 impl Client {
-    pub(in crate::probe) fn new(dialer: Arc<Dialer>, clock: Arc<dyn Clock>) -> Client {
+    pub(crate) fn new(dialer: Arc<Dialer>, clock: Arc<dyn Clock>) -> Client {
         Client { dialer, clock }
     }
 
     /// Sends a request, and waits so long for the whole answer; on one of these connections, if there are any.
-    pub(in crate::probe) async fn send(
+    pub(crate) async fn send(
         &self,
         wanted: &Request<'_>,
         timeout: Duration,
         idle: Option<&IdleConnections>,
-    ) -> Result<Answer, ProbeFailure> {
+    ) -> Result<Answer, NoAnswer> {
         let url = url(wanted.url)?;
         let until = later(self.clock.now(), timeout);
         let host = url.host_str().unwrap_or_default().to_owned();
@@ -140,18 +140,53 @@ impl Client {
         }
     }
 
+    /// Sends a request that does something, once, on a connection of its own, and waits so long for the answer. No redirect is followed.
+    ///
+    /// # Errors
+    /// Either nothing was sent, or what came of it is not known.
+    pub(crate) async fn send_once(&self, wanted: &Request<'_>, timeout: Duration) -> Result<Answer, NoAnswer> {
+        let url = url(wanted.url)?;
+        let origin = origin(&url, ["http", "https"])?;
+        let request = build(wanted, &url, false).map_err(Unreached::Impossible)?;
+        let until = later(self.clock.now(), timeout);
+        let late = || format!("no answer within {}", format_duration(timeout));
+        let opened = async {
+            let (stream, took) = self.dialer.dial(&origin).await?;
+            let opened = handshake(TokioIo::new(stream)).await;
+            opened.map(|opened| (opened, took)).map_err(|error| Unreached::Refused(explain(&error)))
+        };
+        pin_mut!(opened);
+        let ((sender, connection), took) = match select(opened, self.dialer.deadline(&origin.host, until)).await {
+            Either::Left((opened, _)) => opened?,
+            Either::Right(_) => {
+                return Err(Unreached::NoWay(format!("no connection within {}", format_duration(timeout))).into());
+            }
+        };
+        let open = Connection { sender, driver: async move { drop(connection.await) }.boxed().fuse() };
+        let exchanged = self.exchange(open, request, took, &origin, None);
+        pin_mut!(exchanged);
+        match select(exchanged, self.dialer.deadline(&origin.host, until)).await {
+            Either::Left((Ok(answer), _)) => Ok(answer),
+            Either::Left((Err(Unanswered::NotSent(_)), _)) => {
+                Err(Unreached::Refused("the connection ended before anything was sent".to_owned()).into())
+            }
+            Either::Left((Err(Unanswered::Failed(error)), _)) => Err(NoAnswer::Failed(explain(&error))),
+            Either::Right(_) => Err(NoAnswer::Failed(late())),
+        }
+    }
+
     /// Asks, and asks again where it is sent, as often as that is allowed.
     async fn follow(
         &self,
         wanted: &Request<'_>,
         mut url: Url,
         idle: Option<&IdleConnections>,
-    ) -> Result<Answer, ProbeFailure> {
+    ) -> Result<Answer, NoAnswer> {
         let began = self.clock.now();
         let mut redirects = 0;
         loop {
             let mut answer =
-                self.once(build(wanted, &url, redirects > 0).map_err(ProbeFailure::Broken)?, &url, idle).await?;
+                self.once(build(wanted, &url, redirects > 0).map_err(Unreached::Impossible)?, &url, idle).await?;
             let location = answer.location.take().filter(|_| wanted.redirects > 0);
             let Some(location) = location else {
                 return Ok(Answer { redirects, total: between(began, self.clock.now()), ..answer });
@@ -159,23 +194,17 @@ impl Client {
             if redirects == wanted.redirects {
                 let last = url.join(&location);
                 let last = last.map_or_else(|_| "what is no URL".to_owned(), |next| destination(&url, &next));
-                return Err(ProbeFailure::Unhealthy(format!(
-                    "it redirects more than {redirects} times, at last to {last}"
-                )));
+                return Err(NoAnswer::Failed(format!("it redirects more than {redirects} times, at last to {last}")));
             }
             let next = url.join(&location);
-            let next =
-                next.map_err(|error| ProbeFailure::Unhealthy(format!("it redirects to what is no URL: {error}")))?;
+            let next = next.map_err(|error| NoAnswer::Failed(format!("it redirects to what is no URL: {error}")))?;
             if url.scheme() == "https" && next.scheme() != "https" {
-                return Err(ProbeFailure::Unhealthy(format!(
-                    "it redirects out of TLS, to {}",
-                    destination(&url, &next)
-                )));
+                return Err(NoAnswer::Failed(format!("it redirects out of TLS, to {}", destination(&url, &next))));
             }
             redirects += 1;
             // What was meant for one host is not shown to another.
             if next.origin() != url.origin() && !(wanted.headers.is_empty() && wanted.body.is_none()) {
-                return Err(ProbeFailure::Unhealthy(format!(
+                return Err(NoAnswer::Failed(format!(
                     "it redirects to {}, and headers or body are not meant for that",
                     destination(&url, &next)
                 )));
@@ -189,9 +218,9 @@ impl Client {
         mut request: http::Request<Full<Bytes>>,
         url: &Url,
         idle: Option<&IdleConnections>,
-    ) -> Result<Answer, ProbeFailure> {
+    ) -> Result<Answer, NoAnswer> {
         let origin = origin(url, ["http", "https"])?;
-        let failed = |error: hyper::Error| ProbeFailure::Unhealthy(explain(&error));
+        let failed = |error: hyper::Error| NoAnswer::Failed(explain(&error));
         while let Some(open) = idle.and_then(|idle| idle.take(&origin)) {
             match self.exchange(open, request, Took::default(), &origin, idle).await {
                 Ok(answer) => return Ok(answer),
@@ -206,9 +235,7 @@ impl Client {
         let open = Connection { sender, driver: async move { drop(connection.await) }.boxed().fuse() };
         self.exchange(open, request, took, &origin, idle).await.map_err(|unanswered| match unanswered {
             Unanswered::Failed(error) => failed(error),
-            Unanswered::NotSent(_) => {
-                ProbeFailure::Unhealthy("the connection ended before anything was sent".to_owned())
-            }
+            Unanswered::NotSent(_) => NoAnswer::Failed("the connection ended before anything was sent".to_owned()),
         })
     }
 
@@ -249,7 +276,7 @@ fn destination(from: &Url, to: &Url) -> String {
 }
 
 impl Answer {
-    pub(in crate::probe) fn into_facts(self) -> FactsByName {
+    pub(crate) fn into_facts(self) -> BTreeMap<String, Fact> {
         let json = self.body.as_ref().and_then(|body| serde_json::from_str(body).ok());
         let span = |name: &str, span| (name.to_owned(), Fact::Span(span));
         let mut facts = BTreeMap::from([
@@ -294,7 +321,7 @@ fn build(wanted: &Request<'_>, url: &Url, redirected: bool) -> Result<http::Requ
 }
 
 /// Adds a runbook's headers. A secret in one is not shown by whoever shows a request.
-pub(in crate::probe) fn add(headers: &mut HeaderMap, wanted: &BTreeMap<String, SecretText>) -> Result<(), String> {
+pub(crate) fn add(headers: &mut HeaderMap, wanted: &BTreeMap<String, SecretText>) -> Result<(), String> {
     for (name, value) in wanted {
         let cannot = || format!("the header {name} cannot be sent: {value}");
         let known = HeaderName::try_from(name.as_str()).map_err(|_| cannot())?;
@@ -319,7 +346,7 @@ async fn read(mut body: Incoming) -> Result<(Vec<u8>, bool), hyper::Error> {
 }
 
 /// What went wrong, with all its reasons.
-pub(in crate::probe) fn explain(error: &dyn Error) -> String {
+pub(crate) fn explain(error: &dyn Error) -> String {
     let (mut why, mut source) = (error.to_string(), error.source());
     while let Some(deeper) = source {
         why = format!("{why}: {deeper}");

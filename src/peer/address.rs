@@ -8,17 +8,17 @@ use reqwest::Url;
 use crate::syntax::spelling::list;
 
 /// The schemes of an HTTP request.
-pub(super) const HTTP: &[&str] = &["http", "https"];
+pub(crate) const HTTP: &[&str] = &["http", "https"];
 /// The schemes of a WebSocket.
-pub(super) const WEBSOCKET: &[&str] = &["ws", "wss"];
+pub(crate) const WEBSOCKET: &[&str] = &["ws", "wss"];
 
 /// The host of a URL, in lower case.
-pub(super) fn host(url: &str) -> Option<String> {
+pub(crate) fn host(url: &str) -> Option<String> {
     Url::parse(url).ok()?.host_str().map(str::to_owned)
 }
 
 /// The URL at another host, over TLS and at its usual port; `None` if its host is none of these.
-pub(super) fn replace_host(url: &str, hosts: &[String], other: &str) -> Option<String> {
+pub(crate) fn replace_host(url: &str, hosts: &[String], other: &str) -> Option<String> {
     let mut url = Url::parse(url).ok()?;
     let host = url.host_str()?;
     if !hosts.iter().any(|known| known.eq_ignore_ascii_case(host)) {
@@ -32,7 +32,7 @@ pub(super) fn replace_host(url: &str, hosts: &[String], other: &str) -> Option<S
 }
 
 /// Whether this is a URL of one of these schemes that can be asked.
-pub(super) fn check_url(text: &str, schemes: &[&str]) -> Result<(), String> {
+pub(crate) fn check_url(text: &str, schemes: &[&str]) -> Result<(), String> {
     let url = Url::parse(text).map_err(|error| format!("`{text}` is not a URL: {error}"))?;
     if !schemes.contains(&url.scheme()) {
         return Err(format!("`{}` is not {}", url.scheme(), list(schemes.iter().copied(), "or")));
@@ -45,7 +45,7 @@ pub(super) fn check_url(text: &str, schemes: &[&str]) -> Result<(), String> {
 }
 
 /// Whether this is `host:port`.
-pub(super) fn check_host_and_port(text: &str) -> Result<(), String> {
+pub(crate) fn check_host_and_port(text: &str) -> Result<(), String> {
     let port =
         text.rsplit_once(':').filter(|(host, _)| !host.is_empty()).and_then(|(_, port)| port.parse::<u16>().ok());
     if port.is_none_or(|port| port == 0) || text.contains('/') {
@@ -55,7 +55,7 @@ pub(super) fn check_host_and_port(text: &str) -> Result<(), String> {
 }
 
 /// A URL that may hold a password, if that is a secret: then it stands as its reference, and is no URL to parse.
-pub(super) fn check_url_with_secret(shown: &str, schemes: &[&str]) -> Result<(), String> {
+pub(crate) fn check_url_with_secret(shown: &str, schemes: &[&str]) -> Result<(), String> {
     // The whole may be one secret.
     if shown.starts_with("${") {
         return Ok(());

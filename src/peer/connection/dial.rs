@@ -28,7 +28,6 @@ use tokio_util::either::Either;
 use super::reach::{forbidden, is_forbidden_name};
 use crate::clock::{Clock, between};
 use crate::peer::{Hosts, plain};
-use crate::probe::ProbeFailure;
 
 /// How probes find their way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +47,20 @@ pub enum Route {
     },
 }
 
+impl Route {
+    /// Whether it leads to a simulated cloud that serves this host.
+    pub fn serves(&self, host: &str) -> bool {
+        self.served(host).is_some()
+    }
+
+    /// Where the simulated cloud listens, if it serves this host. The address of a tag is its service's.
+    fn served(&self, host: &str) -> Option<SocketAddr> {
+        let Route::Simulated { address, hosts, .. } = self else { return None };
+        let service = host.split_once("---").map_or(host, |(_, service)| service);
+        hosts.iter().any(|known| known.eq_ignore_ascii_case(service)).then_some(*address)
+    }
+}
+
 /// Whether probes reach programs on this machine beside a simulated cloud.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ThisMachine {
@@ -58,7 +71,7 @@ pub enum ThisMachine {
 }
 
 /// Opens connections.
-pub(in crate::probe) struct Dialer {
+pub(crate) struct Dialer {
     route: Route,
     /// The hosts that the runbook's limits allow; `None`: all.
     limit: Option<Hosts>,
@@ -72,27 +85,27 @@ pub(in crate::probe) struct Dialer {
 }
 
 /// A connection, plain or in TLS.
-pub(in crate::probe) type Stream = Either<TcpStream, TlsStream<TcpStream>>;
+pub(crate) type Stream = Either<TcpStream, TlsStream<TcpStream>>;
 
 /// How long each part of opening a connection took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::probe) struct Took {
-    pub(in crate::probe) dns: Duration,
-    pub(in crate::probe) connect: Duration,
-    pub(in crate::probe) tls: Duration,
+pub(crate) struct Took {
+    pub(crate) dns: Duration,
+    pub(crate) connect: Duration,
+    pub(crate) tls: Duration,
 }
 
 /// Where something is to be reached.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::probe) struct Origin {
-    pub(in crate::probe) host: String,
-    pub(in crate::probe) port: u16,
-    pub(in crate::probe) tls: bool,
+pub(crate) struct Origin {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) tls: bool,
 }
 
 /// Why no connection was opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::probe) enum Unreached {
+pub(crate) enum Unreached {
     /// The name does not lead anywhere, which says nothing of what it should lead to.
     NoName(String),
     /// There is no way to it from this machine, which says nothing of what is there.
@@ -103,18 +116,31 @@ pub(in crate::probe) enum Unreached {
     Impossible(String),
 }
 
-impl From<Unreached> for ProbeFailure {
-    fn from(unreached: Unreached) -> ProbeFailure {
-        match unreached {
-            Unreached::NoName(why) | Unreached::NoWay(why) => ProbeFailure::Unknown(why),
-            Unreached::Refused(why) => ProbeFailure::Unhealthy(why),
-            Unreached::Impossible(why) => ProbeFailure::Broken(why),
-        }
+impl fmt::Display for Unreached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Unreached::NoName(why) | Unreached::NoWay(why) | Unreached::Refused(why) | Unreached::Impossible(why)) =
+            self;
+        f.write_str(why)
+    }
+}
+
+/// Why a request has no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NoAnswer {
+    /// There was no connection: nothing was sent.
+    Unreached(Unreached),
+    /// It was sent, or may have been, and what came of it is no answer.
+    Failed(String),
+}
+
+impl From<Unreached> for NoAnswer {
+    fn from(unreached: Unreached) -> NoAnswer {
+        NoAnswer::Unreached(unreached)
     }
 }
 
 impl Dialer {
-    pub(in crate::probe) fn new(route: Route, limit: Option<Hosts>, clock: Arc<dyn Clock>) -> Dialer {
+    pub(crate) fn new(route: Route, limit: Option<Hosts>, clock: Arc<dyn Clock>) -> Dialer {
         Dialer {
             route,
             limit,
@@ -127,7 +153,7 @@ impl Dialer {
     }
 
     /// Lets this host be asked, whatever the runbook's limits are.
-    pub(in crate::probe) fn allow(&self, host: &str) {
+    pub(crate) fn allow(&self, host: &str) {
         self.named.lock().unwrap_or_else(PoisonError::into_inner).insert(plain(host));
     }
 
@@ -137,7 +163,7 @@ impl Dialer {
     }
 
     /// Opens a connection, in TLS if the origin says so.
-    pub(in crate::probe) async fn dial(&self, origin: &Origin) -> Result<(Stream, Took), Unreached> {
+    pub(crate) async fn dial(&self, origin: &Origin) -> Result<(Stream, Took), Unreached> {
         let (stream, mut took) = self.connect(&origin.host, origin.port).await?;
         if !origin.tls {
             return Ok((Either::Left(stream), took));
@@ -150,7 +176,7 @@ impl Dialer {
     }
 
     /// Opens a connection, and speaks nothing.
-    pub(in crate::probe) async fn connect(&self, host: &str, port: u16) -> Result<(TcpStream, Took), Unreached> {
+    pub(crate) async fn connect(&self, host: &str, port: u16) -> Result<(TcpStream, Took), Unreached> {
         let began = self.clock.now();
         let addresses = self.resolve(host, port).await?;
         let found = self.clock.now();
@@ -174,7 +200,7 @@ impl Dialer {
         if is_forbidden_name(host) {
             return Err(never(format!("{host} is a metadata server")));
         }
-        if let Some(address) = self.served(host) {
+        if let Some(address) = self.route.served(host) {
             return Ok(vec![address]);
         }
         let beyond = match &self.route {
@@ -209,34 +235,27 @@ impl Dialer {
     }
 
     /// What it says of a service that a look at this host has taken too long: nothing, if its name has not even been resolved.
-    pub(in crate::probe) fn out_of_time(&self, host: &str, why: String) -> ProbeFailure {
+    pub(crate) fn out_of_time(&self, host: &str, why: String) -> NoAnswer {
         if self.resolving.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&plain(host)) {
-            ProbeFailure::Unknown(format!("{why}: the name {host} was not resolved"))
+            Unreached::NoName(format!("{why}: the name {host} was not resolved")).into()
         } else {
-            ProbeFailure::Unhealthy(why)
+            NoAnswer::Failed(why)
         }
     }
 
     /// Whether the simulated cloud serves this host.
-    pub(in crate::probe) fn serves(&self, host: &str) -> bool {
-        self.served(host).is_some()
-    }
-
-    /// Where the simulated cloud listens, if it serves this host. The address of a tag is its service's.
-    fn served(&self, host: &str) -> Option<SocketAddr> {
-        let Route::Simulated { address, hosts, .. } = &self.route else { return None };
-        let service = host.split_once("---").map_or(host, |(_, service)| service);
-        hosts.iter().any(|known| known.eq_ignore_ascii_case(service)).then_some(*address)
+    pub(crate) fn serves(&self, host: &str) -> bool {
+        self.route.serves(host)
     }
 
     /// Returns when a look at this host has taken too long. A real server may be silent for ever; a simulated one always
     /// has an answer, in its own time.
-    pub(in crate::probe) fn deadline(&self, host: &str, until: Timestamp) -> BoxFuture<'_, ()> {
-        if self.served(host).is_some() { self.clock.timer(until) } else { self.clock.deadline(until) }
+    pub(crate) fn deadline(&self, host: &str, until: Timestamp) -> BoxFuture<'_, ()> {
+        if self.route.served(host).is_some() { self.clock.timer(until) } else { self.clock.deadline(until) }
     }
 
     /// Whom to trust.
-    pub(in crate::probe) fn roots(&self) -> Result<Arc<RootCertStore>, String> {
+    pub(crate) fn roots(&self) -> Result<Arc<RootCertStore>, String> {
         self.roots.get_or_init(|| roots(&self.route).map(Arc::new)).clone()
     }
 
@@ -320,7 +339,7 @@ fn is_of_this_side(error: &io::Error) -> bool {
 }
 
 /// TLS over a connection.
-pub(in crate::probe) async fn handshake(
+pub(crate) async fn handshake(
     config: Arc<ClientConfig>,
     host: &str,
     stream: TcpStream,
@@ -334,7 +353,7 @@ pub(in crate::probe) async fn handshake(
 type Builder = tokio_rustls::rustls::ConfigBuilder<ClientConfig, tokio_rustls::rustls::WantsVerifier>;
 
 /// A TLS configuration that takes the time from this clock: a certificate of a simulated cloud expires in its time.
-pub(in crate::probe) fn builder(clock: &Arc<dyn Clock>) -> Result<Builder, String> {
+pub(crate) fn builder(clock: &Arc<dyn Clock>) -> Result<Builder, String> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_details(provider, Arc::new(ProbeTime(clock.clone())));
     builder.with_safe_default_protocol_versions().map_err(|error| error.to_string())
@@ -381,18 +400,18 @@ fn is_here(host: &str) -> bool {
 }
 
 /// Splits `host:port`.
-pub(in crate::probe) fn host_and_port(address: &str) -> Result<(&str, u16), String> {
+pub(crate) fn host_and_port(address: &str) -> Result<(&str, u16), String> {
     let parts = address.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
     parts.ok_or_else(|| format!("{address} is not a host and a port"))
 }
 
 /// A text as a URL.
-pub(in crate::probe) fn url(text: &str) -> Result<Url, Unreached> {
+pub(crate) fn url(text: &str) -> Result<Url, Unreached> {
     Url::parse(text).map_err(|error| Unreached::Impossible(format!("the URL cannot be used: {error}")))
 }
 
 /// The origin of a URL whose scheme is one of these: that without TLS, and that with it.
-pub(in crate::probe) fn origin(url: &Url, [plain, tls]: [&str; 2]) -> Result<Origin, Unreached> {
+pub(crate) fn origin(url: &Url, [plain, tls]: [&str; 2]) -> Result<Origin, Unreached> {
     let impossible = |why: String| Unreached::Impossible(why);
     let (tls, usual) = match url.scheme() {
         scheme if scheme == plain => (false, 80),
@@ -414,7 +433,6 @@ mod tests {
         let origin = Origin { host: "nowhere.invalid".to_owned(), port: 443, tls: true };
         let Err(Unreached::NoName(why)) = dialer.dial(&origin).await else { panic!("it leads somewhere") };
         assert!(why.starts_with("the name nowhere.invalid does not resolve"), "{why}");
-        assert!(matches!(ProbeFailure::from(Unreached::NoName(why)), ProbeFailure::Unknown(_)));
     }
 
     #[test]
@@ -423,11 +441,11 @@ mod tests {
         let late = |host: &str| dialer.out_of_time(host, "no answer within 1s".to_owned());
         let (one, other) = (dialer.wait_for_name("api.example.com"), dialer.wait_for_name("API.example.com"));
         drop(one);
-        let ProbeFailure::Unknown(why) = late("api.example.com") else { panic!("it is resolved") };
+        let NoAnswer::Unreached(Unreached::NoName(why)) = late("api.example.com") else { panic!("it is resolved") };
         assert_eq!(why, "no answer within 1s: the name api.example.com was not resolved");
-        assert!(matches!(late("auth.example.com"), ProbeFailure::Unhealthy(_)));
+        assert!(matches!(late("auth.example.com"), NoAnswer::Failed(_)));
         drop(other);
-        assert!(matches!(late("api.example.com"), ProbeFailure::Unhealthy(_)));
+        assert!(matches!(late("api.example.com"), NoAnswer::Failed(_)));
     }
 
     #[test]

@@ -13,13 +13,13 @@ const MOST: usize = 1024 * 1024;
 
 /// A connection that fails once it has been sent more than [`MOST`] bytes.
 #[derive(Debug)]
-pub(in crate::probe) struct Bounded<S> {
+pub(crate) struct Bounded<S> {
     stream: S,
     read: usize,
 }
 
 impl<S> Bounded<S> {
-    pub(in crate::probe) fn over(stream: S) -> Bounded<S> {
+    pub(crate) fn over(stream: S) -> Bounded<S> {
         Bounded { stream, read: 0 }
     }
 }
