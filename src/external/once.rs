@@ -2,7 +2,7 @@
 //!
 //! Whether it is done the work's own condition says, if it has one. Without one only the operator knows, unless this run noted what came of
 //! it. What was sent and whose answer was lost is sent again only after somebody said that it did not happen, and then with the same key
-//! ([`Once::key`]), so that a peer that keeps to such keys does it once all the same.
+//! ([`key`]), so that a peer that keeps to such keys does it once all the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -131,13 +131,6 @@ impl<W: Work> Once<W> {
         self.work.get(id).ok_or_else(|| format!("the runbook sends nothing as {}", id.name))
     }
 
-    /// What tells a sending from all others: the same whenever the same step of the same run is sent the same way. A UUID of version 8.
-    fn key(&self, id: &ResourceId, direction: Direction) -> String {
-        let hex = digest(direction.named(&format!("{}/{id}", self.run)).as_bytes());
-        let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
-        format!("{}-{}-8{}-a{}-{}", part(0, 8), part(8, 12), part(13, 16), part(17, 20), part(20, 32))
-    }
-
     /// Whether it is done, by its condition.
     async fn judged(&self, id: &ResourceId, work: &W) -> Result<Option<bool>, ReadError> {
         let unavailable = |why: String| {
@@ -202,7 +195,7 @@ impl<W: Work> Once<W> {
         self.sealed.calls(id, BTreeSet::new());
         let kept = self.sealed.sends(id, []);
         kept.map_err(|error| refused(format!("that it is sent cannot be written down: {error}")))?;
-        match work.send(direction, &self.key(id, direction)).await {
+        match work.send(direction, &key(&self.run, id, direction)).await {
             Sent::Refused(why) => {
                 self.sealed.ended(id);
                 self.sealed.not_called(id, before);
@@ -224,6 +217,13 @@ impl<W: Work> Once<W> {
             }
         })
     }
+}
+
+/// What tells a sending from all others: the same whenever the same step of the same run is sent the same way. A UUID of version 8.
+fn key(run: &str, id: &ResourceId, direction: Direction) -> String {
+    let hex = digest(direction.named(&format!("{run}/{id}")).as_bytes());
+    let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
+    format!("{}-{}-8{}-a{}-{}", part(0, 8), part(8, 12), part(13, 16), part(17, 20), part(20, 32))
 }
 
 impl<W: Work> AnyObservable for Once<W> {
@@ -262,34 +262,17 @@ impl<W: Work> AnyKind for Once<W> {
 mod tests {
     use super::*;
 
-    struct Nothing;
-
-    impl Work for Nothing {
-        fn can_be_undone(&self) -> bool {
-            false
-        }
-
-        fn is_done(&self) -> BoxFuture<'_, Option<Result<bool, String>>> {
-            Box::pin(async { None })
-        }
-
-        fn send<'a>(&'a self, _: Direction, _: &'a str) -> BoxFuture<'a, Sent> {
-            Box::pin(async { Sent::Accepted(Map::new()) })
-        }
-    }
-
     #[test]
     fn a_key_is_of_one_step_one_way_and_one_run() {
-        let once = |run: &str| Once::<Nothing>::new(BTreeMap::new(), Arc::default(), run.to_owned());
         let id = |step: &str| format!("http.request/p/r/{step}").parse::<ResourceId>().unwrap();
-        let key = once("run").key(&id("a"), Direction::Forward);
-        assert_eq!(key, once("run").key(&id("a"), Direction::Forward), "it is the same when it is sent again");
-        assert_eq!(key.split('-').map(str::len).collect::<Vec<_>>(), [8, 4, 4, 4, 12], "{key}");
+        let first = key("run", &id("a"), Direction::Forward);
+        assert_eq!(first, key("run", &id("a"), Direction::Forward), "it is the same when it is sent again");
+        assert_eq!(first.split('-').map(str::len).collect::<Vec<_>>(), [8, 4, 4, 4, 12], "{first}");
         let others = [
-            once("run").key(&id("b"), Direction::Forward),
-            once("run").key(&id("a"), Direction::Back),
-            once("other").key(&id("a"), Direction::Forward),
+            key("run", &id("b"), Direction::Forward),
+            key("run", &id("a"), Direction::Back),
+            key("other", &id("a"), Direction::Forward),
         ];
-        assert!(!others.contains(&key), "{others:?}");
+        assert!(!others.contains(&first), "{others:?}");
     }
 }
