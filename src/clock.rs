@@ -149,9 +149,26 @@ pub fn format_duration(duration: Duration) -> String {
     format!("{:#}", span.round(unit).unwrap_or(span))
 }
 
+/// A duration of which only whole minutes matter, rounded down: `41 min`, `3 h 5 min`; below a minute its seconds.
+pub fn format_minutes(duration: Duration) -> String {
+    match (duration.as_secs() / 3600, duration.as_secs() / 60 % 60) {
+        (0, 0) => format!("{} s", duration.as_secs()),
+        (0, minutes) => format!("{minutes} min"),
+        (hours, 0) => format!("{hours} h"),
+        (hours, minutes) => format!("{hours} h {minutes} min"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_long_time_whole_minutes_matter() {
+        for (seconds, shown) in [(7, "7 s"), (60, "1 min"), (2519, "41 min"), (3600, "1 h"), (11_100, "3 h 5 min")] {
+            assert_eq!(format_minutes(Duration::from_secs(seconds)), shown);
+        }
+    }
 
     #[test]
     fn people_read_rounded_durations() {

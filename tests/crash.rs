@@ -115,7 +115,7 @@ fn a_signal_parks_the_run_and_leaves_the_operation_to_be_attached_to() {
             let run = desk.spawn(&["resume", "--yes", "--acknowledge", "scale-connector"]);
             until("the resumed run", || desk.journal().len() > before);
             run.signal(signal);
-            run.end().code(130).says("goes on from here");
+            run.end().code(130).says("continues from here");
         } else {
             let run = desk.spawn(&[&["run", &runbook], &flags[..]].concat());
             until("the connector's operation", || desk.journal_has("operation_started"));

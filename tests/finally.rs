@@ -99,7 +99,7 @@ fn the_plan_says_what_is_done_at_the_end() {
 #[test]
 fn it_is_done_after_success_and_after_a_rollback_and_once_more_after_a_later_one() {
     let desk = Desk::new();
-    run(&desk, &runbook(WELL, CACHE), &[]).code(0).says("finally back-to-normal").says("✓ done");
+    run(&desk, &runbook(WELL, CACHE), &[]).code(0).says("finally: back-to-normal").says("✓ done");
     assert_eq!(labels(&desk), ("normal".into(), "b".into()));
     desk.rectify(&["resume"]).code(2).complains("is done");
     // What it did is not undone, and what the run did before it is.
@@ -112,7 +112,7 @@ fn it_is_done_after_success_and_after_a_rollback_and_once_more_after_a_later_one
 fn it_is_done_when_a_failed_run_is_rolled_back() {
     let desk = Desk::new();
     let failed = run(&desk, &runbook(NEVER_WELL, CACHE), &["--on-failure", "rollback"]).code(1);
-    failed.says("✗ failed and rolled back").says("finally back-to-normal");
+    failed.says("✗ failed and rolled back").says("finally: back-to-normal");
     assert_eq!(labels(&desk), ("normal".into(), "a".into()));
 }
 
@@ -153,7 +153,7 @@ fn a_run_that_changes_nothing_does_not_ask_about_it() {
         "uses = \"gcp.set\"\nwith = { resource = \"redis.instances/cache\", set = { labels = { mode = \"maintenance\" } } }\nrequire = { unhealthy = [\"cache\"] }",
     );
     let stopped = run(&desk, &text, &["--on-failure", "stop"]).code(7);
-    assert!(!stopped.stdout.contains("finally back-to-normal"), "{}", stopped.stdout);
+    assert!(!stopped.stdout.contains("finally: back-to-normal"), "{}", stopped.stdout);
     assert_eq!(labels(&desk), ("normal".into(), "a".into()));
     desk.rectify(&["runs"]).code(0).says("can be resumed");
 }
@@ -167,7 +167,7 @@ fn nothing_of_it_is_done_twice_and_it_can_be_asked_for_alone() {
     let text = text.replace("name = \"label-topic\"\nuses", "name = \"label-topic\"\nwhen = \"false\"\nuses");
     let text = text.replace("mode = \"normal\"", "mode = \"quiet\"");
     let done = run(&desk, &text, &[]).code(0);
-    assert!(!done.stdout.contains("finally back-to-normal"), "{}", done.stdout);
+    assert!(!done.stdout.contains("finally: back-to-normal"), "{}", done.stdout);
     assert_eq!(labels(&desk), ("normal".into(), "a".into()));
     let desk = Desk::new();
     let alone = run(&desk, &text, &["--only", "back-to-normal"]).code(0).says("✓ done");

@@ -38,7 +38,7 @@ fn the_symptom_must_be_gone_at_the_end() {
     let done = desk
         .rectify(&["run", FLAGSHIP, "--sim", "--speed", "max", "--yes", "--acknowledge", "scale-connector"])
         .code(0);
-    done.says("✓ preconditions met").says("  symptom\n").says("✓ done");
+    done.says("✓ preconditions met").says("  [10/10] symptom\n").says("✓ done");
 }
 
 #[test]
@@ -447,7 +447,7 @@ fn quietly_only_what_cannot_wait_is_said() {
     let done = run(&desk, &runbook(&desk, &bounds(1, "auth")), &["--yes", "-q"]).code(1);
     let told = done.says("bounds/netra-auth-staging: ").says("✗ bounds/netra-auth-staging failed");
     let told = told.says("stopped after").says("applied: bounds/netra-auth-staging");
-    assert!(!told.stdout.contains("accepted, operation") && !told.stdout.contains("phase all"), "{}", told.stdout);
+    assert!(!told.stdout.contains("accepted, operation") && !told.stdout.contains("phase 1 of 1"), "{}", told.stdout);
     let done = desk.rectify(&["rollback", "--yes", "--quiet"]).code(0).says("✓ rolled back");
     assert!(!done.stdout.contains("accepted, operation"), "{}", done.stdout);
 }

@@ -53,7 +53,7 @@ fn a_run_is_told_again_from_its_journal_as_it_was_told_live() {
     let live = desk.rectify(&[&["run", FLAGSHIP], &RUN[..]].concat()).code(0).stdout;
     let told = desk.rectify(&["show"]).code(0).stdout;
     let (_, live) = live.split_once("\nrun ").unwrap();
-    let (live, _) = live.split_once("\n\n  rectify rollback").unwrap();
+    let (live, _) = live.split_once("\n\nrecovered: ").unwrap();
     assert_eq!(format!("run {live}"), told.trim_end());
 }
 
@@ -63,7 +63,7 @@ fn the_transcript_of_the_flagship() {
     let desk = Desk::new();
     let done = desk.rectify(&[&["run", FLAGSHIP], &RUN[..]].concat()).code(0);
     insta::with_settings!({filters => vec![
-        (r"(run|rollback|show) [0-9a-hjkmnp-tv-z]{10}\b", "$1 [run]"),
+        (r"(run|rollback|show|report) [0-9a-hjkmnp-tv-z]{10}\b", "$1 [run]"),
         (r"ops@\S+ \(pid \d+\)", "ops@[host] (pid [pid])"),
         (r"operation [0-9a-f-]{36}", "operation [operation]"),
     ]}, {

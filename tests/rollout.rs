@@ -115,7 +115,7 @@ fn previous_is_resolved_in_the_plan_and_going_back_twice_changes_nothing_more() 
     let cloud = Served::start(&desk, SHOP, "max");
     let plan = desk.rectify(&["plan", &file, "--sim", &cloud.url]).code(0);
     let plan = plan.says("targets  LATEST 100 % → checkout-00041-kez 100 %");
-    plan.says("! PREVIOUS is checkout-00041-kez, created 2026-02-27T14:02:00Z").says("before checkout-00042-bad");
+    plan.says("PREVIOUS is checkout-00041-kez, created 2026-02-27T14:02:00Z").says("before checkout-00042-bad");
     desk.rectify(&["run", &file, "--sim", &cloud.url, "--yes"]).code(0).says("✓ done");
     assert_eq!(serving(&cloud.get("/_sim/state")), [(Some("checkout-00041-kez".to_owned()), 100)]);
     let again = desk.rectify(&["plan", &file, "--sim", &cloud.url]).code(0);
@@ -140,7 +140,7 @@ fn latest_ready_is_a_name_that_does_not_move() {
     let desk = Desk::new();
     let file = runbook(&desk, &back("to = { LATEST_READY = 90, PREVIOUS = 10 }"));
     let plan = desk.rectify(&["plan", &file, "--sim", &healthy_shop(&desk)]).code(0);
-    plan.says("→ checkout-00041-kez 90 %, checkout-00040-abc 10 %").says("! LATEST_READY is checkout-00041-kez");
+    plan.says("→ checkout-00041-kez 90 %, checkout-00040-abc 10 %").says("LATEST_READY is checkout-00041-kez");
 }
 
 #[test]
@@ -327,7 +327,7 @@ fn a_service_is_led_from_a_connector_into_the_network_and_back() {
     let file = runbook(&desk, &configure("network = \"default\", subnet = \"apps\"", "\"checkout\", \"teapot\""));
     let plan = desk.rectify(&["plan", &file, "--sim", &scenario]).code(0);
     let plan = plan.says("connector  shop → not set").says("network    not set → default");
-    plan.says("! direct egress takes addresses of the subnet");
+    plan.says("direct egress takes addresses of the subnet");
     desk.rectify(&["run", &file, "--sim", &scenario, "--speed", "max", "--yes"])
         .code(1)
         .says("✗ failed and rolled back");

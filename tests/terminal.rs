@@ -13,6 +13,12 @@ fn type_at(desk: &Desk, arguments: &[&str]) -> PtySession {
     spawn_command(command, Some(240_000)).unwrap()
 }
 
+/// Says yes to the one question before a run.
+fn begin(at: &mut PtySession) {
+    at.exp_string("Begin?").unwrap();
+    at.send_line("yes").unwrap();
+}
+
 fn code(session: &PtySession) -> i32 {
     use rexpect::process::WaitStatus;
     loop {
@@ -29,6 +35,7 @@ fn a_one_way_change_wants_its_name_typed_and_no_is_an_answer() {
     let desk = Desk::new();
     let runbook = desk.flagship_before("services");
     let mut at = type_at(&desk, &["run", &runbook, "--sim", SCENARIO, "--speed", "max"]);
+    begin(&mut at);
     at.exp_string("this cannot be undone").unwrap();
     at.exp_string("Type scale-connector to apply what cannot be undone").unwrap();
     at.send_line("scale-connector").unwrap();
@@ -37,7 +44,7 @@ fn a_one_way_change_wants_its_name_typed_and_no_is_an_answer() {
     at.send_line("n").unwrap();
     at.exp_string("one-revision was declined").unwrap();
     at.exp_string("applied: scale-connector (irreversible)").unwrap();
-    at.exp_string("goes on from here").unwrap();
+    at.exp_string("asks again and goes on from here").unwrap();
     at.exp_eof().unwrap();
     assert_eq!(code(&at), 8);
     assert_eq!(desk.ending()["ending"], "declined");
@@ -48,6 +55,7 @@ fn a_mistyped_name_is_asked_for_again_and_the_third_time_it_is_a_no() {
     let desk = Desk::new();
     let runbook = desk.flagship_before("services");
     let mut at = type_at(&desk, &["run", &runbook, "--sim", SCENARIO, "--speed", "max"]);
+    begin(&mut at);
     for (typed, says) in [("yes", "can be typed 2 more times"), ("scale-conector", "can be typed once more")] {
         at.exp_string("Type scale-connector").unwrap();
         at.send_line(typed).unwrap();
@@ -90,7 +98,7 @@ fn ctrl_c_in_a_gate_parks_the_run_and_it_can_be_resumed_and_rolled_back() {
     at.exp_string("gate: connector healthy for 1m").unwrap();
     at.send_control('c').unwrap();
     at.exp_string("asked to stop by Ctrl-C").unwrap();
-    at.exp_string("everything is written down").unwrap();
+    at.exp_string("its progress is saved").unwrap();
     at.exp_eof().unwrap();
     assert_eq!(code(&at), 130);
 
@@ -119,9 +127,10 @@ fn ctrl_c_at_a_prompt_changes_nothing() {
     let desk = Desk::new();
     let runbook = desk.flagship_before("services");
     let mut at = type_at(&desk, &["run", &runbook, "--sim", SCENARIO]);
+    begin(&mut at);
     at.exp_string("Type scale-connector").unwrap();
     at.send_control('c').unwrap();
-    at.exp_string("everything is written down").unwrap();
+    at.exp_string("its progress is saved").unwrap();
     at.exp_string("applied: nothing").unwrap();
     at.exp_eof().unwrap();
     assert_eq!(code(&at), 130);
@@ -162,6 +171,7 @@ fn a_rollback_at_a_prompt_lists_what_it_undoes_and_asks() {
     let desk = Desk::new();
     let flags = ["--sim", SCENARIO, "--speed", "max", "--acknowledge", "scale-connector"];
     let mut at = type_at(&desk, &[&["run", crate::support::FLAGSHIP], &flags[..]].concat());
+    begin(&mut at);
     at.exp_string("one-revision: Apply this change?").unwrap();
     assert!(!at.exp_string("[d]etails").unwrap().contains("[r]oll back"));
     at.send_line("y").unwrap();
@@ -209,6 +219,8 @@ fn what_is_typed_before_a_question_about_a_change_is_no_answer_to_it() {
     let mut at = type_at(&desk, &["run", crate::support::FLAGSHIP, "--sim", SCENARIO, "--speed", "max"]);
     type_ahead(&mut at);
     let answered = [
+        ("Begin? Type yes or no", "y"),
+        ("Begin? Type yes or no", "yes"),
         ("Type scale-connector", "scale-connector"),
         ("one-revision: Apply this change?", "d"),
         ("one-revision: Apply this change?", "?"),
@@ -293,6 +305,7 @@ fn a_signal_at_a_prompt_parks_the_run_and_says_what_is_applied() {
         let desk = Desk::new();
         let flags = ["--sim", SCENARIO, "--speed", "max", "--acknowledge", "scale-connector"];
         let mut at = type_at(&desk, &[&["run", crate::support::FLAGSHIP], &flags[..]].concat());
+        begin(&mut at);
         at.exp_string("one-revision: Apply this change?").unwrap();
         at.send_line("y").unwrap();
         at.exp_string("deploy-auth: Apply this change?").unwrap();
@@ -315,6 +328,7 @@ fn a_quiet_question_names_step_resource_and_change() {
     let desk = Desk::new();
     let flags = ["--sim", SCENARIO, "--speed", "max", "--quiet", "--acknowledge", "scale-connector"];
     let mut at = type_at(&desk, &[&["run", crate::support::FLAGSHIP], &flags[..]].concat());
+    begin(&mut at);
     let mut said = String::new();
     for (step, resource, change) in
         [("one-revision", "gcp.run.traffic", "00750-69k"), ("deploy-auth", "gcp.run.service", "image")]
@@ -338,12 +352,13 @@ fn a_step_can_be_looked_into_left_out_and_the_rest_of_a_phase_approved() {
     let desk = Desk::new();
     let flags = ["--sim", SCENARIO, "--speed", "max", "--acknowledge", "scale-connector"];
     let mut at = type_at(&desk, &[&["run", crate::support::FLAGSHIP], &flags[..], &["--on-failure", "stop"]].concat());
+    begin(&mut at);
     at.exp_string("one-revision   gcp.run.traffic").unwrap();
     at.exp_string("Apply this change?").unwrap();
     at.send_line("what?").unwrap();
     at.exp_string("Apply this change?").unwrap();
     at.send_line("d").unwrap();
-    at.exp_string("it is sent only if the resource still is").unwrap();
+    at.exp_string("only if the resource is still as it was before").unwrap();
     at.exp_string("Apply this change?").unwrap();
     at.send_line("y").unwrap();
     at.exp_string("deploy-auth").unwrap();
@@ -360,6 +375,7 @@ fn a_step_can_be_looked_into_left_out_and_the_rest_of_a_phase_approved() {
     at.exp_eof().unwrap();
     let desk = Desk::new();
     let mut at = type_at(&desk, &[&["run", &desk.flagship_before("services")], &flags[..]].concat());
+    begin(&mut at);
     at.exp_string("Apply this change?").unwrap();
     at.send_line("s").unwrap();
     at.exp_string("Why is it skipped?").unwrap();
@@ -375,4 +391,131 @@ fn a_step_can_be_looked_into_left_out_and_the_rest_of_a_phase_approved() {
     assert_eq!(code(&at), 0);
     let answered = desk.journal().into_iter().map(|line| line["event"].clone()).find(|event| event["choice"] == "skip");
     assert_eq!(answered.unwrap()["reason"], "traffic is fine");
+}
+
+/// One question before the first change says how much it is; --quiet keeps it, --yes answers it, and a no changes nothing.
+#[test]
+fn one_question_before_a_run_says_how_much_it_is() {
+    for quiet in [&[][..], &["--quiet"]] {
+        let desk = Desk::new();
+        let flags = ["--sim", SCENARIO, "--speed", "max"];
+        let mut at = type_at(&desk, &[&["run", crate::support::FLAGSHIP], &flags[..], quiet].concat());
+        let said = at.exp_string("Begin?").unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains("8 changes in 10 steps to netra-staging on a simulated cloud, 1 irreversible"), "{said}");
+        assert!(said.ends_with("at least 41 min."), "{said}");
+        at.send_line("no").unwrap();
+        at.exp_string("Nothing was changed.").unwrap();
+        at.exp_eof().unwrap();
+        assert_eq!(code(&at), 8);
+        desk.rectify(&["runs"]).code(0).says("There are no runs yet");
+    }
+    let desk = Desk::new();
+    let flags = ["--sim", SCENARIO, "--speed", "max", "--yes"];
+    let mut at = type_at(&desk, &[&["run", crate::support::FLAGSHIP], &flags[..]].concat());
+    assert!(!at.exp_string("Type scale-connector").unwrap().contains("Begin?"));
+    at.send_control('c').unwrap();
+    at.exp_eof().unwrap();
+}
+
+/// What a terminal of so many columns shows: its lines as they were written, without what moves the cursor.
+fn screen(desk: &Desk, columns: u16, arguments: &[&str], lines: &[(&str, &str)]) -> String {
+    let program = format!("stty cols {columns} rows 50; exec \"$0\" \"$@\"");
+    let mut command = Command::new("sh");
+    command.args(["-c", &program, env!("CARGO_BIN_EXE_rectify")]).args(arguments).env_clear();
+    command.env("HOME", desk.path("")).env("XDG_STATE_HOME", desk.path("")).env("PATH", "/usr/bin:/bin");
+    command.env("USER", "ops").env("TERM", "xterm-256color").env("NO_COLOR", "1");
+    let mut at = spawn_command(command, Some(240_000)).unwrap();
+    let mut shown = String::new();
+    for (question, answer) in lines {
+        shown.push_str(&at.exp_string(question).unwrap());
+        shown.push_str(question);
+        at.send_line(answer).unwrap();
+    }
+    shown.push_str(&at.exp_eof().unwrap());
+    let shown = in_utf8(&shown);
+    let shown = console::strip_ansi_codes(&shown).replace("\r\n", "\n").replace('\r', "\n");
+    // The status line is drawn again and again, and each time over the one before.
+    let drawn: Vec<&str> = shown.lines().filter(|line| !line.starts_with(is_spinner)).map(str::trim_end).collect();
+    let mut lines = drawn;
+    lines.dedup_by(|one, other| one.is_empty() && other.is_empty());
+    lines.join("\n")
+}
+
+/// The session takes each byte for a character.
+fn in_utf8(bytes: &str) -> String {
+    String::from_utf8(bytes.chars().map(|byte| u8::try_from(u32::from(byte)).unwrap()).collect()).unwrap()
+}
+
+fn is_spinner(letter: char) -> bool {
+    "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏".contains(letter)
+}
+
+/// A command is to be copied, and a name is whole.
+fn may_be_longer(line: &str) -> bool {
+    line.contains("by hand: ") || !line.trim().contains(' ')
+}
+
+#[test]
+fn questions_details_and_a_failed_precondition_at_three_widths() {
+    for columns in [60, 80, 120] {
+        let desk = Desk::new();
+        let flags = ["--sim", SCENARIO, "--speed", "max", "--acknowledge", "scale-connector"];
+        let shown = screen(
+            &desk,
+            columns,
+            &[&["run", crate::support::FLAGSHIP], &flags[..]].concat(),
+            &[
+                ("Begin?", "yes"),
+                ("one-revision: Apply this change?", "?"),
+                ("one-revision: Apply this change?", "d"),
+                ("one-revision: Apply this change?", "y"),
+                ("deploy-auth: Apply this change?", "d"),
+                ("deploy-auth: Apply this change?", "n"),
+            ],
+        );
+        let (_, run) = shown.split_once("\nrun ").unwrap();
+        for line in shown.lines().filter(|line| !may_be_longer(line)) {
+            assert!(console::measure_text_width(line) <= usize::from(columns), "{columns}: {line}");
+        }
+        insta::with_settings!({filters => vec![
+            (r"^[0-9a-hjkmnp-tv-z]{10}\b", "[run]"),
+            (r", after \d+m?s", ""),
+            (r"(run|rollback|show|report|resume) [0-9a-hjkmnp-tv-z]{10}\b", "$1 [run]"),
+            (r"ops@\S+\s+\(pid \d+\)", "ops@[host] (pid [pid])"),
+            (r"[0-9a-f]{8}-[0-9a-f-]{27}", "[operation]"),
+        ]}, {
+            insta::assert_snapshot!(format!("a-run-at-{columns}-columns"), run);
+        });
+    }
+}
+
+/// For screen readers: no colour, no symbol, no cursor that moves, and a change is one line.
+#[test]
+fn plain_output_is_words_and_nothing_is_drawn() {
+    let desk = Desk::new();
+    let flags = ["--sim", SCENARIO, "--speed", "max", "--acknowledge", "scale-connector", "--plain"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rectify"));
+    command.args(["run", crate::support::FLAGSHIP]).args(flags).env_clear();
+    command.env("HOME", desk.path("")).env("XDG_STATE_HOME", desk.path("")).env("TERM", "xterm-256color");
+    let mut at = spawn_command(command, Some(240_000)).unwrap();
+    let mut said = at.exp_string("Begin? Type yes or no:").unwrap();
+    at.send_line("yes").unwrap();
+    said += &at.exp_string("one-revision: Apply this change?").unwrap();
+    at.send_line("n").unwrap();
+    said += &at.exp_eof().unwrap();
+    let said = in_utf8(&said);
+    for words in [
+        "warning: cannot be undone",
+        "targets    netra-backend-staging-00749-6tr 50 %, netra-backend-staging-00750-69k 50 % to \
+         netra-backend-staging-00750-69k 100 %",
+        "min_instances  2 to 3",
+        "ok: preconditions met",
+        "ok: applied in 4m",
+        "  point of no return: what follows cannot all be undone",
+    ] {
+        assert!(said.contains(words), "{words} is not in\n{said}");
+    }
+    for symbol in ['\u{1b}', '✓', '✗', '→', '─', '›', '·', '⠋', '‖'] {
+        assert!(!said.contains(symbol), "{symbol:?} is in\n{said}");
+    }
 }

@@ -55,8 +55,10 @@ pub struct TaskDraft {
     pub reversibility: Reversibility,
     /// What proves that it worked.
     pub gate: Option<GateRule>,
-    /// What the operator should know before approving it.
+    /// What speaks against it, or has consequences that the operator may not expect.
     pub warnings: Vec<String>,
+    /// What explains the change, and is as it should be.
+    pub notes: Vec<String>,
     /// What the operator is asked before it.
     pub confirm: Option<String>,
     /// How long it waits.
@@ -85,6 +87,7 @@ impl TaskDraft {
             reversibility: Reversibility::Reversible,
             gate: None,
             warnings: Vec::new(),
+            notes: Vec::new(),
             confirm: None,
             pause: None,
             message: None,

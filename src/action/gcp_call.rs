@@ -319,7 +319,7 @@ impl GcpCall {
                 ));
             }
         }
-        task.warnings.insert(0, format!("calls {}", self.call.shown(resource.resource_type)));
+        task.notes.insert(0, format!("calls {}", self.call.shown(resource.resource_type)));
         let name = self.id(forecast.target(), step.task);
         let resource_id = name.ok_or_else(|| forecast.not_observed(&id))?;
         forecast.calls(&resource_id);

@@ -101,7 +101,7 @@ impl Forecast<'_> {
 impl Resolved {
     /// Says in a task which revision it is, and makes its change conditional on no rollout in between.
     pub(super) fn note_in(self, latest: &str, task: &mut TaskDraft) {
-        task.warnings.push(self.note);
+        task.notes.push(self.note);
         if let Some(Value::Object(from)) = task.change.as_mut().map(|change| &mut change.from) {
             from.insert("latest".to_owned(), json!(latest));
         }

@@ -307,7 +307,7 @@ impl Rollout {
         forecast.change_from::<Traffic>(forecast.traffic(service), from, to, &mut task)?;
         task.gate =
             if self.shift.is_empty() { step.gate.cloned() } else { before_the_last(step.gate, self.held(step)) };
-        task.warnings.push(format!("its gate asks the revision at its tag {tag}, in place of {}", hosts.join(" and ")));
+        task.notes.push(format!("its gate asks the revision at its tag {tag}, in place of {}", hosts.join(" and ")));
         let id = forecast.target().resource(Service::NAME, service);
         task.candidate = Some(CandidateTarget { service: id, tag: tag.clone(), hosts });
         Ok(Some(task))
@@ -328,7 +328,7 @@ impl Rollout {
             task.gate = if last { step.gate.cloned() } else { before_the_last(step.gate, self.held(step)) };
             forecast.split_traffic(&self.service, &Split::of(shifted(&others, revision, *share)), &mut task)?;
             if last && share.get() < 100 {
-                task.warnings.push(format!("the rest of the traffic, {} %, stays where it is", 100 - share.get()));
+                task.notes.push(format!("the rest of the traffic, {} %, stays where it is", 100 - share.get()));
             } else if last {
                 task.warnings.push("traffic stays pinned to the new revision: a later deploy serves nobody until traffic is moved to it".to_owned());
             }

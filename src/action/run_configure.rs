@@ -344,21 +344,24 @@ impl Settings {
         wanted
     }
 
-    /// What the operator should know that the change does not show.
-    fn warnings(&self, now: &template::State) -> Vec<String> {
+    /// What explains the change.
+    fn notes(&self, now: &template::State) -> Vec<String> {
         let hidden = self.env.iter().filter(|(_, value)| shown(value).as_str().is_some_and(is_digest));
-        let mut warnings: Vec<String> =
-            hidden.map(|(name, value)| format!("{name} is set to {}", json!(value))).collect();
-        let missing = self.unset_env.iter().filter(|name| !now.env.contains_key(*name));
-        warnings.extend(missing.map(|name| format!("there is no variable {name} to remove")));
+        let mut notes: Vec<String> = hidden.map(|(name, value)| format!("{name} is set to {}", json!(value))).collect();
         let newest = self.secrets.iter().filter(|(_, reference)| reference.ends_with(":latest"));
-        warnings.extend(newest.map(|(name, _)| {
+        notes.extend(newest.map(|(name, _)| {
             format!("{name}: the version latest is read when an instance starts, so that another version reaches revisions of before, too")
         }));
         if self.fields.iter().any(|(name, _)| *name == "network" || *name == "subnet") && now.network.is_none() {
-            warnings.push("direct egress takes addresses of the subnet for each instance, and its first connections may take a minute".to_owned());
+            notes.push("direct egress takes addresses of the subnet for each instance, and its first connections may take a minute".to_owned());
         }
-        warnings
+        notes
+    }
+
+    /// What the operator may not expect.
+    fn warnings(&self, now: &template::State) -> Vec<String> {
+        let missing = self.unset_env.iter().filter(|name| !now.env.contains_key(*name));
+        missing.map(|name| format!("there is no variable {name} to remove")).collect()
     }
 }
 
@@ -402,11 +405,14 @@ impl StepAction for RunConfigure {
         let resource = self.id(forecast.target());
         let now: template::State = forecast.typed_state(&resource)?;
         let service = forecast.target().resource(Service::NAME, &self.rollout.service);
-        let (to, warnings) = match &self.configuration {
+        let (to, notes, warnings) = match &self.configuration {
             Configuration::Unchanged => {
-                (Map::new(), vec!["instances of the new revision start anew, and read secrets anew".to_owned()])
+                let anew = "instances of the new revision start anew, and read secrets anew";
+                (Map::new(), vec![anew.to_owned()], Vec::new())
             }
-            Configuration::Changed(settings) => (settings.wanted_of(&now), settings.warnings(&now)),
+            Configuration::Changed(settings) => {
+                (settings.wanted_of(&now), settings.notes(&now), settings.warnings(&now))
+            }
         };
         let state = forecast.state(&resource)?.clone();
         let newest: service::State = forecast.typed_state(&service)?;
@@ -429,6 +435,7 @@ impl StepAction for RunConfigure {
             .iter_mut()
             .find(|task| task.change.as_ref().is_some_and(|change| change.resource.kind == Template::NAME));
         if let Some(made) = made {
+            made.notes.extend(notes);
             made.warnings.extend(warnings);
         }
         Ok(tasks)

@@ -114,13 +114,10 @@ impl StepAction for Shell {
 
     fn plan(&self, step: &StepContext<'_>, forecast: &mut Forecast<'_>) -> Result<Vec<TaskDraft>, Obstacle> {
         let Shell { run, check, undo, undo_partial, .. } = self;
-        let mut warnings = vec![format!("runs {run}")];
-        warnings.extend(check.as_ref().map(|check| format!("whether it is done already tells {check}")));
-        if check.is_none() {
-            warnings.push(
-                "no `check` can tell whether it is done: if its end is not seen, the operator is asked".to_owned(),
-            );
-        }
+        let mut notes = vec![format!("runs {run}")];
+        notes.extend(check.as_ref().map(|check| format!("whether it is done already tells {check}")));
+        let no_check = "no `check` can tell whether it is done: if its end is not seen, the operator is asked";
+        let warnings = if check.is_none() { vec![no_check.to_owned()] } else { Vec::new() };
         let reversibility = match undo {
             Some(undo) => Reversibility::WithLoss { why: format!("only what {undo} takes back is taken back") },
             None => Reversibility::Irreversible { why: "nothing says how to undo it".to_owned() },
@@ -139,6 +136,7 @@ impl StepAction for Shell {
             change: Some(Doing::change(resource)),
             reversibility,
             warnings,
+            notes,
             program: Some(program),
             ..whole
         }])

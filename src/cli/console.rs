@@ -8,7 +8,7 @@ use console::Term;
 use super::exit::CliError;
 use crate::inert::inert;
 use crate::redact::{self, Lines};
-use crate::report::{Live, Plain, Quiet, Reporter, Sheet};
+use crate::report::{Live, Look, Plain, Quiet, Reporter, Sheet};
 
 /// What this terminal, pipe or log can show.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the terminal")]
@@ -26,6 +26,8 @@ pub(super) struct Console {
     aside: bool,
     /// Whether only what cannot wait is told.
     pub(super) quiet: bool,
+    /// Whether it is written for screen readers: in words, and no line broken.
+    plain: bool,
 }
 
 impl Console {
@@ -41,6 +43,7 @@ impl Console {
             width,
             aside: false,
             quiet: false,
+            plain: false,
         }
     }
 
@@ -58,6 +61,22 @@ impl Console {
     /// The same console, on which only what cannot wait is told, if that is wanted.
     pub(super) fn quietly(self, quiet: bool) -> Console {
         Console { quiet, ..self }
+    }
+
+    /// The same console, written for screen readers and logs, if that is wanted.
+    pub(super) fn plainly(self, plain: bool) -> Console {
+        let (live, colour) = (self.live && !plain, self.colour && !plain);
+        Console { plain, live, colour, ..self }
+    }
+
+    /// How lines for people look on stdout.
+    pub(super) fn look(&self) -> Look {
+        if self.plain { Look::Words } else { Look::Drawn { colour: self.colour, width: self.edge() } }
+    }
+
+    /// How wide lines may be now; what is no terminal keeps a line a line.
+    pub(super) fn edge(&self) -> Option<usize> {
+        (io::stdout().is_terminal() && !self.plain).then(|| self.columns())
     }
 
     /// The same console, on which somebody else writes too: no line is drawn again.
@@ -99,7 +118,8 @@ impl Console {
     pub(super) fn trouble(&self, trouble: &CliError) {
         let colour = self.colour && io::stderr().is_terminal();
         let style = |text: &str, style: console::Style| style.force_styling(colour).apply_to(text).to_string();
-        self.err(&format!("{} {}\n", style("×", console::Style::new().red()), inert_lines(&trouble.message)));
+        let mark = if self.plain { "error:".to_owned() } else { style("×", console::Style::new().red()) };
+        self.err(&format!("{mark} {}\n", inert_lines(&trouble.message)));
         if let Some(help) = &trouble.help {
             self.err(&format!("  {} {}\n", style("help:", console::Style::new().cyan()), inert_lines(help)));
         }
@@ -107,21 +127,21 @@ impl Console {
 
     /// A reporter that suits this console.
     pub(super) fn reporter(&self) -> Box<dyn Reporter> {
-        // What is no terminal keeps a line a line.
-        let width = io::stdout().is_terminal().then_some(self.width);
+        let beside = if self.plain { Look::Words } else { Look::Drawn { colour: self.colour, width: None } };
         match self {
             Console { quiet: true, aside: true, .. } => {
-                Box::new(Quiet::new(Sheet::new(Lines::new(io::stderr()), self.colour, None)))
+                Box::new(Quiet::new(Sheet::new(Lines::new(io::stderr()), beside)))
             }
-            Console { quiet: true, .. } => {
-                Box::new(Quiet::new(Sheet::new(Lines::new(io::stdout()), self.colour, width)))
-            }
+            Console { quiet: true, .. } => Box::new(Quiet::new(self.sheet())),
             Console { live: true, .. } => Box::new(Live::new(Term::stdout(), self.colour)),
-            Console { aside: true, .. } => {
-                Box::new(Plain::new(Sheet::new(Lines::new(io::stderr()), self.colour, None)))
-            }
-            Console { .. } => Box::new(Plain::new(Sheet::new(Lines::new(io::stdout()), self.colour, width))),
+            Console { aside: true, .. } => Box::new(Plain::new(Sheet::new(Lines::new(io::stderr()), beside))),
+            Console { .. } => Box::new(Plain::new(self.sheet())),
         }
+    }
+
+    /// Where lines for people are written: on stdout, without secrets.
+    pub(super) fn sheet(&self) -> Sheet<Lines<io::Stdout>> {
+        Sheet::new(Lines::new(io::stdout()), self.look())
     }
 
     /// How wide the terminal is now; it may have been resized.

@@ -18,6 +18,7 @@ mod input_file;
 mod log;
 mod memory;
 mod new;
+mod next;
 mod output_file;
 mod output_format;
 mod plan;
@@ -71,6 +72,10 @@ struct Cli {
     /// `resume` and `rollback` do; meant for containers, whose files may belong to a user of the host
     #[arg(long, global = true)]
     trust_state: bool,
+
+    /// Write for screen readers and logs: words for symbols, one fact a line, no colour, no line that is redrawn
+    #[arg(long, global = true)]
+    plain: bool,
 
     /// Log calls to Google's APIs on stderr; twice: everything
     #[arg(short, long, global = true, action = ArgAction::Count)]
@@ -201,7 +206,7 @@ pub fn main() -> ExitCode {
         }
     };
     log::begin(cli.verbose);
-    let console = Console::detect();
+    let console = Console::detect().plainly(cli.plain);
     let console = if cli.verbose > 0 { console.beside_a_log() } else { console };
     match dispatch(cli, console) {
         Ok(exit) => exit.into(),

@@ -450,7 +450,7 @@ pub(super) async fn plan(arguments: &Arguments, console: Console) -> Result<Exit
 impl Arguments {
     fn show(&self, plan: &Plan, console: Console) -> Result<(), CliError> {
         match self.format {
-            Format::Text => console.out(&text(plan, looks(console))),
+            Format::Text => console.out(&console.look().worded(&text(plan, looks(console)))),
             Format::Markdown => console.out(&markdown(plan)),
             Format::Json => {
                 let json = serde_json::to_string_pretty(plan);
@@ -499,8 +499,5 @@ pub(super) fn keep(path: &Path, what: &impl serde::Serialize) -> Result<(), CliE
 
 /// How a plan looks here: on a terminal lines are wrapped, in a log they are not.
 pub(super) fn looks(console: Console) -> TextStyle {
-    TextStyle {
-        colour: console.colour,
-        width: if console.is_terminal() { console.width } else { usize::from(u16::MAX) },
-    }
+    TextStyle { colour: console.colour, width: console.edge().unwrap_or(usize::from(u16::MAX)) }
 }

@@ -17,6 +17,7 @@ use rustix::termios::{InputModes, LocalModes, OptionalActions, SpecialCodeIndex,
 use super::console::Console;
 use crate::clock::{Clock as _, SystemClock, between, later};
 use crate::inert::inert;
+use crate::report::Sheet;
 
 /// How long nothing must have been typed before a question is shown.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -24,6 +25,8 @@ const PAUSE: Duration = Duration::from_millis(300);
 const ATTEMPTS: u8 = 3;
 /// How often it is looked whether something was typed.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
+/// How many columns behind a question are left for its answer.
+const ANSWER: usize = 12;
 /// The longest line that the kernel edits.
 const LINE: usize = 4096;
 const CTRL_C: u8 = 3;
@@ -94,7 +97,7 @@ impl Console {
                     }
                     terminal.edit_lines()?;
                     let mut open = OpenLine { console: self, is_ended: false };
-                    self.out(&format!("{} ", self.folded(&format!("? {question} ›"), 0)));
+                    self.out(&format!("{} ", self.question(question)));
                     first.get_or_insert_with(|| SystemClock.now());
                     let line = terminal.line().await?;
                     open.is_ended = matches!(line, Line::Typed(_));
@@ -128,17 +131,18 @@ impl Console {
         self.ask(question, |line| typed.judge(line)).await
     }
 
-    /// Several lines, folded at the terminal's edge.
-    pub(super) fn say(self, text: &str) {
-        let lines = text.lines().map(|line| {
-            let indent = line.len() - line.trim_start().len();
-            self.folded(line.trim(), indent) + "\n"
-        });
-        self.out(&lines.collect::<String>());
+    /// A question, with room for a short answer behind it.
+    fn question(self, question: &str) -> String {
+        let question = self.look().worded(&format!("? {question} ›"));
+        let Some(width) = self.edge() else { return question };
+        crate::plan::folded(&question, 0, width.saturating_sub(ANSWER)).join("\n")
     }
 
-    fn folded(self, text: &str, indent: usize) -> String {
-        crate::plan::folded(text, indent, self.columns()).join("\n")
+    /// Several lines, folded at the terminal's edge.
+    pub(super) fn say(self, text: &str) {
+        let mut out = Vec::new();
+        Sheet::new(&mut out, self.look()).write_text(text);
+        self.out(&String::from_utf8_lossy(&out));
     }
 }
 

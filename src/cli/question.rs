@@ -9,10 +9,13 @@ use jiff::Timestamp;
 use super::console::Console;
 use super::prompt::{AskError, Asked, Reply, visible};
 use super::rollback::preview;
+use crate::clock::{between, format_duration};
 use crate::driver::{Answer, Asker, Asking};
 use crate::engine::Run;
 use crate::inert::inert;
-use crate::run::{Choice, Failure, Question, View, Way};
+use crate::plan::{failure_policy, way_back};
+use crate::report::{BY_HAND, UNDO_BY_HAND, commands_by_hand};
+use crate::run::{Choice, Difference, Failure, Question, Task, View, Way};
 
 /// A person at this console.
 pub(super) struct Person {
@@ -262,15 +265,15 @@ fn change_prompt(question: &Question, offers: &[Choice]) -> String {
         | Question::Doubt { .. } => "",
     };
     let mut words: Vec<_> = offers.iter().filter_map(|choice| Some(letters(*choice)?.1)).collect();
-    words.push("[d]etails");
-    format!("{}: Apply this change? {}", inert(name), words.join(" "))
+    words.extend(["[d]etails", "[?]"]);
+    format!("{}: Apply this change? {}", inert(name), words.join(", "))
 }
 
 /// The letter and the word of an answer to the question about a change, and what it does.
 fn letters(choice: Choice) -> Option<(char, &'static str, &'static str)> {
     Some(match choice {
         Choice::Yes => ('y', "[y]es", "apply it"),
-        Choice::No => ('n', "[n]o", "do not apply it, and stop the run here; what is applied stays"),
+        Choice::No => ('n', "[n]o/stop", "do not apply it, and stop the run here; what is applied stays"),
         Choice::Skip => ('s', "[s]kip", "skip this step, for a reason that is written down, and go on with the next"),
         Choice::AllInPhase => {
             ('a', "[a]ll in this phase", "apply it, and each other ordinary change of this phase without asking")
@@ -316,7 +319,8 @@ fn reason(line: &str) -> Reply<Option<String>> {
     Reply::Answer((!reason.is_empty()).then(|| reason.to_owned()))
 }
 
-/// Everything that is known of a change before it is made.
+/// Everything that is known of a change before it is made, a fact a line: what its values are, whole; what follows it; how it
+/// is taken back; and the same by hand.
 fn details(view: &View, question: &Question) -> String {
     let (Question::Apply { task } | Question::Confirm { task, .. } | Question::Irreversible { task, .. }) = question
     else {
@@ -324,21 +328,32 @@ fn details(view: &View, question: &Question) -> String {
     };
     let Some(task) = view.task(task).map(|view| &view.task) else { return String::new() };
     let Some(change) = &task.change else { return String::new() };
-    let json = |value: &serde_json::Value| serde_json::to_string_pretty(value).unwrap_or_default();
-    let mut lines = vec![format!("resource    {}", change.resource)];
-    lines.push(format!("from        {}", json(&change.from)));
-    lines.push(format!("to          {}", json(&change.to)));
-    lines.push("it is sent only if the resource still is `from`, and observed again afterwards".to_owned());
-    lines.extend(task.gate.as_ref().map(|rule| format!("then        {}", crate::plan::gate(rule))));
-    let policy = serde_json::to_value(task.on_failure).ok();
-    lines.extend(policy.and_then(|policy| Some(format!("on failure  {}", policy.as_str()?))));
-    let since = view.started.map(|started| crate::clock::format_duration(crate::clock::between(started, view.now)));
-    lines.extend(since.map(|since| format!("the plan observed the cloud when this run began, {since} ago")));
-    for done in view.tasks.iter().filter_map(|task| Some((&task.task.id, task.seen.as_ref()?))) {
-        lines.push(format!("before it   {}: {}", done.0, crate::run::words(done.1)));
+    let mut facts = vec![("resource", inert(&change.resource.to_string()))];
+    for Difference { field, before, after } in change.differences() {
+        facts.extend(before.map(|before| ("before", format!("{} {}", inert(&field), inert(&before)))));
+        facts.push(("after", format!("{} {}", inert(&field), inert(&after))));
     }
-    let lines = lines.iter().flat_map(|line| line.lines()).map(|line| format!("      {}", inert(line)));
-    lines.collect::<Vec<_>>().join("\n") + "\n"
+    facts.push(("sent", "only if the resource is still as it was before; observed again afterwards".to_owned()));
+    facts.push(("gate", task.gate.as_ref().map_or_else(|| "none".to_owned(), crate::plan::gate)));
+    facts.push(("if it fails", failure_policy(task.failure_policy()).to_owned()));
+    facts.push(("rollback", way_back(task)));
+    let since = view.started.map(|started| format_duration(between(started, view.now)));
+    facts.extend(since.map(|since| ("observed", format!("when this run began, {since} ago"))));
+    facts.iter().fold(String::new(), |mut text, (name, fact)| {
+        let _ = writeln!(text, "      {name:<13}{fact}");
+        text
+    }) + &by_hand(task)
+}
+
+/// The commands that do the same, and those that take it back, each on a line of its own, to be copied.
+fn by_hand(task: &Task) -> String {
+    let undo = if task.is_undone_by_rollback() { commands_by_hand(task, Way::Undo) } else { Vec::new() };
+    let apply = commands_by_hand(task, Way::Apply).into_iter().map(|command| format!("{BY_HAND}{command}"));
+    let undo = undo.into_iter().map(|command| format!("{UNDO_BY_HAND}{command}"));
+    apply.chain(undo).fold(String::new(), |mut text, command| {
+        let _ = writeln!(text, "      {command}");
+        text
+    })
 }
 
 #[cfg(test)]
@@ -378,7 +393,10 @@ mod tests {
             assert!(is_again(&change_line(line, &offers)), "{line:?}");
         }
         let question = Question::Apply { task: TaskId::of_step("grow") };
-        assert_eq!(change_prompt(&question, &offers), "grow: Apply this change? [y]es [n]o [s]kip [d]etails");
+        assert_eq!(
+            change_prompt(&question, &offers),
+            "grow: Apply this change? [y]es, [n]o/stop, [s]kip, [d]etails, [?]"
+        );
         let help = help("?", &offers);
         assert!(help.contains("stop the run here") && !help.contains("phase") && !help.contains("undo"), "{help}");
     }

@@ -21,7 +21,7 @@ use crate::clock::{Clock as _, SystemClock, between, format_duration, second};
 use crate::engine::{MACHINE, Run};
 use crate::inert::inert;
 use crate::journal::{Start, StartError, State, examine_file};
-use crate::plan::{BreakGlass, Moved, Outbound, Plan, Saved, Selection, Trial, Trials, outbound, text};
+use crate::plan::{BreakGlass, Moved, Outbound, Plan, Saved, Selection, Trial, Trials, outbound, outlook, text};
 use crate::run::{Entry, Event, Hash, OnFailure, RollbackScope, RunId, Task, View, digest};
 use crate::runbook::model::Limits;
 
@@ -202,7 +202,7 @@ pub(super) async fn run(arguments: &Arguments, state: &State, console: Console) 
     };
     // Who is asked sees each change then.
     if !console.quiet || arguments.dry_run || !plan.is_complete() {
-        console.out(&text(&plan, looks(console)));
+        console.out(&console.look().worded(&text(&plan, looks(console))));
     }
     if !plan.is_complete() {
         let trouble = CliError::new(Exit::Failed, "not everything could be planned, so nothing is done");
@@ -218,12 +218,8 @@ pub(super) async fn run(arguments: &Arguments, state: &State, console: Console) 
         console.out(&format!("\n! {} is overridden: {}\n", inert(window), inert(reason)));
     }
     approved(&plan, &arguments.approvals, console)?;
-    if plan.protected && !typed(&plan, console).await? {
-        console.out("\nNothing was changed.\n");
-        return Ok(Exit::Declined);
-    }
-
-    if !arguments.approvals.yes && !may_send(&plan, &checked, &connection, console).await? {
+    let unapproved = if arguments.approvals.yes { Vec::new() } else { unapproved(&plan, &checked, &connection) };
+    if !may_begin(&plan, &unapproved, &arguments.approvals, console).await? {
         console.out("\nNothing was changed.\n");
         return Ok(Exit::Declined);
     }
@@ -285,27 +281,54 @@ pub(super) async fn run(arguments: &Arguments, state: &State, console: Console) 
     session.work(state, equipment, started).await
 }
 
-/// Whether the run's probes may send what planning did not: secrets, and what does more than ask. Nobody has said yes so far,
-/// and a run can probe before its first change. What only the simulated cloud hears needs no word.
-async fn may_send(plan: &Plan, checked: &Checked, connection: &Connection, console: Console) -> Result<bool, CliError> {
+/// What the run's probes send that planning did not: secrets, and what does more than ask. Nobody has said yes so far, and a
+/// run can probe before its first change. What only the simulated cloud hears needs no word.
+fn unapproved(plan: &Plan, checked: &Checked, connection: &Connection) -> Vec<String> {
     let probes = connection.probes(checked.runbook());
     let is_served = |request: &&Outbound| request.host.as_deref().is_some_and(|host| probes.serves(host));
     let unapproved = plan.requests.iter().filter(|request| request.wants_approval());
-    let unapproved: Vec<String> = unapproved.filter(|request| !is_served(request)).map(outbound).collect();
-    if unapproved.is_empty() {
+    unapproved.filter(|request| !is_served(request)).map(outbound).collect()
+}
+
+/// The one question before a run: whether it may begin. A protected target wants its project's name typed, which no flag
+/// answers; all else is answered by --yes. Where nothing is changed or sent nobody is asked.
+async fn may_begin(
+    plan: &Plan,
+    unapproved: &[String],
+    approvals: &Approvals,
+    console: Console,
+) -> Result<bool, CliError> {
+    if plan.protected && !console.interactive {
+        return Err(CliError::new(
+            Exit::Refused,
+            format!("{} is protected: an operator must type its name", plan.project),
+        )
+        .help("run this in a terminal; --yes does not answer it"));
+    }
+    if !unapproved.is_empty() {
+        if !console.interactive {
+            let message = "this is not a terminal, so nobody can be asked whether probes may send what was not tried while planning";
+            return Err(CliError::new(Exit::Refused, message)
+                .help(format!("approve it with --yes: {}; nothing was sent", unapproved.join("; "))));
+        }
+        console.out("\nThe run's probes send what was not tried while planning:\n");
+        for request in unapproved {
+            console.say(&format!("  {request}"));
+        }
+    }
+    let is_asked = console.interactive && !approvals.yes && (plan.changes() > 0 || !unapproved.is_empty());
+    let project = inert(&plan.project);
+    let asked = if plan.protected {
+        let question =
+            format!("{}. {project} is protected. Type its name to begin, or press Enter to stop", outlook(plan));
+        console.out("\n");
+        console.ask_for_name(&question, &plan.project).await
+    } else if is_asked {
+        console.out("\n");
+        console.confirm(&format!("{}. Begin?", outlook(plan))).await
+    } else {
         return Ok(true);
-    }
-    if !console.interactive {
-        let message =
-            "this is not a terminal, so nobody can be asked whether probes may send what was not tried while planning";
-        return Err(CliError::new(Exit::Refused, message)
-            .help(format!("approve it with --yes: {}; nothing was sent", unapproved.join("; "))));
-    }
-    console.out("\nThe run's probes send what was not tried while planning:\n");
-    for request in unapproved {
-        console.out(&format!("  {request}\n"));
-    }
-    let asked = console.confirm("May they?").await;
+    };
     Ok(asked.map_err(|error| CliError::from_error(Exit::Failed, &error))?.answer() == Some(true))
 }
 
@@ -451,20 +474,6 @@ fn approved(plan: &Plan, approvals: &Approvals, console: Console) -> Result<(), 
         .help(format!("--yes does not cover it; add {}", flags.join(" "))));
     }
     Ok(())
-}
-
-/// A protected target wants its project's name typed; no flag answers that.
-async fn typed(plan: &Plan, console: Console) -> Result<bool, CliError> {
-    if !console.interactive {
-        return Err(CliError::new(
-            Exit::Refused,
-            format!("{} is protected: an operator must type its name", plan.project),
-        )
-        .help("run this in a terminal; --yes does not answer it"));
-    }
-    let question = format!("{} is protected. Type its name to go on, or press Enter to stop", inert(&plan.project));
-    let asked = console.ask_for_name(&question, &plan.project).await;
-    Ok(asked.map_err(|error| CliError::from_error(Exit::Failed, &error))?.answer() == Some(true))
 }
 
 /// Random bits from the operating system, by way of the standard library's hash keys.

@@ -1,7 +1,6 @@
 //! One process at work on one run: put together, driven, told how to go on.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::io::Write;
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
@@ -12,6 +11,7 @@ use super::console::Console;
 use super::environment::{EnvFlags, github};
 use super::escalation::EscalationAdvisor;
 use super::exit::{CliError, Exit};
+use super::next::{follow_ups, next, parked, recovered};
 use super::plan::Given;
 use super::question::Person;
 use super::{Approvals, Meant};
@@ -29,7 +29,7 @@ use crate::gate::Observation;
 use crate::inert::{inert, shell_word};
 use crate::journal::{Claim, Directory, Found, Journal, LockError, Locks as _, OpenError, Read, State, Taken as Held};
 use crate::plan::Plan;
-use crate::report::{Stream, applied_now};
+use crate::report::Stream;
 use crate::resource::Writer;
 use crate::run::{Ending, Entry, Event, Operator, View, digest};
 
@@ -377,7 +377,7 @@ impl Session<'_> {
                 probes: probes.clone(),
                 cloud: connection.cloud.clone(),
                 clock: connection.clock.clone(),
-                baseline,
+                baseline: baseline.clone(),
                 since: None,
             }),
             advised: Advised::default(),
@@ -406,8 +406,17 @@ impl Session<'_> {
         telemetry::export(state, &id, console).await;
         released.map_err(|error| CliError::from_error(Exit::Failed, &error))?;
         match came {
-            Ok(DriveOutcome::Ended(_)) => console.out(&next(exit, &id, &run)),
-            Ok(DriveOutcome::Parked | DriveOutcome::Paused(_)) => console.out(&parked(&id, &run, &view)),
+            Ok(DriveOutcome::Ended(_)) => {
+                if matches!(run.ending(), Some(Ending::Done { .. })) && !console.quiet {
+                    let plan = Kept::open(directory.clone())?.plan;
+                    console.say(&recovered(&baseline, &view));
+                    console.say(&follow_ups(&plan, &view));
+                }
+                console.say(&next(exit, &id, &run, Realm::of(directory), console.edge()));
+            }
+            Ok(DriveOutcome::Parked | DriveOutcome::Paused(_)) => {
+                console.say(&parked(&id, &run, &view, console.edge()))
+            }
             Err(error) => {
                 let trouble = CliError::from_error(exit, &error);
                 return Err(trouble.help(format!("`rectify resume {id}` observes the cloud and goes on from here")));
@@ -415,45 +424,4 @@ impl Session<'_> {
         }
         Ok(exit)
     }
-}
-
-/// What can be done with a run that ended so.
-fn next(exit: Exit, id: &str, run: &Run) -> String {
-    let undo = run.undo().iter().filter(|(task, _)| task.back_for.is_none()).count();
-    let mut lines = match exit {
-        Exit::Stuck if matches!(run.ending(), Some(Ending::Stuck { .. })) => {
-            vec![format!("rectify rollback {id}   tries again what could not be undone")]
-        }
-        Exit::Failed | Exit::Declined | Exit::Refused if run.is_over() => {
-            vec!["rectify run FILE          plans anew from what is there now".to_owned()]
-        }
-        Exit::Refused => vec![
-            "rectify run FILE          plans anew from what is there now".to_owned(),
-            format!("rectify resume {id}     goes on once it is again as the plan saw it"),
-        ],
-        Exit::Failed if matches!(run.ending(), Some(Ending::Stopped { .. })) => {
-            vec![format!("rectify resume {id}     tries again and goes on from here")]
-        }
-        Exit::Declined => vec![format!("rectify resume {id}     asks again and goes on from here")],
-        _ => Vec::new(),
-    };
-    if undo > 0 && !matches!(run.ending(), Some(Ending::Stuck { .. })) {
-        let changes = if undo == 1 { "change" } else { "changes" };
-        lines.push(format!("rectify rollback {id}   rolls back {undo} {changes}"));
-    }
-    lines.push(format!("rectify show {id}       tells this run again"));
-    format!("\n{}\n", lines.iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n"))
-}
-
-/// What is so of a run that was stopped, and what can be done with it.
-fn parked(id: &str, run: &Run, view: &View) -> String {
-    let mut text = "\nStopped where it was; everything is written down.\n".to_owned();
-    for line in applied_now(view) {
-        let _ = writeln!(text, "{line}");
-    }
-    let _ = writeln!(text, "\n  rectify resume {id}     goes on from here");
-    if run.has_to_undo() {
-        let _ = writeln!(text, "  rectify rollback {id}   undoes what was applied; it lists that and asks first");
-    }
-    text
 }

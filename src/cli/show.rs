@@ -1,6 +1,5 @@
 //! `rectify show`: a run, told again from its journal; with `--watch`, while somebody else works it.
 
-use std::io;
 use std::time::Duration;
 
 use clap::Args;
@@ -11,8 +10,7 @@ use super::exit::{CliError, Exit};
 use super::session::{Kept, torn};
 use crate::driver::Signals;
 use crate::journal::State;
-use crate::redact::Lines;
-use crate::report::{Plain, Reporter as _, Sheet};
+use crate::report::{Plain, Reporter as _};
 use crate::run::View;
 
 /// How often a journal is looked at for new entries.
@@ -32,11 +30,7 @@ pub(super) async fn show(arguments: &Arguments, state: &State, console: Console)
     let kept = Kept::find(state, arguments.which.meant(), console)?;
     let mut signals = Signals::listen().map_err(|error| CliError::from_error(Exit::Failed, &error))?;
     let mut view = View::new(&kept.plan.work());
-    let mut reporter = Plain::new(Sheet::new(
-        Lines::new(io::stdout()),
-        console.colour,
-        console.is_terminal().then_some(console.width),
-    ));
+    let mut reporter = Plain::new(console.sheet());
     let mut told = 0;
     loop {
         // Asked before the journal is read: what was written until it was let go of is told.

@@ -206,7 +206,7 @@ pub struct Illegal {
 impl Run {
     /// A run that has this to do, and of which nothing has happened yet.
     pub fn new(work: impl Into<Work>) -> Run {
-        let Work { tasks, guards, budgets } = work.into();
+        let Work { tasks, guards, budgets, titles: _ } = work.into();
         let border = tasks.iter().position(Task::is_finally).unwrap_or(tasks.len());
         // Finally tasks are never the work itself.
         let nothing = Lane { at: LaneState::Done, ..Lane::over(0, 0) };

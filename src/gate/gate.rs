@@ -274,6 +274,11 @@ impl Gate {
         later(self.opened, self.rule.timeout)
     }
 
+    /// The first moment at which it could pass, if every sample from now on is healthy.
+    pub fn earliest(&self, now: Timestamp) -> Timestamp {
+        self.probes.iter().map(|watched| self.earliest_pass(watched, now)).max().unwrap_or(now)
+    }
+
     /// How far it is. That takes longer than a verdict: it goes through every latency that was seen.
     pub fn progress(&self) -> GateProgress {
         let furthest_behind = self.probes.iter().max_by_key(|watched| watched.claim.missing(self.terms(watched)));
@@ -597,6 +602,12 @@ fn of_which<'t>((trials, others): &'t (Terms, Terms), rule: &GateRule, probe: &s
 const JITTER: f64 = 0.1;
 
 impl GateRule {
+    /// How long it takes at least to pass.
+    pub fn least_time(&self) -> Duration {
+        let opened = Timestamp::UNIX_EPOCH;
+        between(opened, Gate::open(self.clone(), opened).earliest(opened))
+    }
+
     /// About how long so many samples take. They come a little early, by half of the most that they may on average.
     pub fn time_of(&self, samples: u32) -> Duration {
         self.every.saturating_mul(samples.saturating_sub(1)).mul_f64(1.0 - JITTER / 2.0)

@@ -21,7 +21,7 @@ mod simulated;
 pub use backtest::{Backtest, History, backtest};
 pub use claim::{Bound, Demand, ERROR, rate_in_words};
 pub use fact::{FactType, Facts};
-pub use gate::{Breaks, Gate, GateFault, GateProgress, GateVerdict};
+pub use gate::{Breaks, Counting, Gate, GateFault, GateProgress, GateVerdict};
 pub(crate) use latency::Latencies;
 pub use observation::{Health, Observation};
 pub use proof::{Points, Proof};

@@ -8,6 +8,8 @@ use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::clock::format_duration;
+use crate::inert::inert;
 use crate::redact;
 
 /// What a single sample says. Only one of these answers opens a gate.
@@ -108,6 +110,22 @@ impl Observation {
     /// A look that could not be taken.
     pub fn broken(why: impl Into<String>) -> Observation {
         Observation::of(Health::Broken { why: why.into() })
+    }
+
+    /// The facts by which a sample is judged most often, in words: `value 0.41`, `status 200, latency 60ms`; `None` if it has
+    /// none of them. Inert.
+    pub fn figures(&self) -> Option<String> {
+        let named = ["value", "count", "state", "status"].iter().filter_map(|name| {
+            let words = match self.facts.get(*name)? {
+                Value::String(text) => inert(text),
+                Value::Number(number) => number.to_string(),
+                Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
+            };
+            Some(format!("{name} {words}"))
+        });
+        let latency = self.latency().map(|latency| format!("latency {}", format_duration(latency)));
+        let all: Vec<String> = named.chain(latency).collect();
+        (!all.is_empty()).then(|| all.join(", "))
     }
 
     /// How long the answer took, if the probe sees that.

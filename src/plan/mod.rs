@@ -36,7 +36,10 @@ pub use outbound::{Outbound, Sender, Tried};
 pub use planner::plan;
 pub use prove::prove;
 pub use rederive::{NotDerived, ProgramSteps};
-pub use render::{RoleSubject, TextStyle, folded, gate, lines, markdown, outbound, resource, role_yaml, text};
+pub use render::{
+    RoleSubject, TextStyle, failure_policy, folded, gate, lines, markdown, outbound, outlook, resource, role_yaml, text,
+    way_back,
+};
 pub use role::{Duty, RoleNeeds, role_needs};
 pub use saved::{BadPlan, Moved, Saved};
 pub use selection::{Selection, Unknown};
@@ -45,7 +48,7 @@ use crate::action::{ObstacleKind, is_outside_the_apis};
 use crate::check::{GapKind, Partial};
 use crate::gate::{GateRule, Observation};
 use crate::run::{
-    Change, FailurePolicy, Guard, Occasion, Preconditions, ResourceId, Reversibility, Task, TaskId, Work,
+    Change, FailurePolicy, Guard, Occasion, Preconditions, ResourceId, Reversibility, Task, TaskId, Work, least_time,
 };
 use crate::runbook::model::Allowed;
 
@@ -292,7 +295,13 @@ impl Plan {
     /// What a run of it has to do.
     pub fn work(&self) -> Work {
         let budgets = self.phases.iter().filter_map(|phase| Some((phase.name.clone(), phase.budget?)));
-        Work { guards: self.guards.clone(), budgets: budgets.collect(), ..Work::from(self.tasks.clone()) }
+        let titles = self.phases.iter().map(|phase| (phase.name.clone(), phase.title.clone())).collect();
+        Work { guards: self.guards.clone(), budgets: budgets.collect(), titles, ..Work::from(self.tasks.clone()) }
+    }
+
+    /// How long a run of it takes at least: its gates and pauses, without its operations.
+    pub fn least_time(&self) -> Duration {
+        least_time(self.tasks.iter().map(|task| (task, task.least_time())))
     }
 
     /// Says whether its programs are run.

@@ -43,7 +43,10 @@ fn is_so(wanted: &Preconditions, condition: Option<&Condition>, seen: &BTreeMap<
     ] {
         if let Some(other) = names.iter().find(|name| !health(name).is_some_and(is_meant)) {
             let is = match health(other) {
-                Some(Health::Healthy) => "it is healthy".to_owned(),
+                Some(Health::Healthy) => {
+                    let figures = seen.get(other).and_then(|(observation, _)| observation.figures());
+                    format!("it is healthy{}", figures.map(|figures| format!(" ({figures})")).unwrap_or_default())
+                }
                 Some(Health::Unhealthy { why }) => format!("it is not: {why}"),
                 Some(Health::Unknown { why } | Health::Broken { why }) => format!("its health is unknown: {why}"),
                 None => "it was not observed".to_owned(),

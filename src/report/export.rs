@@ -264,7 +264,7 @@ fn quoted_resource(change: &Change) -> String {
 }
 
 /// The commands by which an operator makes or undoes a task's change, and comments on them. Inert.
-pub(super) fn commands_by_hand(task: &Task, way: Way) -> Vec<String> {
+pub fn commands_by_hand(task: &Task, way: Way) -> Vec<String> {
     if let Some(lines) = task.program.as_ref().and_then(|program| shell_lines(program, way)) {
         return lines;
     }

@@ -6,6 +6,7 @@
 mod case;
 mod chart;
 mod export;
+mod flapping;
 mod html;
 mod live;
 mod markdown;
@@ -14,17 +15,19 @@ mod plain;
 mod program;
 mod quiet;
 mod record;
+mod status;
 mod stream;
 mod trace;
 
 pub use case::{Around, Called, Case, draft, marker};
-pub use export::{Export, export};
+pub use export::{Export, commands_by_hand, export};
 pub use live::Live;
 pub use markdown::status_comment;
-pub use narrate::{Line, Narrator, Tone, applied_now, ending, failure, status};
-pub use plain::{Plain, Sheet};
+pub use narrate::{BY_HAND, Line, Narrator, Tone, UNDO_BY_HAND, applied_now, ending, failure};
+pub use plain::{Look, Plain, Sheet};
 pub use quiet::Quiet;
 pub use record::{Record, record};
+pub use status::StatusLine;
 pub use stream::Stream;
 pub use trace::spans;
 

@@ -6,18 +6,21 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::export::commands_by_hand;
+use super::flapping::{Flapping, Worth};
 use crate::clock::{between, format_duration};
-use crate::gate::{GateFault, GateVerdict, Health};
+use crate::gate::{GateFault, Health};
 use crate::inert::{self, inert};
 use crate::plan;
 use crate::run::{
-    ChangeStatus, Choice, CriterionStatus, Decision, Ending, Entry, Event, Failure, GateOutcome, OpId, PauseReason,
-    PreconditionResult, Question, ROWS, Refusal, Reversibility, ServiceStatus, TaskId, TaskStatus, TaskView, View, Way,
-    covers,
+    ChangeStatus, Choice, CriterionStatus, Decision, Ending, Entry, Event, Failure, GateOutcome, Occasion, OpId,
+    PauseReason, PreconditionResult, Question, ROWS, Refusal, Reversibility, ServiceStatus, TaskId, TaskStatus,
+    TaskView, View, Way, covers,
 };
 
 /// What a command for a person begins with.
-pub(super) const BY_HAND: &str = "by hand: ";
+pub const BY_HAND: &str = "by hand: ";
+/// What a command begins with that undoes something by hand.
+pub const UNDO_BY_HAND: &str = "undo by hand: ";
 
 /// How often it is said that an operation still runs.
 const SAY_EVERY: Duration = Duration::from_mins(5);
@@ -57,8 +60,8 @@ pub struct Narrator {
     task: Option<(TaskId, Way)>,
     asked: bool,
     /// What each probe of each gate was last seen to be.
-    health: BTreeMap<(TaskId, String), &'static str>,
-    guards: BTreeMap<String, &'static str>,
+    health: BTreeMap<(TaskId, String), Flapping>,
+    guards: BTreeMap<String, Flapping>,
     began: BTreeMap<TaskId, Timestamp>,
     /// When it was last said that an operation still runs.
     waiting: BTreeMap<TaskId, Timestamp>,
@@ -329,13 +332,16 @@ impl Narrator {
         if way == Way::Apply && self.phase.as_ref() != Some(phase) {
             self.phase = Some(phase.clone());
             lines.push(line(Tone::Plain, String::new()));
-            let head = if view_of_task.task.is_finally() { "finally" } else { "phase" };
-            lines.push(line(Tone::Head, format!("{head} {}", inert(phase))));
+            lines.push(line(Tone::Head, phase_heading(view, phase, view_of_task.task.occasion)));
         }
-        let undo = if way == Way::Undo { "undo " } else { "" };
+        let lead = match (way, view.number(task)) {
+            (Way::Undo, _) => "undo ".to_owned(),
+            (Way::Apply, Some((number, all))) => format!("[{number}/{all}] "),
+            (Way::Apply, None) => String::new(),
+        };
         let what = view_of_task.task.change.as_ref().map(|change| format!("   {}", plan::resource(change)));
         lines.push(line(Tone::Plain, String::new()));
-        lines.push(line(Tone::Head, format!("  {undo}{}{}", inert(task.as_str()), what.unwrap_or_default())));
+        lines.push(line(Tone::Head, format!("  {lead}{}{}", inert(task.as_str()), what.unwrap_or_default())));
     }
 
     fn change(&mut self, view: &View, task: &TaskId, way: Way, lines: &mut Vec<Line>) {
@@ -348,6 +354,7 @@ impl Narrator {
             if let Some(caution) = task.caution().filter(|_| !task.reversibility.is_irreversible()) {
                 lines.push(line(Tone::Warn, format!("      ! {}", inert(&caution))));
             }
+            lines.extend(task.notes.iter().map(|text| line(Tone::Dim, format!("      {}", inert(text)))));
             let warnings = task.warnings.iter().map(|text| line(Tone::Warn, format!("      ! {}", inert(text))));
             lines.extend(warnings);
         }
@@ -391,17 +398,17 @@ impl Narrator {
     /// Only a change of health is worth a line.
     fn observed(&mut self, entry: &Entry, task: &TaskId, probe: &str, health: &Health) -> Option<Line> {
         let tone = if *health == Health::Healthy { Tone::Plain } else { Tone::Warn };
-        let before = self.health.insert((task.clone(), probe.to_owned()), health.word());
-        let changed = before != Some(health.word());
-        changed.then(|| self.say(entry, tone, &format!("{} is {}", inert(probe), inert(&health.to_string()))))
+        let worth = self.health.entry((task.clone(), probe.to_owned())).or_default().see(entry.at, health);
+        let text = seen(probe, health, worth)?;
+        Some(self.say(entry, tone, &text))
     }
 
     /// A guard speaks up when it trips; before that, only a change of its health is worth a line.
     fn watched(&mut self, entry: &Entry, probe: &str, health: &Health) -> Option<Line> {
         let tone = if matches!(health, Health::Unhealthy { .. }) { Tone::Warn } else { Tone::Dim };
-        let before = self.guards.insert(probe.to_owned(), health.word());
-        let changed = before != Some(health.word());
-        changed.then(|| self.say(entry, tone, &format!("guard: {} is {}", inert(probe), inert(&health.to_string()))))
+        let worth = self.guards.entry(probe.to_owned()).or_default().see(entry.at, health);
+        let text = seen(probe, health, worth)?;
+        Some(self.say(entry, tone, &format!("guard: {text}")))
     }
 
     fn required(&self, entry: &Entry, found: &PreconditionResult) -> Vec<Line> {
@@ -414,7 +421,9 @@ impl Narrator {
         });
         let verdict = match found {
             PreconditionResult::Met { .. } => self.say(entry, Tone::Good, "✓ preconditions met"),
-            PreconditionResult::Unmet { why, .. } => self.say(entry, Tone::Bad, &format!("✗ {}", inert(why))),
+            PreconditionResult::Unmet { why, .. } => {
+                self.say(entry, Tone::Bad, &format!("✗ precondition failed: {}", inert(why)))
+            }
         };
         seen.chain([verdict]).collect()
     }
@@ -437,37 +446,30 @@ impl Narrator {
     }
 }
 
-/// What is going on right now, in one line; `None` if nothing is.
-pub fn status(view: &View) -> Option<String> {
-    if view.ending.is_some() || view.stopped_by.is_some() {
-        return None;
+/// What is said of a sample; `None` if nothing is.
+fn seen(probe: &str, health: &Health, worth: Worth) -> Option<String> {
+    let probe = inert(probe);
+    match worth {
+        Worth::Nothing => None,
+        Worth::Health => Some(format!("{probe} is {}", inert(&health.to_string()))),
+        Worth::Summary(summary) => Some(format!("{probe}: {summary}")),
     }
-    let spent = |phase: &str| {
-        let began = view.tasks.iter().filter(|task| task.task.phase == phase).filter_map(|task| task.since).min()?;
-        Some(format_duration(between(began, view.now)))
-    };
-    let mut going_on = view.tasks.iter().filter_map(|task| {
-        let phase = view.budgets.get(&task.task.phase).zip(spent(&task.task.phase));
-        let phase = phase
-            .map(|(budget, spent)| format!(" · phase {spent} of {}", format_duration(*budget)))
-            .unwrap_or_default();
-        let since = task.since.map(|since| format_duration(between(since, view.now))).unwrap_or_default();
-        let id = inert(task.task.id.as_str());
-        match &task.status {
-            TaskStatus::Writing { way: Way::Apply, .. } => Some(format!("{id}: changing, {since}{phase}")),
-            TaskStatus::Pausing => Some(format!("{id}: waiting, {since}{phase}")),
-            TaskStatus::Writing { way: Way::Undo, .. } => Some(format!("{id}: changing back, {since}")),
-            TaskStatus::InDoubt { .. } => Some(format!("{id}: outcome unknown, observing, {since}")),
-            TaskStatus::GateOpen(gate) | TaskStatus::UndoGateOpen(gate) => Some(match gate.verdict(view.now) {
-                GateVerdict::Open => format!("{id}: {}{phase}", inert(&gate.progress().to_string())),
-                GateVerdict::Passed(_) | GateVerdict::Failed { .. } => format!("{id}: judging"),
-            }),
-            _ => None,
+}
+
+/// The phase that begins, and how much of the work it is.
+fn phase_heading(view: &View, phase: &str, occasion: Occasion) -> String {
+    let place = view.titles.iter().position(|(name, _)| name == phase);
+    let title = inert(place.and_then(|place| view.titles.get(place)).map_or(phase, |(_, title)| title));
+    let is_finally =
+        |name: &str| view.tasks.iter().any(|task| task.task.phase == name && task.task.occasion == Occasion::Finally);
+    match (occasion, place) {
+        (Occasion::Finally, _) => format!("finally: {title}"),
+        (Occasion::InOrder, Some(place)) => {
+            let all = view.titles.iter().filter(|(name, _)| !is_finally(name)).count();
+            format!("phase {} of {all}: {title}", place + 1)
         }
-    });
-    let first = going_on.next()?;
-    let others = going_on.count();
-    Some(if others > 0 { format!("{first} · and {others} more at once") } else { first })
+        (Occasion::InOrder, None) => format!("phase {title}"),
+    }
 }
 
 /// How many rows a statement changed, if it is one.

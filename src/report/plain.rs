@@ -3,28 +3,64 @@
 use std::io::Write;
 
 use super::Reporter;
-use super::narrate::{BY_HAND, Line, Narrator, Tone};
+use super::narrate::{BY_HAND, Line, Narrator, Tone, UNDO_BY_HAND};
+use crate::present::plain::page;
 use crate::run::{Entry, Question, View};
+
+/// What lines may look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// With or without colours; a line that is longer than `width` columns is broken, if there is such a bound.
+    Drawn {
+        /// Whether there are colours.
+        colour: bool,
+        /// How many columns there are.
+        width: Option<usize>,
+    },
+    /// In words, for screen readers: no colour, no symbol, and no line broken.
+    Words,
+}
+
+impl Look {
+    /// A text that is laid out already, in words if that is how it looks.
+    pub fn worded(self, text: &str) -> String {
+        match self {
+            Look::Drawn { .. } => text.to_owned(),
+            Look::Words => page(text),
+        }
+    }
+}
 
 /// A stream that lines are written to.
 pub struct Sheet<W> {
     out: W,
-    colour: bool,
-    width: Option<usize>,
+    look: Look,
 }
 
 impl<W: Write> Sheet<W> {
-    /// With or without colours; a line that is longer than `width` columns is broken, if there is such a bound.
-    pub fn new(out: W, colour: bool, width: Option<usize>) -> Sheet<W> {
-        Sheet { out, colour, width }
+    /// A sheet on which lines look so.
+    pub fn new(out: W, look: Look) -> Sheet<W> {
+        Sheet { out, look }
     }
 
     pub(super) fn write(&mut self, lines: &[Line]) {
-        for line in lines {
-            // A log that cannot be written must not stop a run; the journal is what counts.
-            let _ = writeln!(self.out, "{}", line.painted(self.colour, self.width));
+        if lines.is_empty() {
+            return;
         }
-        let _ = self.out.flush();
+        let text = match self.look {
+            Look::Drawn { colour, width } => {
+                lines.iter().map(|line| line.painted(colour, width)).collect::<Vec<_>>().join("\n")
+            }
+            Look::Words => page(&lines.iter().map(|line| line.text.as_str()).collect::<Vec<_>>().join("\n")),
+        };
+        // A log that cannot be written must not stop a run; the journal is what counts.
+        let _ = writeln!(self.out, "{text}").and_then(|()| self.out.flush());
+    }
+
+    /// Writes a text, its lines in no particular tone.
+    pub fn write_text(&mut self, text: &str) {
+        let lines = text.lines().map(|text| Line { tone: Tone::Plain, text: text.trim_end().to_owned() });
+        self.write(&lines.collect::<Vec<_>>());
     }
 }
 
@@ -79,7 +115,7 @@ impl Line {
 
     fn folded(&self, width: usize) -> String {
         // A command is to be copied as it is.
-        if self.text.trim_start().starts_with(BY_HAND) {
+        if [BY_HAND, UNDO_BY_HAND].iter().any(|lead| self.text.trim_start().starts_with(lead)) {
             return self.text.clone();
         }
         let indent = self.text.len() - self.text.trim_start().len();

@@ -12,6 +12,7 @@ mod digest;
 mod event;
 mod figure;
 mod id;
+mod least_time;
 mod name;
 mod program;
 mod target;
@@ -30,6 +31,7 @@ pub use event::{
 };
 pub use figure::Figure;
 pub use id::{CALL, CATALOGUED, EXISTENCE, OpId, ResourceId, RunId, Subject, TaskId, Way};
+pub use least_time::least_time;
 pub use name::{NameOwner, NameShape};
 pub use program::{Command, HandCommands, NOT_RUN, NOT_SENT, PeerCall, Program, ROWS};
 pub use target::{Elsewhere, Target};

@@ -100,9 +100,12 @@ pub struct Task {
     /// How far it is undone, if that is what happens then.
     #[serde(default, skip_serializing_if = "RollbackScope::is_run")]
     pub rollback_scope: RollbackScope,
-    /// What a person should know before saying yes.
+    /// What speaks against it, or has consequences that the operator may not expect.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// What explains the change, and is as it should be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// What the runbook wants the operator to be asked besides, in its own words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirm: Option<String>,
@@ -178,6 +181,7 @@ impl Task {
             occasion: Occasion::InOrder,
             rollback_scope: RollbackScope::Run,
             warnings: Vec::new(),
+            notes: Vec::new(),
             confirm: None,
             require: None,
             undo_gate: None,
@@ -350,6 +354,8 @@ pub struct Work {
     pub guards: Vec<Guard>,
     /// How long each phase may take, by name.
     pub budgets: BTreeMap<String, Duration>,
+    /// The phases for people, in order: name and title.
+    pub titles: Vec<(String, String)>,
 }
 
 impl From<Vec<Task>> for Work {

@@ -10,9 +10,11 @@ use super::change::Change;
 use super::change_status::{ChangeStatus, TaskChange};
 use super::event::{Choice, Ending, Entry, Event, Failure, GateOutcome, PreconditionResult, Question};
 use super::id::{OpId, RunId, TaskId, Way};
+use super::least_time::least_time;
 use super::program::NOT_RUN;
 use super::task::{Task, Work};
 use super::verdict::CriterionResult;
+use crate::clock::between;
 use crate::gate::{Gate, GateRule};
 
 /// A run as people look at it.
@@ -34,6 +36,8 @@ pub struct View {
     places: BTreeMap<TaskId, usize>,
     /// How long each phase may take, by name.
     pub budgets: BTreeMap<String, Duration>,
+    /// The phases for people, in order: name and title.
+    pub titles: Vec<(String, String)>,
     /// How the run ended, if it has and nobody took it up again.
     pub ending: Option<Ending>,
     /// Who asked the run to stop, until somebody resumes it.
@@ -57,6 +61,8 @@ pub struct TaskView {
     pub seen: Option<Value>,
     /// What is known of its change.
     pub(super) change: TaskChange,
+    /// How long it takes at least, from its beginning.
+    least_time: Duration,
 }
 
 /// Where a task stands.
@@ -134,6 +140,30 @@ impl TaskView {
         self.task.change.as_ref().map(|change| self.change.undo(change))
     }
 
+    /// How long it takes at least from now on, if it goes forward.
+    fn least_time_left(&self, now: Timestamp) -> Duration {
+        match &self.status {
+            TaskStatus::Waiting
+            | TaskStatus::Writing { way: Way::Apply, .. }
+            | TaskStatus::InDoubt { way: Way::Apply }
+            | TaskStatus::Applied => self.least_time,
+            TaskStatus::Pausing => {
+                let spent = self.since.map(|since| between(since, now)).unwrap_or_default();
+                self.least_time.saturating_sub(spent)
+            }
+            TaskStatus::GateOpen(gate) => between(now, gate.earliest(now)),
+            TaskStatus::Writing { way: Way::Undo, .. }
+            | TaskStatus::InDoubt { way: Way::Undo }
+            | TaskStatus::UndoGateOpen(_)
+            | TaskStatus::Skipped
+            | TaskStatus::NotRun
+            | TaskStatus::Done { .. }
+            | TaskStatus::Failed
+            | TaskStatus::Undone
+            | TaskStatus::NotRolledBack => Duration::ZERO,
+        }
+    }
+
     /// What its gate asks: that of its undo while that is being proven.
     pub fn rule(&self) -> Option<&GateRule> {
         let undone = matches!(self.status, TaskStatus::UndoGateOpen(_));
@@ -159,6 +189,7 @@ impl View {
             since: None,
             seen: None,
             change: TaskChange::default(),
+            least_time: task.least_time(),
         });
         View {
             run: None,
@@ -169,11 +200,23 @@ impl View {
             tasks: tasks.collect(),
             places: work.tasks.iter().enumerate().map(|(place, task)| (task.id.clone(), place)).collect(),
             budgets: work.budgets.clone(),
+            titles: work.titles.clone(),
             ending: None,
             stopped_by: None,
             approved_phases: BTreeMap::new(),
             closure: Vec::new(),
         }
+    }
+
+    /// How long the run takes at least from now on, if it goes forward: its gates and pauses, without its operations.
+    pub fn least_time_left(&self) -> Duration {
+        least_time(self.tasks.iter().map(|view| (&view.task, view.least_time_left(self.now))))
+    }
+
+    /// Which of how many tasks this is, for people: those that are made on the way back only are not counted.
+    pub fn number(&self, id: &TaskId) -> Option<(usize, usize)> {
+        let counted = || self.tasks.iter().filter(|view| view.task.back_for.is_none());
+        Some((counted().position(|view| view.task.id == *id)? + 1, counted().count()))
     }
 
     /// The task of this id.

@@ -2,10 +2,11 @@
 
 mod markdown;
 mod role;
+mod short;
 mod text;
 mod words;
 
 pub use markdown::markdown;
 pub use role::{RoleSubject, role_yaml};
 pub use text::{TextStyle, text};
-pub use words::{folded, gate, lines, outbound, resource};
+pub use words::{failure_policy, folded, gate, lines, outbound, outlook, resource, way_back};

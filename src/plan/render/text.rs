@@ -156,7 +156,7 @@ impl Page {
             }
         }
         if let Some(restores) = restores(task) {
-            self.line(Tone::Warn, 6, &format!("! {restores}"));
+            self.line(Tone::Dim, 6, &restores);
         }
         for remark in remarks(task) {
             self.line(Tone::Dim, 6, &remark);
@@ -186,8 +186,12 @@ impl Page {
             Some(Trial::Untried { why }) => {
                 self.line(Tone::Dim, 6, &format!("not tried while planning: {}", inert(why)));
             }
+            // A candidate has no address before the step.
+            Some(Trial::Unknown { why }) if task.candidate.is_some() => {
+                self.line(Tone::Dim, 6, &format!("gate now: unknown ({})", inert(why)));
+            }
             Some(Trial::Unknown { why }) => {
-                self.line(Tone::Warn, 6, &format!("! current state unknown: {}", inert(why)));
+                self.line(Tone::Warn, 6, &format!("! gate now: unknown ({})", inert(why)));
             }
             None => {}
         }

@@ -1,5 +1,6 @@
 //! The words that every way of showing a plan shares. What comes from outside is inert in them.
 
+use super::short;
 use crate::action::ObstacleKind;
 use crate::clock;
 use crate::gate::{Demand, GateRule, rate_in_words};
@@ -34,7 +35,12 @@ pub fn lines(change: &Change) -> Vec<String> {
     let width = differences.iter().map(|difference| difference.field.chars().count()).max().unwrap_or_default();
     let lines = differences.iter().flat_map(|difference| {
         let (field, after) = (inert(&difference.field), inert(&difference.after));
-        match difference.before.as_ref().map(|before| inert(before)) {
+        let before = difference.before.as_ref().map(|before| inert(before));
+        let (before, after) = short::digests(before, after);
+        if let Some((stem, before, after)) = before.as_deref().and_then(|before| short::stem(before, &after)) {
+            return vec![format!("{field:width$}  {stem}… {before} → {after}")];
+        }
+        match before {
             _ if difference.stays() => vec![format!("{field:width$}  {after} (as it is)")],
             Some(before) if before.len() + after.len() > LONG => {
                 vec![format!("{field:width$}    {before}"), format!("{:width$}  → {after}", "")]
@@ -109,15 +115,7 @@ pub(super) fn idle(task: &Task) -> String {
 /// same time.
 pub(super) fn remarks(task: &Task) -> Vec<String> {
     let finally = task.is_finally().then(|| "not rolled back: it is carried out however the run ends".to_owned());
-    let traffic_first = task.traffic_first.as_ref().filter(|_| !task.is_finally()).map(|traffic_first| {
-        let to: Vec<_> = traffic_first.differences().iter().map(|difference| inert(&difference.after)).collect();
-        let to = to.join(", ");
-        if task.reversibility.is_undone() {
-            format!("rollback: traffic back to {to} first (seconds), then the change itself")
-        } else {
-            format!("rollback: traffic back to {to} (seconds), where it stays")
-        }
-    });
+    let traffic_first = traffic_first(task).map(|way_back| format!("rollback: {way_back}"));
     let catalogued = task.change.as_ref().filter(|change| change.resource.kind == CATALOGUED);
     let sent = catalogued.and_then(sent_as).map(|sent| format!("sent as {}", inert(&sent)));
     let is_undone = task.reversibility == Reversibility::Reversible && !task.is_finally();
@@ -136,11 +134,49 @@ pub(super) fn remarks(task: &Task) -> Vec<String> {
     let undo_partial = task.program.as_ref().is_some_and(|program| program.undo_partial);
     let undo_partial = undo_partial.then(|| "its undo is also run after it has failed".to_owned());
     let all = [not_run, undo_partial, traffic_first, wave, sent, way_back, finally];
-    all.into_iter().flatten().collect()
+    task.notes.iter().map(|note| inert(note)).chain(all.into_iter().flatten()).collect()
+}
+
+/// Where traffic goes first when a task is undone, if that is quicker.
+fn traffic_first(task: &Task) -> Option<String> {
+    let traffic_first = task.traffic_first.as_ref().filter(|_| !task.is_finally())?;
+    let to: Vec<_> = traffic_first.differences().iter().map(|difference| inert(&difference.after)).collect();
+    let to = to.join(", ");
+    Some(if task.reversibility.is_undone() {
+        format!("traffic back to {to} first (seconds), then the change itself")
+    } else {
+        format!("traffic back to {to} (seconds), where it stays")
+    })
+}
+
+/// How a task is rolled back, and what that does not bring back. Inert.
+pub fn way_back(task: &Task) -> String {
+    if task.is_finally() {
+        return "none: it is carried out however the run ends".to_owned();
+    }
+    let usual = "the same change with before and after swapped".to_owned();
+    let way = match &task.reversibility {
+        Reversibility::Reversible => traffic_first(task).unwrap_or(usual),
+        Reversibility::WithLoss { why } => {
+            format!("{}; not everything comes back: {}", traffic_first(task).unwrap_or(usual), inert(why))
+        }
+        Reversibility::Restarts { why } => {
+            format!("{}; that restarts it: {}", traffic_first(task).unwrap_or(usual), inert(why))
+        }
+        Reversibility::Stays { why } => match traffic_first(task) {
+            Some(traffic) => format!("{traffic}; the change stays: {}", inert(why)),
+            None => format!("none: the change stays: {}", inert(why)),
+        },
+        Reversibility::Irreversible { why } => format!("impossible: {}", inert(why)),
+    };
+    match restores(task) {
+        Some(restores) => format!("{way}; {restores}"),
+        None => way,
+    }
 }
 
 /// What happens when a step fails, in words.
-pub(super) fn failure_policy(policy: FailurePolicy) -> &'static str {
+pub fn failure_policy(policy: FailurePolicy) -> &'static str {
     match (policy.on_failure, policy.rollback_scope) {
         (OnFailure::Ask, _) => "the operator is asked",
         (OnFailure::Rollback, RollbackScope::Step) => "the step is rolled back",
@@ -270,6 +306,24 @@ pub(super) fn summary(plan: &Plan) -> String {
     format!("incomplete plan: {}{rest}", missing.join(", "))
 }
 
+/// What a run would do, in a few words: `8 changes to shop-staging on Google Cloud, 1 irreversible, at least 41 min`.
+pub fn outlook(plan: &Plan) -> String {
+    let (all, irreversible, partly) = (plan.changes(), plan.irreversible(), plan.partly_undone());
+    let changes = match all {
+        0 => "no change".to_owned(),
+        1 => "1 change".to_owned(),
+        all => format!("{all} changes"),
+    };
+    let steps = plan.work().tasks.iter().filter(|task| task.back_for.is_none()).count();
+    let steps = if steps == all { String::new() } else { format!(" in {steps} steps") };
+    let mut parts = vec![format!("{changes}{steps} to {} on {}", inert(&plan.project), inert(&plan.cloud))];
+    parts.extend((irreversible > 0).then(|| format!("{irreversible} irreversible")));
+    parts.extend((partly > 0).then(|| format!("{partly} undone only in part")));
+    let least = plan.least_time();
+    parts.extend((!least.is_zero()).then(|| format!("at least {}", clock::format_minutes(least))));
+    parts.join(", ")
+}
+
 /// How many changes there are, and how many of them can be undone.
 fn changes(plan: &Plan) -> String {
     let finally = plan.tasks.iter().filter(|task| task.change.is_some() && task.is_finally()).count();
@@ -346,11 +400,38 @@ fn tested(plan: &Plan, access: &Access) -> String {
 /// broken.
 pub fn folded(text: &str, indent: usize, width: usize) -> Vec<String> {
     let (first, rest) = (" ".repeat(indent), " ".repeat(indent + 4));
+    let text = &glued(text);
     let options = textwrap::Options::new(width)
         .initial_indent(&first)
         .subsequent_indent(&rest)
         .break_words(false)
         .word_splitter(textwrap::WordSplitter::NoHyphenation)
         .word_separator(textwrap::WordSeparator::AsciiSpace);
-    textwrap::wrap(text, options).into_iter().map(std::borrow::Cow::into_owned).collect()
+    textwrap::wrap(text, options).into_iter().map(|line| line.replace(GLUE, " ")).collect()
+}
+
+/// A blank at which no line is broken.
+const GLUE: char = '\u{a0}';
+/// Longer words than this are not kept together.
+const SHORT: usize = 20;
+
+/// The text, in which a number keeps its `%`, and an arrow between two short words keeps both.
+fn glued(text: &str) -> String {
+    let words: Vec<&str> = text.split(' ').collect();
+    let is_short =
+        |place: usize| words.get(place).is_some_and(|word| !word.is_empty() && word.chars().count() <= SHORT);
+    let mut out = String::new();
+    for (place, word) in words.iter().enumerate() {
+        let before = place.checked_sub(1);
+        let is_glued = word.starts_with('%')
+            || *word == "→" && before.is_some_and(is_short) && is_short(place + 1)
+            || before.and_then(|before| words.get(before)) == Some(&"→")
+                && place.checked_sub(2).is_some_and(is_short)
+                && is_short(place);
+        if place > 0 {
+            out.push(if is_glued { GLUE } else { ' ' });
+        }
+        out.push_str(word);
+    }
+    out
 }
