@@ -24,7 +24,7 @@ const AS_BEFORE: [&str; 3] = ["ENABLED", "ENABLED", "PAUSED"];
 fn the_cache_grows_while_its_jobs_are_paused() {
     let desk = Desk::new();
     let done = desk.rectify(&["run", "runbooks/cache-capacity.toml", "--sim", "--speed", "max", "--yes"]).code(0);
-    done.says("pause-jobs/hourly: ✓ applied").says("finally: jobs-again").says("✓ done");
+    done.says("pause-jobs/hourly: ✓ applied").says("finally: The jobs run again").says("✓ done");
     assert_eq!(
         (jobs(&desk), &state(&desk, "instances/cache")["memorySizeGb"]),
         (AS_BEFORE.map(Value::from), &10.into())
@@ -37,7 +37,7 @@ fn the_jobs_run_again_when_the_cache_does_not_help() {
     let scenario = std::fs::read_to_string("runbooks/cache-capacity.sim.toml").unwrap();
     let scenario = desk.write("cache.sim.toml", &scenario.replace("memorySizeGb < 8", "memorySizeGb < 800"));
     let run = ["run", "runbooks/cache-capacity.toml", "--sim", &scenario, "--speed", "max", "--yes"];
-    desk.rectify(&run).code(1).says("✗ failed and rolled back").says("finally: jobs-again");
+    desk.rectify(&run).code(1).says("✗ failed and rolled back").says("finally: The jobs run again");
     assert_eq!(
         (jobs(&desk), &state(&desk, "instances/cache")["memorySizeGb"]),
         (AS_BEFORE.map(Value::from), &5.into())

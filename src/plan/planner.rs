@@ -277,9 +277,8 @@ impl Planner<'_> {
         let unseen = self.is_unseen_at_the_end(phase, idle);
         for (place, mut draft) in drafts.into_iter().enumerate() {
             let elsewhere = elsewhere(&step.elsewhere).filter(|_| draft.change.is_some());
-            let ahead = holds.clone().filter(|_| place == 0).into_iter().chain(elsewhere);
-            draft.notes.splice(0..0, ahead);
-            draft.warnings.splice(0..0, unseen.map(str::to_owned));
+            draft.notes.splice(0..0, holds.clone().filter(|_| place == 0));
+            draft.warnings.splice(0..0, elsewhere.into_iter().chain(unseen.map(str::to_owned)));
             let is_first = place == first && !idle;
             let require = step.require.as_ref().filter(|_| is_first && !is_begun).map(evidence);
             let confirm = step.confirm.clone().filter(|_| is_first && !is_begun).or(draft.confirm);

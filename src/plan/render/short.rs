@@ -38,6 +38,9 @@ fn digest(text: &str) -> String {
 /// What both values begin with, and what is left of each; `None` if that is too little, if they
 /// do not differ, or one of them is a list.
 pub(super) fn stem<'a>(before: &'a str, after: &'a str) -> Option<(&'a str, &'a str, &'a str)> {
+    // Of two texts in quotes it is what stands between them.
+    let unquoted = |text: &'a str| text.strip_prefix('"')?.strip_suffix('"');
+    let (before, after) = unquoted(before).zip(unquoted(after)).unwrap_or((before, after));
     if before == after || before.contains(' ') || after.contains(' ') {
         return None;
     }
@@ -79,5 +82,7 @@ mod tests {
         let path = "projects/shop-staging/secrets/";
         assert_eq!(stem(&format!("{path}a"), &format!("{path}b")), Some((path, "a", "b")));
         assert_eq!(stem(path, &format!("{path}b")), None);
+        let (before, after) = (format!("\"{path}a\""), format!("\"{path}b\""));
+        assert_eq!(stem(&before, &after), Some((path, "a", "b")));
     }
 }
