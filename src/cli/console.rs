@@ -66,7 +66,7 @@ impl Console {
     /// The same console, written for screen readers and logs, if that is wanted.
     pub(super) fn plainly(self, plain: bool) -> Console {
         let (live, colour) = (self.live && !plain, self.colour && !plain);
-        Console { plain, live, colour, ..self }
+        Console { colour, live, plain, ..self }
     }
 
     /// How lines for people look on stdout.

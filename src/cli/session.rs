@@ -415,7 +415,7 @@ impl Session<'_> {
                 console.say(&next(exit, &id, &run, Realm::of(directory), console.edge()));
             }
             Ok(DriveOutcome::Parked | DriveOutcome::Paused(_)) => {
-                console.say(&parked(&id, &run, &view, console.edge()))
+                console.say(&parked(&id, &run, &view, console.edge()));
             }
             Err(error) => {
                 let trouble = CliError::from_error(exit, &error);

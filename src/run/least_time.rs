@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::task::Task;
+use crate::gate::GateRule;
 
 impl Task {
     /// How long it takes at least, from its beginning.
@@ -10,7 +11,7 @@ impl Task {
         if self.is_not_run() || self.back_for.is_some() {
             return Duration::ZERO;
         }
-        let gate = self.gate.as_ref().map(|gate| gate.least_time()).unwrap_or_default();
+        let gate = self.gate.as_ref().map(GateRule::least_time).unwrap_or_default();
         self.pause.unwrap_or_default().saturating_add(gate)
     }
 }
@@ -49,7 +50,6 @@ impl FanOut<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gate::GateRule;
     use crate::run::{OnFailure, TaskId};
 
     fn task(step: &str, item: &str, max_parallel: u32) -> Task {
