@@ -141,6 +141,19 @@ snapshot() {
     fi
 }
 
+# Plans the base commit's version of a runbook, if there is one and it can be planned, so that the comment can say what differs.
+base_plan() {
+    local name=$1
+    shift
+    if [[ -z $base || $name == /* ]] || ! git cat-file -e "$base:./$name" 2>/dev/null; then return 1; fi
+    if [[ ! -d $work/base ]]; then
+        mkdir "$work/base"
+        git archive "$base" | tar -x -C "$work/base" || return 1
+    fi
+    if [[ -n $(cd "$work/base" && unusable "$name") ]]; then return 1; fi
+    ask plan --format json "$@" -- "$work/base/$name" >"$work/base.json" 2>/dev/null
+}
+
 plan() {
     local why code=0 flags=(--offline) scenario=${1%.[tT][oO][mM][lL]}.sim.toml
     why=$(unusable "$1")
@@ -164,9 +177,11 @@ plan() {
     done <<<"${INPUTS:-}"
     flags+=("${values[@]}")
     printf -- '── %s\n' "$(shown "$1")"
+    against=()
+    if base_plan "$1" "${flags[@]}"; then against=("--against=$work/base.json"); fi
     # Commands to the runner, in which the program escapes whatever stands in the file: each mistake at its line.
     ask check --format github -- "$1" || true
-    ask plan --format markdown "${flags[@]}" -- "$1" >"$work/text" 2>"$work/errors" || code=$?
+    ask plan --format markdown "${flags[@]}" "${against[@]}" -- "$1" >"$work/text" 2>"$work/errors" || code=$?
     if [[ -s $work/errors ]]; then log "$work/errors"; fi
     if [[ -n ${note:-} ]]; then printf '\n> [!NOTE]\n> %s\n' "$note" >>"$work/text"; fi
     if [[ $code -ne 0 ]]; then

@@ -199,12 +199,40 @@ fn the_action_posts_a_plan_and_updates_it_later() {
     let first = action.comments();
     let [body] = first.as_slice() else { panic!("{first:?}") };
     assert!(body.starts_with("<!-- rectify-plan ") && body.contains("<code>runbooks/known.toml</code>"), "{body}");
-    assert!(body.contains("8 changes, 1 of which cannot be undone") && body.contains("⛔ Irreversible"), "{body}");
+    assert!(
+        body.contains("8 changes, 1 of which cannot be undone") && body.contains("> **This cannot be undone:**"),
+        "{body}"
+    );
     assert!(action.kept("calls").contains("--method POST repos/example/netra/issues/7/comments"));
     assert!(action.kept("summary").contains(body.as_str()) && log.contains(body.as_str()));
     assert_eq!(action.review("sim", &[]).0, 0);
     assert!(action.kept("calls").contains("--method PATCH repos/example/netra/issues/comments/1000"));
     assert_eq!(action.comments(), first, "the same plan is the same comment");
+}
+
+#[test]
+fn the_comment_says_what_the_pull_request_changes_of_the_plan() {
+    let action = Action::new();
+    let changed = RUNBOOK.replace("max_instances = 10", "max_instances = 9");
+    action.file("runbooks/known.toml", &changed);
+    action.commit();
+    for mode in ["sim", "offline"] {
+        assert_eq!(action.review(mode, &[]).0, 0);
+        let body = action.comments().remove(0);
+        let diff = "- scale-connector: max_instances  10\n+ scale-connector: max_instances  9\n";
+        assert!(body.contains("#### Against the base branch") && body.contains(diff), "{mode}: {body}");
+        let others = body.lines().filter(|line| line.starts_with("+ ") && line.contains(": ")).count();
+        assert_eq!(others, 1, "nothing else differs: {body}");
+    }
+    action.file("runbooks/known.toml", &format!("{RUNBOOK}# only a remark\n"));
+    action.commit();
+    assert_eq!(action.review("sim", &[]).0, 0);
+    assert!(action.comments()[0].contains("The plan is the same."));
+    // A runbook that is new has nothing to be compared with.
+    action.file("runbooks/new.toml", RUNBOOK);
+    action.commit();
+    assert_eq!(action.review("offline", &[]).0, 0);
+    assert!(!action.comments()[1].contains("Against the base branch"));
 }
 
 #[test]

@@ -18,8 +18,8 @@ use crate::check::{Checked, GapKind, Partial, check as check_bytes};
 use crate::clock::{Clock as _, SystemClock};
 use crate::inert::{inert, shell_word};
 use crate::plan::{
-    Plan, Saved, Selection, Snapshot, TextStyle, Trials, Trying, access, judging, lists, markdown, observe,
-    observe_lists, plan as make_plan, prove, text, trials,
+    FORMAT, Plan, ReviewContext, Saved, Selection, Snapshot, TextStyle, Trials, Trying, access, judging, lists,
+    markdown, observe, observe_lists, plan as make_plan, prove, text, trials,
 };
 use crate::resource::Observed;
 use crate::run::OnFailure;
@@ -168,6 +168,10 @@ pub(super) struct Arguments {
     /// How to show the plan
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
+
+    /// Also say what differs from this plan, as `--format json` printed it; with --format markdown
+    #[arg(long, value_name = "PLAN.json")]
+    against: Option<PathBuf>,
 
     /// Exit with 3 if there are changes, or may be because the plan is incomplete
     #[arg(long)]
@@ -388,6 +392,9 @@ async fn planned(runbook: &Runbook, connection: &Connection, policy: Policy) -> 
 }
 
 pub(super) async fn plan(arguments: &Arguments, console: Console) -> Result<Exit, CliError> {
+    if arguments.against.is_some() && arguments.format != Format::Markdown {
+        return Err(CliError::new(Exit::Usage, "--against is for --format markdown"));
+    }
     let mut kept = None;
     let policy = Policy::to_show(&arguments.trials);
     let is_connected = !arguments.offline && arguments.snapshot.is_none();
@@ -451,7 +458,11 @@ impl Arguments {
     fn show(&self, plan: &Plan, console: Console) -> Result<(), CliError> {
         match self.format {
             Format::Text => console.out(&console.look().worded(&text(plan, looks(console)))),
-            Format::Markdown => console.out(&markdown(plan)),
+            Format::Markdown => {
+                let base = self.against.as_deref().map(plan_of).transpose()?;
+                let file = self.source.file.display().to_string();
+                console.out(&markdown(plan, ReviewContext { file: &file, base: base.as_ref() }));
+            }
             Format::Json => {
                 let json = serde_json::to_string_pretty(plan);
                 let json = json.map_err(|error| CliError::from_error(Exit::Failed, &error))?;
@@ -460,6 +471,19 @@ impl Arguments {
         }
         Ok(())
     }
+}
+
+/// A plan that was printed as JSON.
+fn plan_of(path: &Path) -> Result<Plan, CliError> {
+    let plan: Plan = serde_json::from_slice(&required(path, Limit::Plan)?).map_err(|error| {
+        CliError::new(Exit::Usage, format!("{} is no plan: {error}", path.display()))
+            .help("make one with `rectify plan FILE --format json`")
+    })?;
+    if plan.format != FORMAT {
+        let why = format!("{}: its format is {}, this is {FORMAT}", path.display(), plan.format);
+        return Err(CliError::new(Exit::Usage, why));
+    }
+    Ok(plan)
 }
 
 /// A plan without a cloud.

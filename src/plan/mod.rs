@@ -37,8 +37,8 @@ pub use planner::plan;
 pub use prove::prove;
 pub use rederive::{NotDerived, ProgramSteps};
 pub use render::{
-    RoleSubject, TextStyle, failure_policy, folded, gate, lines, markdown, outbound, outlook, resource, role_yaml,
-    text, way_back,
+    ReviewContext, RoleSubject, TextStyle, failure_policy, folded, gate, lines, markdown, outbound, outlook, resource,
+    role_yaml, text, way_back,
 };
 pub use role::{Duty, RoleNeeds, role_needs};
 pub use saved::{BadPlan, Moved, Saved};

@@ -154,6 +154,50 @@ impl Item {
     }
 }
 
+/// How a line of a change is marked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// What is there before.
+    Before,
+    /// What is there after.
+    After,
+    /// Both.
+    Both,
+}
+
+/// A line of a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiffLine {
+    side: Side,
+    text: String,
+    is_short: bool,
+}
+
+impl DiffLine {
+    /// Any text, on this side.
+    pub fn new(side: Side, any: &str) -> DiffLine {
+        let (text, is_short) = prepared(any);
+        DiffLine { side, text, is_short }
+    }
+
+    fn mark(&self) -> char {
+        match self.side {
+            Side::Before => '-',
+            Side::After => '+',
+            Side::Both => ' ',
+        }
+    }
+}
+
+/// A box that stands out. The words of GitHub's alerts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alert {
+    /// For what cannot be taken back.
+    Caution,
+    /// For what a reader should weigh.
+    Warning,
+}
+
 /// A page that is being written.
 #[derive(Debug)]
 pub struct Page {
@@ -231,6 +275,59 @@ impl Page {
         if any {
             self.write("\n");
         }
+    }
+
+    /// A box with a sentence and a list, as many of its items as there is room for. Without items there is none.
+    pub fn alert(&mut self, section: &'static str, alert: Alert, head: &Inline, items: &[Inline]) {
+        let word = match alert {
+            Alert::Caution => "CAUTION",
+            Alert::Warning => "WARNING",
+        };
+        let mut before = format!("> [!{word}]\n> {}\n>\n", head.markdown);
+        for item in items {
+            if self.add(section, 1, item.shortened, &format!("{before}> - {}\n", item.markdown)) == Room::Enough {
+                before.clear();
+            }
+        }
+        if before.is_empty() {
+            self.write("\n");
+        }
+    }
+
+    /// What one change changes: a line about it, the change, and what is below it. It is shown whole or left out.
+    pub fn change(&mut self, section: &'static str, head: &Inline, lines: &[DiffLine], below: &[Item]) {
+        let fence = "`".repeat(lines.iter().map(|line| longest_run(&line.text)).max().unwrap_or_default().max(2) + 1);
+        let mut block = format!("{}\n\n", head.markdown);
+        if !lines.is_empty() {
+            let _ = writeln!(block, "{fence}diff");
+            for line in lines {
+                let _ = writeln!(block, "{} {}", line.mark(), line.text);
+            }
+            let _ = write!(block, "{fence}\n\n");
+        }
+        for item in below {
+            block.push_str(&item.line());
+        }
+        if !below.is_empty() {
+            block.push('\n');
+        }
+        let short = lines.iter().filter(|line| line.is_short).count();
+        let shortened = head.shortened + short + below.iter().map(|item| item.text.shortened).sum::<usize>();
+        self.add(section, 1, shortened, &block);
+    }
+
+    /// A heading for what follows.
+    pub fn heading_of(&mut self, title: &'static str) {
+        let heading = self.heading(title);
+        self.add(title, 0, 0, &heading);
+    }
+
+    /// A command that can be copied.
+    pub fn command(&mut self, title: &'static str, line: &str) {
+        let (text, is_short) = prepared(line);
+        let fence = "`".repeat(longest_run(&text).max(2) + 1);
+        let block = format!("{}{fence}sh\n{text}\n{fence}\n\n", self.heading(title));
+        self.add(title, 1, usize::from(is_short), &block);
     }
 
     /// A list, below a heading if it has one.
@@ -321,6 +418,11 @@ pub enum Heading {
 enum Room {
     Enough,
     TooLittle,
+}
+
+/// How many backticks stand next to each other at most. A fence of more is not closed by them.
+fn longest_run(text: &str) -> usize {
+    text.split(|letter| letter != '`').map(str::len).max().unwrap_or_default()
 }
 
 fn units(text: &str) -> usize {
@@ -498,6 +600,10 @@ mod tests {
                     }
                     continue;
                 }
+                NodeValue::CodeBlock(block) => {
+                    seen.text.push_str(&block.literal);
+                    "code block".to_owned()
+                }
                 NodeValue::Code(code) => {
                     seen.text.push_str(&code.literal);
                     "code".to_owned()
@@ -543,6 +649,10 @@ mod tests {
             [Bullet::Plain, Bullet::Below, Bullet::Ticked, Bullet::Open].map(|bullet| Item::new(bullet, text(any)));
         page.list(Heading::Shown("List"), &items);
         page.fold("Details", any, &items);
+        page.alert("Alert", Alert::Caution, &text(any), &[text(any), code(any)]);
+        let lines = [Side::Before, Side::After, Side::Both].map(|side| DiffLine::new(side, any));
+        page.change("Change", &line([code(any), words(": "), text(any)]), &lines, &items);
+        page.command("Command", any);
         page.finish("See elsewhere.")
     }
 

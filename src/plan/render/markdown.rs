@@ -1,46 +1,54 @@
 //! A plan in a pull request.
 //!
+//! What a reviewer must not miss comes first: what cannot be undone, what to weigh, what is not planned. Then what this plan says otherwise
+//! than the base branch's, and every change as a diff with its gate and its undo.
+//!
 //! The same plan is the same bytes, so that a comment can be updated in place: nothing that only the clock changes is
 //! in it. What it says of the outside world cannot be markup: see [`crate::present::markdown`].
 
+use super::compare::{PlanDifference, compare};
+use super::short;
 use super::words::{
     CAPTURED, access, evidence, failure_policy, gate, guard, idle, peer, proof, remarks, restores, sender, summary,
     unusual_failure_policy, while_planning,
 };
 use crate::action::ObstacleKind;
 use crate::clock;
-use crate::plan::{Known, Plan, Problem, Trial};
-use crate::present::markdown::{Bullet, Inline, Item, Level, Page, code, join, line, strong, text, words};
+use crate::gate::GateRule;
+use crate::inert::shell_word;
+use crate::plan::{Known, Phase, Plan, Problem, Trial};
+use crate::present::markdown::{
+    Alert, Bullet, DiffLine, Inline, Item, Level, Page, Side, code, join, line, strong, text, words,
+};
 use crate::run::{Change, FailurePolicy, Occasion, Reversibility, Task};
 
+/// What a plan is shown with in a pull request.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReviewContext<'a> {
+    /// The runbook's file, by which it is carried out.
+    pub file: &'a str,
+    /// The plan of the base branch's runbook.
+    pub base: Option<&'a Plan>,
+}
+
 /// The plan as GitHub's Markdown.
-pub fn markdown(plan: &Plan) -> String {
+pub fn markdown(plan: &Plan, review: ReviewContext<'_>) -> String {
     let mut page = Page::comment(Level::Third);
     page.mark("rectify plan", &plan.runbook);
     page.title(Level::Third, &text(&plan.title));
     page.lead(&strong(&summary(plan)));
-    page.lead(&line([code(&plan.project), words(" in "), code(&plan.region), words(", on "), text(&plan.cloud)]));
-    let usual = plan.usual_failure_policy();
-    if let Some(policy) = usual {
-        page.lead(&line([words("If a step fails, "), words(failure_policy(policy)), words(".")]));
-    }
-    if let Some(window) = &plan.denied {
-        page.lead(&line([
-            words("No run may begin now: "),
-            code("[limits] deny"),
-            words(" has "),
-            code(window),
-            words("."),
-        ]));
+    page.lead(&about(plan));
+    irreversible(&mut page, plan);
+    warnings(&mut page, plan);
+    problems(&mut page, plan);
+    if let Some(base) = review.base {
+        against(&mut page, &compare(base, plan));
     }
     page.table("Inputs", &["input", "value"], plan.inputs.iter().map(|(name, value)| vec![code(name), code(value)]));
-    irreversible(&mut page, plan);
     changes(&mut page, plan);
-    problems(&mut page, plan);
     let left_out = plan.left_out.iter().map(|(step, why)| vec![code(step), text(why)]);
     page.table("Left out", &["step", "why"], left_out);
     answers(&mut page, plan);
-    gates(&mut page, plan);
     guards(&mut page, plan);
     requests(&mut page, plan);
     debts(&mut page, plan);
@@ -48,77 +56,213 @@ pub fn markdown(plan: &Plan) -> String {
         page.section("Permissions", &text(&access));
     }
     details(&mut page, plan);
+    if plan.is_complete() && plan.changes() > 0 {
+        page.command("To carry it out", &format!("rectify run {}", shell_word(review.file)));
+    }
     page.finish("`rectify plan` shows everything.")
 }
 
+/// Where, how long at least, and what happens when it goes wrong.
+fn about(plan: &Plan) -> Inline {
+    let place = line([code(&plan.project), words(" in "), code(&plan.region), words(", on "), text(&plan.cloud)]);
+    let policy = plan.usual_failure_policy();
+    let policy = policy.map(|policy| line([words("If a step fails, "), words(failure_policy(policy)), words(".")]));
+    let undo = (plan.changes() > plan.irreversible())
+        .then(|| words("A rollback puts back what was there before, newest change first."));
+    join([Some(line([place, words(".")])), policy, undo].into_iter().flatten(), " ")
+}
+
 fn irreversible(page: &mut Page, plan: &Plan) {
-    let irreversible = plan.tasks.iter().filter_map(|task| match (&task.change, &task.reversibility) {
+    let of_task = |task: &Task| match (&task.change, &task.reversibility) {
         (Some(change), Reversibility::Irreversible { why }) => {
-            Some(vec![code(task.id.as_str()), code(&change.resource.name), text(why)])
+            Some(line([code(task.id.as_str()), words(" on "), code(&change.resource.name), words(": "), text(why)]))
         }
         _ => None,
-    });
-    let unplanned = plan.problems.iter().filter_map(|problem| {
-        let name = problem.wanted.as_ref().map_or("", |wanted| wanted.resource.name.as_str());
-        Some(vec![code(&problem.step), code(name), text(problem.irreversible.as_deref()?)])
-    });
-    let irreversible = irreversible.chain(unplanned);
-    page.table("⛔ Irreversible", &["step", "resource", "why it cannot be undone"], irreversible);
+    };
+    let of_problem = |problem: &Problem| {
+        let why = problem.irreversible.as_deref()?;
+        let name = problem.wanted.as_ref().map(|wanted| line([words(" on "), code(&wanted.resource.name)]));
+        Some(line([code(&problem.step), name.unwrap_or_default(), words(": "), text(why)]))
+    };
+    let all: Vec<Inline> =
+        plan.tasks.iter().filter_map(of_task).chain(plan.problems.iter().filter_map(of_problem)).collect();
+    page.alert("Irreversible", Alert::Caution, &words("**This cannot be undone:**"), &all);
 }
 
+/// What a reviewer should weigh, step by step.
+fn warnings(page: &mut Page, plan: &Plan) {
+    let mut all = Vec::new();
+    if let Some(window) = &plan.denied {
+        all.push(line([words("no run may begin now: "), code("[limits] deny"), words(" has "), code(window)]));
+    }
+    for task in &plan.tasks {
+        let caution = task.caution().filter(|_| task.change.is_some() && !task.reversibility.is_irreversible());
+        let trial = plan.reviews.get(&task.id).and_then(|review| review.trial.as_ref());
+        let gate = match trial {
+            Some(Trial::Open) => Some("its gate already passes, so it cannot show that the step worked".to_owned()),
+            Some(Trial::Unknown { why }) => Some(format!("whether its gate passes now is unknown: {why}")),
+            Some(Trial::Shut { .. } | Trial::Untried { .. }) | None => None,
+        };
+        let of_task = caution.into_iter().chain(restores(task)).chain(task.warnings.iter().cloned()).chain(gate);
+        all.extend(of_task.map(|warning| line([code(task.id.as_str()), words(": "), text(&warning)])));
+    }
+    page.alert("Warnings", Alert::Warning, &words("**To weigh:**"), &all);
+}
+
+/// What this plan says otherwise than the base branch's.
+fn against(page: &mut Page, differences: &[PlanDifference]) {
+    if differences.is_empty() {
+        page.section("Against the base branch", &words("The plan is the same."));
+        return;
+    }
+    let about = |difference: &PlanDifference| match difference.subject.as_str() {
+        "" => difference.aspect.clone(),
+        subject => format!("{subject}: {}", difference.aspect),
+    };
+    let lines = differences.iter().flat_map(|difference| {
+        let (before, after) = match (difference.before.clone(), difference.after.clone()) {
+            (before, Some(after)) => {
+                let (before, after) = short::digests(before, after);
+                (before, Some(after))
+            }
+            (before, None) => (before, None),
+        };
+        let on = |side, words: Option<String>| Some(DiffLine::new(side, &format!("{}  {}", about(difference), words?)));
+        [on(Side::Before, before), on(Side::After, after)].into_iter().flatten()
+    });
+    let lines: Vec<DiffLine> = lines.collect();
+    page.heading_of("Against the base branch");
+    page.change("Against the base branch", &words("What the runbook's change does to the plan:"), &lines, &[]);
+}
+
+/// What each step does, phase by phase, in the order of the plan.
 fn changes(page: &mut Page, plan: &Plan) {
-    let rows = plan.tasks.iter().filter_map(|task| {
-        let change = task.change.as_ref()?;
-        let undo = match &task.reversibility {
-            Reversibility::Reversible => "yes",
-            Reversibility::WithLoss { .. } => "with loss",
-            Reversibility::Restarts { .. } => "yes, restarts",
-            Reversibility::Stays { .. } => "stays",
-            Reversibility::Irreversible { .. } => "**no**",
-        };
-        let known = match plan.reviews.get(&task.id).and_then(|review| review.known.as_ref()) {
-            Some(Known::Validated) => "validated by the API",
-            Some(Known::Computed { .. }) | None => "computed",
-        };
-        let about = line([code(&change.resource.kind), words(" "), code(&change.resource.name)]);
-        Some(vec![code(task.id.as_str()), about, fields(change), words(undo), words(known)])
-    });
-    page.table("Changes", &["step", "resource", "before → after", "undo", "known"], rows);
+    let is_shown = |task: &&Task| task.change.is_some() || task.gate.is_some();
+    if !plan.tasks.iter().any(|task| is_shown(&task)) {
+        return;
+    }
+    page.heading_of("Steps");
+    for phase in &plan.phases {
+        let mut title = Some(phase_title(phase));
+        for task in plan.tasks_of(&phase.name).filter(is_shown) {
+            if let Some(title) = title.take() {
+                page.change("Steps", &title, &[], &[]);
+            }
+            let lines = task.change.as_ref().map(fields).unwrap_or_default();
+            page.change("Steps", &step(plan, task), &lines, &conditions(plan, task));
+        }
+    }
 }
 
-/// What a change changes, a field a line.
-fn fields(change: &Change) -> Inline {
+fn phase_title(phase: &Phase) -> Inline {
+    let budget = phase.budget.map(|budget| format!(", within {}", clock::format_duration(budget))).unwrap_or_default();
+    strong(&match phase.occasion {
+        Occasion::InOrder => format!("{}{budget}", phase.title),
+        Occasion::Finally => format!("Finally, however the run ends: {}", phase.title),
+    })
+}
+
+fn step(plan: &Plan, task: &Task) -> Inline {
+    let Some(change) = &task.change else { return line([code(task.id.as_str()), words(" "), text(&idle(task))]) };
+    let known = match plan.reviews.get(&task.id).and_then(|review| review.known.as_ref()) {
+        Some(Known::Validated) => ", validated by the API",
+        Some(Known::Computed { .. }) | None => "",
+    };
+    let (kind, name) = (code(&change.resource.kind), code(&change.resource.name));
+    line([code(task.id.as_str()), words(": "), kind, words(" "), name, words(known)])
+}
+
+/// What a change changes, a field a line. What stays as it is stands without a mark.
+fn fields(change: &Change) -> Vec<DiffLine> {
     let differences = change.differences();
-    let fields = differences.iter().filter(|difference| !difference.stays()).map(|difference| {
-        let before = difference.before.as_deref().map(|before| line([code(before), words(" ")])).unwrap_or_default();
-        line([code(&difference.field), words(": "), before, words("→ "), code(&difference.after)])
+    let width = differences.iter().map(|difference| difference.field.chars().count()).max().unwrap_or_default();
+    let lines = differences.into_iter().flat_map(|difference| {
+        let stays = difference.stays();
+        let field = format!("{:width$}", difference.field);
+        let (before, after) = short::digests(difference.before, difference.after);
+        let on = |side, words: String| DiffLine::new(side, &format!("{field}  {words}"));
+        match before {
+            _ if stays => vec![on(Side::Both, after)],
+            Some(before) => vec![on(Side::Before, before), on(Side::After, after)],
+            None => vec![on(Side::After, after)],
+        }
     });
-    join(fields, "<br>")
+    lines.collect()
 }
 
-/// What a step that is not planned wants, a field a line, and what it needs for that.
-fn wanted(usual: Option<FailurePolicy>, problem: &Problem) -> Inline {
-    let fields = problem.wanted.iter().flat_map(|wanted| wanted.to.as_object().into_iter().flatten());
-    let fields =
-        fields.map(|(field, value)| line([code(field), words(": unknown → "), code(&crate::run::words(value))]));
-    let require = problem.require.iter().map(|require| line([words("only if: "), text(&evidence(require))]));
-    let policy = unusual_failure_policy(usual, problem.failure_policy).map(|policy| text(&policy));
-    join(fields.chain(require).chain(policy), "<br>")
+/// What must hold before and after a task, and how it is undone.
+fn conditions(plan: &Plan, task: &Task) -> Vec<Item> {
+    let mut lines = Vec::new();
+    lines.extend(task.require.as_ref().map(|wanted| line([words("only if: "), text(&evidence(wanted))])));
+    lines.extend(task.confirm.as_ref().map(|asked| line([words("asks: "), text(asked)])));
+    if let Some(rule) = &task.gate {
+        let now = match plan.reviews.get(&task.id).and_then(|review| review.trial.as_ref()) {
+            Some(Trial::Open) => "passes already",
+            Some(Trial::Shut { .. }) => "fails now, as it should before the step",
+            Some(Trial::Unknown { .. }) => "unknown now",
+            Some(Trial::Untried { .. }) => "not tried while planning",
+            None => "not tried",
+        };
+        lines.push(line([words("gate: "), gate_and_proof(rule), words("; "), words(now)]));
+    }
+    let undo = match &task.reversibility {
+        Reversibility::Reversible => None,
+        Reversibility::WithLoss { .. } => Some("undo: what was there before, with the loss above"),
+        Reversibility::Restarts { .. } => Some("undo: what was there before; it restarts again"),
+        Reversibility::Stays { .. } => Some("undo: not all of it, as said above"),
+        Reversibility::Irreversible { .. } => Some("undo: **impossible**"),
+    };
+    lines.extend(undo.filter(|_| task.change.is_some() && !task.is_finally()).map(words));
+    lines.extend(remarks(task).iter().map(|remark| text(remark)));
+    lines.extend(
+        unusual_failure_policy(plan.usual_failure_policy(), Some(task.failure_policy())).map(|policy| text(&policy)),
+    );
+    lines.into_iter().map(|line| Item::new(Bullet::Plain, line)).collect()
+}
+
+fn gate_and_proof(rule: &GateRule) -> Inline {
+    let proof = proof(rule).map(|proof| line([words("; "), text(&proof)]));
+    line([text(&gate(rule)), proof.unwrap_or_default()])
 }
 
 fn problems(page: &mut Page, plan: &Plan) {
     let usual = plan.usual_failure_policy();
-    let rows = plan.problems.iter().map(|problem| {
+    if !plan.problems.is_empty() {
+        page.heading_of("Not planned");
+    }
+    for problem in &plan.problems {
         let mark = match problem.sort {
             ObstacleKind::Impossible => "cannot work",
             ObstacleKind::Unseen => "could not be observed",
-            ObstacleKind::Offline => "unknown",
+            ObstacleKind::Offline => "before is unknown",
             ObstacleKind::MissingInput => "waits for an input",
         };
-        let help = problem.help.as_deref().map(text).unwrap_or_default();
-        vec![code(&problem.step), words(mark), wanted(usual, problem), text(&problem.why), help]
-    });
-    page.table("Not planned", &["step", "", "what it wants", "why", "what to do"], rows);
+        let about = problem
+            .wanted
+            .as_ref()
+            .map(|wanted| line([words(" "), code(&wanted.resource.kind), words(" "), code(&wanted.resource.name)]));
+        let head = line([code(&problem.step), about.unwrap_or_default(), words(", "), words(mark)]);
+        let seen = problem.wanted.as_ref().and_then(|wanted| plan.observed.get(&wanted.resource));
+        let fields = problem.wanted.iter().flat_map(|wanted| wanted.to.as_object().into_iter().flatten());
+        let fields = fields.flat_map(|(field, value)| {
+            let before = seen.and_then(|basis| basis.state.get(field)).map(crate::run::words);
+            let (before, after) = short::digests(before, crate::run::words(value));
+            let on = |side, words: String| DiffLine::new(side, &format!("{field}  {words}"));
+            before.map(|before| on(Side::Before, before)).into_iter().chain([on(Side::After, after)])
+        });
+        let fields: Vec<DiffLine> = fields.collect();
+        page.change("Not planned", &head, &fields, &unplanned(usual, problem));
+    }
+}
+
+/// Why a step is not planned, what to do about it, and what it would need.
+fn unplanned(usual: Option<FailurePolicy>, problem: &Problem) -> Vec<Item> {
+    let mut lines = vec![text(&problem.why)];
+    lines.extend(problem.help.as_deref().map(|help| line([words("to do: "), text(help)])));
+    lines.extend(problem.require.as_ref().map(|require| line([words("only if: "), text(&evidence(require))])));
+    lines.extend(problem.gate.as_ref().map(|rule| line([words("gate: "), gate_and_proof(rule)])));
+    lines.extend(unusual_failure_policy(usual, problem.failure_policy).map(|policy| text(&policy)));
+    lines.into_iter().map(|line| Item::new(Bullet::Plain, line)).collect()
 }
 
 fn answers(page: &mut Page, plan: &Plan) {
@@ -127,29 +271,9 @@ fn answers(page: &mut Page, plan: &Plan) {
     page.table("Diagnostics that the author answers", &["step", "code", "reason"], rows);
 }
 
-fn gates(page: &mut Page, plan: &Plan) {
-    let rows = plan.tasks.iter().filter_map(|task| {
-        let rule = task.gate.as_ref()?;
-        let now = match plan.reviews.get(&task.id).and_then(|review| review.trial.as_ref()) {
-            Some(Trial::Open) => "⚠️ already passes, so it cannot show that the step worked",
-            Some(Trial::Shut { .. }) => "fails now, as it should before the step",
-            Some(Trial::Unknown { .. }) => "unknown",
-            Some(Trial::Untried { .. }) => "not tried while planning",
-            None => "not tried",
-        };
-        Some(vec![code(task.id.as_str()), text(&gate(rule)), text(&proof(rule)), words(now)])
-    });
-    let unplanned = plan.problems.iter().filter_map(|problem| {
-        let rule = problem.gate.as_ref()?;
-        Some(vec![code(&problem.step), text(&gate(rule)), text(&proof(rule)), words("not tried")])
-    });
-    let rows = rows.chain(unplanned);
-    page.table("Gates", &["after", "must hold", "what it proves", "on the cloud as it is"], rows);
-}
-
 fn guards(page: &mut Page, plan: &Plan) {
     let rows = plan.guards.iter().map(|one| vec![code(&one.probe), text(&guard(one))]);
-    page.table("Watched meanwhile", &["probe", "trips when"], rows);
+    page.table("Guards", &["probe", "trips when"], rows);
 }
 
 fn requests(page: &mut Page, plan: &Plan) {
@@ -169,13 +293,13 @@ fn debts(page: &mut Page, plan: &Plan) {
         let within = text(&clock::format_duration(debt.within));
         vec![code(&debt.resource.name), text(&debt.what), owners, within, text(&debt.payment)]
     });
-    page.table("Left behind", &["resource", "what", "owners", "within", "how it is paid"], rows);
+    page.table("Follow-ups", &["resource", "what", "owners", "due within", "how"], rows);
 }
 
+/// What a reviewer of permissions wants to know of each step.
 fn details(page: &mut Page, plan: &Plan) {
-    let usual = plan.usual_failure_policy();
     for phase in &plan.phases {
-        let items: Vec<Item> = plan.tasks_of(&phase.name).flat_map(|task| detail(plan, usual, task)).collect();
+        let items: Vec<Item> = plan.tasks_of(&phase.name).flat_map(|task| detail(plan, task)).collect();
         let title = match phase.occasion {
             Occasion::InOrder => phase.title.clone(),
             Occasion::Finally => format!("finally, however the run ends: {}", phase.title),
@@ -184,7 +308,7 @@ fn details(page: &mut Page, plan: &Plan) {
     }
 }
 
-fn detail(plan: &Plan, usual: Option<FailurePolicy>, task: &Task) -> Vec<Item> {
+fn detail(plan: &Plan, task: &Task) -> Vec<Item> {
     let review = plan.reviews.get(&task.id);
     let what = if task.change.is_some() { Inline::default() } else { line([words(" "), text(&idle(task))]) };
     let mut lines = Vec::new();
@@ -197,13 +321,6 @@ fn detail(plan: &Plan, usual: Option<FailurePolicy>, task: &Task) -> Vec<Item> {
         let needs = join(needs.iter().map(|permission| code(permission)), ", ");
         lines.push(line([words("needs "), needs, words(", for doing and undoing")]));
     }
-    lines.extend(task.require.as_ref().map(|wanted| line([words("only if: "), text(&evidence(wanted))])));
-    lines.extend(task.confirm.as_ref().map(|asked| line([words("asks: "), text(asked)])));
-    lines.extend(unusual_failure_policy(usual, Some(task.failure_policy())).map(|policy| text(&policy)));
-    let mut all: Vec<String> =
-        task.caution().filter(|_| task.change.is_some()).into_iter().chain(restores(task)).collect();
-    all.extend(remarks(task));
-    lines.extend(all.iter().chain(&task.warnings).map(|remark| text(remark)));
     if let Some(Known::Computed { why }) = review.and_then(|review| review.known.as_ref()) {
         lines.push(line([words("computed locally; "), text(why)]));
     }

@@ -259,17 +259,12 @@ pub(super) fn while_planning(request: &Outbound) -> String {
     }
 }
 
-/// What a gate that passes rules out, if it passes as soon as it can.
-pub(super) fn proof(rule: &GateRule) -> String {
+/// What a gate that passes rules out, if it passes as soon as it can; `None`: it says nothing of a failure rate.
+pub(super) fn proof(rule: &GateRule) -> Option<String> {
     let has_rate = rule.healthy.iter().any(|probe| rule.probe_traits(probe).sampling.has_rate());
-    match rule.first_bound().filter(|_| has_rate) {
-        Some(bound) => format!(
-            "{} samples in a row rule out a failure rate of {} (95 %)",
-            bound.counted.saturating_add(rule.opener()),
-            rate_in_words(bound.rules_out)
-        ),
-        None => "no failure rate".to_owned(),
-    }
+    let bound = rule.first_bound().filter(|_| has_rate)?;
+    let samples = bound.counted.saturating_add(rule.opener());
+    Some(format!("{samples} samples in a row rule out a failure rate of {} (95 %)", rate_in_words(bound.rules_out)))
 }
 
 /// The plan in one line. Of an incomplete plan it says what is missing, and never what the whole would come to.
