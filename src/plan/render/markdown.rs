@@ -18,7 +18,7 @@ use crate::gate::GateRule;
 use crate::inert::shell_word;
 use crate::plan::{Known, Phase, Plan, Problem, Trial};
 use crate::present::markdown::{
-    Alert, Bullet, DiffLine, Inline, Item, Level, Page, Side, code, join, line, strong, text, words,
+    Alert, Bullet, DiffLine, Heading, Inline, Item, Level, Page, Side, code, join, line, strong, text, words,
 };
 use crate::run::{Change, FailurePolicy, Occasion, Reversibility, Task};
 
@@ -288,12 +288,14 @@ fn requests(page: &mut Page, plan: &Plan) {
 }
 
 fn debts(page: &mut Page, plan: &Plan) {
-    let rows = plan.debts.iter().map(|debt| {
+    let items = plan.debts.iter().flat_map(|debt| {
         let owners = join(debt.owners.iter().map(|owner| code(owner)), ", ");
-        let within = text(&clock::format_duration(debt.within));
-        vec![code(&debt.resource.name), text(&debt.what), owners, within, text(&debt.payment)]
+        let due =
+            line([words(" Due within "), text(&clock::format_duration(debt.within)), words(", owners: "), owners]);
+        let what = line([code(&debt.resource.name), words(": "), text(&debt.what), words("."), due]);
+        [Item::new(Bullet::Plain, what), Item::new(Bullet::Below, line([words("how: "), text(&debt.payment)]))]
     });
-    page.table("Follow-ups", &["resource", "what", "owners", "due within", "how"], rows);
+    page.list(Heading::Shown("Follow-ups"), &items.collect::<Vec<_>>());
 }
 
 /// What a reviewer of permissions wants to know of each step.
