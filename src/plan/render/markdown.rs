@@ -65,11 +65,15 @@ pub fn markdown(plan: &Plan, review: ReviewContext<'_>) -> String {
 /// Where, how long at least, and what happens when it goes wrong.
 fn about(plan: &Plan) -> Inline {
     let place = line([code(&plan.project), words(" in "), code(&plan.region), words(", on "), text(&plan.cloud)]);
+    let least = Some(plan.least_time()).filter(|least| !least.is_zero() && plan.is_complete());
+    let least = least.map(|least| {
+        line([words("It takes at least "), text(&clock::format_minutes(least)), words(", its operations not counted.")])
+    });
     let policy = plan.usual_failure_policy();
     let policy = policy.map(|policy| line([words("If a step fails, "), words(failure_policy(policy)), words(".")]));
     let undo = (plan.changes() > plan.irreversible())
         .then(|| words("A rollback puts back what was there before, newest change first."));
-    join([Some(line([place, words(".")])), policy, undo].into_iter().flatten(), " ")
+    join([Some(line([place, words(".")])), least, policy, undo].into_iter().flatten(), " ")
 }
 
 fn irreversible(page: &mut Page, plan: &Plan) {
