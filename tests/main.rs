@@ -72,6 +72,7 @@ mod rollback;
 mod rollout;
 mod schema;
 mod service_health;
+mod shell_commands;
 mod shipped;
 mod signals;
 mod simulated_cloud;

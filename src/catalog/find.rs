@@ -1,5 +1,8 @@
 //! From what a runbook says to a resource: full resource names, URLs, and short names in the project and region of `[target]`.
 
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
 use super::Catalog;
 use super::archive::Damaged;
 use super::name::{Pattern, Scope};
@@ -344,6 +347,58 @@ fn find_by_short_name(resource_type: ResourceType, ids: &str, scope: &Scope) -> 
     values.extend(given);
     Ok(Resource { resource_type, values })
 }
+
+impl Catalog {
+    /// The types that a word such as `sql-instance` means: those whose last part is that word, or the end of it if the service is
+    /// called as what stands before. At most three, those that lie in nothing else first.
+    pub fn types_called(&'static self, word: &str) -> Vec<ResourceType> {
+        static BY_END: OnceLock<BTreeMap<String, Vec<ResourceType>>> = OnceLock::new();
+        let by_end = BY_END.get_or_init(|| {
+            let mut by_end: BTreeMap<String, Vec<ResourceType>> = BTreeMap::new();
+            for known in self.types().unwrap_or_default().into_iter().filter(|known| known.is_preferred()) {
+                let name = known.name();
+                let end = name.rsplit('.').next().unwrap_or_default().to_lowercase();
+                by_end.entry(end).or_default().push(known);
+            }
+            by_end
+        });
+        let words: Vec<String> = word.split(['-', '_', '.']).take(MOST_WORDS).map(str::to_lowercase).collect();
+        for from in 0..words.len() {
+            let (service, end) = (words[..from].concat(), words[from..].concat());
+            let ends = [
+                format!("{end}s"),
+                end.clone(),
+                format!("{}ies", end.strip_suffix('y').unwrap_or(&end)),
+                format!("{end}es"),
+            ];
+            let is_meant = |known: &ResourceType| known.api.service.contains(&service);
+            let found = ends.iter().find_map(|end| by_end.get(end)).into_iter().flatten().copied().filter(is_meant);
+            let mut found: Vec<ResourceType> = found.collect();
+            if !found.is_empty() {
+                found.sort_by_key(|known| known.name().matches('.').count());
+                found.truncate(MOST_MEANT);
+                return found;
+            }
+        }
+        Vec::new()
+    }
+}
+
+/// How a resource of the type is named: with what a target does not say.
+pub fn short_name(resource_type: ResourceType) -> String {
+    let variables = resource_type.pattern().variables();
+    let named = variables.iter().filter(|variable| matches!(scope_word(variable), None | Some("zone")));
+    let mut ids: Vec<String> = named.map(|variable| upper(variable)).collect();
+    if let Some(last) = ids.last_mut() {
+        "NAME".clone_into(last);
+    }
+    format!("{}/{}", resource_type.name(), ids.join("/"))
+}
+
+/// No type has a name of more words.
+const MOST_WORDS: usize = 8;
+/// More than these are no suggestion.
+const MOST_MEANT: usize = 3;
 
 /// How a resource of the type is named shortly: with what a target does not say, and with everything.
 pub(super) fn short_names(resource_type: ResourceType) -> Vec<String> {

@@ -63,7 +63,7 @@ pub use self::change::{ApplyError, Assignment, Assignments};
 pub use self::describe::{describe, describe_json, list, list_json};
 pub use self::dialect::{Answer, OperationDialect, Token, UpdateDialect};
 pub use self::example::{example_resource, example_value};
-pub use self::find::FindError;
+pub use self::find::{FindError, short_name};
 pub(crate) use self::name::segment;
 pub use self::name::{Pattern, Scope};
 pub use self::permission::api_of_permission;

@@ -6,7 +6,7 @@
 use super::reference_in_script::written_target;
 use super::{Answer, Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
-use crate::check::shell::{Place, Scope, Setting, StepCommand};
+use crate::check::shell::{Effect, Place, Scope, Setting, StepCommand, Tool};
 use crate::syntax::Edit;
 
 pub(super) const RULE: Rule = Rule {
@@ -22,19 +22,25 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
 }
 
 fn fault(subject: &Subject<'_>, command: &StepCommand) -> Option<Diagnostic> {
-    let (_, scope) = command.line.effect().filter(|_| !command.line.has_unknown_words)?;
+    let (effect, scope) = command.line.effect().filter(|_| !command.line.has_unknown_words)?;
     let target = command.line.target();
     let place = subject.command_place(command, &command.place);
     let set = &command.surroundings;
     let (has_project, has_region) = (
         target.project.is_some() || set.project != Setting::Ambient,
-        target.region.is_some() || set.region != Setting::Ambient,
+        target.region.is_some() || set.region(command.line.group()) != Setting::Ambient,
     );
     match scope {
-        Scope::Project | Scope::Regional if !has_project => {
-            let message = "without --project this changes whichever project the machine was last set to";
+        Scope::Project | Scope::Regional if !has_project && effect == Effect::ChoosesCluster => {
+            let message = "without --project this chooses a cluster of whichever project the machine was last set to";
             let edit = flag_edit(subject, command, "project");
-            Some(Diagnostic::error(RULE.code, place, message).help(flag_help(command, "project")).edits(edit))
+            Some(Diagnostic::warning(RULE.code, place, message).help(flag_help(command, "project")).edits(edit))
+        }
+        Scope::Project | Scope::Regional if !has_project => {
+            let flag = project_flag(command);
+            let message = format!("without --{flag} this changes whichever project the machine was last set to");
+            let edit = flag_edit(subject, command, flag);
+            Some(Diagnostic::error(RULE.code, place, message).help(flag_help(command, flag)).edits(edit))
         }
         Scope::Regional if !has_region => {
             let message = "without a region this changes whichever region the machine was last set to";
@@ -42,7 +48,7 @@ fn fault(subject: &Subject<'_>, command: &StepCommand) -> Option<Diagnostic> {
             let edit = flag_edit(subject, command, flag);
             Some(Diagnostic::warning(RULE.code, place, message).help(flag_help(command, flag)).edits(edit))
         }
-        Scope::Cluster if !target.names_cluster() && !set.cluster => {
+        Scope::Cluster if !command.line.names_cluster() && !set.cluster => {
             let message = "without --context this changes whichever cluster the machine was last set to";
             Some(
                 Diagnostic::warning(RULE.code, place, message)
@@ -53,9 +59,19 @@ fn fault(subject: &Subject<'_>, command: &StepCommand) -> Option<Diagnostic> {
     }
 }
 
+/// `bq` calls its flag otherwise.
+fn project_flag(command: &StepCommand) -> &'static str {
+    if command.line.tool == Tool::Bq { "project_id" } else { "project" }
+}
+
 /// Some services of Google call a region a location.
 fn region_flag(command: &StepCommand) -> &'static str {
-    if ["scheduler", "tasks"].contains(&command.line.group()) { "location" } else { "region" }
+    if ["scheduler", "tasks", "workflows"].contains(&command.line.group()) { "location" } else { "region" }
+}
+
+/// The key of `[target]` that a flag says.
+fn key_of(flag: &str) -> &'static str {
+    if ["project", "project_id"].contains(&flag) { "project" } else { "region" }
 }
 
 /// The flag with what `[target]` says, behind the last word of the command that stands in the text as it is. The diagnostic is
@@ -63,7 +79,7 @@ fn region_flag(command: &StepCommand) -> &'static str {
 fn flag_edit(subject: &Subject<'_>, command: &StepCommand, flag: &str) -> Option<Edit> {
     let text = subject.document.text();
     subject.draft.target.read()?;
-    let key = if flag == "project" { "project" } else { "region" };
+    let key = key_of(flag);
     let words = command.line.words();
     // What follows two hyphens is another program's.
     let end_of_own = words.iter().position(|word| word.text == "--").unwrap_or(words.len());
@@ -87,7 +103,7 @@ fn flag_edit(subject: &Subject<'_>, command: &StepCommand, flag: &str) -> Option
 
 /// How to name it: a program's argument may refer to the runbook's target, a script gets it in `env`.
 fn flag_help(command: &StepCommand, flag: &str) -> String {
-    let key = if flag == "project" { "project" } else { "region" };
+    let key = key_of(flag);
     match &command.place {
         Place::Script { .. } => {
             let name = key.to_uppercase();

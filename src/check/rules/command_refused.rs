@@ -34,22 +34,39 @@ const CHANGES_NOTHING: [&str; 15] = [
     "verbosity",
 ];
 
+/// Commands that say what is to be changed by flags only, and what to do instead. Source: `gcloud` 528, `surface/run/services/update.py`,
+/// `surface/run/services/update_traffic.py`, `surface/run/worker_pools/update.py`.
+const REFUSED: [(&str, &str); 3] = [
+    (
+        "run services update",
+        "for a new revision and nothing else, use the action gcp.run.configure with restart = true; to go back to an earlier \
+         revision, use gcp.run.traffic with to = { PREVIOUS = 100 }",
+    ),
+    (
+        "run services update-traffic",
+        "say where traffic goes: --to-latest or --to-revisions; as a typed step that is gcp.run.traffic",
+    ),
+    (
+        "run worker-pools update",
+        "say what is to be changed; for a new revision and nothing else, --update-labels=restarted=1",
+    ),
+];
+
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
-    let refused = subject.commands().iter().filter(|command| changes_nothing(&command.line));
-    refused
-        .map(|command| {
-            let place = subject.command_place(command, &command.place);
-            let message = "gcloud refuses this: `run services update` without a flag that changes something";
-            Diagnostic::error(RULE.code, place, message).help(
-                "for a new revision and nothing else, use the action gcp.run.configure with restart = true; to go back to an \
-                 earlier revision, use gcp.run.traffic with to = { PREVIOUS = 100 }",
-            )
-        })
-        .collect()
+    let mut found = Vec::new();
+    for command in subject.commands() {
+        let Some((refused, instead)) = REFUSED.iter().find(|(refused, _)| changes_nothing(&command.line, refused))
+        else {
+            continue;
+        };
+        let place = subject.command_place(command, &command.place);
+        let message = format!("gcloud refuses this: `{refused}` without a flag that changes something");
+        found.push(Diagnostic::error(RULE.code, place, message).help(*instead));
+    }
+    found
 }
 
-fn changes_nothing(line: &CommandLine) -> bool {
-    let is_update =
-        line.tool == Tool::Gcloud && line.names("run services update").is_some_and(|names| names.len() == 1);
-    !line.has_unknown_words && is_update && line.flags.iter().all(|flag| CHANGES_NOTHING.contains(&flag.name.as_str()))
+fn changes_nothing(line: &CommandLine, command: &str) -> bool {
+    let is_it = line.tool == Tool::Gcloud && line.names(command).is_some_and(|names| names.len() == 1);
+    !line.has_unknown_words && is_it && line.flags.iter().all(|flag| CHANGES_NOTHING.contains(&flag.name.as_str()))
 }

@@ -2,7 +2,9 @@
 //!
 //! Google refuses the two being equal, too: a connector is always able to grow by at least one instance.
 
-use super::{Answer, Rule, Subject, argument};
+use std::ops::Range;
+
+use super::{Answer, Rule, Subject, argument, sizes_connector};
 use crate::action::{Action, ConnectorScale};
 use crate::check::diagnostic::Diagnostic;
 
@@ -21,14 +23,27 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
         else {
             continue;
         };
-        if min < max {
-            continue;
-        }
-        let message =
-            format!("min_instances is {min} and max_instances is {max}; the smaller must be below the larger");
-        let diagnostic = Diagnostic::error(RULE.code, subject.place(&argument(&step, "min_instances")), message)
-            .and(subject.place(&argument(&step, "max_instances")), "");
-        found.push(diagnostic.help("lower min_instances or raise max_instances, within 2 to 9 and 3 to 10"));
+        let places =
+            (subject.place(&argument(&step, "min_instances")), subject.place(&argument(&step, "max_instances")));
+        found.extend(fault((*min, *max), places));
+    }
+    for command in subject.commands().iter().filter(|command| sizes_connector(&command.line)) {
+        let (min, max) = ("min-instances", "max-instances");
+        let bounds = command.line.number(min).zip(command.line.number(max));
+        let flags = command.line.flag(min).zip(command.line.flag(max));
+        let Some((bounds, (min, max))) = bounds.zip(flags) else { continue };
+        let places = (subject.command_place(command, &min.place), subject.command_place(command, &max.place));
+        found.extend(fault(bounds, places));
     }
     found
+}
+
+/// What is wrong with the two bounds, each with its place.
+fn fault((min, max): (i64, i64), (of_min, of_max): (Range<usize>, Range<usize>)) -> Option<Diagnostic> {
+    if min < max {
+        return None;
+    }
+    let message = format!("min_instances is {min} and max_instances is {max}; the smaller must be below the larger");
+    let help = "lower min_instances or raise max_instances, within 2 to 9 and 3 to 10";
+    Some(Diagnostic::error(RULE.code, of_min, message).and(of_max, "").help(help))
 }

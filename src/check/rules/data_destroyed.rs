@@ -1,7 +1,8 @@
 //! A remediation destroys no data.
 //!
 //! A deleted instance, a destroyed version of a secret, a restored backup: there is no undo for what was in it, and nobody is at
-//! their best at 3 a.m. No `allow` answers this: what has to be destroyed is destroyed by hand, or in a `manual` step.
+//! their best at 3 a.m. No `allow` answers this: what has to be destroyed is destroyed by hand, or in a `manual` step. What can be
+//! brought back has a rule of its own, `data-deleted`.
 
 use super::{Answer, Rule, Subject};
 use crate::check::diagnostic::Diagnostic;

@@ -17,12 +17,12 @@ pub(super) const RULE: Rule = Rule {
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for command in subject.commands() {
-        if command.line.effect().is_none() {
+        if command.line.change().is_none() {
             continue;
         }
         if let Some(place) = &command.failure_ignored {
             let message = "if this change fails, the step goes on as if it had worked";
-            let help = "take `|| true` out; if it may be done already, say how that is seen in `check`";
+            let help = "take that out; if it may be done already, say how that is seen in `check`";
             found.push(Diagnostic::warning(RULE.code, subject.command_place(command, place), message).help(help));
         } else if let Some(place) = &command.stderr_discarded {
             let message = "if this change fails, nobody reads why";

@@ -22,31 +22,55 @@ pub(super) const DATABASE_FLAGS: &str = "database-flags";
 pub(super) const WITH_STEP: [&str; 3] = [DATABASE_FLAGS, "set-env-vars", "set-secrets"];
 
 /// The flags that replace a list, what they are lists of, and the flag that leaves the others as they are.
-const REPLACING: [(&str, &str, Option<&str>); 6] = [
+const REPLACING: [(&str, &str, Option<&str>); 10] = [
     ("set-env-vars", "environment variable", Some("update-env-vars")),
     ("set-secrets", "secret", Some("update-secrets")),
     ("set-labels", "label", Some("update-labels")),
     ("set-cloudsql-instances", "Cloud SQL instance", Some("add-cloudsql-instances")),
     ("env-vars-file", "environment variable", Some("update-env-vars")),
+    ("authorized-networks", "network", None),
+    ("set-build-env-vars", "environment variable of the build", Some("update-build-env-vars")),
+    ("set-tags", "tag", Some("update-tags")),
+    ("source-ranges", "range", None),
     (DATABASE_FLAGS, "database flag", None),
 ];
 
+/// Commands that replace what they set with what a file says.
+const REPLACING_COMMANDS: [(&str, &str); 1] = [("set-iam-policy", "binding")];
+
 /// The commands whose flags those are.
-const COMMANDS: [&str; 6] = [
-    "run deploy",
-    "run services update",
-    "run jobs update",
+const COMMANDS: [&str; 12] = [
+    "compute firewall-rules update",
+    "container clusters update",
     "functions deploy",
-    "sql instances patch",
+    "pubsub subscriptions update",
+    "run deploy",
+    "run jobs deploy",
+    "run jobs update",
+    "run services update",
+    "run services update-traffic",
+    "run worker-pools deploy",
     "run worker-pools update",
+    "sql instances patch",
 ];
 
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let commands =
         subject.commands().iter().filter(|command| COMMANDS.iter().any(|name| command.line.names(name).is_some()));
-    commands
-        .flat_map(|command| command.line.flags.iter().filter_map(move |flag| fault(subject, command, flag)))
-        .collect()
+    let by_flags =
+        commands.flat_map(|command| command.line.flags.iter().filter_map(move |flag| fault(subject, command, flag)));
+    by_flags.chain(subject.commands().iter().filter_map(|command| by_file(subject, command))).collect()
+}
+
+/// A command that replaces the whole list by its nature.
+fn by_file(subject: &Subject<'_>, command: &StepCommand) -> Option<Diagnostic> {
+    let verb = command.line.verb()?;
+    let (verb, what) = REPLACING_COMMANDS.iter().find(|(replacing, _)| *replacing == verb.text)?;
+    let message = format!("{verb} removes every {what} that its file does not name, also those that were made since");
+    let place = subject.command_place(command, &command.place);
+    Some(
+        Diagnostic::warning(RULE.code, place, message).help("use add-iam-policy-binding and remove-iam-policy-binding"),
+    )
 }
 
 fn fault(subject: &Subject<'_>, command: &StepCommand, flag: &Flag) -> Option<Diagnostic> {
@@ -59,7 +83,8 @@ fn fault(subject: &Subject<'_>, command: &StepCommand, flag: &Flag) -> Option<Di
                 let step = step.map(|step| format!("; as a typed step: {step}")).unwrap_or_default();
                 format!("use --{instead}, which leaves the others as they are{step}")
             }
-            None => typed_patch(&command.line),
+            None if *name == DATABASE_FLAGS => typed_patch(&command.line),
+            None => "name those that are there as well".to_owned(),
         };
         return Some(Diagnostic::warning(RULE.code, place, message).help(help));
     }

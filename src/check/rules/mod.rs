@@ -18,6 +18,7 @@ mod connector_max_instances;
 mod connector_min_instances;
 mod connector_min_not_below_max;
 mod connector_size_incomplete;
+mod data_deleted;
 mod data_destroyed;
 mod duplicate_name;
 mod empty_phase;
@@ -31,6 +32,7 @@ mod mutating_check;
 mod no_data_while_healthy;
 mod not_yet;
 mod other_target;
+mod placeholder;
 mod probe_step_without_gate;
 mod reference_in_script;
 mod reserved_path;
@@ -111,6 +113,7 @@ pub const RULES: &[Rule] = &[
     connector_min_instances::RULE,
     connector_min_not_below_max::RULE,
     connector_size_incomplete::RULE,
+    data_deleted::RULE,
     data_destroyed::RULE,
     duplicate_name::RULE,
     empty_phase::RULE,
@@ -124,6 +127,7 @@ pub const RULES: &[Rule] = &[
     not_yet::RULE,
     irreversible_unsaid::RULE,
     other_target::RULE,
+    placeholder::RULE,
     probe_step_without_gate::RULE,
     reference_in_script::RULE,
     reserved_path::RULE,

@@ -18,7 +18,7 @@ pub(super) const RULE: Rule = Rule {
 fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let changing = subject.commands().iter().filter(|command| {
         // What is copied or queried is often only read.
-        command.key == "check" && command.line.effect().is_some_and(|(_, scope)| scope != Scope::Global)
+        command.key == "check" && command.line.change().is_some_and(|(_, scope)| scope != Scope::Global)
     });
     let warning = |command| {
         let message = "`check` is run to find out whether the step took effect, and this changes something";

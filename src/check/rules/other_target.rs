@@ -5,7 +5,7 @@
 
 use super::{Answer, Rule, Subject, argument};
 use crate::check::diagnostic::Diagnostic;
-use crate::check::shell::{Setting, StepCommand};
+use crate::check::shell::{Effect, Scope, Setting, StepCommand};
 use crate::probe::{ProbeSpec, ResourceProbe};
 use crate::syntax::Path;
 use crate::syntax::spelling::list;
@@ -103,32 +103,60 @@ fn resources(subject: &Subject<'_>) -> Vec<Diagnostic> {
     found
 }
 
-/// Whether a project or region is the one that is meant. A zone lies in its region.
+/// Whether a project or region is the one that is meant. A zone lies in its region, and a region in its multi-region.
 fn is_within(key: &str, value: &str, own: &str) -> bool {
-    value == own || key == "region" && (value.starts_with(&format!("{own}-")) || value == "global")
+    value == own
+        || key == "region"
+            && (value.starts_with(&format!("{own}-"))
+                || value == "global"
+                || multi_region(value).is_some_and(|start| own.starts_with(start)))
+}
+
+/// What the regions of a multi-region begin with. Source: <https://docs.cloud.google.com/storage/docs/locations>.
+fn multi_region(value: &str) -> Option<&'static str> {
+    /// Multi-regions, and the predefined pairs of regions.
+    const MULTI_REGIONS: [(&str, &str); 5] =
+        [("us", "us-"), ("nam", "us-"), ("eu", "europe-"), ("eur", "europe-"), ("asia", "asia-")];
+    let name = value.to_lowercase();
+    let name = name.trim_end_matches(|digit: char| digit.is_ascii_digit());
+    MULTI_REGIONS.iter().find(|(multi, _)| *multi == name).map(|(_, start)| *start)
+}
+
+/// What a place is: `us-central1-a` is a zone.
+fn kind_of(key: &'static str, value: &str) -> &'static str {
+    let last = value.rsplit('-').next().unwrap_or_default();
+    let is_zone = key == "region" && value.matches('-').count() == 2 && last.len() == 1;
+    if is_zone { "zone" } else { key }
 }
 
 fn faults(subject: &Subject<'_>, command: &StepCommand) -> Vec<Diagnostic> {
-    let Some(target) = subject.draft.target.read().filter(|_| command.line.effect().is_some()) else {
+    let (Some(target), Some((effect, scope))) = (subject.draft.target.read(), command.line.effect()) else {
         return Vec::new();
     };
+    // What chooses a cluster matters if something is then done to it.
+    let works_on_it = |later: &StepCommand| {
+        later.step == command.step
+            && matches!(later.line.change(), Some((_, Scope::Cluster)))
+            && !later.line.names_cluster()
+    };
+    if effect == Effect::ChoosesCluster && !subject.commands().iter().any(works_on_it) {
+        return Vec::new();
+    }
+    let does =
+        if effect == Effect::ChoosesCluster { "kubectl then works on a cluster" } else { "this changes something" };
     let limits = subject.draft.limits.read();
     let named = command.line.target();
+    let region = match scope {
+        Scope::Regional => command.surroundings.region(command.line.group()),
+        Scope::Global | Scope::Project | Scope::Cluster => Setting::Ambient,
+    };
+    let project = match scope {
+        Scope::Regional | Scope::Project => &command.surroundings.project,
+        Scope::Global | Scope::Cluster => &Setting::Ambient,
+    };
     let judged = [
-        (
-            "project",
-            named.project,
-            &command.surroundings.project,
-            &target.project,
-            limits.and_then(|limits| limits.projects.as_ref()),
-        ),
-        (
-            "region",
-            named.region,
-            &command.surroundings.region,
-            &target.region,
-            limits.and_then(|limits| limits.regions.as_ref()),
-        ),
+        ("project", named.project, project, &target.project, limits.and_then(|limits| limits.projects.as_ref())),
+        ("region", named.region, &region, &target.region, limits.and_then(|limits| limits.regions.as_ref())),
     ];
     let judged = judged.into_iter().filter_map(|(key, named, set, own, allowed)| {
         if !subject.is_resolved(&Path::root().key("target").key(key)) {
@@ -141,21 +169,24 @@ fn faults(subject: &Subject<'_>, command: &StepCommand) -> Vec<Diagnostic> {
                 Setting::Ambient | Setting::Unknown => return None,
             },
         };
-        if is_within(key, &value, own) || value.is_empty() {
+        // What is still to be filled in, such as `[PROJECT]`, is no name.
+        let is_name = value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:_-".contains(&byte));
+        if is_within(key, &value, own) || value.is_empty() || !is_name {
             return None;
         }
         let place = subject.command_place(command, &place);
         match allowed {
-            Some(allowed) if allowed.contains(&value) => None,
+            Some(allowed) if allowed.iter().any(|allowed| is_within(key, &value, allowed)) => None,
             Some(allowed) => {
-                let message = format!("this changes something in the {key} `{value}`, which [limits] does not allow");
+                let kind = kind_of(key, &value);
+                let message = format!("{does} in the {kind} `{value}`, which [limits] does not allow");
                 let help = allowed_help(key, allowed);
                 let limit = Path::root().key("limits").key(if key == "project" { "projects" } else { "regions" });
                 Some(Diagnostic::error(RULE.code, place, message).and(subject.place(&limit), "the limit").help(help))
             }
             None => {
-                let message =
-                    format!("this changes something in the {key} `{value}`, and the runbook's target is `{own}`");
+                let kind = kind_of(key, &value);
+                let message = format!("{does} in the {kind} `{value}`, and the runbook's target is `{own}`");
                 let help = format!(
                     "name the target's {key}, or allow this one: [limits] with {key}s = [\"{own}\", \"{value}\"]"
                 );

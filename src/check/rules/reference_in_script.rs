@@ -20,7 +20,11 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     for (path, place) in &subject.shell.references {
         let at = subject.place_in_shell(path, place);
         let written = subject.document.text().get(at.clone()).unwrap_or_default();
-        let name = written.strip_prefix("${").and_then(|name| name.strip_suffix('}')).unwrap_or("target.project");
+        // `${{ a.b }}`, `${a.b:-c}` and `${#a.b}` mean `a.b`.
+        let inside = written.strip_prefix("${").and_then(|name| name.strip_suffix('}')).unwrap_or("target.project");
+        let inside = inside.trim_matches(|letter: char| "{}#! ".contains(letter));
+        let length = inside.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte)).count();
+        let name = inside[..length].trim_end_matches(['.', '-']);
         let variable = name.rsplit('.').next().unwrap_or(name).replace('-', "_").to_uppercase();
         let message = if name.contains('.') {
             "bash ends with \"bad substitution\" here: nothing is put into a script, where it would be run as code"

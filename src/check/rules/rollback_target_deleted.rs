@@ -19,10 +19,18 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for command in subject.commands() {
         let Some((Effect::DeletesWayBack(what), _)) = command.line.effect() else { continue };
-        let names = command.line.words().iter().skip_while(|word| word.text != "delete").skip(1);
-        let names: Vec<&str> = names.map(|word| word.text.as_str()).collect();
+        let names: Vec<_> = command.line.words().iter().skip_while(|word| word.text != "delete").skip(1).collect();
         let place = subject.command_place(command, &command.place);
-        let message = format!("this deletes the {what} `{}`, and with it the rollback path", names.join(" "));
+        let message = match names.as_slice() {
+            // What a script has in a variable, or reads, has no name here.
+            [name] if name.is_literal && !command.is_repeated => {
+                format!("this deletes the {what} `{}`, and with it the rollback path", name.text)
+            }
+            _ => {
+                let article = if what.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+                format!("this deletes {article} {what}, and with it the rollback path")
+            }
+        };
         found.push(Diagnostic::error(RULE.code, place, message).help(instead(what)));
     }
     found

@@ -35,6 +35,19 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     }
     for command in subject.commands() {
         let is_service = ["run services update", "run deploy"].iter().any(|name| command.line.names(name).is_some());
+        let pairs = [("min-instances", "max-instances"), ("min", "max")].into_iter().filter(|_| is_service);
+        for (min, max) in pairs {
+            let numbers = command
+                .line
+                .number(min)
+                .zip(command.line.number(max))
+                .filter(|(least, most)| least > most && *most > 0);
+            let flags = command.line.flag(min).zip(command.line.flag(max));
+            let Some(((least, most), (min, max))) = numbers.zip(flags) else { continue };
+            let message = format!("--{} is {least}, more than the {most} of --{}", min.name, max.name);
+            let (at, other) = (subject.command_place(command, &min.place), subject.command_place(command, &max.place));
+            found.push(Diagnostic::error(RULE.code, at, message).and(other, ""));
+        }
         let zero =
             ["max-instances", "max"].into_iter().find(|flag| command.line.number(flag).is_some_and(|most| most < 1));
         let Some(flag) = zero.filter(|_| is_service).and_then(|name| command.line.flag(name)) else { continue };

@@ -52,12 +52,47 @@ fn in_lower_case(subject: &Subject<'_>, path: &Path) -> Option<Edit> {
 
 /// An image by tag in a command. It is one that Google takes, so that only a reviewer can object to it.
 fn in_command(subject: &Subject<'_>, command: &StepCommand) -> Option<Diagnostic> {
-    let deploys = ["run deploy", "run services update", "run jobs update", "run jobs create"];
-    let is_deploy = deploys.iter().any(|name| command.line.names(name).is_some());
-    let image = command.line.flag("image").filter(|flag| is_deploy && flag.is_literal && !flag.value.contains('@'))?;
-    let message = format!("`{}` names an image by tag; what a tag means can change at any moment", image.value);
-    let place = subject.command_place(command, &image.place);
-    Some(Diagnostic::warning(RULE.code, place, message).help(HELP))
+    let line = &command.line;
+    let (_, flag) = DEPLOYING.iter().find(|(deploys, _)| line.names(deploys).is_some())?;
+    // `container=image`, or `container=image,other=image`.
+    let named = |text: &str| text.split_once('=').map_or_else(|| text.to_owned(), |(_, image)| image.to_owned());
+    let (written, is_literal, place) = match flag {
+        Some(flag) => line.flag(flag).map(|flag| (flag.value.clone(), flag.is_literal, &flag.place))?,
+        None => line
+            .words()
+            .iter()
+            .find(|word| word.text.contains('='))
+            .map(|word| (word.text.clone(), word.is_literal, &word.place))?,
+    };
+    let image = if line.names("run").is_some() { written } else { named(&written) };
+    // Nothing is left of a name of which a part is set to nothing.
+    let is_broken = image.contains("//") || image.starts_with('/');
+    let says_tag = !image.contains('@') && (is_literal || literal_tag(&image));
+    if is_broken || !says_tag {
+        return None;
+    }
+    let message = format!("`{image}` names an image by tag; what a tag means can change at any moment");
+    Some(Diagnostic::warning(RULE.code, subject.command_place(command, place), message).help(HELP))
+}
+
+/// The commands that deploy an image, and the flag that names it; of `kubectl` it is a word.
+const DEPLOYING: [(&str, Option<&str>); 10] = [
+    ("run deploy", Some("image")),
+    ("run services update", Some("image")),
+    ("run jobs update", Some("image")),
+    ("run jobs create", Some("image")),
+    ("run jobs deploy", Some("image")),
+    ("run worker-pools deploy", Some("image")),
+    ("run worker-pools update", Some("image")),
+    ("deploy releases create", Some("images")),
+    ("app deploy", Some("image-url")),
+    ("set image", None),
+];
+
+/// Whether an image of which a part is in a variable has a tag that is not.
+fn literal_tag(image: &str) -> bool {
+    let last = image.rsplit('/').next().unwrap_or_default();
+    last.rsplit_once(':').is_some_and(|(_, tag)| !tag.is_empty() && !tag.contains(['$', '}', '`', ')']))
 }
 
 /// How to find out the digest.

@@ -1,13 +1,15 @@
 //! What an action of Rectify does is not done by a command.
 //!
 //! A command is opaque: the plan cannot show what it changes, a rehearsal leaves it out, and undoing it is up to the author. The
-//! actions are planned, validated, journaled and undone. So the step is written out, where the command can be.
+//! actions are planned, validated, journaled and undone. So the step is written out, if it does exactly what the command does; where
+//! something is in the way, that is said instead.
 
 use std::fmt::Write as _;
 
 use super::{Answer, Rule, Subject, list_replaced};
 use crate::check::diagnostic::Diagnostic;
-use crate::check::shell::{CommandLine, Flag, StepCommand, Tool};
+use crate::check::shell::{CommandLine, Flag, Named, Scope, Setting, StepCommand, Tool};
+use crate::resource::connector::{MACHINE_TYPES, MAX_INSTANCES, MIN_INSTANCES};
 
 pub(super) const RULE: Rule = Rule {
     code: "typed-step",
@@ -24,21 +26,60 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
         if list_replaced::WITH_STEP.iter().any(|flag| command.line.flag(flag).is_some()) {
             continue;
         }
-        let Some(step) = equivalent(&command.line).filter(|_| is_about_target(subject, command)) else { continue };
+        let (Some(likeness), Some(about)) = (likeness(&command.line), about(subject, command)) else { continue };
         let place = subject.command_place(command, &command.place);
-        let message = format!("this is {}; as a typed step it is planned, rehearsed and undone", step.action);
-        found.push(Diagnostic::warning(RULE.code, place, message).help(format!("write instead: {step}")));
+        let (message, help) = match likeness {
+            Likeness::Step(step) if command.is_repeated => (
+                format!("{} does this, and as a typed step it is planned, rehearsed and undone", step.action),
+                "write one step for each, or one with `for_each`".to_owned(),
+            ),
+            Likeness::Step(step) => (
+                format!("this is {}; as a typed step it is planned, rehearsed and undone", step.action),
+                match about {
+                    About::Target => format!("write instead: {step}"),
+                    About::Perhaps => {
+                        format!("write instead, if the project and the region of [target] are meant: {step}")
+                    }
+                },
+            ),
+            Likeness::Part { action, lacking } => (
+                format!("{action} does this, and as a typed step it is planned, rehearsed and undone"),
+                lacking.to_owned(),
+            ),
+        };
+        found.push(Diagnostic::warning(RULE.code, place, message).help(help));
     }
     found
 }
 
-/// Whether the command is about the project and the region that a step is about.
-fn is_about_target(subject: &Subject<'_>, command: &StepCommand) -> bool {
-    let Some(target) = subject.draft.target.read() else { return true };
+/// What a command is about.
+enum About {
+    /// The project and the region that a step is about.
+    Target,
+    /// What only a run knows.
+    Perhaps,
+}
+
+/// Whether the command is about the project and the region that a step is about; `None` if it is not.
+fn about(subject: &Subject<'_>, command: &StepCommand) -> Option<About> {
+    let Some(target) = subject.draft.target.read() else { return Some(About::Perhaps) };
     let named = command.line.target();
-    [(named.project, &target.project), (named.region, &target.region)]
-        .into_iter()
-        .all(|(named, own)| named.is_none_or(|named| !named.is_literal || named.value == *own))
+    let value = |named: Option<Named>, set: &Setting| match named {
+        Some(named) => Some(named.value).filter(|_| named.is_literal),
+        None => match set {
+            Setting::Is(value) => Some(value.clone()),
+            Setting::Ambient | Setting::Unknown => None,
+        },
+    };
+    let region = command.surroundings.region(command.line.group());
+    let mut judged = vec![(value(named.project, &command.surroundings.project), &target.project)];
+    if matches!(command.line.effect(), Some((_, Scope::Regional))) {
+        judged.push((value(named.region, &region), &target.region));
+    }
+    if judged.iter().any(|(value, own)| value.as_ref().is_some_and(|value| value != *own)) {
+        return None;
+    }
+    Some(if judged.iter().all(|(value, _)| value.is_some()) { About::Target } else { About::Perhaps })
 }
 
 /// A step that does what a command does.
@@ -54,13 +95,73 @@ impl std::fmt::Display for TypedStep {
     }
 }
 
+/// What an action has to do with a command.
+enum Likeness {
+    /// It does exactly that.
+    Step(TypedStep),
+    /// It does that if something is said which the command does not say.
+    Part { action: &'static str, lacking: &'static str },
+}
+
 /// The step that does what this command does, if an action can do all of it.
 pub(super) fn equivalent(line: &CommandLine) -> Option<TypedStep> {
-    if line.tool != Tool::Gcloud || line.has_unknown_words {
+    match likeness(line)? {
+        Likeness::Step(step) => Some(step),
+        Likeness::Part { .. } => None,
+    }
+}
+
+fn likeness(line: &CommandLine) -> Option<Likeness> {
+    // Of a flag that is given twice the last holds, but for those that are lists.
+    let is_repeated = |flag: &Flag| {
+        let count = line.flags.iter().filter(|other| other.name == flag.name).count();
+        count > 1 && !LISTS.contains(&flag.name.as_str())
+    };
+    if line.tool != Tool::Gcloud || line.has_unknown_words || line.flags.iter().any(is_repeated) {
         return None;
     }
-    let typed = [traffic, deploy, scale, configure, connector, patch, call, of_a_version, new_version, backup];
-    typed.into_iter().find_map(|typed| typed(line))
+    let steps = [traffic, deploy, scale, configure, connector, patch, call, of_a_version, new_version, backup];
+    let step = steps.into_iter().find_map(|typed| typed(line)).map(Likeness::Step);
+    step.or_else(|| [split_in_part, held_back, connector_in_part].into_iter().find_map(|part| part(line)))
+}
+
+/// The flags that may be given several times.
+const LISTS: [&str; 4] = ["set-env-vars", "set-secrets", "update-env-vars", "update-secrets"];
+
+/// Traffic of which less than all is said where it goes: the rest stays where it is, in the shares that it has.
+fn split_in_part(line: &CommandLine) -> Option<Likeness> {
+    named(line, "run services update-traffic").filter(|_| line.flag("to-revisions").is_some())?;
+    Some(Likeness::Part {
+        action: "gcp.run.traffic",
+        lacking: "say in `to` where all of the traffic goes: its shares add up to 100",
+    })
+    .filter(|_| has_only(line, &["to-revisions"]))
+}
+
+/// A revision that gets no traffic and has no tag by which it could be looked at.
+fn held_back(line: &CommandLine) -> Option<Likeness> {
+    let deploys = line.flag("image").is_some() && has_only(line, &["image", "no-traffic"]);
+    let configures = line.names("run services update").is_some() && has_only(line, &CONFIGURING);
+    let service = line.names("run services update").or_else(|| line.names("run deploy"))?;
+    if service.len() != 1 || line.flag("no-traffic").is_none() || line.flag("tag").is_some() {
+        return None;
+    }
+    let lacking = "a step keeps traffic away with candidate = \"TAG\", the tag at which the new revision is observed";
+    match (deploys, configures) {
+        (true, _) => Some(Likeness::Part { action: "gcp.run.deploy", lacking }),
+        (_, true) => Some(Likeness::Part { action: "gcp.run.configure", lacking }),
+        _ => None,
+    }
+}
+
+fn connector_in_part(line: &CommandLine) -> Option<Likeness> {
+    named(line, "compute networks vpc-access connectors update")?;
+    let has = |flag: &str| line.flag(flag).is_some();
+    let is_part = has("min-instances") != has("max-instances") && has_only(line, &CONNECTOR);
+    is_part.then_some(Likeness::Part {
+        action: "gcp.connector.scale",
+        lacking: "it takes both min_instances and max_instances: add the one that stays as it is",
+    })
 }
 
 /// Commands that are one call, with the argument that names what it is on.
@@ -75,9 +176,7 @@ const CALLS: &[(&str, &str, &str)] = &[
 
 fn call(line: &CommandLine) -> Option<TypedStep> {
     let (name, (_, action, key)) = CALLS.iter().find_map(|known| Some((named(line, known.0)?, known)))?;
-    // A full name may be of another project.
-    let is_whole = has_only(line, &["location", "wait"]) && !name.contains('/');
-    is_whole.then(|| TypedStep { action, with: format!("{key} = {name}") })
+    has_only(line, &["location", "wait"]).then(|| TypedStep { action, with: format!("{key} = {name}") })
 }
 
 /// Commands about a version of a secret.
@@ -89,7 +188,7 @@ const OF_A_VERSION: &[(&str, &str)] = &[
 
 fn of_a_version(line: &CommandLine) -> Option<TypedStep> {
     let (version, (_, action)) = OF_A_VERSION.iter().find_map(|known| Some((named(line, known.0)?, known)))?;
-    let secret = line.value("secret").map(quoted)?;
+    let secret = line.flag("secret").and_then(text)?;
     // Which version that is changes.
     let is_whole = has_only(line, &["secret"]) && version != quoted("latest");
     is_whole.then(|| TypedStep { action, with: format!("secret = {secret}, version = {version}") })
@@ -105,7 +204,7 @@ fn new_version(line: &CommandLine) -> Option<TypedStep> {
 
 fn backup(line: &CommandLine) -> Option<TypedStep> {
     line.names("sql backups create").filter(|names| names.is_empty())?;
-    let instance = line.value("instance").map(quoted)?;
+    let instance = line.flag("instance").and_then(text)?;
     has_only(line, &["instance"])
         .then(|| TypedStep { action: "gcp.sql.backup", with: format!("instance = {instance}") })
 }
@@ -118,24 +217,43 @@ fn has_only(line: &CommandLine, flags: &[&str]) -> bool {
     line.flags.iter().all(|flag| ELSEWHERE.contains(&flag.name.as_str()) || flags.contains(&flag.name.as_str()))
 }
 
-/// The one name behind a command, as TOML.
+/// The one name behind a command, as TOML. A full name may be of another project.
 fn named(line: &CommandLine, command: &str) -> Option<String> {
     match line.names(command)? {
-        [name] if name.is_literal => Some(quoted(&name.text)),
-        // Of a variable of a script nothing but its name is known.
-        [name] => Some(quoted(&format!("${{inputs.{}}}", variable(&name.text)))),
+        [name] if !name.text.contains(['/', ':']) => toml_of(&name.text, (name.is_literal, name.is_given)),
         _ => None,
     }
 }
 
-/// An input's name for what a script has in a variable.
-fn variable(written: &str) -> String {
-    let letters = written.chars().filter(|letter| letter.is_ascii_alphanumeric() || *letter == '_');
-    letters.collect::<String>().to_lowercase()
+/// The value of a flag as TOML.
+fn text(flag: &Flag) -> Option<String> {
+    toml_of(&flag.value, (flag.is_literal, flag.is_given))
+}
+
+/// A value as TOML: an input for a variable that the script is given, if that is all of it.
+fn toml_of(value: &str, (is_literal, is_given): (bool, bool)) -> Option<String> {
+    if is_literal || !value.contains(['$', '`']) && is_given {
+        // A runbook would take this for a reference of its own.
+        return Some(quoted(&value.replace("${", "$${"))).filter(|_| !value.is_empty());
+    }
+    let name = value.strip_prefix('$').filter(|_| is_given)?;
+    if name.starts_with('{') && name.contains('.') && name.ends_with('}') {
+        // A program's argument may refer to the runbook, as a step does.
+        return Some(quoted(value));
+    }
+    let name = name.strip_prefix('{').and_then(|name| name.strip_suffix('}')).unwrap_or(name);
+    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    is_name.then(|| quoted(&format!("${{inputs.{}}}", name.to_lowercase())))
 }
 
 fn quoted(text: &str) -> String {
     toml::Value::from(text).to_string()
+}
+
+/// A key of TOML.
+fn key(name: &str) -> String {
+    let is_bare = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)) && !name.is_empty();
+    if is_bare { name.to_owned() } else { quoted(name) }
 }
 
 fn traffic(line: &CommandLine) -> Option<TypedStep> {
@@ -149,16 +267,16 @@ fn traffic(line: &CommandLine) -> Option<TypedStep> {
     match revisions {
         None => to.push_str("LATEST = 100"),
         Some(flag) => {
+            let mut left = 100_u8;
             for (index, part) in flag.value.split(',').enumerate() {
                 let (revision, share) = part.split_once('=')?;
                 let share: u8 = share.parse().ok()?;
-                let revision = if revision.contains('$') {
-                    format!("${{inputs.{}}}", variable(revision))
-                } else {
-                    revision.to_owned()
-                };
-                let _ = write!(to, "{}{} = {share}", if index > 0 { ", " } else { "" }, quoted(&revision));
+                left = left.checked_sub(share)?;
+                let revision = toml_of(revision, (flag.is_literal, flag.is_given))?;
+                let _ = write!(to, "{}{revision} = {share}", if index > 0 { ", " } else { "" });
             }
+            // What is not named keeps its traffic with the command, and gets none with the step.
+            (left == 0).then_some(())?;
         }
     }
     Some(TypedStep { action: "gcp.run.traffic", with: format!("service = {service}, to = {{ {to} }}") })
@@ -172,17 +290,21 @@ fn deploy(line: &CommandLine) -> Option<TypedStep> {
     }
     let image = match image.value.split_once('@') {
         Some(_) if image.is_literal => quoted(&image.value),
+        // Whichever image a tag or a variable means, the input names it by digest.
         _ => quoted("${inputs.image}"),
     };
-    let candidate = line.value("tag").map(|tag| format!(", candidate = {}, shift = [10, 100]", quoted(tag)));
-    let with = format!("service = {service}, image = {image}{}", candidate.unwrap_or_default());
+    let with = format!("service = {service}, image = {image}{}", candidate(line)?);
     Some(TypedStep { action: "gcp.run.deploy", with })
 }
 
-/// The bounds that these two flags set, as further arguments.
-fn bounds(line: &CommandLine, min: &str, max: &str) -> String {
-    let each = [(min, "min_instances"), (max, "max_instances")].into_iter();
-    each.filter_map(|(flag, key)| Some(format!(", {key} = {}", line.number(flag)?))).collect()
+/// The argument that keeps traffic from a new revision; `None` if a step cannot do what the flags say.
+fn candidate(line: &CommandLine) -> Option<String> {
+    match (line.flag("no-traffic"), line.flag("tag")) {
+        (None, None) => Some(String::new()),
+        (Some(_), Some(tag)) => Some(format!(", candidate = {}", text(tag)?)),
+        // Without a tag there is nothing to observe; a tagged revision with traffic is no candidate.
+        (Some(_), None) | (None, Some(_)) => None,
+    }
 }
 
 /// The flags of the settings of a service's template.
@@ -209,7 +331,7 @@ const CONFIGURING: [&str; 18] = [
 
 /// The settings of a service's template; with a name for the revision and nothing else, a restart.
 fn configure(line: &CommandLine) -> Option<TypedStep> {
-    let service = named(line, "run services update").or_else(|| named(line, "run deploy"))?;
+    let service = named(line, "run services update")?;
     let mut with = format!("service = {service}");
     if line.flag("revision-suffix").is_some() && has_only(line, &["revision-suffix", "no-traffic", "tag"]) {
         with.push_str(", restart = true");
@@ -222,9 +344,7 @@ fn configure(line: &CommandLine) -> Option<TypedStep> {
     } else {
         return None;
     }
-    if let Some(tag) = line.value("tag") {
-        let _ = write!(with, ", candidate = {}, shift = [10, 100]", quoted(tag));
-    }
+    with.push_str(&candidate(line)?);
     Some(TypedStep { action: "gcp.run.configure", with })
 }
 
@@ -234,11 +354,17 @@ fn settings(line: &CommandLine) -> Option<Vec<String>> {
     for (flags, argument) in
         [(["set-env-vars", "update-env-vars"], "env"), (["set-secrets", "update-secrets"], "secrets")]
     {
-        let lists: Vec<&Flag> = flags.iter().filter_map(|flag| line.flag(flag)).collect();
+        let lists: Vec<&Flag> = line.flags.iter().filter(|flag| flags.contains(&flag.name.as_str())).collect();
         if lists.is_empty() {
             continue;
         }
-        let entries = lists.into_iter().map(entries).collect::<Option<Vec<_>>>()?.concat();
+        // An entry that is given again is the last one.
+        let mut last: Vec<(String, String)> = Vec::new();
+        for (name, value) in lists.into_iter().map(entries).collect::<Option<Vec<_>>>()?.concat() {
+            last.retain(|(other, _)| *other != name);
+            last.push((name, value));
+        }
+        let entries: Vec<String> = last.into_iter().map(|(name, value)| format!("{name} = {value}")).collect();
         arguments.push(format!("{argument} = {{ {} }}", entries.join(", ")));
     }
     if let Some(flag) = line.flag("remove-env-vars") {
@@ -256,7 +382,7 @@ fn settings(line: &CommandLine) -> Option<Vec<String>> {
         ("service-account", "service_account"),
     ] {
         if let Some(flag) = line.flag(flag) {
-            arguments.push(format!("{argument} = {}", text(&flag.value, flag.is_literal)?));
+            arguments.push(format!("{argument} = {}", text(flag)?));
         }
     }
     for (flag, argument) in
@@ -264,54 +390,75 @@ fn settings(line: &CommandLine) -> Option<Vec<String>> {
     {
         if line.flag(flag).is_some() {
             // Zero has a meaning of its own, and no action sets it.
-            let number = line.number(flag).filter(|number| *number > 0 || argument == "min_instances")?;
+            let number = literal_number(line, flag).filter(|number| *number > 0 || argument == "min_instances")?;
             arguments.push(format!("{argument} = {number}"));
         }
     }
+    rising(literal_number(line, "min-instances"), literal_number(line, "max-instances"))?;
     if let Some(timeout) = line.flag("timeout") {
         let is_number = timeout.value.parse::<u64>().is_ok();
-        let written = if is_number { format!("{}s", timeout.value) } else { timeout.value.clone() };
-        arguments.push(format!("timeout = {}", text(&written, timeout.is_literal)?));
+        let unit = if is_number && timeout.is_literal { "s" } else { "" };
+        let timeout = Flag { value: format!("{}{unit}", timeout.value), ..timeout.clone() };
+        arguments.push(format!("timeout = {}", text(&timeout)?));
     }
     Some(arguments)
 }
 
+/// The number that a flag is for certain.
+fn literal_number(line: &CommandLine, flag: &str) -> Option<i64> {
+    line.value(flag)?.parse().ok()
+}
+
+/// Nothing if there is more at least than at most.
+fn rising(least: Option<i64>, most: Option<i64>) -> Option<()> {
+    least.zip(most).is_none_or(|(least, most)| least <= most).then_some(())
+}
+
 /// The entries of a list such as `A=1,B=2`; `None` if it has another delimiter, or a file in the place of a variable.
-fn entries(flag: &Flag) -> Option<Vec<String>> {
+fn entries(flag: &Flag) -> Option<Vec<(String, String)>> {
     let entry = |entry: &str| {
         let (name, value) = entry.split_once('=')?;
         let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') && !name.is_empty();
         is_name.then_some(())?;
-        Some(format!("{name} = {}", text(value, !value.contains('$') || flag.is_literal)?))
+        let value = if value.is_empty() { quoted("") } else { toml_of(value, (flag.is_literal, flag.is_given))? };
+        Some((name.to_owned(), value))
     };
     flag.value.split(',').map(entry).collect()
 }
 
-/// A value as TOML; an input for what a script has in a variable, if that is all of it.
-fn text(value: &str, is_literal: bool) -> Option<String> {
-    if is_literal {
-        return Some(quoted(value));
-    }
-    let input = value.strip_prefix('$').map(|name| name.trim_start_matches('{').trim_end_matches('}'));
-    let input = input.filter(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))?;
-    Some(quoted(&format!("${{inputs.{}}}", variable(input))))
-}
-
 /// The bounds of a service. Those of its revisions (`--max-instances`) are settings of its template.
 fn scale(line: &CommandLine) -> Option<TypedStep> {
-    let service = named(line, "run services update")?;
-    let bounds = bounds(line, "min", "max");
-    let is_whole = has_only(line, &["min", "max"]) && !bounds.is_empty();
-    is_whole.then(|| TypedStep { action: "gcp.run.scale", with: format!("service = {service}{bounds}") })
+    let service = named(line, "run services update").filter(|_| has_only(line, &["min", "max"]))?;
+    let mut with = format!("service = {service}");
+    for (flag, argument, least) in [("min", "min_instances", 0), ("max", "max_instances", 1)] {
+        if line.flag(flag).is_some() {
+            let number = literal_number(line, flag).filter(|number| *number >= least)?;
+            let _ = write!(with, ", {argument} = {number}");
+        }
+    }
+    rising(literal_number(line, "min"), literal_number(line, "max"))?;
+    let is_whole = line.flag("min").is_some() || line.flag("max").is_some();
+    is_whole.then_some(TypedStep { action: "gcp.run.scale", with })
 }
 
+/// The flags of the size of a connector.
+const CONNECTOR: [&str; 3] = ["min-instances", "max-instances", "machine-type"];
+
 fn connector(line: &CommandLine) -> Option<TypedStep> {
-    let connector = named(line, "compute networks vpc-access connectors update")?;
-    let machine = line.value("machine-type").map(|machine| format!(", machine_type = {}", quoted(machine)));
-    let bounds = bounds(line, "min-instances", "max-instances");
-    let with = format!("connector = {connector}{bounds}{}", machine.unwrap_or_default());
-    has_only(line, &["min-instances", "max-instances", "machine-type"])
-        .then_some(TypedStep { action: "gcp.connector.scale", with })
+    let connector =
+        named(line, "compute networks vpc-access connectors update").filter(|_| has_only(line, &CONNECTOR))?;
+    let mut with = format!("connector = {connector}");
+    if line.flag("min-instances").is_some() || line.flag("max-instances").is_some() {
+        let (min, max) = (literal_number(line, "min-instances")?, literal_number(line, "max-instances")?);
+        (MIN_INSTANCES.contains(&min) && MAX_INSTANCES.contains(&max) && min < max).then_some(())?;
+        let _ = write!(with, ", min_instances = {min}, max_instances = {max}");
+    }
+    if line.flag("machine-type").is_some() {
+        let machine = line.value("machine-type").filter(|machine| MACHINE_TYPES.contains(machine))?;
+        let _ = write!(with, ", machine_type = {}", quoted(machine));
+    }
+    let is_whole = CONNECTOR.iter().any(|flag| line.flag(flag).is_some());
+    is_whole.then_some(TypedStep { action: "gcp.connector.scale", with })
 }
 
 fn patch(line: &CommandLine) -> Option<TypedStep> {
@@ -322,7 +469,7 @@ fn patch(line: &CommandLine) -> Option<TypedStep> {
         let flag = |flag: &str| {
             let (name, value) = flag.split_once('=')?;
             let value = value.parse::<i64>().map_or_else(|_| quoted(value), |number| number.to_string());
-            Some(format!("{name} = {value}"))
+            Some(format!("{} = {value}", key(name)))
         };
         let flags = flags.split(',').map(flag).collect::<Option<Vec<_>>>()?.join(", ");
         let _ = write!(with, ", flags = {{ {flags} }}");

@@ -4,8 +4,9 @@ use super::{Answer, Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
 use crate::probe::{ProbeSpec, ResourceProbe};
 use crate::resource::KINDS;
+use crate::resource::catalogued::names_for;
 use crate::syntax::Path;
-use crate::syntax::spelling::did_you_mean;
+use crate::syntax::spelling::{did_you_mean, list, nearest};
 
 pub(super) const RULE: Rule = Rule {
     code: "unknown-resource-kind",
@@ -26,12 +27,18 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
         }
         let place = subject.document.place_inside(&path, &(0..kind.len()));
         let diagnostic = Diagnostic::error(RULE.code, place, format!("there is no kind of resource `{kind}`"));
-        let known = KINDS.iter().map(|kind| kind.name);
-        let others = "any other resource goes by its name in `rectify resources`, such as \"compute.instanceGroupManagers/ZONE/NAME\"";
-        found.push(diagnostic.help(match did_you_mean(kind, known) {
-            Some(near) => format!("{near} {others}"),
-            None => others.to_owned(),
-        }));
+        let known: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
+        let catalogued = names_for(kind.strip_prefix("gcp.").unwrap_or(kind));
+        let help = if catalogued.is_empty() {
+            let near = did_you_mean(kind, known.iter().copied()).map(|near| format!("{near} ")).unwrap_or_default();
+            format!("{near}Any other resource goes by its name in `rectify resources`")
+        } else {
+            let near = nearest(kind, known.iter().copied());
+            let near = if near.is_empty() { String::new() } else { format!(", or {}", list(near.into_iter(), "or")) };
+            let names = list(catalogued.iter().map(String::as_str), "or");
+            format!("the catalog has it: resource = {names}{near}; a step changes it with gcp.set or gcp.call")
+        };
+        found.push(diagnostic.help(help));
     }
     found
 }

@@ -1,6 +1,6 @@
 //! The words of a command of `gcloud`, `kubectl` and the like, told apart: what it does, to what, and with which flags.
 
-use super::{Place, PlacedWord, base_name};
+use super::{Place, PlacedWord, base_name, commands};
 
 /// The programs whose commands are understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,84 +24,21 @@ impl Tool {
         })
     }
 
-    /// Its flags that have no value. A flag of which it is not known takes the next word, unless that is a flag too.
-    fn switches(self) -> &'static [&'static str] {
+    /// Whether a flag of it has no value. One of which that is not known takes the next word, unless that is a flag too.
+    fn is_switch(self, flag: &str, is_before_command: bool) -> bool {
         match self {
-            Tool::Gcloud => &[
-                "all",
-                "allow-unauthenticated",
-                "async",
-                "clear-base-image",
-                "clear-binary-authorization",
-                "clear-cloudsql-instances",
-                "clear-database-flags",
-                "clear-env-vars",
-                "clear-labels",
-                "clear-network",
-                "clear-secrets",
-                "clear-tags",
-                "clear-vpc-connector",
-                "cpu-boost",
-                "cpu-throttling",
-                "default-url",
-                "force",
-                "global",
-                "help",
-                "http-proxy",
-                "log-http",
-                "no-user-output-enabled",
-                "quiet",
-                "recursive",
-                "r",
-                "R",
-                "q",
-                "stable",
-                "to-latest",
-                "use-http2",
-                "user-output-enabled",
-                "validate",
-                "delete-all-versions",
-                "only-show-errors",
-                "execute-now",
-                "wait",
-                "h",
-            ],
-            Tool::Kubectl => &[
-                "all",
-                "all-namespaces",
-                "A",
-                "force",
-                "help",
-                "recursive",
-                "R",
-                "w",
-                "watch",
-                "overwrite",
-                "prune",
-                "server-side",
-                "now",
-                "i",
-                "t",
-                "it",
-            ],
-            Tool::Gsutil => &["m", "r", "R", "f", "n", "q", "a", "d", "c", "p", "u", "P", "z", "Z", "D", "h"],
-            Tool::Bq => &[
-                "quiet",
-                "headless",
-                "q",
-                "f",
-                "force",
-                "r",
-                "recursive",
-                "nouse_legacy_sql",
-                "sync",
-                "nosync",
-                "autodetect",
-                "replace",
-            ],
-            Tool::Terraform => {
-                &["auto-approve", "force", "upgrade", "reconfigure", "json", "no-color", "destroy", "compact-warnings"]
+            // Source: the tree of commands that `gcloud` 528 completes by.
+            Tool::Gcloud => {
+                commands::lists(commands::GCLOUD_SWITCHES, flag)
+                    || ["clear-", "disable-", "enable-", "force", "ignore-", "no-", "show-", "skip-"]
+                        .iter()
+                        .any(|start| flag.starts_with(start))
             }
+            Tool::Kubectl => commands::lists(commands::KUBECTL_SWITCHES, flag),
+            // `-u` of `gsutil` itself names a project; that of `gsutil rsync` stands alone.
+            Tool::Gsutil => commands::lists(commands::GSUTIL_SWITCHES, flag) || flag == "u" && !is_before_command,
+            Tool::Bq => commands::lists(commands::BQ_SWITCHES, flag) || flag.starts_with("no"),
+            Tool::Terraform => commands::lists(commands::TERRAFORM_SWITCHES, flag),
         }
     }
 }
@@ -120,6 +57,8 @@ pub(crate) struct Flag {
     pub(crate) value: String,
     /// Whether the value is exactly what the program gets.
     pub(crate) is_literal: bool,
+    /// As of [`PlacedWord::is_given`].
+    pub(crate) is_given: bool,
     pub(crate) place: Place,
 }
 
@@ -139,9 +78,6 @@ impl CommandLine {
     pub(super) fn read(words: &[PlacedWord]) -> Option<CommandLine> {
         let (program, rest) = words.split_first()?;
         let tool = Tool::named(&program.text)?;
-        let stands_for_words = |word: &PlacedWord| {
-            !word.is_literal && ["[@]", "[*]", "$@", "$*"].iter().any(|all| word.text.contains(all))
-        };
         let has_unknown_words = rest.iter().any(stands_for_words);
         let mut line = CommandLine { tool, words: Vec::new(), flags: Vec::new(), has_unknown_words };
         let mut rest = rest.iter().peekable();
@@ -156,15 +92,16 @@ impl CommandLine {
                 line.words.push(word.clone());
                 continue;
             };
-            let (name, value, is_literal) = match flag.split_once('=') {
-                Some((name, value)) => (name, value.to_owned(), word.is_literal),
-                None if tool.switches().contains(&flag) || flag.starts_with("no-") => (flag, String::new(), true),
+            let (name, value, of) = match flag.split_once('=') {
+                Some((name, value)) => (name, value.to_owned(), word),
+                None if tool.is_switch(flag, line.words.is_empty()) => (flag, String::new(), word),
                 None => match rest.next_if(|next| !next.text.starts_with('-') || next.text == "-") {
-                    Some(next) => (flag, next.text.clone(), next.is_literal),
-                    None => (flag, String::new(), true),
+                    Some(next) => (flag, next.text.clone(), next),
+                    None => (flag, String::new(), word),
                 },
             };
-            line.flags.push(Flag { name: name.to_owned(), value, is_literal, place: word.place.clone() });
+            let (is_literal, is_given) = (of.is_literal, of.is_given);
+            line.flags.push(Flag { name: name.to_owned(), value, is_literal, is_given, place: word.place.clone() });
         }
         // The release track changes nothing about what a command means.
         let is_track =
@@ -172,7 +109,16 @@ impl CommandLine {
         while line.words.first().is_some_and(is_track) {
             line.words.remove(0);
         }
+        line.has_unknown_words |= line.has_flags_in_a_variable();
         Some(line)
+    }
+
+    /// Whether an expansion without quotes may stand for flags: before the verb, or behind the one name that most commands have.
+    fn has_flags_in_a_variable(&self) -> bool {
+        let verb = self.verb_at().unwrap_or(self.words.len());
+        let split = |word: &PlacedWord| word.is_split && word.text.starts_with('$');
+        let (before, behind) = self.words.split_at(verb.min(self.words.len()));
+        before.iter().any(split) || behind.iter().skip(1).filter(|word| !word.text.is_empty()).skip(1).any(split)
     }
 
     /// The words behind the command, if it is this one: of `run revisions delete` the revisions.
@@ -203,8 +149,26 @@ impl CommandLine {
         self.flag(name).filter(|flag| flag.is_literal).map(|flag| flag.value.as_str())
     }
 
-    /// The value of a flag as a number, if it is given and one.
+    /// The value of a flag as a number, if it is given and one, if only as what it is when nobody sets a variable.
     pub(crate) fn number(&self, name: &str) -> Option<i64> {
-        self.value(name)?.parse().ok()
+        self.flag(name)?.value.parse().ok()
     }
+}
+
+/// Whether a word stands for words that are not known: all arguments, an array, or a variable that by its name has flags in it.
+fn stands_for_words(word: &PlacedWord) -> bool {
+    let says_flags = |name: &str| {
+        let name = name.to_lowercase();
+        ["arg", "flag", "opt", "param"].iter().any(|part| name.contains(part))
+    };
+    let is_variable = word.text.strip_prefix('$').is_some_and(|name| !name.starts_with('('));
+    // `"$flag"="$value"`, and `"--$name=value"`.
+    let names_flag = word
+        .text
+        .split_once('=')
+        .is_some_and(|(flag, _)| flag.contains('$') && (is_variable || flag.starts_with("--")));
+    !word.is_literal
+        && (["[@]", "[*]", "$@", "$*", "${@"].iter().any(|all| word.text.contains(all))
+            || is_variable && says_flags(&word.text)
+            || names_flag)
 }

@@ -1,296 +1,194 @@
-//! What a command changes: the commands of `gcloud`, `kubectl`, `gsutil`, `bq` and `terraform` that remediations use.
-//!
-//! A command that is not listed is judged by its verb, so that a new service's `update` is a change too. What none of the two
-//! knows is taken to change nothing: a wrong warning costs more trust than a missing one.
+//! What a command changes, and where: looked up in the tables of [`super::commands`].
 
-use super::command_line::{CommandLine, Tool};
+use super::command_line::{CommandLine, Flag, Tool};
+use super::commands::{self, Effect, Scope};
+use super::{Place, PlacedWord};
 
-/// What a command does to what it names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Effect {
-    /// It changes it, and another command can change it back.
-    Changes,
-    /// It deletes what a rollback would need, and no data.
-    DeletesWayBack(&'static str),
-    /// It destroys data.
-    DestroysData(&'static str),
-}
-
-/// What has to be named besides the resource, so that no setting of the machine decides what is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scope {
-    /// Nothing: the name is unique in the world, or the command is about no project.
-    Global,
-    /// `--project`.
-    Project,
-    /// `--project`, and `--region` or one of its like.
-    Regional,
-    /// A context of `kubectl`.
-    Cluster,
-}
-
-use Effect::{Changes, DeletesWayBack, DestroysData};
-use Scope::{Cluster, Global, Project, Regional};
-
-/// The commands of `gcloud`, without their release track. Source: `gcloud` 528, `gcloud help`.
-const GCLOUD: &[(&str, Effect, Scope)] = &[
-    ("app services set-traffic", Changes, Project),
-    ("app versions delete", DeletesWayBack("version"), Project),
-    ("app versions migrate", Changes, Project),
-    ("artifacts docker images delete", DeletesWayBack("image"), Global),
-    ("bigtable instances delete", DestroysData("the Bigtable instance"), Project),
-    ("builds submit", Changes, Project),
-    ("builds triggers run", Changes, Project),
-    ("compute backend-services add-backend", Changes, Project),
-    ("compute backend-services remove-backend", Changes, Project),
-    ("compute backend-services update", Changes, Project),
-    ("compute backend-services update-backend", Changes, Project),
-    ("compute disks delete", DestroysData("the disk"), Project),
-    ("compute forwarding-rules set-target", Changes, Project),
-    ("compute instance-groups managed resize", Changes, Project),
-    ("compute instance-groups managed rolling-action", Changes, Project),
-    ("compute instance-groups managed update", Changes, Project),
-    ("compute instances reset", Changes, Project),
-    ("compute instances start", Changes, Project),
-    ("compute instances stop", Changes, Project),
-    ("compute networks vpc-access connectors create", Changes, Regional),
-    ("compute networks vpc-access connectors delete", DeletesWayBack("connector"), Regional),
-    ("compute networks vpc-access connectors update", Changes, Regional),
-    ("compute security-policies rules", Changes, Project),
-    ("compute snapshots delete", DestroysData("the snapshot"), Project),
-    ("compute url-maps set-default-service", Changes, Project),
-    ("container clusters delete", DestroysData("the cluster"), Project),
-    ("container clusters get-credentials", Changes, Global),
-    ("container clusters resize", Changes, Project),
-    ("container images delete", DeletesWayBack("image"), Global),
-    ("deploy releases create", Changes, Regional),
-    ("deploy releases promote", Changes, Regional),
-    ("deploy rollouts", Changes, Regional),
-    ("deploy targets rollback", Changes, Regional),
-    ("dns record-sets", Changes, Project),
-    ("firestore databases delete", DestroysData("the database"), Project),
-    ("firestore import", Changes, Project),
-    ("functions delete", DeletesWayBack("function"), Regional),
-    ("functions deploy", Changes, Regional),
-    ("iam service-accounts add-iam-policy-binding", Changes, Global),
-    ("iam service-accounts keys create", Changes, Global),
-    ("kms keys versions destroy", DestroysData("the key version, and all that it encrypts"), Project),
-    ("projects add-iam-policy-binding", Changes, Global),
-    ("projects delete", DestroysData("the project"), Global),
-    ("projects remove-iam-policy-binding", Changes, Global),
-    ("pubsub subscriptions delete", DestroysData("the subscription with its backlog"), Project),
-    ("pubsub subscriptions seek", Changes, Project),
-    ("pubsub subscriptions update", Changes, Project),
-    ("pubsub topics delete", DestroysData("the topic"), Project),
-    ("pubsub topics publish", Changes, Project),
-    ("redis instances delete", DestroysData("the Redis instance"), Regional),
-    ("redis instances failover", Changes, Regional),
-    ("redis instances update", Changes, Regional),
-    ("run deploy", Changes, Regional),
-    ("run jobs delete", DeletesWayBack("job"), Regional),
-    ("run jobs execute", Changes, Regional),
-    ("run jobs update", Changes, Regional),
-    ("run revisions delete", DeletesWayBack("revision"), Regional),
-    ("run services add-iam-policy-binding", Changes, Regional),
-    ("run services delete", DeletesWayBack("service"), Regional),
-    ("run services remove-iam-policy-binding", Changes, Regional),
-    ("run services replace", Changes, Regional),
-    ("run services update", Changes, Regional),
-    ("run services update-traffic", Changes, Regional),
-    ("scheduler jobs pause", Changes, Regional),
-    ("scheduler jobs resume", Changes, Regional),
-    ("scheduler jobs run", Changes, Regional),
-    ("secrets delete", DestroysData("the secret with its versions"), Project),
-    ("secrets versions add", Changes, Project),
-    ("secrets versions destroy", DestroysData("the version of the secret"), Project),
-    ("secrets versions disable", Changes, Project),
-    ("secrets versions enable", Changes, Project),
-    ("services disable", Changes, Project),
-    ("services enable", Changes, Project),
-    ("spanner databases delete", DestroysData("the database"), Project),
-    ("spanner instances delete", DestroysData("the Spanner instance"), Project),
-    ("sql backups create", Changes, Project),
-    ("sql backups delete", DestroysData("the backup"), Project),
-    ("sql backups restore", DestroysData("what was written since the backup"), Project),
-    ("sql databases delete", DestroysData("the database"), Project),
-    ("sql instances clone", Changes, Project),
-    ("sql instances delete", DestroysData("the instance with its databases"), Project),
-    ("sql instances failover", Changes, Project),
-    ("sql instances patch", Changes, Project),
-    ("sql instances promote-replica", Changes, Project),
-    ("sql instances restart", Changes, Project),
-    ("sql users set-password", Changes, Project),
-    ("storage buckets delete", DestroysData("the bucket"), Global),
-    ("storage cp", Changes, Global),
-    ("storage mv", Changes, Global),
-    ("storage rm", DestroysData("what lies there"), Global),
-    ("storage rsync", Changes, Global),
-    ("tasks queues pause", Changes, Regional),
-    ("tasks queues purge", DestroysData("the queue's tasks"), Regional),
-    ("tasks queues resume", Changes, Regional),
-];
-
-/// Groups of `gcloud` that touch nothing but this machine, or name everything themselves.
-const LOCAL_OR_GLOBAL: [&str; 16] = [
-    "auth",
-    "billing",
-    "cheat-sheet",
-    "components",
-    "config",
-    "docker",
-    "feedback",
-    "help",
-    "info",
-    "init",
-    "organizations",
-    "projects",
-    "resource-manager",
-    "storage",
-    "topic",
-    "version",
-];
-
-/// Last words of commands of `gcloud` that change something, whatever their group.
-const VERBS: [&str; 26] = [
-    "add-backend",
-    "add-iam-policy-binding",
-    "cancel",
-    "create",
-    "delete",
-    "deploy",
-    "disable",
-    "drain",
-    "enable",
-    "failover",
-    "import",
-    "patch",
-    "pause",
-    "promote",
-    "purge",
-    "remove-backend",
-    "remove-iam-policy-binding",
-    "replace",
-    "reset",
-    "resize",
-    "restart",
-    "resume",
-    "set-iam-policy",
-    "start",
-    "stop",
-    "update",
-];
-
-const KUBECTL: &[(&str, Effect)] = &[
-    ("annotate", Changes),
-    ("apply", Changes),
-    ("autoscale", Changes),
-    ("cordon", Changes),
-    ("create", Changes),
-    ("delete namespace", DestroysData("the namespace with all that is in it")),
-    ("delete ns", DestroysData("the namespace with all that is in it")),
-    ("delete pv", DestroysData("the volume")),
-    ("delete pvc", DestroysData("the volume's claim")),
-    ("delete", Changes),
-    ("drain", Changes),
-    ("edit", Changes),
-    ("exec", Changes),
-    ("expose", Changes),
-    ("label", Changes),
-    ("patch", Changes),
-    ("replace", Changes),
-    ("rollout pause", Changes),
-    ("rollout restart", Changes),
-    ("rollout resume", Changes),
-    ("rollout undo", Changes),
-    ("run", Changes),
-    ("scale", Changes),
-    ("set", Changes),
-    ("taint", Changes),
-    ("uncordon", Changes),
-];
-
-const GSUTIL: &[(&str, Effect)] = &[
-    ("acl ch", Changes),
-    ("acl set", Changes),
-    ("cp", Changes),
-    ("iam ch", Changes),
-    ("iam set", Changes),
-    ("lifecycle set", Changes),
-    ("mv", Changes),
-    ("rb", DestroysData("the bucket")),
-    ("rm", DestroysData("what lies there")),
-    ("rsync", Changes),
-    ("versioning set", Changes),
-];
-
-const BQ: &[(&str, Effect)] = &[
-    ("cp", Changes),
-    ("insert", Changes),
-    ("load", Changes),
-    ("mk", Changes),
-    ("query", Changes),
-    ("rm", DestroysData("the table or data set")),
-    ("update", Changes),
-];
-
-const TERRAFORM: &[(&str, Effect)] = &[
-    ("apply", Changes),
-    ("destroy", DestroysData("everything that it manages")),
-    ("force-unlock", Changes),
-    ("import", Changes),
-    ("state mv", Changes),
-    ("state rm", Changes),
-    ("taint", Changes),
-];
+use Effect::{Changes, DeletesData, DestroysData};
 
 impl CommandLine {
     /// What it changes, and what it has to name for that; `None`: nothing that is known.
     pub(crate) fn effect(&self) -> Option<(Effect, Scope)> {
-        if ["help", "h", "dry-run"].iter().any(|flag| self.flag(flag).is_some_and(|flag| flag.value != "none")) {
+        let asks_only = ["help", "h", "dry-run", "dry_run", "dryrun"]
+            .iter()
+            .any(|flag| self.flag(flag).is_some_and(|flag| !["none", "false"].contains(&flag.value.as_str())));
+        // `-h` of `gsutil` is a header.
+        if asks_only && !(self.tool == Tool::Gsutil && self.flag("h").is_some()) {
             return None;
         }
+        let effect = self.effect_of_tool()?;
+        let deleting = commands::DELETING_FLAGS
+            .iter()
+            .find(|(command, flag, _)| self.names(command).is_some() && self.flag(flag).is_some())
+            .filter(|_| {
+                self.names("rsync")
+                    .or(self.names("storage rsync"))
+                    .is_none_or(|names| names.last().is_some_and(is_remote))
+            });
+        let effect = deleting.map_or(effect, |(.., effect)| *effect);
+        let scope = match self.tool {
+            Tool::Gcloud => self.scope_of_gcloud(),
+            Tool::Kubectl => Scope::Cluster,
+            Tool::Bq if self.names_no_project() => Scope::Project,
+            Tool::Bq | Tool::Gsutil | Tool::Terraform => Scope::Global,
+        };
+        Some((effect, scope))
+    }
+
+    /// What it changes, if it changes anything in the cloud or in a cluster.
+    pub(crate) fn change(&self) -> Option<(Effect, Scope)> {
+        self.effect().filter(|(effect, _)| *effect != Effect::ChoosesCluster)
+    }
+
+    fn effect_of_tool(&self) -> Option<Effect> {
         let among =
             |table: &[(&str, Effect)]| table.iter().find(|(command, _)| self.names(command).is_some()).map(|row| row.1);
         match self.tool {
             Tool::Gcloud => self.effect_of_gcloud(),
-            Tool::Kubectl => among(KUBECTL).map(|effect| (effect, Cluster)),
-            Tool::Gsutil => among(GSUTIL).map(|effect| (effect, Global)),
-            Tool::Bq => among(BQ).map(|effect| (effect, Global)),
-            Tool::Terraform => among(TERRAFORM).map(|effect| (effect, Global)),
+            Tool::Kubectl if self.names("create token").is_some() => None,
+            Tool::Kubectl => Some(self.deleted_kinds().unwrap_or(among(commands::KUBECTL)?)),
+            Tool::Gsutil => among(commands::GSUTIL).filter(|_| !self.is_download()),
+            Tool::Bq => among(commands::BQ).filter(|_| !self.is_select()),
+            Tool::Terraform => {
+                let deletes = self.names("workspace delete").filter(|_| self.flag("force").is_some());
+                let effect = among(commands::TERRAFORM).or_else(|| deletes.map(|_| Changes))?;
+                let is_whole = matches!(effect, DestroysData(_)) && self.flag("target").is_none();
+                let destroys = matches!(effect, DestroysData(_));
+                Some(if destroys && !is_whole { DeletesData("what -target names", commands::TARGETED) } else { effect })
+            }
         }
     }
 
-    fn effect_of_gcloud(&self) -> Option<(Effect, Scope)> {
-        if let Some((_, effect, scope)) = GCLOUD.iter().find(|(command, ..)| self.names(command).is_some()) {
-            return Some((*effect, *scope));
+    fn effect_of_gcloud(&self) -> Option<Effect> {
+        if commands::LOCAL.iter().any(|group| self.names(group).is_some()) || self.is_download() {
+            return None;
         }
-        let changes = self.words().iter().take(6).any(|word| VERBS.contains(&word.text.as_str()));
-        let scope = if LOCAL_OR_GLOBAL.contains(&self.group()) { Global } else { Project };
-        (changes && !["auth", "config", "components"].contains(&self.group())).then_some((Changes, scope))
+        if let Some((_, effect)) = commands::GCLOUD.iter().find(|(command, _)| self.names(command).is_some()) {
+            return Some(*effect);
+        }
+        commands::changes(&self.verb()?.text).filter(|changes| *changes).map(|_| Changes)
+    }
+
+    /// Where the verb of a command of `gcloud` stands: the first word that is one, but for the first, which is a group.
+    pub(super) fn verb_at(&self) -> Option<usize> {
+        let is_verb = |word: &PlacedWord| commands::changes(&word.text).is_some();
+        match self.tool {
+            Tool::Gcloud => self.words().iter().skip(1).position(is_verb).map(|at| at + 1),
+            Tool::Kubectl | Tool::Gsutil | Tool::Bq | Tool::Terraform => Some(0),
+        }
+    }
+
+    /// The verb of a command of `gcloud`.
+    pub(crate) fn verb(&self) -> Option<&PlacedWord> {
+        self.words().get(self.verb_at()?).filter(|_| self.tool == Tool::Gcloud)
+    }
+
+    fn scope_of_gcloud(&self) -> Scope {
+        let known = commands::SCOPES.iter().find(|(group, _)| self.names(group).is_some());
+        known.map_or(Scope::Project, |(_, scope)| *scope)
+    }
+
+    /// What `kubectl delete` destroys of the kinds that it names, if that is data.
+    fn deleted_kinds(&self) -> Option<Effect> {
+        let kinds = self.names("delete")?.first()?;
+        let kinds = kinds.text.split(',').map(|kind| kind.split(['/', '.']).next().unwrap_or(kind).to_lowercase());
+        kinds.into_iter().find_map(|kind| {
+            commands::KUBERNETES_KINDS
+                .iter()
+                .find(|(names, _)| names.contains(&kind.as_str()))
+                .map(|(_, effect)| *effect)
+        })
+    }
+
+    /// Whether it copies to this machine only.
+    fn is_download(&self) -> bool {
+        let copied = ["storage cp", "storage rsync", "cp", "rsync"].iter().find_map(|command| self.names(command));
+        let Some((to, from)) = copied.and_then(|names| names.split_last()) else { return false };
+        !is_remote(to) && (to.is_literal || from.iter().any(is_remote))
+    }
+
+    /// Whether it is a query that only reads, as far as its words say.
+    fn is_select(&self) -> bool {
+        let writes = ["destination_table", "replace", "append_table"].iter().any(|flag| self.flag(flag).is_some());
+        let says_change = |word: &PlacedWord| {
+            let text = word.text.to_lowercase();
+            let mut words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+            words.any(|word| commands::CHANGING_SQL.contains(&word))
+        };
+        self.names("query").is_some_and(|words| !writes && !words.iter().any(says_change))
+    }
+
+    /// Whether the names behind a command of `bq` are known, and none says its project.
+    fn names_no_project(&self) -> bool {
+        let is_bare =
+            |word: &PlacedWord| word.is_literal && !word.text.contains(':') && word.text.matches('.').count() < 2;
+        let names = self.words().get(1..).unwrap_or_default();
+        !names.is_empty() && names.iter().all(is_bare) && self.names("query").is_none() && self.names("load").is_none()
     }
 
     /// The project and the region that it names itself: by flags, or by a full resource name.
-    pub(crate) fn target(&self) -> NamedTarget<'_> {
+    pub(crate) fn target(&self) -> NamedTarget {
         let by_flag = |names: &[&str]| names.iter().find_map(|name| self.flag(name)).map(Named::from_flag);
-        let full_name =
-            self.words().iter().find_map(|word| word.text.strip_prefix("projects/").map(|rest| (word, rest)));
-        let in_full_name = |(word, rest): (&'_ super::PlacedWord, &str), key: Option<&str>| -> Option<Named> {
-            let mut parts = rest.split('/');
-            let text = match key {
-                None => parts.next()?,
-                Some(key) => parts.skip_while(|part| *part != key).nth(1)?,
-            };
-            Some(Named { value: text.to_owned(), is_literal: word.is_literal, place: word.place.clone() })
-        };
         // What a named configuration says stands on the machine, but which one is meant does not depend on it.
         let by_configuration = || by_flag(&["configuration"]).map(|named| Named { is_literal: false, ..named });
-        let project = by_flag(&["project"]).or_else(|| in_full_name(full_name?, None)).or_else(by_configuration);
-        let region = by_flag(&["region", "location", "zone", "regions"])
-            .or_else(|| in_full_name(full_name?, Some("locations")))
-            .or_else(|| in_full_name(full_name?, Some("regions")))
+        let other_scope = || by_flag(&commands::OTHER_SCOPES).map(|named| Named { is_literal: false, ..named });
+        let project = by_flag(&["project", "project_id"])
+            .or_else(|| self.in_full_name(None))
+            .or_else(|| self.project_of_account())
+            .or_else(other_scope)
             .or_else(by_configuration);
-        NamedTarget { project, region, command: self }
+        // The `--zone` of DNS is a zone of names.
+        let places: &[&str] = match self.group() {
+            "dns" => &["location"],
+            _ => &["region", "location", "zone", "regions"],
+        };
+        let region = by_flag(places)
+            .or_else(|| self.in_full_name(Some("locations")))
+            .or_else(|| self.in_full_name(Some("regions")))
+            .or_else(by_configuration);
+        NamedTarget { project, region }
     }
+
+    /// What a full resource name, such as `projects/shop/locations/…`, says: among the words, or as the value of a flag of which the
+    /// name is a part of the resource.
+    fn in_full_name(&self, key: Option<&str>) -> Option<Named> {
+        let by_flag =
+            ["cluster", "instance", "key", "keyring", "queue", "job"].into_iter().filter_map(|name| self.flag(name));
+        let by_flag = by_flag.map(|flag| (&flag.value, flag.is_literal, &flag.place));
+        let words = self.words().iter().map(|word| (&word.text, word.is_literal, &word.place));
+        let (rest, is_literal, place) = words.chain(by_flag).find_map(|(text, is_literal, place)| {
+            let at = text.find("projects/").filter(|at| *at == 0 || text.starts_with("https://"))?;
+            Some((&text[at + "projects/".len()..], is_literal, place))
+        })?;
+        let mut parts = rest.split('/');
+        let value = match key {
+            None => parts.next()?,
+            Some(key) => parts.skip_while(|part| *part != key).nth(1)?,
+        };
+        let is_literal = is_literal || !value.contains('$');
+        Some(Named { value: value.to_owned(), is_literal, place: place.clone() })
+    }
+
+    /// The project in the e-mail address of the service account that it is about.
+    fn project_of_account(&self) -> Option<Named> {
+        let names = self.names("iam service-accounts")?;
+        let by_flag = self.flag("iam-account").map(|flag| (&flag.value, flag.is_literal, &flag.place));
+        let mut named = names.iter().map(|word| (&word.text, word.is_literal, &word.place)).chain(by_flag);
+        named.find_map(|(text, is_literal, place)| {
+            let project = text.split_once('@')?.1.strip_suffix(".iam.gserviceaccount.com")?;
+            Some(Named { value: project.to_owned(), is_literal, place: place.clone() })
+        })
+    }
+
+    /// Whether it says which cluster it means.
+    pub(crate) fn names_cluster(&self) -> bool {
+        ["context", "cluster", "kubeconfig", "server", "s"].iter().any(|flag| self.flag(flag).is_some())
+    }
+}
+
+/// Whether something to be copied lies in a bucket.
+fn is_remote(word: &PlacedWord) -> bool {
+    word.text.contains("://")
 }
 
 /// A project or region that a command names.
@@ -298,25 +196,17 @@ impl CommandLine {
 pub(crate) struct Named {
     pub(crate) value: String,
     pub(crate) is_literal: bool,
-    pub(crate) place: super::Place,
+    pub(crate) place: Place,
 }
 
 impl Named {
-    fn from_flag(flag: &super::command_line::Flag) -> Named {
+    fn from_flag(flag: &Flag) -> Named {
         Named { value: flag.value.clone(), is_literal: flag.is_literal, place: flag.place.clone() }
     }
 }
 
 /// Where a command says that it works.
-pub(crate) struct NamedTarget<'c> {
+pub(crate) struct NamedTarget {
     pub(crate) project: Option<Named>,
     pub(crate) region: Option<Named>,
-    command: &'c CommandLine,
-}
-
-impl NamedTarget<'_> {
-    /// Whether it says which cluster it means.
-    pub(crate) fn names_cluster(&self) -> bool {
-        ["context", "cluster", "kubeconfig", "server"].iter().any(|flag| self.command.flag(flag).is_some())
-    }
 }

@@ -5,23 +5,27 @@
 //! in `bash -c`. [`CommandLine`] tells words and flags apart, and [`Effect`] says what a command changes.
 
 mod command_line;
+mod commands;
 mod effect;
 mod parse;
+mod surroundings;
 mod unwrap;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 pub(crate) use command_line::{CommandLine, Flag, Tool};
-pub(crate) use effect::{Effect, Scope};
+pub(crate) use commands::{Effect, Scope};
+pub(crate) use effect::Named;
 pub(crate) use parse::NotParsed;
+pub(crate) use surroundings::{Setting, Surroundings};
 pub(crate) use unwrap::{base_name, code_argument};
 
 use crate::action::{Action, Shell};
 use crate::run::Command;
 use crate::runbook::{Draft, Part};
 use crate::syntax::{Document, Path};
-use parse::{SimpleCommand, TimeLeft, Word};
+use parse::{Script, SimpleCommand, TimeLeft, Word};
 use unwrap::{Unwrapped, unwrap};
 
 /// Scripts in scripts are followed this deep.
@@ -46,6 +50,10 @@ pub(crate) struct PlacedWord {
     pub(crate) text: String,
     /// Whether that is exactly what the program gets.
     pub(crate) is_literal: bool,
+    /// Whether bash may make several words of it, or none.
+    pub(crate) is_split: bool,
+    /// Whether all that is not known in it are variables that the script is given: it sets them nowhere.
+    pub(crate) is_given: bool,
     pub(crate) place: Place,
 }
 
@@ -64,34 +72,14 @@ pub(crate) struct StepCommand {
     pub(crate) failure_ignored: Option<Place>,
     /// What is set around it, so that it need not name it.
     pub(crate) surroundings: Surroundings,
+    /// The branches, functions and traps that hold it, the outermost first: it is carried out if those are.
+    pub(crate) branches: Vec<Branch>,
+    /// Whether each word of some input makes a command of its own of it, as behind `xargs`.
+    pub(crate) is_repeated: bool,
 }
 
-/// What the step's environment, or the script before, sets for every command.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Surroundings {
-    pub(crate) project: Setting,
-    pub(crate) region: Setting,
-    /// Whether the cluster is chosen.
-    pub(crate) cluster: bool,
-}
-
-/// What the programs take if a command does not say.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Setting {
-    /// Whatever the machine was last set to.
-    #[default]
-    Ambient,
-    /// It is set, and it is not known to what.
-    Unknown,
-    /// It is set to this.
-    Is(String),
-}
-
-impl From<Option<String>> for Setting {
-    fn from(value: Option<String>) -> Setting {
-        value.map_or(Setting::Unknown, Setting::Is)
-    }
-}
+/// A part of a script that may not be carried out: how deep in scripts in scripts it stands, and where it begins.
+pub(crate) type Branch = (usize, usize);
 
 /// What was found in the `shell` steps.
 #[derive(Debug, Default)]
@@ -100,6 +88,8 @@ pub(crate) struct ShellFindings {
     pub(crate) commands: Vec<StepCommand>,
     /// References of the runbook in scripts, where nothing is put in their place.
     pub(crate) references: Vec<(Path, Place)>,
+    /// Names in angle brackets that were to be filled in.
+    pub(crate) placeholders: Vec<(Path, Place)>,
     /// Scripts that were not parsed, and why.
     pub(crate) unparsed: Vec<(Path, NotParsed)>,
 }
@@ -189,6 +179,8 @@ struct Within<'s> {
     anchor: Anchor,
     depth: usize,
     environment: &'s BTreeMap<String, String>,
+    /// As of [`StepCommand::branches`].
+    branches: Vec<Branch>,
 }
 
 #[derive(Clone)]
@@ -223,9 +215,8 @@ impl Search<'_> {
             surroundings.note_variable(name, known.get(name).cloned());
         }
         for (key, command) in [("run", Some(run)), ("check", check.as_ref()), ("undo", undo.as_ref())] {
-            let before = self.found.commands.len();
             let anchor = Anchor::Text { argument: None, offset: 0 };
-            let within = Within { step, key, anchor, depth: 0, environment: &known };
+            let within = Within { step, key, anchor, depth: 0, environment: &known, branches: Vec::new() };
             match command {
                 Some(Command::Program(arguments)) => {
                     let path = step.key("with").key(key);
@@ -233,47 +224,53 @@ impl Search<'_> {
                         at: index..index,
                         text: text.clone(),
                         is_literal: draft.is_resolved(&path.index(index)),
+                        is_split: false,
+                        is_given: true,
                         offset: Some(0),
                     };
                     let words: Vec<Word> = arguments.iter().enumerate().map(word).collect();
-                    self.program(&within, &words);
+                    self.program(&within, &words, &surroundings);
                 }
                 Some(Command::Bash(script)) => {
                     // The text as it stands in the file, so that places in it are true whatever its line ends.
                     let written = self.document.text_at(&step.key("with").key(key)).unwrap_or(script);
-                    self.script(&within, &written.replace("\r\n", " \n"), &mut surroundings.clone());
+                    self.script(&within, &written.replace("\r\n", " \n"), &surroundings);
                 }
                 None => {}
-            }
-            for command in &mut self.found.commands[before..] {
-                command.surroundings.inherit(&surroundings);
             }
         }
     }
 
     /// A program with its arguments, whose words have their indices as places.
-    fn program(&mut self, within: &Within<'_>, words: &[Word]) {
-        match unwrap(words) {
+    fn program(&mut self, within: &Within<'_>, words: &[Word], surroundings: &Surroundings) {
+        match unwrap(words, &BTreeMap::new()) {
             Unwrapped::Script(script) => {
                 let anchor = Anchor::Text { argument: Some(script.at.start), offset: 0 };
-                self.script(
-                    &Within { anchor, depth: within.depth + 1, ..*within },
-                    &script.text,
-                    &mut Surroundings::default(),
-                );
+                self.script(&within.inside(anchor), &script.text, surroundings);
             }
-            Unwrapped::Program(words) => {
+            Unwrapped::Program { words, is_repeated } => {
                 let place = |word: &Word| Place::Argument(word.at.start);
-                self.command(within, Place::Whole, &placed(words, place), (None, None));
+                let Some(line) = CommandLine::read(&placed(words, place)) else { return };
+                self.found.commands.push(StepCommand {
+                    step: within.step.clone(),
+                    key: within.key,
+                    place: Place::Whole,
+                    line,
+                    stderr_discarded: None,
+                    failure_ignored: None,
+                    surroundings: surroundings.clone(),
+                    branches: within.branches.clone(),
+                    is_repeated,
+                });
             }
         }
     }
 
-    fn script(&mut self, within: &Within<'_>, script: &str, surroundings: &mut Surroundings) {
-        if within.depth > DEEPEST {
-            return;
-        }
+    /// Takes a script apart, and says what it sets for whatever is run after it.
+    fn script(&mut self, within: &Within<'_>, script: &str, outer: &Surroundings) -> Surroundings {
+        let path = within.step.key("with").key(within.key);
         let parsed = match self.bytes_left.checked_sub(script.len()) {
+            _ if within.depth > DEEPEST => return Surroundings::default(),
             Some(left) => {
                 self.bytes_left = left;
                 parse::parse(script, within.environment, &mut self.time_left)
@@ -283,125 +280,116 @@ impl Search<'_> {
         let parsed = match parsed {
             Ok(parsed) => parsed,
             Err(why) => {
-                self.found.unparsed.push((within.step.key("with").key(within.key), why));
-                return;
+                self.found.unparsed.push((path, why));
+                return Surroundings::default();
             }
         };
-        let path = within.step.key("with").key(within.key);
+        let place = |at: &Range<usize>| (path.clone(), within.anchor.place(at));
         let items = parsed.items.iter().filter(|_| self.has_items);
-        let references = parsed.dotted.iter().chain(items).map(|at| (path.clone(), within.anchor.place(at)));
-        self.found.references.extend(references);
+        self.found.references.extend(parsed.dotted.iter().chain(items).map(place));
+        self.found.placeholders.extend(parsed.placeholders.iter().map(place));
+        // What a variable is set to holds for the whole script, and what is set in a function wherever that is called.
+        let mut anywhere = Surroundings::default();
         for (name, values) in &parsed.assigned {
             let value = match values.as_slice() {
-                [Some(value)] => Some(value.clone()),
+                [Some(value)] if value.is_literal => Some(value.text.clone()),
                 _ => None,
             };
-            surroundings.note_variable(name, value);
+            anywhere.note_variable(name, value);
         }
-        let before = self.found.commands.len();
+        let first = self.found.commands.len();
+        let mut in_functions = Vec::new();
+        let mut here = anywhere.clone();
         for command in &parsed.commands {
-            self.simple(within, command, surroundings);
-        }
-        for command in &mut self.found.commands[before..] {
-            command.surroundings.inherit(surroundings);
-        }
-    }
-
-    fn simple(&mut self, within: &Within<'_>, command: &SimpleCommand, surroundings: &mut Surroundings) {
-        let place = |at: &Range<usize>| within.anchor.place(at);
-        match unwrap(&command.words) {
-            Unwrapped::Script(script) => {
-                let anchor = match (script.offset, &within.anchor) {
-                    (Some(inside), Anchor::Text { argument, offset }) => {
-                        Anchor::Text { argument: *argument, offset: offset + script.at.start + inside }
-                    }
-                    _ => Anchor::Opaque(place(&command.at)),
-                };
-                self.script(&Within { anchor, depth: within.depth + 1, ..*within }, &script.text, surroundings);
-            }
-            Unwrapped::Program(words) => {
-                let words = placed(words, |word| place(&word.at));
-                let hidden =
-                    (command.stderr_discarded.as_ref().map(place), command.failure_ignored.as_ref().map(place));
-                let before = self.found.commands.len();
-                self.command(within, place(&command.at), &words, hidden);
-                for found in &mut self.found.commands[before..] {
-                    for (name, value) in &command.environment {
-                        found.surroundings.note_variable(name, value.clone());
-                    }
-                    surroundings.note_command(&found.line);
-                }
+            let before = self.found.commands.len();
+            let mut around = here.clone();
+            around.inherit(outer);
+            let set = self.simple(within, command, &parsed, &around);
+            if command.in_function {
+                in_functions.extend(before..self.found.commands.len());
+                anywhere.merge(&set);
+            } else if command.branches.is_empty() {
+                here.replace(&set);
+            } else {
+                here.merge(&set);
             }
         }
+        here.inherit(&anywhere);
+        for (index, found) in self.found.commands.iter_mut().enumerate().skip(first) {
+            found.surroundings.inherit(if in_functions.contains(&index) { &here } else { &anywhere });
+        }
+        here
     }
 
-    fn command(
+    fn simple(
         &mut self,
         within: &Within<'_>,
-        place: Place,
-        words: &[PlacedWord],
-        (stderr_discarded, failure_ignored): (Option<Place>, Option<Place>),
-    ) {
-        let Some(line) = CommandLine::read(words) else { return };
-        let (step, key, surroundings) = (within.step.clone(), within.key, Surroundings::default());
+        command: &SimpleCommand,
+        script: &Script,
+        around: &Surroundings,
+    ) -> Surroundings {
+        let place = |at: &Range<usize>| within.anchor.place(at);
+        let mut branches = within.branches.clone();
+        branches.extend(command.branches.iter().map(|start| (within.depth, *start)));
+        let mut around = around.clone();
+        for (name, value) in &command.environment {
+            around.note_variable(name, value.clone());
+        }
+        let unwrapped = unwrap(&command.words, &script.functions);
+        let nested = match &unwrapped {
+            Unwrapped::Script(script) => Some(*script),
+            // `bash <<END`.
+            Unwrapped::Program { words, .. } => command.stdin.as_ref().filter(|_| unwrap::reads_script(words)),
+        };
+        if let Some(nested) = nested {
+            let anchor = match (nested.offset, &within.anchor) {
+                (Some(inside), Anchor::Text { argument, offset }) => {
+                    Anchor::Text { argument: *argument, offset: offset + nested.at.start + inside }
+                }
+                _ => Anchor::Opaque(place(&command.at)),
+            };
+            if unwrap::runs_later(&command.words) {
+                branches.push((within.depth, command.at.start));
+            }
+            return self.script(&Within { branches, ..within.inside(anchor) }, &nested.text, &around);
+        }
+        let Unwrapped::Program { words, is_repeated } = unwrapped else { return Surroundings::default() };
+        let set = surroundings::set_by(words);
+        let words = placed(words, |word| place(&word.at));
+        let Some(mut line) = CommandLine::read(&words) else { return set };
+        // A function of the name adds what it likes; so does what is still to be filled in.
+        let name = command.words.first().map_or("", |word| &word.text);
+        let is_wrapped = script.functions.contains_key(name);
+        line.has_unknown_words |= is_wrapped || command.has_placeholder;
         self.found.commands.push(StepCommand {
-            step,
-            key,
-            place,
+            step: within.step.clone(),
+            key: within.key,
+            place: place(&command.at),
             line,
-            stderr_discarded,
-            failure_ignored,
-            surroundings,
+            stderr_discarded: command.stderr_discarded.as_ref().map(place),
+            failure_ignored: command.failure_ignored.as_ref().map(place),
+            surroundings: around,
+            branches,
+            is_repeated,
         });
+        set
+    }
+}
+
+impl<'s> Within<'s> {
+    /// Where a script stands that a command of this one runs.
+    fn inside(&self, anchor: Anchor) -> Within<'s> {
+        Within { anchor, depth: self.depth + 1, branches: self.branches.clone(), ..*self }
     }
 }
 
 fn placed(words: &[Word], place: impl Fn(&Word) -> Place) -> Vec<PlacedWord> {
-    let word = |word: &Word| PlacedWord { text: word.text.clone(), is_literal: word.is_literal, place: place(word) };
+    let word = |word: &Word| PlacedWord {
+        text: word.text.clone(),
+        is_literal: word.is_literal,
+        is_split: word.is_split,
+        is_given: word.is_given,
+        place: place(word),
+    };
     words.iter().map(word).collect()
-}
-
-impl Surroundings {
-    /// A variable is set.
-    fn note_variable(&mut self, name: &str, value: Option<String>) {
-        match name {
-            "CLOUDSDK_CORE_PROJECT" => self.project = value.into(),
-            "CLOUDSDK_RUN_REGION" | "CLOUDSDK_COMPUTE_REGION" => self.region = value.into(),
-            "CLOUDSDK_ACTIVE_CONFIG_NAME" => {
-                self.project = Setting::Unknown;
-                self.region = Setting::Unknown;
-            }
-            "KUBECONFIG" => self.cluster = true,
-            _ => {}
-        }
-    }
-
-    /// A command of the script sets something for those after it.
-    fn note_command(&mut self, line: &CommandLine) {
-        let sets = line.names("config set").filter(|_| line.tool == Tool::Gcloud);
-        if let Some([property, value, ..]) = sets {
-            let value = Some(value.text.clone()).filter(|_| value.is_literal);
-            match property.text.as_str() {
-                "project" | "core/project" => self.project = value.into(),
-                "run/region" | "compute/region" => self.region = value.into(),
-                _ => {}
-            }
-        }
-        let chooses = match line.tool {
-            Tool::Gcloud => line.names("container clusters get-credentials"),
-            Tool::Kubectl => line.names("config use-context"),
-            Tool::Gsutil | Tool::Bq | Tool::Terraform => None,
-        };
-        self.cluster |= chooses.is_some();
-    }
-
-    /// What is set further out holds too, where nothing is set further in.
-    fn inherit(&mut self, outer: &Surroundings) {
-        for (inner, outer) in [(&mut self.project, &outer.project), (&mut self.region, &outer.region)] {
-            if *inner == Setting::Ambient {
-                inner.clone_from(outer);
-            }
-        }
-        self.cluster |= outer.cluster;
-    }
 }

@@ -4,7 +4,7 @@
 //! does not understand, so that one odd line hides no other (`docs/decisions/`, "Scripts are parsed by tree-sitter"). Its parser
 //! does not recurse, and the walk below does not either, however deeply a script is nested.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{ControlFlow, Range};
 use std::time::Duration;
 
@@ -15,6 +15,10 @@ use tree_sitter::{Node, ParseOptions, ParseState, Parser, Tree};
 const LONGEST: usize = 64 * 1024;
 /// The most here-documents in a script that is parsed: the time that the grammar takes grows with their square.
 const MOST_HERE_DOCUMENTS: usize = 200;
+/// How deep branches in branches are told apart.
+const MOST_BRANCHES: usize = 16;
+/// The longest value of a variable that is kept.
+const LONGEST_VALUE: usize = 4096;
 
 /// How long the parser may work on the scripts of one runbook: a thousand times what is written by people takes. Some nonsense, such
 /// as `x=(` a thousand times, takes time that grows with its square.
@@ -57,12 +61,25 @@ pub(crate) enum NotParsed {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Script {
     pub(super) commands: Vec<SimpleCommand>,
-    /// `${a.b}`: expansions that bash refuses, because a variable's name has no dot.
+    /// `${a.b}`, `${a.b:-c}` or `${{ a.b }}`: expansions that bash refuses, because a variable's name has no dot and no brace.
     pub(super) dotted: Vec<Range<usize>>,
     /// `${item}` in a script that has no such variable.
     pub(super) items: Vec<Range<usize>>,
     /// What the script assigns to each variable: every value that is known, and `None` for one that is not.
-    pub(super) assigned: BTreeMap<String, Vec<Option<String>>>,
+    pub(super) assigned: BTreeMap<String, Vec<Option<Value>>>,
+    /// `<NAME>`, which somebody was to fill in, and which bash takes for a redirection.
+    pub(super) placeholders: Vec<Range<usize>>,
+    /// The functions that it defines, and of each whether it runs the words that it is called with.
+    pub(super) functions: BTreeMap<String, bool>,
+}
+
+/// What a variable is set to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Value {
+    /// Expansions in it that are not known stand as they are written.
+    pub(super) text: String,
+    /// Whether there are none.
+    pub(super) is_literal: bool,
 }
 
 /// What a `for_each` calls its item.
@@ -80,6 +97,15 @@ pub(super) struct SimpleCommand {
     pub(super) stderr_discarded: Option<Range<usize>>,
     /// Where its exit status is thrown away, as in `|| true`.
     pub(super) failure_ignored: Option<Range<usize>>,
+    /// What may or may not be carried out, and holds this command: where each branch, function or right side of `||` begins,
+    /// the outermost first.
+    pub(super) branches: Vec<usize>,
+    /// Whether it is in the body of a function.
+    pub(super) in_function: bool,
+    /// The here-document that it reads.
+    pub(super) stdin: Option<Word>,
+    /// Whether a name in it was to be filled in.
+    pub(super) has_placeholder: bool,
 }
 
 /// A word of a command.
@@ -90,6 +116,10 @@ pub(super) struct Word {
     pub(super) text: String,
     /// Whether that is exactly what the program gets.
     pub(super) is_literal: bool,
+    /// Whether bash may make several words of it, or none: an expansion stands in it without quotes.
+    pub(super) is_split: bool,
+    /// Whether all that is not known in it are variables that the script is given: it sets them nowhere.
+    pub(super) is_given: bool,
     /// How many bytes of the place stand before the text, if the text stands there as it is.
     pub(super) offset: Option<usize>,
 }
@@ -105,32 +135,59 @@ pub(super) fn parse(script: &str, known: &BTreeMap<String, String>, left: &mut T
     let (text, dotted) = without_dots(script);
     let tree = tree(&text, left)?;
     let nodes = all(&tree);
-    let mut reading = Reading { text: script, known: known.clone() };
-    let assigned = reading.assigned(&nodes);
-    // A variable that is assigned once, to something that is known, is that.
-    let constants = assigned.iter().filter_map(|(name, values)| match values.as_slice() {
-        [Some(value)] => Some((name.clone(), value.clone())),
-        _ => None,
-    });
-    let constants: BTreeMap<String, String> = constants.collect();
-    reading.known.retain(|name, _| !assigned.contains_key(name));
-    reading.known.extend(constants);
-    let mut commands: Vec<SimpleCommand> = nodes.iter().filter_map(|node| reading.command(*node)).collect();
-    for node in &nodes {
+    let environment: BTreeMap<String, Value> =
+        known.iter().map(|(name, text)| (name.clone(), Value { text: text.clone(), is_literal: true })).collect();
+    let mut reading = Reading { text: script, known: environment.clone(), set: BTreeSet::new() };
+    // What a variable is set to may name another that is set before.
+    let mut assigned = reading.assigned(&nodes);
+    reading.know(&environment, &assigned);
+    assigned = reading.assigned(&nodes);
+    reading.know(&environment, &assigned);
+    let mut commands: Vec<SimpleCommand> = nodes.iter().filter_map(|found| reading.command(found)).collect();
+    for Found { node, .. } in &nodes {
         reading.redirect_statement(*node, &mut commands);
     }
-    for (within, at) in nodes.iter().filter_map(|node| reading.ignored_failures(*node)) {
+    let each = || nodes.iter().map(|found| found.node);
+    let continued: BTreeSet<(usize, usize)> = each().filter_map(continued).collect();
+    let ignored = each().filter(|node| !continued.contains(&(node.start_byte(), node.end_byte())));
+    for (within, at) in ignored.filter_map(|node| reading.ignored_failures(node)) {
         let inside = |command: &&mut SimpleCommand| within.start <= command.at.start && command.at.end <= within.end;
         commands.iter_mut().filter(inside).for_each(|command| command.failure_ignored = Some(at.clone()));
     }
-    // Quoted text and comments have no expansions.
-    let expansions: Vec<Range<usize>> =
-        nodes.iter().filter(|node| node.kind() == "expansion").map(Node::byte_range).collect();
-    let is_expansion = |at: &Range<usize>| expansions.iter().any(|node| node.start <= at.start && at.end == node.end);
-    let dotted = dotted.into_iter().filter(is_expansion).collect();
-    let items = script.match_indices(ITEM).map(|(start, item)| start..start + item.len());
-    let items = items.filter(|at| is_expansion(at) && !assigned.contains_key("item")).collect();
-    Ok(Script { commands, dotted, items, assigned })
+    // Quoted text and comments have no expansions. In a quoted text the node begins with the blanks before it.
+    let expansions: BTreeMap<usize, usize> = each()
+        .filter(|node| node.kind() == "expansion")
+        .map(|node| {
+            let blanks = reading.slice(&node.byte_range());
+            (node.start_byte() + blanks.len() - blanks.trim_start().len(), node.end_byte())
+        })
+        .collect();
+    let expansion = |start: usize| expansions.get(&start).map(|end| start..*end);
+    // In a here-document the grammar misses what stands behind the tabs that `<<-` takes away.
+    let documents: Vec<Range<usize>> = each().filter_map(|node| reading.expanded_document(node)).collect();
+    let in_document = |start: usize| {
+        let length = if script[start..].starts_with("${{") {
+            script[start..].find("}}")? + 2
+        } else {
+            script[start..].find('}')? + 1
+        };
+        let is_escaped = script[..start].ends_with('\\');
+        let is_inside = documents.iter().any(|document| document.contains(&start));
+        (is_inside && !is_escaped).then(|| start..start + length)
+    };
+    let dotted = dotted.into_iter().filter_map(|start| expansion(start).or_else(|| in_document(start))).collect();
+    let items = script.match_indices(ITEM).filter_map(|(start, _)| expansion(start));
+    let items = items.filter(|_| !assigned.contains_key("item")).collect();
+    let placeholders = each().filter_map(|node| reading.placeholder(node)).collect();
+    let functions = each().filter_map(|node| reading.function(node)).collect();
+    Ok(Script { commands, dotted, items, assigned, placeholders, functions })
+}
+
+/// Of `… && exit`: what stands before it, whose failure leads elsewhere.
+fn continued(node: Node<'_>) -> Option<(usize, usize)> {
+    let mut cursor = node.walk();
+    let and = node.kind() == "list" && node.children(&mut cursor).any(|child| child.kind() == "&&");
+    node.child(0).filter(|_| and).map(|child| (child.start_byte(), child.end_byte()))
 }
 
 /// The tree of a script, if it is made in the time that is left.
@@ -148,39 +205,85 @@ fn tree(text: &str, left: &mut TimeLeft) -> Result<Tree, NotParsed> {
     tree.ok_or(NotParsed::TooInvolved)
 }
 
-/// The script with every `${a.b}` made an expansion that bash has, as long as it was; and where those stand.
-fn without_dots(script: &str) -> (String, Vec<Range<usize>>) {
+/// The script with every `${a.b}` and `${{ a }}` made an expansion that bash has, as long as it was; and where those begin.
+fn without_dots(script: &str) -> (String, Vec<usize>) {
     let (mut text, mut dotted) = (script.to_owned(), Vec::new());
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
     for (start, _) in script.match_indices("${") {
-        let name = &script[start + 2..];
-        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
-        let length = name.bytes().take_while(|byte| is_name(*byte)).count();
-        let (name, rest) = name.split_at(length);
+        let braced = &script[start + 2..];
+        if let Some(length) = braced.strip_prefix('{').and_then(|inner| inner.find("}}")) {
+            let inside = start + 2..start + 2 + 1 + length + 1;
+            if !script[inside.clone()].contains('\n') {
+                text.replace_range(inside.clone(), &"_".repeat(inside.len()));
+                dotted.push(start);
+            }
+            continue;
+        }
+        let sigil = usize::from(braced.starts_with(['#', '!']));
+        let name = &braced[sigil..];
+        let (name, rest) = name.split_at(name.bytes().take_while(|byte| is_name(*byte)).count());
         let begins_as_one = name.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_');
         let before_dot = name.split('.').next().unwrap_or_default();
-        if begins_as_one && name.contains('.') && !before_dot.contains('-') && rest.starts_with('}') {
-            let at = start..start + 2 + length + 1;
-            text.replace_range(start + 2..start + 2 + length, &name.replace(['.', '-'], "_"));
-            dotted.push(at);
+        let ends = rest.starts_with(['}', ':', '%', '#', '/', '+', '=', '?', '^', ',', '@']);
+        if begins_as_one && name.contains('.') && !before_dot.contains('-') && ends {
+            let at = start + 2 + sigil..start + 2 + sigil + name.len();
+            text.replace_range(at, &name.replace(['.', '-'], "_"));
+            dotted.push(start);
         }
     }
     (text, dotted)
 }
 
+/// A node of the tree, and what it stands in.
+struct Found<'t> {
+    node: Node<'t>,
+    /// As of [`SimpleCommand::branches`].
+    branches: Vec<usize>,
+    in_function: bool,
+}
+
+/// What is above a node.
+struct Above<'t> {
+    kind: &'t str,
+    start: usize,
+    /// How many branches hold what is inside.
+    branches: usize,
+    in_function: bool,
+}
+
 /// Every node in the order of the text, but for the environment of single commands.
-fn all(tree: &Tree) -> Vec<Node<'_>> {
+fn all(tree: &Tree) -> Vec<Found<'_>> {
     let mut cursor = tree.walk();
     let mut nodes = Vec::new();
-    // Whether each node above is a command. Asking a node for its parent would begin at the root each time.
-    let mut above = vec![false];
+    // Asking a node for its parent would begin at the root each time.
+    let mut above = vec![Above { kind: "", start: 0, branches: 0, in_function: false }];
+    let mut branches: Vec<usize> = Vec::new();
     loop {
         let node = cursor.node();
-        let is_environment = node.kind() == "variable_assignment" && above.last() == Some(&true);
-        if !is_environment {
-            nodes.push(node);
+        let (over, began, held, in_function) = above
+            .last()
+            .map_or(("", 0, 0, false), |above| (above.kind, above.start, above.branches, above.in_function));
+        branches.truncate(held);
+        let is_condition = cursor.field_name() == Some("condition");
+        let is_part = ["case_item", "elif_clause", "else_clause", "function_definition"].contains(&node.kind());
+        let branch = match over {
+            _ if is_part => Some(node.start_byte()),
+            // What stands behind `then` is carried out together.
+            "if_statement" if node.is_named() && !is_condition => Some(began),
+            "list" if node.is_named() && node.prev_sibling().is_some() => Some(node.start_byte()),
+            _ => None,
+        };
+        // Nothing sensible is nested deeper, and each node keeps its own.
+        if let Some(branch) = branch.filter(|_| branches.len() < MOST_BRANCHES) {
+            branches.push(branch);
+        }
+        if node.kind() != "variable_assignment" || over != "command" {
+            let branches = if matches!(node.kind(), "command" | "array") { branches.clone() } else { Vec::new() };
+            nodes.push(Found { node, branches, in_function });
         }
         if cursor.goto_first_child() {
-            above.push(node.kind() == "command");
+            let in_function = in_function || node.kind() == "function_definition";
+            above.push(Above { kind: node.kind(), start: node.start_byte(), branches: branches.len(), in_function });
             continue;
         }
         while !cursor.goto_next_sibling() {
@@ -194,7 +297,9 @@ fn all(tree: &Tree) -> Vec<Node<'_>> {
 
 struct Reading<'t> {
     text: &'t str,
-    known: BTreeMap<String, String>,
+    known: BTreeMap<String, Value>,
+    /// The variables that it sets.
+    set: BTreeSet<String>,
 }
 
 impl Reading<'_> {
@@ -202,10 +307,22 @@ impl Reading<'_> {
         self.text.get(at.clone()).unwrap_or_default()
     }
 
+    /// Takes it that a variable which is assigned once is that.
+    fn know(&mut self, environment: &BTreeMap<String, Value>, assigned: &BTreeMap<String, Vec<Option<Value>>>) {
+        self.set = assigned.keys().cloned().collect();
+        self.known.clone_from(environment);
+        self.known.retain(|name, _| !assigned.contains_key(name));
+        for (name, values) in assigned {
+            if let [Some(value)] = values.as_slice() {
+                self.known.insert(name.clone(), value.clone());
+            }
+        }
+    }
+
     /// What the script assigns.
-    fn assigned(&self, nodes: &[Node<'_>]) -> BTreeMap<String, Vec<Option<String>>> {
-        let mut assigned: BTreeMap<String, Vec<Option<String>>> = BTreeMap::new();
-        for node in nodes {
+    fn assigned(&self, nodes: &[Found<'_>]) -> BTreeMap<String, Vec<Option<Value>>> {
+        let mut assigned: BTreeMap<String, Vec<Option<Value>>> = BTreeMap::new();
+        for Found { node, .. } in nodes {
             match node.kind() {
                 "variable_assignment" => {
                     let (name, value) = self.assignment(*node);
@@ -216,22 +333,38 @@ impl Reading<'_> {
                         node.child_by_field_name("variable").map(|name| self.slice(&name.byte_range()).to_owned());
                     assigned.entry(name.unwrap_or_default()).or_default().push(None);
                 }
+                "command" => {
+                    let mut words = self.slice(&node.byte_range()).split_whitespace();
+                    if words
+                        .next()
+                        .is_some_and(|program| ["getopts", "mapfile", "read", "readarray"].contains(&program))
+                    {
+                        let names =
+                            words.filter(|word| word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'));
+                        names.for_each(|name| assigned.entry(name.to_owned()).or_default().push(None));
+                    }
+                }
                 _ => {}
             }
         }
         assigned
     }
 
-    fn assignment(&self, node: Node<'_>) -> (String, Option<String>) {
+    fn assignment(&self, node: Node<'_>) -> (String, Option<Value>) {
         let name = node.child_by_field_name("name").map(|name| self.slice(&name.byte_range()).to_owned());
         let value = match node.child_by_field_name("value") {
-            Some(value) => Some(self.word(value)).filter(|word| word.is_literal).map(|word| word.text),
-            None => Some(String::new()),
+            Some(value) => {
+                let word = self.word(value);
+                // Of what is nothing but an expansion, the name of the variable says more.
+                let says_more = word.text.len() <= LONGEST_VALUE && !is_expansion_alone(&word.text);
+                (says_more && value.kind() != "array").then_some(Value { text: word.text, is_literal: word.is_literal })
+            }
+            None => Some(Value { text: String::new(), is_literal: true }),
         };
         (name.unwrap_or_default(), value)
     }
 
-    fn command(&self, node: Node<'_>) -> Option<SimpleCommand> {
+    fn command(&self, Found { node, branches, in_function }: &Found<'_>) -> Option<SimpleCommand> {
         // A command may be kept in an array, to be run as "${command[@]}".
         if !["array", "command"].contains(&node.kind()) {
             return None;
@@ -242,18 +375,60 @@ impl Reading<'_> {
             environment: Vec::new(),
             stderr_discarded: None,
             failure_ignored: None,
+            branches: branches.clone(),
+            in_function: *in_function,
+            stdin: None,
+            has_placeholder: false,
         };
         let mut cursor = node.walk();
         for child in node.children(&mut cursor) {
             match child.kind() {
-                "variable_assignment" => command.environment.push(self.assignment(child)),
-                "command_name" => command.words.extend(child.child(0).map(|name| self.word(name))),
+                "variable_assignment" => {
+                    let (name, value) = self.assignment(child);
+                    let value = value.filter(|value| value.is_literal).map(|value| value.text);
+                    command.environment.push((name, value));
+                }
+                "command_name" => command.words.extend(child.child(0).into_iter().flat_map(|name| self.words(name))),
                 "file_redirect" => self.redirect(child, &mut command),
                 "herestring_redirect" | "comment" | "(" | ")" => {}
-                _ => command.words.push(self.word(child)),
+                _ => command.words.extend(self.words(child)),
             }
         }
         (!command.words.is_empty()).then_some(command)
+    }
+
+    /// A function, and whether it runs the words that it is called with.
+    fn function(&self, node: Node<'_>) -> Option<(String, bool)> {
+        if node.kind() != "function_definition" {
+            return None;
+        }
+        let name = self.slice(&node.child_by_field_name("name")?.byte_range()).to_owned();
+        let body = self.slice(&node.child_by_field_name("body")?.byte_range());
+        let begins = |line: &str| {
+            let line = line.trim_start_matches(|letter: char| " \t{(!".contains(letter));
+            let line = ["if ", "until ", "while ", "then ", "do ", "! "]
+                .iter()
+                .fold(line, |line, word| line.strip_prefix(word).unwrap_or(line));
+            ["\"$@\"", "$@", "\"${@}\"", "\"${@:", "${@:", "$*", "eval \"$@\"", "eval \"$*\"", "eval $@"]
+                .iter()
+                .any(|all| line.trim_start().starts_with(all))
+        };
+        Some((name, body.split(['\n', ';', '|', '&']).any(begins)))
+    }
+
+    /// A redirection that is none: `<NAME>`.
+    fn placeholder(&self, node: Node<'_>) -> Option<Range<usize>> {
+        if node.kind() != "file_redirect" || !self.slice(&node.byte_range()).starts_with('<') {
+            return None;
+        }
+        let written = self.slice(&(node.start_byte()..self.text.len()));
+        let name = written.strip_prefix('<')?;
+        let length = name.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(byte)).count();
+        // `<in>out` is what somebody may mean.
+        let behind = name[length..].strip_prefix('>').map(|rest| rest.chars().next().unwrap_or('\n'));
+        let is_name = name.starts_with(|letter: char| letter.is_ascii_alphabetic())
+            && behind.is_some_and(|letter| !letter.is_alphanumeric() && !"$&>".contains(letter));
+        is_name.then(|| node.start_byte()..node.start_byte() + 1 + length + 1)
     }
 
     /// Redirects of a statement apply to its last command, or to everything in it if it is a block or a loop.
@@ -267,6 +442,12 @@ impl Reading<'_> {
         let is_simple = ["command", "list", "pipeline", "negated_command"].contains(&body.kind());
         let mut cursor = node.walk();
         for child in node.children(&mut cursor) {
+            if let Some(document) = self.here_document(child) {
+                commands
+                    .iter_mut()
+                    .filter(|command| ends_here(command))
+                    .for_each(|command| command.stdin = Some(document.clone()));
+            }
             let mut inner = child.walk();
             // What stands behind `<<END` in its line belongs to the command as well.
             let parts = child
@@ -288,17 +469,48 @@ impl Reading<'_> {
         }
     }
 
+    /// Where a here-document stands in which bash expands variables: one of which the end is not quoted.
+    fn expanded_document(&self, node: Node<'_>) -> Option<Range<usize>> {
+        if node.kind() != "heredoc_redirect" {
+            return None;
+        }
+        let mut cursor = node.walk();
+        let children: Vec<Node<'_>> = node.children(&mut cursor).collect();
+        let end = children.iter().find(|child| child.kind() == "heredoc_start")?;
+        let is_quoted = self.slice(&end.byte_range()).contains(['\'', '"', '\\']);
+        let body = children.iter().find(|child| child.kind() == "heredoc_body").filter(|_| !is_quoted)?;
+        Some(body.byte_range())
+    }
+
+    /// What stands between `<<END` and `END`.
+    fn here_document(&self, node: Node<'_>) -> Option<Word> {
+        let mut cursor = node.walk();
+        let body = node.children(&mut cursor).find(|child| child.kind() == "heredoc_body")?;
+        let at = body.byte_range();
+        let text = self.slice(&at).to_owned();
+        Some(Word { at, text, is_literal: true, is_split: false, is_given: true, offset: Some(0) })
+    }
+
     /// Where a command's output goes; and its words behind that, which the grammar takes for more of such.
     fn redirect(&self, node: Node<'_>, command: &mut SimpleCommand) {
+        command.has_placeholder |= self.placeholder(node).is_some();
         let mut cursor = node.walk();
         let mut destinations = node.children_by_field_name("destination", &mut cursor);
-        let Some(to) = destinations.next() else { return };
-        let at = node.start_byte()..to.end_byte();
+        let to = destinations.next();
+        // `2>&-` has no destination.
+        let at = node.start_byte()..to.map_or(node.end_byte(), |to| to.end_byte());
         let written: String = self.slice(&at).split_whitespace().collect();
-        if ["2>/dev/null", "2>>/dev/null", "&>/dev/null", "&>>/dev/null", ">&/dev/null"].contains(&written.as_str()) {
+        let before = self.slice(&(command.at.start..at.start)).trim_end();
+        let stdout_is_discarded = || before.ends_with(">/dev/null") || before.ends_with("> /dev/null");
+        let is_discarded = match written.as_str() {
+            "2>/dev/null" | "2>>/dev/null" | "&>/dev/null" | "&>>/dev/null" | ">&/dev/null" | "2>&-" => true,
+            "2>&1" => stdout_is_discarded(),
+            _ => false,
+        };
+        if is_discarded {
             command.stderr_discarded = Some(at);
         }
-        command.words.extend(destinations.map(|word| self.word(word)));
+        command.words.extend(destinations.flat_map(|word| self.words(word)));
     }
 
     /// Of `… || true`: what stands before it, and where it stands.
@@ -309,14 +521,42 @@ impl Reading<'_> {
         let mut cursor = node.walk();
         let children: Vec<Node<'_>> = node.children(&mut cursor).collect();
         let (last, or) = (children.last()?, children.iter().rposition(|child| child.kind() == "||")?);
-        let ignores = ["true", ":", "/bin/true"].contains(&self.slice(&last.byte_range()).trim());
+        let otherwise = self.slice(&last.byte_range()).trim();
+        let says = ["echo", "printf"].contains(&otherwise.split_whitespace().next().unwrap_or_default());
+        let ignores = ["true", ":", "/bin/true", "exit 0", "return 0"].contains(&otherwise) || says;
         let before = node.start_byte()..children.get(or)?.start_byte();
         ignores.then(|| (before, children[or].start_byte()..last.end_byte()))
     }
 
+    /// The words that bash makes of a node: several of `$ARGS` if it is known what that is.
+    fn words(&self, node: Node<'_>) -> Vec<Word> {
+        let word = self.word(node);
+        let is_expansion = ["simple_expansion", "expansion"].contains(&node.kind());
+        let is_known = self.slice(&node.byte_range()) != word.text;
+        if !is_expansion || !is_known {
+            return vec![word];
+        }
+        let part = |text: &str| Word {
+            at: word.at.clone(),
+            text: text.to_owned(),
+            is_literal: word.is_literal || !text.contains('$'),
+            is_split: text.contains('$'),
+            is_given: word.is_given,
+            offset: None,
+        };
+        word.text.split_whitespace().map(part).collect()
+    }
+
     fn word(&self, node: Node<'_>) -> Word {
         let at = node.byte_range();
-        let mut word = Word { text: String::new(), is_literal: true, offset: None, at: at.clone() };
+        let mut word = Word {
+            text: String::new(),
+            is_literal: true,
+            is_split: false,
+            is_given: true,
+            offset: None,
+            at: at.clone(),
+        };
         let offset = match node.kind() {
             "raw_string" | "string" => 1,
             _ => 0,
@@ -351,7 +591,10 @@ impl Reading<'_> {
             }
             // The grammar has nodes for punctuation that is a word of its own.
             kind if !node.is_named() && !kind.starts_with(['$', '`']) => word.text.push_str(written),
-            _ => self.expansion(node, word),
+            _ => {
+                self.expansion(node, word);
+                word.is_split |= !word.is_literal;
+            }
         }
     }
 
@@ -361,19 +604,59 @@ impl Reading<'_> {
         let whole = self.slice(&node.byte_range());
         let written = whole.trim_start();
         word.text.push_str(&whole[..whole.len() - written.len()]);
+        let inside = written.strip_prefix("${").and_then(|name| name.strip_suffix('}'));
         let name = match node.kind() {
             "simple_expansion" => written.strip_prefix('$'),
-            "expansion" => written.strip_prefix("${").and_then(|name| name.strip_suffix('}')),
+            "expansion" => inside,
             _ => None,
         };
-        match name.and_then(|name| self.known.get(name)) {
-            Some(value) => word.text.push_str(value),
-            None => {
+        let (name, otherwise) = match name.map(with_default) {
+            Some((name, otherwise)) => (Some(name), otherwise),
+            None => (None, None),
+        };
+        match (name.and_then(|name| self.known.get(name)), otherwise) {
+            (Some(value), _) => {
+                word.text.push_str(&value.text);
+                word.is_literal &= value.is_literal;
+                word.is_given &= value.is_literal;
+            }
+            // Whoever starts the step may have set the variable.
+            (None, Some(otherwise)) => {
+                word.text.push_str(otherwise);
+                word.is_literal = false;
+                word.is_given = false;
+            }
+            (None, None) => {
                 word.text.push_str(written);
                 word.is_literal = false;
+                let is_name = |name: &str| {
+                    name.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_')
+                        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+                };
+                word.is_given &= name.is_some_and(|name| is_name(name) && !self.set.contains(name));
             }
         }
     }
+}
+
+/// The variable of `X:-d`, and what it is if it is not set. The arguments of a function and what is itself an expansion have none.
+fn with_default(inside: &str) -> (&str, Option<&str>) {
+    let length = inside.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
+    let (name, operator) = inside.split_at(length);
+    let otherwise = [":-", ":=", "-", "="].iter().find_map(|with| operator.strip_prefix(with));
+    let is_plain = |text: &&str| !text.is_empty() && !text.contains(['$', '`', '"', '\'', '\\']);
+    match otherwise.filter(is_plain) {
+        Some(_) if name.is_empty() || name.starts_with(|digit: char| digit.is_ascii_digit()) => (inside, None),
+        Some(otherwise) => (name, Some(otherwise)),
+        None => (inside, None),
+    }
+}
+
+/// Whether a text is an expansion and nothing else.
+fn is_expansion_alone(text: &str) -> bool {
+    let Some(name) = text.strip_prefix('$') else { return text.starts_with('`') };
+    let is_name = || name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    name.starts_with('(') || name.starts_with('{') && name.find('}') == Some(name.len() - 1) || is_name()
 }
 
 fn in_double_quotes(text: &str) -> String {

@@ -42,6 +42,13 @@ use crate::catalog::{self, Catalog, FindError, Resource, ResourceType, Scope, Ve
 use crate::gate::Facts;
 use crate::run::{CATALOGUED, Change, NameOwner, NameShape, ResourceId, Reversibility, Target};
 
+/// How resources are named of which somebody says what they are in other words, such as `sql-instance`: those of the catalog that
+/// are called so.
+pub fn names_for(word: &str) -> Vec<String> {
+    let types = Catalog::open().map(|catalog| catalog.types_called(word)).unwrap_or_default();
+    types.into_iter().map(catalog::short_name).collect()
+}
+
 /// `gcp.resource`.
 pub struct Catalogued {
     cloud: Arc<Cloud>,
