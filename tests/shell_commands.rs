@@ -4,6 +4,7 @@
 //! Each row is a kind that was once wrong in a script that people use, in as few words as it takes.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use rectify::check::{Outcome, check};
 use rectify::runbook::Mode;
@@ -354,7 +355,7 @@ fn a_step_that_is_suggested_does_what_its_command_does() {
         let help = suggested(&format!("gcloud {command} {place}"));
         let step = help.as_deref().and_then(|help| help.split_once("uses = ")).map(|(_, step)| step);
         let Some(step) = step else {
-            report.push_str(&format!("{command}\n    {}\n\n", help.unwrap_or_else(|| "-".to_owned())));
+            let _ = write!(report, "{command}\n    {}\n\n", help.unwrap_or_else(|| "-".to_owned()));
             continue;
         };
         let (uses, with) = step.split_once(" and with = ").unwrap();
@@ -364,10 +365,11 @@ fn a_step_that_is_suggested_does_what_its_command_does() {
             "image" => "reg/orders@sha256:4bf5122f344554c53bde2ebb8cd2b7e3d1600ad631c385a5d7cce23c7785459a",
             _ => "orders",
         };
-        let declared: String = inputs
+        let declared: Vec<String> = inputs
             .iter()
-            .map(|name| format!("{name} = {{ default = \"{}\", description = \"it\" }}\n", given(name)))
+            .map(|name| format!("{name} = {{ default = \"{}\", description = \"it\" }}", given(name)))
             .collect();
+        let declared = declared.join("\n");
         let runbook = |more: &str| {
             format!(
                 "[runbook]\nname = \"sample\"\non_failure = \"ask\"\n\n[target]\nproject = \"shop-staging\"\nregion = \"us-central1\"\n\n[inputs]\n{declared}\n\
@@ -385,13 +387,13 @@ fn a_step_that_is_suggested_does_what_its_command_does() {
         let plan = desk.rectify(&["plan", &file, "--offline"]).stdout;
         // What the step changes: what stands between its phase and its gate.
         let lines = plan.lines().skip_while(|line| !line.starts_with("phase ")).skip(1);
-        let changes: String = lines
+        let changes: Vec<String> = lines
             .take_while(|line| !line.trim_start().starts_with("then:"))
             .filter(|line| !line.trim().is_empty())
-            .map(|line| format!("    {}\n", line.trim_end()))
+            .map(|line| format!("    {}", line.trim_end()))
             .collect();
         assert!(!changes.is_empty(), "{command}\n{plan}");
-        report.push_str(&format!("{command}\n    uses = {step}\n{changes}\n"));
+        let _ = write!(report, "{command}\n    uses = {step}\n{}\n\n", changes.join("\n"));
     }
     insta::assert_snapshot!(report);
 }

@@ -173,8 +173,8 @@ impl CommandLine {
     fn project_of_account(&self) -> Option<Named> {
         let names = self.names("iam service-accounts")?;
         let by_flag = self.flag("iam-account").map(|flag| (&flag.value, flag.is_literal, &flag.place));
-        let mut named = names.iter().map(|word| (&word.text, word.is_literal, &word.place)).chain(by_flag);
-        named.find_map(|(text, is_literal, place)| {
+        let mut addresses = names.iter().map(|word| (&word.text, word.is_literal, &word.place)).chain(by_flag);
+        addresses.find_map(|(text, is_literal, place)| {
             let project = text.split_once('@')?.1.strip_suffix(".iam.gserviceaccount.com")?;
             Some(Named { value: project.to_owned(), is_literal, place: place.clone() })
         })
