@@ -1,4 +1,4 @@
-//! What a command changes, and where: looked up in the tables of [`super::commands`].
+//! What a command changes, and where: looked up in the tables of [`mod@super::commands`].
 
 use super::command_line::{CommandLine, Flag, Tool};
 use super::commands::{self, Effect, Scope};

@@ -1,7 +1,7 @@
 //! The commands that the `shell` steps of a runbook run, taken apart.
 //!
 //! The incident documents prescribe some that Google refuses, or that do something else than they say. They can be told from
-//! their words alone. [`commands`] finds them in programs and in scripts: behind `sudo` and `timeout`, in loops and substitutions,
+//! their words alone. [`commands()`] finds them in programs and in scripts: behind `sudo` and `timeout`, in loops and substitutions,
 //! in `bash -c`. [`CommandLine`] tells words and flags apart, and [`Effect`] says what a command changes.
 
 mod command_line;
