@@ -128,9 +128,21 @@ fn no_misspelt_key_fits() {
 
 /// The paths of all keys that are the format's own, not the author's, as JSON pointers a step at a time.
 fn keys_of(value: &Value, path: &mut Vec<String>, paths: &mut Vec<Vec<String>>) {
-    const THE_AUTHORS_OWN: [&str; 13] = [
-        "/inputs", "/probes", "/to", "/flags", "/env", "/secrets", "/headers", "/capture", "/json", "/form", "/query",
-        "/set", "/args",
+    const THE_AUTHORS_OWN: [&str; 14] = [
+        "/inputs",
+        "/probes",
+        "/to",
+        "/flags",
+        "/env",
+        "/secrets",
+        "/headers",
+        "/capture",
+        "/json",
+        "/form",
+        "/query",
+        "/set",
+        "/args",
+        "/per_hour",
     ];
     // The fields of a resource are nested as its API has them.
     let is_of_a_resource = path.iter().any(|part| part == "/set" || part == "/args");

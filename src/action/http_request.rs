@@ -261,13 +261,11 @@ impl StepAction for HttpSend {
 
     fn plan(&self, step: &StepContext<'_>, forecast: &mut Forecast<'_>) -> Result<Vec<TaskDraft>, Obstacle> {
         let what = shown(&self.send.request);
-        let mut warnings = vec![format!("sends {what}")];
-        warnings.push(match &self.done_when {
-            Some(done) => {
-                format!("first {} is asked, and nothing is sent if {} holds", shown(&done.request), done.condition)
-            }
-            None => NOT_TOLD.to_owned(),
-        });
+        let mut notes = vec![format!("sends {what}")];
+        notes.extend(self.done_when.as_ref().map(|done| {
+            format!("first {} is asked, and nothing is sent if {} holds", shown(&done.request), done.condition)
+        }));
+        let warnings = if self.done_when.is_none() { vec![NOT_TOLD.to_owned()] } else { Vec::new() };
         let reversibility = match self.undone() {
             Some(undo) => {
                 Reversibility::WithLoss { why: format!("only what {} takes back is taken back", shown(undo)) }
@@ -281,6 +279,7 @@ impl StepAction for HttpSend {
             change: Some(Doing::change(resource)),
             reversibility,
             warnings,
+            notes,
             peer: Some(PeerCall { what, hosts, not_sent: false }),
             by_hand,
             operation_timeout: Some(WORK_TIMEOUT),

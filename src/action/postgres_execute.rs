@@ -297,12 +297,14 @@ impl StepAction for PostgresExecute {
         let host = self.log_in().host;
         let place = host.clone().unwrap_or_else(|| "a host that only the run knows".to_owned());
         let what = format!("{} (PostgreSQL at {place})", self.execute.shown());
-        let mut warnings = vec![format!("runs {what}")];
-        warnings.extend(self.expect_rows.shown());
-        warnings.push(match &self.done_when {
-            Some(done) => format!("first this is asked, and nothing is run if it gives true: {}", done.shown()),
-            None => NOT_TOLD.to_owned(),
-        });
+        let mut notes = vec![format!("runs {what}")];
+        notes.extend(self.expect_rows.shown());
+        notes.extend(
+            self.done_when
+                .as_ref()
+                .map(|done| format!("first this is asked, and nothing is run if it gives true: {}", done.shown())),
+        );
+        let warnings = if self.done_when.is_none() { vec![NOT_TOLD.to_owned()] } else { Vec::new() };
         let reversibility = match &self.undo {
             Some(undo) => {
                 Reversibility::WithLoss { why: format!("only what this takes back is taken back: {}", undo.shown()) }
@@ -317,6 +319,7 @@ impl StepAction for PostgresExecute {
             change: Some(Doing::change(resource)),
             reversibility,
             warnings,
+            notes,
             peer: Some(PeerCall { what, hosts: vec![host], not_sent: false }),
             by_hand,
             operation_timeout: Some(WORK_TIMEOUT),

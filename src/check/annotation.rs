@@ -4,12 +4,18 @@
 //! A runbook is a stranger's text, so nothing in it may end a command and begin another: line ends and the characters that mean
 //! something to the runner are escaped.
 
-use super::diagnostic::{Diagnostic, Severity, line_and_column};
+use super::diagnostic::{Diagnostic, Severity, in_file, line_and_column, place_in_file};
 use crate::inert::inert;
+use crate::syntax::Sources;
 
 /// The workflow commands of a file's diagnostics, one a line.
 pub(super) fn annotations(name: &str, text: &str, diagnostics: &[Diagnostic]) -> String {
-    diagnostics.iter().map(|diagnostic| annotation(name, text, diagnostic)).collect()
+    let sources = Sources::of(text);
+    let of_file = |diagnostic: &Diagnostic| {
+        let (file, at) = place_in_file(&sources, name, diagnostic.start());
+        annotation(&file, text.get(at).unwrap_or_default(), &in_file(&sources, name, text, diagnostic))
+    };
+    diagnostics.iter().map(of_file).collect()
 }
 
 fn annotation(name: &str, text: &str, diagnostic: &Diagnostic) -> String {

@@ -11,7 +11,7 @@ use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceCode};
 
 use super::excerpt::{Excerpt, Mark};
 use crate::inert::is_active;
-use crate::syntax::{Edit, Mistake};
+use crate::syntax::{Edit, Mistake, Sources};
 
 /// Whether a runbook with this in it may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -126,6 +126,7 @@ pub fn render(name: &str, text: &str, diagnostics: &[Diagnostic], style: Style) 
         return String::new();
     }
     let (name, text, width) = (inert(name), inert(text), style.width.clamp(40, 200));
+    let sources = Sources::of(&text);
     let theme = if style.colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let handler = GraphicalReportHandler::new_themed(theme)
         .with_width(width)
@@ -134,7 +135,10 @@ pub fn render(name: &str, text: &str, diagnostics: &[Diagnostic], style: Style) 
         .without_syntax_highlighting();
     let mut report = String::new();
     for diagnostic in diagnostics.iter().take(MOST_SHOWN) {
-        let drawn = Drawn::new(diagnostic, &name, &text, width);
+        let (file, at) = place_in_file(&sources, &name, diagnostic.start());
+        let part = text.get(at.clone()).unwrap_or_default();
+        let moved = in_file(&sources, &name, &text, diagnostic);
+        let drawn = Drawn::new(&moved, &file, part, width);
         // Writing to a string does not fail, and a diagnostic that cannot be drawn is still to be said.
         if handler.render_report(&mut report, &drawn).is_err() {
             let _ = writeln!(report, "{}: {drawn}", diagnostic.code);
@@ -146,6 +150,35 @@ pub fn render(name: &str, text: &str, diagnostics: &[Diagnostic], style: Style) 
     }
     let _ = writeln!(report, "{} in {}", summary(diagnostics), name);
     report
+}
+
+/// The file in which a place lies, and which part of the whole text is its.
+pub(super) fn place_in_file(sources: &Sources, name: &str, at: usize) -> (String, Range<usize>) {
+    match sources.file_of(at) {
+        Some(file) => (Sources::name_of(name, file), file.at.clone()),
+        None => (name.to_owned(), sources.own.clone()),
+    }
+}
+
+/// The same diagnostic with places of the file in which its first one lies. What else it is about in another file stands in its help.
+pub(super) fn in_file(sources: &Sources, name: &str, text: &str, diagnostic: &Diagnostic) -> Diagnostic {
+    let mut moved = diagnostic.clone();
+    if sources.included.is_empty() || diagnostic.labels.iter().any(|label| label.at == (0..0)) {
+        return moved;
+    }
+    let (_, part) = place_in_file(sources, name, diagnostic.start());
+    let is_here = |label: &Label| place_in_file(sources, name, label.at.start).1 == part;
+    let (here, elsewhere): (Vec<Label>, Vec<Label>) = moved.labels.into_iter().partition(is_here);
+    let shift = |at: usize| at.saturating_sub(part.start);
+    moved.labels =
+        here.into_iter().map(|label| Label { at: shift(label.at.start)..shift(label.at.end), ..label }).collect();
+    for label in elsewhere {
+        let (file, at) = place_in_file(sources, name, label.at.start);
+        let (line, _) = line_and_column(text.get(at.clone()).unwrap_or_default(), label.at.start - at.start);
+        let also = format!("{file}:{line}: {}", label.text);
+        moved.help = Some(moved.help.map_or_else(|| also.clone(), |help| format!("{help}\n{also}")));
+    }
+    moved
 }
 
 /// `2 mistakes, 1 warning`.

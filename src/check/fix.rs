@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::diagnostic::Diagnostic;
 use super::{Outcome, Severity, check};
 use crate::runbook::Mode;
-use crate::syntax::{Document, Edit, Inputs};
+use crate::syntax::{Document, Edit, Inputs, Sources};
 
 /// How often a text is looked at again, because one fix may show what another mistake had hidden.
 const MOST_ROUNDS: usize = 20;
@@ -49,7 +49,11 @@ pub fn fix(name: &str, bytes: &[u8]) -> Option<Fixed> {
     for _ in 0..MOST_ROUNDS {
         let is_new = |diagnostic: &&Diagnostic| !failed.contains(&(diagnostic.code, identity(diagnostic)));
         let diagnostics = outcome.diagnostics.clone();
-        let fixable = diagnostics.iter().filter(|one| !one.edits.is_empty()).filter(is_new);
+        // What is shared with other runbooks is not changed for the sake of one.
+        let own = Sources::of(&text).own;
+        let is_own = |edit: &Edit| edit.at.end <= own.end;
+        let fixable =
+            diagnostics.iter().filter(|one| !one.edits.is_empty() && one.edits.iter().all(is_own)).filter(is_new);
         let candidates = apart(fixable);
         if candidates.is_empty() {
             break;
@@ -63,6 +67,8 @@ pub fn fix(name: &str, bytes: &[u8]) -> Option<Fixed> {
         failed.extend(not_kept.iter().map(|diagnostic| (diagnostic.code, identity(diagnostic))));
         (outcome, text, checks) = (after, changed, made);
     }
+    let own = Sources::of(&text).own;
+    text.truncate(own.end);
     Some(Fixed { text, fixes, checks })
 }
 

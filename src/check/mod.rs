@@ -10,6 +10,7 @@ mod excerpt;
 mod explain;
 mod extent;
 mod fix;
+mod included;
 mod json;
 mod partial;
 mod query;
@@ -22,6 +23,7 @@ use std::fmt;
 pub use diagnostic::{Diagnostic, Label, Severity, Style, render};
 pub use explain::{codes, page};
 pub use fix::{Fix, Fixed, fix};
+pub use included::MOST_INCLUDED;
 pub use json::Report;
 pub use partial::{Gap, GapKind, Partial};
 pub use rules::{RULES, Rule};
@@ -29,7 +31,7 @@ pub use rules::{RULES, Rule};
 use crate::runbook::model::Runbook;
 use crate::runbook::{Draft, Mode, read};
 use crate::syntax::condition::with_room;
-use crate::syntax::{Document, Inputs, has_table};
+use crate::syntax::{Document, Inputs, Sources, has_table};
 use rules::Subject;
 
 /// The most bytes that a runbook has: ten thousand steps with room to spare. What is larger is something else.
@@ -45,6 +47,10 @@ const NOT_UTF_8: &str = "not-utf-8";
 /// What this module itself can report about a file, with what it means in a line.
 pub const FILE_CODES: &[(&str, &str)] = &[
     (allow::BAD_ALLOW, "an `allow` answers a diagnostic that is there and can be answered"),
+    (
+        included::BAD_INCLUDE,
+        "an included file is below the runbook's folder, and has probes that are declared nowhere else",
+    ),
     (FILE_TOO_LARGE, "the file is larger than any runbook"),
     (NOT_UTF_8, "the file is not text in UTF-8"),
     (UNREADABLE_FILE, "the file cannot be read"),
@@ -124,7 +130,8 @@ impl Outcome {
     /// The line that a diagnostic is about, counted from one; `None` if it is about the file as a whole.
     pub fn line_of(&self, diagnostic: &Diagnostic) -> Option<usize> {
         let label = diagnostic.labels.first().filter(|label| label.at != (0..0))?;
-        Some(diagnostic::line_and_column(&self.text, label.at.start).0)
+        let text = self.text.get(Sources::of(&self.text).file_of(label.at.start).map_or(0, |file| file.at.start)..)?;
+        Some(diagnostic::line_and_column(text, label.at.start + text.len() - self.text.len()).0)
     }
 
     /// The report as annotations of a GitHub Actions job.
@@ -154,6 +161,10 @@ pub fn check(name: &str, bytes: &[u8], inputs: &Inputs, mode: Mode) -> Outcome {
         Ok(text) => text,
         Err((text, diagnostic)) => return outcome(None, text, vec![diagnostic]),
     };
+    let wrong = included::mistakes(name, &text, &Sources::of(&text));
+    if !wrong.is_empty() {
+        return outcome(None, text, wrong);
+    }
     let document = match Document::parse(name, &*text) {
         Ok(document) => document,
         Err(mistakes) => return outcome(None, text, mistakes.into_iter().map(Diagnostic::from).collect()),

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::console::Console;
 use super::exit::{CliError, Exit};
-use super::input_file::{Limit, read};
+use super::input_file::{self, Limit, read};
 use super::output_file;
 use crate::check::{Checked, Fix, Outcome, Report, Severity, Style, check as check_bytes, fix, is_runbook};
 use crate::inert::inert;
@@ -74,7 +74,7 @@ fn apply_fixes(file: &Path, console: Console) -> Result<(), CliError> {
         return Err(CliError::new(Exit::Usage, "what comes on stdin cannot be fixed").help("name a file"));
     }
     let name = file.display().to_string();
-    let Some(fixed) = read(file, Limit::Text).ok().and_then(|bytes| fix(&name, &bytes)) else { return Ok(()) };
+    let Some(fixed) = input_file::runbook(file).ok().and_then(|bytes| fix(&name, &bytes)) else { return Ok(()) };
     if fixed.fixes.is_empty() {
         return Ok(());
     }
@@ -110,7 +110,7 @@ fn list(arguments: &Arguments, console: Console) -> Exit {
 
 fn outcome(file: &Path) -> Outcome {
     let name = file.display().to_string();
-    match read(file, Limit::Text) {
+    match input_file::runbook(file) {
         Ok(bytes) => check_bytes(&name, &bytes, &Inputs::none(), Mode::Check),
         Err(why) => Outcome::unreadable(&name, &why),
     }
@@ -132,7 +132,7 @@ fn tell(outcomes: &[Outcome], console: Console) {
 
 /// A runbook that is to be used.
 pub(super) fn file(file: &Path) -> Result<Vec<u8>, CliError> {
-    read(file, Limit::Text)
+    input_file::runbook(file)
         .map_err(|why| CliError::new(Exit::Usage, format!("{} cannot be read: {why}", file.display())))
 }
 

@@ -6,11 +6,10 @@ use std::path::{Path as FilePath, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::check::runbook;
+use super::check::{file, runbook};
 use super::console::Console;
 use super::exit::{CliError, Exit};
 use super::exit_code;
-use super::input_file::{Limit, required};
 use super::plan::{Given, InputFlags};
 use super::run::policy;
 use super::scenario;
@@ -96,7 +95,7 @@ fn one_of<T: Copy>(name: &str, words: &[(&str, T)]) -> Result<T, String> {
 
 pub(super) async fn drill(arguments: &Arguments, console: Console) -> Result<Exit, CliError> {
     let name = arguments.file.display().to_string();
-    let bytes = required(&arguments.file, Limit::Text)?;
+    let bytes = file(&arguments.file)?;
     let inputs = arguments.inputs.given(Given::default())?.inputs();
     let checked = runbook(&name, &bytes, &inputs, Mode::Rehearse, console)?;
     let scenario = arguments.sim.clone().unwrap_or_else(|| scenario::beside(&arguments.file));

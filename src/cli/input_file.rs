@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::exit::{CliError, Exit};
+use super::include::with_included;
 use crate::check::LARGEST;
 
 /// The most bytes of a file of each kind.
@@ -38,6 +39,11 @@ pub(super) fn read(path: &Path, limit: Limit) -> Result<Vec<u8>, String> {
         return Err("it is not a regular file".to_owned());
     }
     File::open(path).and_then(|file| bytes(file, limit)).map_err(why)
+}
+
+/// The bytes of a runbook with the files that it includes, or why there are none.
+pub(super) fn runbook(path: &Path) -> Result<Vec<u8>, String> {
+    read(path, Limit::Text).map(|bytes| with_included(path, bytes))
 }
 
 /// A file that a command cannot do without.

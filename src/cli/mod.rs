@@ -14,6 +14,7 @@ mod escalation;
 mod exit;
 mod explain;
 mod export;
+mod include;
 mod input_file;
 mod log;
 mod memory;

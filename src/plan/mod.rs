@@ -7,6 +7,7 @@
 //! exactly which part is missing and why.
 
 mod access;
+mod cost;
 mod debt;
 mod listing;
 mod observe;
@@ -29,6 +30,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use access::{Access, Need, access, needs};
+pub use cost::Cost;
 pub use debt::Debt;
 pub use listing::{lists, observe_lists};
 pub use observe::{Snapshot, Trials, Trying, Unseen, judging, observe, touched, trials};
@@ -119,6 +121,9 @@ pub struct Plan {
     /// What it will leave behind.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub debts: Vec<Debt>,
+    /// What its tasks cost more per month, by the prices of the runbook.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub costs: Vec<Cost>,
     /// What it takes to be allowed to do it.
     #[serde(default)]
     pub access: Access,

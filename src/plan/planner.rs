@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::cost::{Cost, Growth, growth};
 use super::debt::debts;
 use super::outbound::outbound;
 use super::{Access, Basis, FORMAT, Known, Plan, Problem, Review, Wanted, access, is_outside_the_cloud, listing, when};
@@ -31,6 +32,7 @@ pub fn plan(runbook: &Runbook, observed: &Observed, cloud: &str, on_failure: Opt
         targets: &targets,
         on_failure,
         tasks: Vec::new(),
+        costs: Vec::new(),
         problems: Vec::new(),
         left_out: BTreeMap::new(),
         lists: BTreeMap::new(),
@@ -50,7 +52,7 @@ pub fn plan(runbook: &Runbook, observed: &Observed, cloud: &str, on_failure: Opt
     });
     planner.symptom();
     planner.sights();
-    let Planner { tasks, problems, left_out, lists, .. } = planner;
+    let Planner { tasks, costs, problems, left_out, lists, .. } = planner;
     let guards = runbook.guards.iter().map(|guard| Guard {
         probe: guard.probe.clone(),
         every: guard.every,
@@ -76,6 +78,7 @@ pub fn plan(runbook: &Runbook, observed: &Observed, cloud: &str, on_failure: Opt
         reviews: reviews(&tasks, runbook),
         debts: debts(&tasks, &runbook.about.owners),
         owners: runbook.about.owners.clone(),
+        costs,
         tasks,
         baseline: BTreeMap::new(),
         untried: BTreeMap::new(),
@@ -155,6 +158,7 @@ struct Planner<'a> {
     observed: &'a Observed,
     targets: &'a BTreeMap<&'a str, Target>,
     on_failure: Option<OnFailure>,
+    costs: Vec<Cost>,
     tasks: Vec<Task>,
     problems: Vec<Problem>,
     left_out: BTreeMap<String, String>,
@@ -279,6 +283,7 @@ impl Planner<'_> {
             let elsewhere = elsewhere(&step.elsewhere).filter(|_| draft.change.is_some());
             draft.notes.splice(0..0, holds.clone().filter(|_| place == 0));
             draft.warnings.splice(0..0, elsewhere.into_iter().chain(unseen.map(str::to_owned)));
+            draft.warnings.extend(self.cost(&draft));
             let is_first = place == first && !idle;
             let require = step.require.as_ref().filter(|_| is_first && !is_begun).map(evidence);
             let confirm = step.confirm.clone().filter(|_| is_first && !is_begun).or(draft.confirm);
@@ -306,6 +311,17 @@ impl Planner<'_> {
                 ..Task::idle(draft.id, &phase.name, iteration.action.uses(), on_failure)
             });
         }
+    }
+
+    /// What a task costs more, in words.
+    fn cost(&mut self, draft: &TaskDraft) -> Option<String> {
+        let (change, prices) = (draft.change.as_ref()?, self.runbook.prices.as_ref()?);
+        let state = &self.observed.resources.get(&change.resource)?.as_ref().ok()?.state;
+        let growth = growth(change, state, prices)?;
+        if let Growth::By { more: (least, most), .. } = growth {
+            self.costs.push(Cost { task: draft.id.clone(), least, most, currency: prices.currency.clone() });
+        }
+        Some(growth.words(prices))
     }
 
     /// What a plan does not see of a step at the end that it finds done already: what programs and people change before it.

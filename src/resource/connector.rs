@@ -21,7 +21,7 @@ use super::path::ApiPath;
 use super::permission::Permission;
 use super::proto_json::{integer, proto_enum};
 use super::rest::{Api, Request};
-use super::spec::{ApiObject, LabelValue, Metrics, Product};
+use super::spec::{ApiObject, Billed, LabelValue, Metrics, Product};
 use super::{Certainty, Kind, Observable, OperationProgress, Seen, Writer};
 use crate::gate::{FactType, Facts};
 use crate::run::{Change, NameOwner, NameShape, ResourceId, Reversibility};
@@ -236,6 +236,17 @@ impl Kind for Connector {
 
     fn contradiction(state: &Value) -> Option<&'static str> {
         (state.get("state").and_then(Value::as_str) == Some("ERROR")).then_some("state")
+    }
+
+    /// Its instances are machines of its type (source: <https://cloud.google.com/vpc/pricing#serverless-vpc-pricing>: "as if they were
+    /// Compute Engine VMs").
+    fn billed(state: &Value) -> Vec<Billed> {
+        let count = |field: &str| state.get(field).and_then(Value::as_u64).and_then(|count| u32::try_from(count).ok());
+        let machine = state.get("machine_type").and_then(Value::as_str);
+        let all = (|| {
+            Some(Billed { unit: machine?.to_owned(), least: count("min_instances")?, most: count("max_instances")? })
+        })();
+        all.into_iter().collect()
     }
 
     fn gcloud(change: &Change) -> Result<GcloudCommands, String> {

@@ -66,7 +66,7 @@ pub use self::observed::Observed;
 pub use self::permission::{Permission, has_of};
 pub(crate) use self::rest::{BodyError, body_within};
 pub use self::service_health::Incidents;
-pub use self::spec::{ApiObject, ChangeSpec, KindSpec, LabelValue, Metrics, Product};
+pub use self::spec::{ApiObject, Billed, ChangeSpec, KindSpec, LabelValue, Metrics, Product};
 pub use self::support::{Letter, SupportDesk};
 pub use self::writer::Writer;
 pub use crate::catalog::api_of_permission;
@@ -240,6 +240,12 @@ pub trait Kind: Observable {
     fn contradiction(state: &Value) -> Option<&'static str> {
         let _ = state;
         None
+    }
+
+    /// What of a state is paid for by the hour. Nothing, where nobody has said it.
+    fn billed(state: &Value) -> Vec<Billed> {
+        let _ = state;
+        Vec::new()
     }
 
     /// Asks the API whether it would take the write, where it can be asked. Changes nothing.

@@ -44,6 +44,19 @@ pub struct ChangeSpec {
     pub shell_functions: &'static str,
     /// See [`Kind::follow_up`].
     pub follow_up: fn(&ResourceId, &Value, &Value) -> Option<FollowUp>,
+    /// See [`Kind::billed`].
+    pub billed: fn(&Value) -> Vec<Billed>,
+}
+
+/// What of a resource is paid for by the hour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Billed {
+    /// What one of it is called, such as a machine type.
+    pub unit: String,
+    /// How many there are at least.
+    pub least: u32,
+    /// How many there may be.
+    pub most: u32,
 }
 
 /// The object of an API that a resource is a part of.
@@ -115,6 +128,7 @@ impl KindSpec {
             gcloud: K::gcloud,
             shell_functions: K::SHELL_FUNCTIONS,
             follow_up: K::follow_up,
+            billed: K::billed,
         };
         KindSpec { change: Some(change), ..KindSpec::observable::<K>() }
     }

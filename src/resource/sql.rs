@@ -18,7 +18,7 @@ use super::follow_up::FollowUp;
 use super::gcloud::{GcloudCommands, quoted, text, unknown};
 use super::path::ApiPath;
 use super::permission::Permission;
-use super::spec::{ApiObject, LabelValue, Metrics, Product};
+use super::spec::{ApiObject, Billed, LabelValue, Metrics, Product};
 use super::{Kind, Observable, OperationProgress, Seen, Writer, ended_with_all, typed};
 use crate::gate::{FactType, Facts};
 use crate::run::{Change, NameOwner, NameShape, ResourceId, Reversibility};
@@ -61,6 +61,9 @@ pub struct Owned {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_gb: Option<i64>,
 }
+
+/// What one GB of a disk is called in a price list of a runbook.
+const STORAGE: &str = "sql-storage-gb";
 
 /// The settings besides flags: the field of a state, the API's, and the flag of `gcloud sql instances patch`.
 const SETTINGS: [(&str, &str, &str); 3] = [
@@ -260,6 +263,15 @@ flags_of() {
 
     fn contradiction(state: &Value) -> Option<&'static str> {
         (state.get("state").and_then(Value::as_str) == Some("FAILED")).then_some("state")
+    }
+
+    /// Its machine and its disk (source: <https://cloud.google.com/sql/pricing>). That a regional instance has both twice is not in its state.
+    fn billed(state: &Value) -> Vec<Billed> {
+        let tier = state.get("tier").and_then(Value::as_str);
+        let machine = tier.map(|tier| Billed { unit: tier.to_owned(), least: 1, most: 1 });
+        let disk = state.get("storage_gb").and_then(Value::as_u64).and_then(|size| u32::try_from(size).ok());
+        let disk = disk.map(|size| Billed { unit: STORAGE.to_owned(), least: size, most: size });
+        machine.into_iter().chain(disk).collect()
     }
 
     fn gcloud(change: &Change) -> Result<GcloudCommands, String> {

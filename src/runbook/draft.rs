@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::model::{
-    About, Allowed, Closing, DrillPolicy, Escalation, FanOut, Guard, Iteration, Limits, OnFailure, Phase, Require,
-    Runbook, Step, Symptom,
+    About, Allowed, Closing, DrillPolicy, Escalation, FanOut, Guard, Iteration, Limits, OnFailure, Phase, Prices,
+    Require, Runbook, Step, Symptom,
 };
 use super::read::Mode;
 use crate::action::Action;
@@ -64,6 +64,8 @@ pub struct Draft {
     pub symptom: Part<Symptom>,
     /// `[limits]`.
     pub limits: Part<Limits>,
+    /// `[cost]`.
+    pub prices: Part<Prices>,
     /// The phases, in order.
     pub phases: Vec<PhaseDraft>,
     /// The guards, in order.
@@ -201,6 +203,7 @@ impl Draft {
             plain_env: self.plain_env.clone(),
             symptom,
             limits: self.limits.read().cloned().unwrap_or_default(),
+            prices: self.prices.read().filter(|_| self.is_known(&root.key("cost"))).cloned(),
             phases: self.phases.iter().enumerate().filter_map(phase).collect(),
             guards: guards.filter(|guard| probes.contains_key(&guard.probe)).collect(),
             escalation: self.escalation.read().filter(|_| self.is_known(&root.key("escalation"))).cloned(),
@@ -225,6 +228,7 @@ impl Draft {
             probes: probes.collect::<Option<_>>()?,
             symptom: self.symptom.into_read().unwrap_or_default(),
             limits: self.limits.into_read().unwrap_or_default(),
+            prices: self.prices.into_read(),
             phases: self.phases.into_iter().map(PhaseDraft::into_phase).collect::<Option<_>>()?,
             guards: guards.collect::<Option<_>>()?,
             escalation: self.escalation.into_read(),

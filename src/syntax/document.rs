@@ -167,6 +167,16 @@ impl Document {
         &self.root
     }
 
+    /// The keys of the table at `path`, by name; none if it is no table.
+    pub fn keys_of(&self, path: &Path) -> Vec<String> {
+        let below = || match &self.find(path)?.1.value {
+            Value::Table(table) => Some(table),
+            _ => None,
+        };
+        let table = if path.0.is_empty() { Some(&self.root) } else { below() };
+        table.map(|table| table.keys().cloned().collect()).unwrap_or_default()
+    }
+
     /// Where the value at `path` stands; for a `[table]`, its header. `None` if there is no such value.
     pub fn span(&self, path: &Path) -> Option<Range<usize>> {
         self.find(path).map(|(_, node)| node.at.clone())

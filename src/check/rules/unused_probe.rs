@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Answer, Rule, Subject};
 use crate::check::diagnostic::Diagnostic;
-use crate::syntax::Path;
+use crate::syntax::{Path, Sources};
 
 pub(super) const RULE: Rule = Rule {
     code: "unused-probe",
@@ -27,7 +27,10 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
             _ => None,
         }));
     }
-    let unused = subject.draft.probes.keys().filter(|name| !named.contains(name.as_str()));
+    // What is shared is there for other runbooks, too.
+    let own = Sources::of(subject.document.text()).own;
+    let is_own = |name: &&String| subject.key_place(&Path::probe(name)).start < own.end;
+    let unused = subject.draft.probes.keys().filter(|name| !named.contains(name.as_str())).filter(is_own);
     unused
         .map(|name| {
             let place = subject.key_place(&Path::probe(name));

@@ -24,6 +24,12 @@ pub(in crate::runbook) const PRIORITY: [(&str, Priority); 5] =
 pub(in crate::runbook) const ROOT: Table = Table {
     about: "A runbook for `rectify`: phases of steps against Google Cloud, each with the gate that proves it.",
     keys: &[
+        Key::new(
+            "include",
+            ValueType::Texts,
+            "Files below the runbook's folder whose probes belong to it as well. They have [probes.NAME] tables and nothing else.",
+        )
+        .example("[\"shared/probes.toml\"]"),
         Key::new("runbook", ValueType::Table(&RUNBOOK), RUNBOOK.about).required().example("[runbook] with a `name`"),
         Key::new("target", ValueType::Table(&TARGET), TARGET.about)
             .required()
@@ -39,6 +45,7 @@ pub(in crate::runbook) const ROOT: Table = Table {
             "What health means, named once: what is observed, and what must hold of it.",
         ),
         Key::new("symptom", ValueType::Table(&SYMPTOM), SYMPTOM.about),
+        Key::new("cost", ValueType::Table(&COST), COST.about),
         Key::new("limits", ValueType::Table(&LIMITS), LIMITS.about),
         Key::new("phase", ValueType::Tables(&PHASE), PHASE.about)
             .required()
@@ -118,6 +125,20 @@ const SYMPTOM: Table = Table {
     keys: &[
         Key::new("unhealthy", ValueType::Texts, "Names of probes.").required().example("[\"backend\", \"auth\"]"),
         Key::new("max_age", ValueType::Duration, MAX_AGE).example("\"30s\"").default("1m"),
+    ],
+};
+
+const COST: Table = Table {
+    about: "What things cost, so that a plan says what growth costs more per month.",
+    keys: &[
+        Key::new("currency", ValueType::Literal, "What the prices are in.").example("\"EUR\"").default("USD"),
+        Key::new(
+            "per_hour",
+            ValueType::Values,
+            "The price of an hour of one of each, as a text: of a connector's machine type, of a database's tier, of `sql-storage-gb`.",
+        )
+        .required()
+        .example("{ e2-standard-4 = \"0.134\" }"),
     ],
 };
 

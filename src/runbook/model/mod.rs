@@ -39,6 +39,8 @@ pub struct Runbook {
     pub symptom: Symptom,
     /// `[limits]`: the blast radius.
     pub limits: Limits,
+    /// `[cost]`: what things cost, if the runbook says it.
+    pub prices: Option<Prices>,
     /// `[[phase]]`, in order.
     pub phases: Vec<Phase>,
     /// `[[guard]]`: what is watched while phases run.
@@ -83,6 +85,15 @@ pub struct About {
     pub incident: Option<String>,
     /// What to do when a step fails and neither it nor its phase says so.
     pub on_failure: OnFailure,
+}
+
+/// What things cost by the hour.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prices {
+    /// What the prices are in.
+    pub currency: String,
+    /// The price of an hour of one of each, by what it is called: a machine type, a tier, or `sql-storage-gb`.
+    pub per_hour: BTreeMap<String, f64>,
 }
 
 /// The blast radius: what no run may go beyond. `None` is no limit.

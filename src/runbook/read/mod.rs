@@ -53,6 +53,9 @@ pub fn read(document: &Document, inputs: &Inputs, mode: Mode) -> (Draft, Vec<Mis
     let reader = Reader::new(document);
     let root = reader.root(&ROOT);
 
+    // Their text stands behind the runbook's own already; what is wrong with them was said before.
+    drop(root.texts("include"));
+
     // References are resolved while reading, so what they stand for comes first: inputs, name, target.
     let input::Read { names, shown } = input::read_inputs(&reader, &root, inputs, mode);
     reader.scope.define("runbook.name", runbook_text(&reader, "name"));
@@ -66,6 +69,7 @@ pub fn read(document: &Document, inputs: &Inputs, mode: Mode) -> (Draft, Vec<Mis
     let probes = probe::read_probes(&reader, &root);
     let symptom = surroundings::read_symptom(&reader, &root);
     let limits = part(&reader, root.has("limits"), || Some(surroundings::read_limits(&root.block("limits")?)));
+    let prices = part(&reader, root.has("cost"), || Some(surroundings::read_prices(&root.block("cost")?)));
     let phases = phase::read_phases(&reader, &root, &inputs.lists);
     let guards = surroundings::read_guards(&reader, &root);
     let escalation = surroundings::read_escalation(&reader, &root);
@@ -89,6 +93,7 @@ pub fn read(document: &Document, inputs: &Inputs, mode: Mode) -> (Draft, Vec<Mis
         probes,
         symptom,
         limits,
+        prices,
         phases,
         guards,
         escalation,

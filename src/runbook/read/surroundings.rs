@@ -1,5 +1,6 @@
 //! What stands around the phases: symptom, limits, guards, escalation, closure.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,7 +11,7 @@ use crate::peer::{HostPattern, Hosts};
 use crate::runbook::draft::Part;
 use crate::runbook::format::{PRIORITY, TRIP};
 use crate::runbook::model::{
-    BadWindow, Closing, Criterion, DenyWindow, Escalation, Ground, Guard, Limits, SupportCase, Symptom,
+    BadWindow, Closing, Criterion, DenyWindow, Escalation, Ground, Guard, Limits, Prices, SupportCase, Symptom,
 };
 use crate::syntax::Path;
 use crate::syntax::mistake::{BAD_VALUE, MISSING_KEY, Mistake};
@@ -49,6 +50,27 @@ pub(super) fn read_limits(block: &Block<'_, '_>) -> Limits {
     };
     block.finish();
     limits
+}
+
+pub(super) fn read_prices(block: &Block<'_, '_>) -> Prices {
+    let currency = block.literal("currency").unwrap_or_else(|| "USD".to_owned());
+    let mut per_hour = BTreeMap::new();
+    for (unit, price) in block.values("per_hour").unwrap_or_default() {
+        let path = block.path.key("per_hour").key(&unit);
+        match price.parse::<f64>() {
+            Ok(price) if price.is_finite() && price >= 0.0 => drop(per_hour.insert(unit, price)),
+            _ if !block.reader.is_resolved(&path) => {}
+            Ok(_) | Err(_) => {
+                let message = format!("`{price}` is no price");
+                let mistake = Mistake::new(BAD_VALUE, block.reader.document.place(&path), message);
+                block
+                    .reader
+                    .note(mistake.help("write it as a text, such as \"0.134\", or as an input, \"${inputs.price}\""));
+            }
+        }
+    }
+    block.finish();
+    Prices { currency, per_hour }
 }
 
 fn read_windows(block: &Block<'_, '_>) -> Vec<DenyWindow> {
