@@ -153,6 +153,20 @@ fn what_was_accepted_is_waited_for_until_it_is_done() {
 }
 
 #[test]
+fn what_was_accepted_and_does_not_end_is_neither_claimed_nor_taken_back_by_itself() {
+    let desk = Desk::new();
+    let app =
+        Receiver::start(|got: &Got| (if got.method == "GET" { 200 } else { 202 }, "{\"drained\":false}".to_owned()));
+    let text = drain(&app.url, &format!("{}{}", told(&app.url), undone(&app.url)));
+    let text = text.replace("irreversible = false", "operation_timeout = \"20s\"");
+    let done = run(&desk, &runbook(&desk, &text), &["--on-failure", "rollback"]);
+    assert_eq!(done.code, 6, "{}", done.stdout);
+    assert!(done.stdout.contains("ask whoever runs the application what became of it"), "{}", done.stdout);
+    assert!(!done.stdout.contains("✓ applied") && !done.stdout.contains("nothing was changed"), "{}", done.stdout);
+    assert_eq!(posts(&app).len(), 1, "what undoes it could arrive before it is done");
+}
+
+#[test]
 fn a_lost_answer_is_decided_by_what_is_so_and_otherwise_by_nobody_but_the_operator() {
     // It is done, and the answer says nothing of that.
     let desk = Desk::new();

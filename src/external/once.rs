@@ -23,7 +23,7 @@ use crate::run::{Change, ResourceId, covers, digest};
 const UNDOING: &str = "#undo";
 
 /// The operation of work that was accepted and that its condition does not call done yet.
-const ACCEPTED: &str = "accepted";
+const ACCEPTED: &str = "done_when";
 
 /// Whether something is done, or undone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,8 +13,8 @@ use crate::inert::{self, inert};
 use crate::plan;
 use crate::run::{
     ChangeStatus, Choice, CriterionStatus, Decision, Ending, Entry, Event, Failure, GateOutcome, Occasion, OpId,
-    PauseReason, PreconditionResult, Question, ROWS, Refusal, Reversibility, ServiceStatus, TaskId, TaskStatus,
-    TaskView, View, Way, covers,
+    PauseReason, PreconditionResult, Question, ROWS, Refusal, ResourceId, Reversibility, ServiceStatus, TaskId,
+    TaskStatus, TaskView, View, Way, covers,
 };
 
 /// What a command for a person begins with.
@@ -472,6 +472,11 @@ fn phase_heading(view: &View, phase: &str, occasion: Occasion) -> String {
     }
 }
 
+/// Who can say what became of an operation.
+fn who_knows(resource: &ResourceId) -> &'static str {
+    if resource.kind.starts_with("gcp.") { "Google" } else { "whoever runs the application" }
+}
+
 /// How many rows a statement changed, if it is one.
 fn rows(seen: &serde_json::Value) -> String {
     match seen.get(ROWS).and_then(serde_json::Value::as_u64) {
@@ -781,7 +786,7 @@ pub fn failure(failure: &Failure) -> Vec<String> {
                 inert(operation),
                 format_duration(*limit)
             ),
-            "whether it will is not known; ask Google what became of it".to_owned(),
+            format!("whether it will is not known; ask {} what became of it", who_knows(resource)),
         ],
         Failure::Refused {
             resource,
