@@ -43,10 +43,10 @@ fn a_runbook_without_a_reason_to_go_on_never_says_continue() {
     let (_, rest) = rest.split_once("[[escalation.criterion]]\nname         = \"Google").unwrap();
     let file = desk.write("one.toml", &format!("{before}[[escalation.criterion]]\nname         = \"Google{rest}"));
     let at = |since: &str| desk.rectify(&[&["escalation", &file], &SIM[..], &["--since", since]].concat());
-    at("2025-09-16T02:30:00Z").code(4).says("no criterion speaks for going on");
+    at("2025-09-16T02:30:00Z").code(4).says("no criterion speaks for continuing");
     at("2025-09-15T00:00:00Z")
         .code(5)
-        .says("ESCALATE: the incident is older than 2h, and no criterion speaks for going on");
+        .says("ESCALATE: the incident is older than 2h, and no criterion speaks for continuing");
 }
 
 #[test]
@@ -114,9 +114,14 @@ fn a_support_case_is_drafted_from_a_run_that_failed() {
     // By these Google's own people find things again.
     let draft = draft.says("Traces of requests that were logged:\n  ").says(" (no-503)\n");
     let draft = draft.says("vpcaccess.googleapis.com/connector/instances of staging-connector: 3 at 2025-09-16 0");
-    let draft = draft.says("/connectors/staging-connector?updateMask=").says(" times until 2025-09-16 0");
+    let draft = draft.says("/connectors/staging-connector?updateMask=");
     let draft = draft.says("validateOnly=true → 200");
     assert!(!draft.stdout.contains("Not looked up"), "{}", draft.stdout);
+    // What is asked comes first, and what only polled is left out.
+    let place = |text: &str| draft.stdout.find(text).unwrap_or_else(|| panic!("{text} is not in\n{}", draft.stdout));
+    let order = ["Problem: ", "Question: ", "Impact:\n  before", "What was done, in UTC:", "Calls that changed"];
+    assert!(order.is_sorted_by_key(|text| place(text)), "{}", draft.stdout);
+    assert!(!draft.stdout.contains("  GET "), "{}", draft.stdout);
     assert!(!draft.stdout.contains("sim-password") && !draft.stdout.contains("sim-chat-token"));
     let json: serde_json::Value =
         serde_json::from_str(&desk.rectify(&["case", "--format", "json"]).code(0).stdout).unwrap();
@@ -149,7 +154,9 @@ fn a_draft_has_the_quotas_and_says_what_it_could_not_look_up() {
     drop(cloud);
     let draft =
         desk.rectify(&["case"]).code(0).says("Not looked up:\n  project number, metrics and quotas: no simulated");
-    draft.says("Calls, in UTC:").says("deploy-auth (gcp.run.service netra-auth-staging): sent");
+    draft
+        .says("Calls that changed something or failed, in UTC:")
+        .says("deploy-auth (gcp.run.service netra-auth-staging): sent");
 }
 
 /// The log of a run has every call and no secret, is for its owner only, and is told on stderr to who asks.
@@ -284,4 +291,52 @@ fn a_case_that_cannot_be_opened_is_left_as_a_draft() {
     desk.rectify_knowing(("EDITOR", "/nowhere"), &["case", "--edit"])
         .code(2)
         .complains("the editor /nowhere cannot be used");
+}
+
+/// Whoever asks at three in the morning has no id at hand: the run of this runbook on this cloud counts, and is named.
+#[test]
+fn the_newest_run_of_the_same_runbook_counts_unless_one_is_named() {
+    let desk = Desk::new();
+    let cloud = Served::start(&desk, SCENARIO, "max");
+    let ask = |file: &str| desk.rectify(&["escalation", file, "--sim", &cloud.url]);
+    let done = ask(FLAGSHIP).code(4).complains("No run of this runbook here is recent");
+    done.says("the age of the incident is not known")
+        .says("○ Google reports an incident here (escalate_now): does not hold");
+    failed_run(&desk, &cloud);
+    let id = desk.run_directory().file_name().unwrap().to_string_lossy().into_owned();
+    let done = ask(FLAGSHIP);
+    let done = done.complains(&format!("Compared with run {id}, the newest of this runbook here"));
+    // Its beginning is the incident's, and what its probes saw before is what is compared with.
+    assert!(!done.stdout.contains("the age of the incident is not known"), "{}", done.stdout);
+    assert!(!done.stdout.contains("the connector is less busy than it was (continue): unknown"), "{}", done.stdout);
+    // Another runbook's run is another incident's.
+    let other = desk.flagship(&[("name        = \"connector-exhaustion\"", "name        = \"another\"")]);
+    ask(&other).code(4).complains("No run of this runbook here is recent");
+    // A rehearsal has a cloud of its own.
+    escalation(&desk, &SIM).code(4).complains("No run of this runbook here is recent");
+}
+
+/// A rollback changes what was seen before it: what was healthy then is not ruled out, and no failure is told twice.
+#[test]
+fn a_draft_states_nothing_from_before_the_last_change() {
+    let desk = Desk::new();
+    let crashing = "runbooks/connector-exhaustion.crashing-image.sim.toml";
+    let flags = ["--speed", "max", "--yes", "--skip", "scale-connector", "--on-failure", "rollback"];
+    let run = desk.rectify(&[&["run", FLAGSHIP, "--sim", crashing], &flags[..]].concat());
+    assert!(run.stdout.contains("undo deploy-auth"), "{}\n{}", run.stdout, run.stderr);
+    let draft: serde_json::Value =
+        serde_json::from_str(&desk.rectify(&["case", "--format", "json"]).code(0).stdout).unwrap();
+    let events: Vec<serde_json::Value> = desk.journal();
+    let changes = events.iter().filter(|line| line["event"]["is"] == "state_observed");
+    let last_change = changes.filter_map(|line| line["at"].as_str()).max().unwrap();
+    let last_change = &last_change[..19].replace('T', " ");
+    for (probe, seen) in draft["last"].as_object().unwrap().iter().filter(|(probe, _)| *probe != "connector") {
+        let at = seen.as_str().unwrap().rsplit_once("at ").unwrap().1;
+        assert!(at >= last_change.as_str(), "{probe}: {seen}, and the last change was at {last_change}");
+    }
+    let told: Vec<&str> = draft["timeline"].as_array().unwrap().iter().filter_map(|one| one["what"].as_str()).collect();
+    let failures: Vec<&&str> = told.iter().filter(|what| what.contains("the operation failed")).collect();
+    let mut once = failures.clone();
+    once.dedup();
+    assert_eq!(failures.len(), once.len(), "{told:#?}");
 }

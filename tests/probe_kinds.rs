@@ -405,7 +405,7 @@ fn a_gate_is_tried_on_the_past() {
     let done = done
         .says("naive: errors for 20m")
         .says("it would always have passed: if there was an incident, it proves nothing");
-    let done = done.says("strict: no-503 for 20m\n  would have passed in 0 of 51 windows, 0 %");
+    let done = done.says("strict: no-503 for 20m, every 2m\n  would have passed in 0 of 51 windows, 0 %");
     done.says("no-503 was healthy in 0 of 61 samples").says("auth: left out: the past cannot be observed by `http`");
 }
 

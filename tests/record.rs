@@ -154,10 +154,13 @@ fn a_rehearsal_never_stands_in_for_another_run() {
     );
     let heads: Vec<&str> =
         rehearsals.lines().next().unwrap().split("  ").filter(|head| !head.is_empty()).map(str::trim).collect();
-    assert_eq!(heads, ["RUN", "STARTED (UTC)", "SIMULATED TIME", "RUNBOOK", "TARGET", "CLOUD", "STATUS"]);
+    assert_eq!(
+        heads,
+        ["RUN", "STARTED (UTC)", "SIMULATED TIME", "RUNBOOK", "TARGET", "CLOUD", "OPERATOR", "OUTCOME", "DURATION"]
+    );
     let row = rehearsals.lines().nth(1).unwrap();
     assert!(
-        row.contains("  2025-09-16 03:00  connector-exhaustion  netra-staging/us-central1  sim    done in"),
+        row.contains("  2025-09-16 03:00  connector-exhaustion  netra-staging/us-central1  sim    ops       done     "),
         "{row}"
     );
     // What rehearsals leave behind is listed apart, and does not count.

@@ -20,7 +20,7 @@ fn the_flagship_recovers_the_simulated_incident() {
     assert_eq!(connector["machine_type"], "e2-standard-4");
     assert_eq!((connector["min_instances"].clone(), connector["max_instances"].clone()), (3.into(), 10.into()));
     desk.rectify(&["verify"]).code(0).says("plan and runbook are as they were written");
-    desk.rectify(&["runs"]).code(0).says("sim    done in 47m 46s");
+    desk.rectify(&["runs"]).code(0).says("sim    ops       done     47m 46s");
     desk.rectify(&["resume"]).code(2).complains("there is nothing to go on with");
 }
 
@@ -103,4 +103,39 @@ fn a_bad_revision_gives_its_traffic_back() {
     done.says("checkout-00041-kez 100 %")
         .says("✓ healthy: 212 samples in a row rule out a failure rate of 1.8 % (95 %)")
         .says("✓ done");
+}
+
+/// The list says who, where, how it ended and how long it took, also to programs; and can be narrowed.
+#[test]
+fn runs_are_listed_narrowed_and_read_by_programs() {
+    let desk = Desk::new();
+    let flags = ["--sim", "--speed", "max", "--yes", "--on-failure", "stop"];
+    desk.rectify(&[&["run", "runbooks/bad-revision.toml"], &flags[..]].concat()).code(0);
+    let listed = desk.rectify(&["runs"]).code(0);
+    let listed = listed.says("OPERATOR  OUTCOME  DURATION");
+    listed.says("bad-revision  shop-staging/us-central1  sim    ops       done     ");
+    let json = |flags: &[&str]| {
+        let done = desk.rectify(&[&["runs", "--format", "json"], flags].concat()).code(0);
+        serde_json::from_str::<Vec<serde_json::Value>>(&done.stdout).unwrap()
+    };
+    let all = json(&[]);
+    assert_eq!(all.len(), 1);
+    for (key, value) in [("runbook", "bad-revision"), ("outcome", "done"), ("cloud", "sim"), ("region", "us-central1")]
+    {
+        assert_eq!(all[0][key], value, "{all:#?}");
+    }
+    assert_eq!((&all[0]["operator"]["user"], &all[0]["is_resumable"]), (&"ops".into(), &false.into()));
+    assert!(all[0]["duration"].is_string() && all[0]["simulated"].as_str().unwrap().starts_with("2026-03-02T"));
+    for (flags, count) in [
+        (&["--runbook", "bad-revision"][..], 1),
+        (&["--runbook", "connector-exhaustion"], 0),
+        (&["--outcome", "stuck", "--outcome", "done"], 1),
+        (&["--outcome", "stopped"], 0),
+        (&["--since", "1d"], 1),
+        (&["--since", "2999-01-01"], 0),
+    ] {
+        assert_eq!(json(flags).len(), count, "{flags:?}");
+    }
+    desk.rectify(&["runs", "--outcome", "stuck"]).code(0).says("None of the 1 runs is like this.");
+    desk.rectify(&["runs", "--since", "yesterday"]).code(2).complains("such as");
 }

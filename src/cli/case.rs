@@ -70,10 +70,10 @@ pub(super) async fn case(arguments: &Arguments, state: &State, console: Console)
     let title = wanted.as_ref().map_or_else(|| kept.plan.title.clone(), |wanted| wanted.display_name.clone());
     let priority = wanted.as_ref().map_or(Priority::default(), |wanted| wanted.priority);
     let incident_began = checked.runbook().escalation.as_ref().and_then(|escalation| escalation.since);
-    let around = Around { incident_began, ..around(&kept, &read.entries).await };
+    let described = wanted.and_then(|wanted| wanted.description);
+    let around = Around { incident_began, described, ..around(&kept, &read.entries).await };
     let case = draft(&kept.plan, &read.entries, around, &kept.directory.id(), &title, priority.name());
-    let said = wanted.and_then(|wanted| wanted.description).map(|said| format!("{said}\n\n")).unwrap_or_default();
-    let mut text = redact::text(said + &case.text());
+    let mut text = redact::text(case.text());
     let shown = match arguments.format {
         OutputFormat::Json => serde_json::to_string_pretty(&case).map_err(|error| failed(&error))? + "\n",
         OutputFormat::Text => {

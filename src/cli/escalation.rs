@@ -1,7 +1,6 @@
 //! `rectify escalation`: one exit code — go on, wait, or call Google.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,8 +24,9 @@ use crate::gate::Observation;
 use crate::inert::inert;
 use crate::journal::State;
 use crate::probe::Observer;
+use crate::report::{Line, Tone};
 use crate::resource::Cloud;
-use crate::run::{CriterionResult, Decision, EscalationVerdict, View};
+use crate::run::{CriterionResult, CriterionStatus, Decision, EscalationVerdict, View};
 use crate::runbook::model::Runbook;
 use crate::syntax::condition::Fact;
 
@@ -38,7 +38,8 @@ pub(super) struct Arguments {
     #[command(flatten)]
     source: Source,
 
-    /// The run against the incident: what it did, and what things were like before its first change
+    /// The run against the incident: what it did, and what things were like before its first change [default: the newest of
+    /// this runbook and target on Google or on a served cloud, if it was worked within a day]
     #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "")]
     run: Option<String>,
 
@@ -79,10 +80,22 @@ pub(super) async fn escalation(arguments: &Arguments, state: &State, console: Co
         return Err(CliError::new(Exit::Usage, format!("{name} has no [escalation]: there is nothing to decide by"))
             .help("`rectify explain` has examples; docs/escalation.md tells how the decision is made"));
     }
+    let asked = place.clone();
     let connection = match left {
         Some(kept) => Connection::look_back(&kept.directory, Timestamp::MIN).await?,
         None => Connection::open(place, console).await?,
     };
+    let kept = match kept {
+        Some(kept) => Some(kept),
+        None => newest_of(state, checked.runbook(), &asked, connection.clock.now()),
+    };
+    match kept.as_ref().map(|kept| kept.directory.id()) {
+        Some(id) if arguments.run.is_none() => {
+            console.err(&format!("Compared with run {id}, the newest of this runbook here; --run names another.\n"));
+        }
+        Some(_) => {}
+        None => console.err("No run of this runbook here is recent: nothing to compare with; --run names one.\n"),
+    }
     let grounds = EscalationAdvisor {
         runbook: checked.runbook().clone(),
         probes: Arc::new(connection.probes(checked.runbook())),
@@ -100,7 +113,7 @@ pub(super) async fn escalation(arguments: &Arguments, state: &State, console: Co
         let verdict = grounds.verdict(view.transpose()?.as_ref()).await;
         let verdict = verdict.ok_or_else(|| CliError::new(Exit::Usage, "there is nothing to decide by"))?;
         match arguments.format {
-            OutputFormat::Text => console.out(&told(&verdict)),
+            OutputFormat::Text => console.sheet().write(&told(&verdict)),
             OutputFormat::Json => {
                 let json = serde_json::to_string_pretty(&verdict);
                 let json = json.map_err(|error| CliError::from_error(Exit::Failed, &error))?;
@@ -192,17 +205,43 @@ impl Advisor for EscalationAdvisor {
     }
 }
 
-fn told(verdict: &EscalationVerdict) -> String {
-    let head = match verdict.decision {
-        Decision::Continue => "continue",
-        Decision::Undecided => "undecided",
-        Decision::Escalate => "ESCALATE",
+/// The decision and its grounds. Only what speaks for escalating is bad.
+fn told(verdict: &EscalationVerdict) -> Vec<Line> {
+    let (head, tone) = match verdict.decision {
+        Decision::Continue => ("continue", Tone::Good),
+        Decision::Undecided => ("undecided", Tone::Warn),
+        Decision::Escalate => ("ESCALATE", Tone::Bad),
     };
-    let mut out = format!("{head}: {}\n", inert(&verdict.because));
+    let mut lines = vec![Line { tone, text: format!("{head}: {}", inert(&verdict.because)) }];
     for judged in &verdict.criteria {
-        let (mark, word) = judged.stands.words();
-        let _ = writeln!(out, "  {mark} {} ({}): {word}", inert(&judged.name), judged.ground);
-        let _ = writeln!(out, "      {}", inert(&judged.why));
+        let (mark, word) = judged.words();
+        let tone = match (judged.stands, judged.speaks_against()) {
+            (CriterionStatus::Holds, true) => Tone::Bad,
+            (CriterionStatus::Holds, false) => Tone::Good,
+            (CriterionStatus::Fails, true) => Tone::Plain,
+            (CriterionStatus::Fails, false) | (CriterionStatus::Unknown, _) => Tone::Warn,
+        };
+        let name = inert(&judged.name);
+        lines.push(Line { tone, text: format!("  {mark} {name} ({}): {word}", judged.ground) });
+        lines.push(Line { tone: Tone::Dim, text: format!("      {}", inert(&judged.why)) });
     }
-    out
+    lines
+}
+
+/// How long a run may have been over that is taken without being named: what it was against may be going on still.
+const RECENT: Duration = Duration::from_hours(24);
+
+/// The newest run of this runbook on this target and this cloud, if it is not over for long: the run against the incident that
+/// is asked about. A cloud inside a run is nobody else's, so there a run must be named.
+fn newest_of(state: &State, runbook: &Runbook, place: &CloudTarget, now: Timestamp) -> Option<Kept> {
+    let cloud = place.lock_name()?;
+    let runs = state.list().into_iter().rev();
+    let there = runs.filter(|run| CloudTarget::of(run).is_ok_and(|of| of.lock_name().as_ref() == Some(&cloud)));
+    let found = there.filter_map(|run| Kept::open(run).ok()).find(|kept| {
+        let plan = &kept.plan;
+        let is_same_target = plan.project == runbook.target.project && plan.region == runbook.target.region;
+        plan.runbook == runbook.about.name && is_same_target
+    })?;
+    let newest = found.read().ok()?.entries.last()?.at;
+    (between(newest, now) <= RECENT).then_some(found)
 }

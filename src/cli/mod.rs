@@ -103,8 +103,8 @@ enum Command {
     Resume(resume::Arguments),
     /// Undo what a run applied, newest first
     Rollback(rollback::Arguments),
-    /// List runs
-    Runs,
+    /// List runs: when, which runbook, where, by whom, how each ended
+    Runs(runs::Arguments),
     /// Print a run's timeline from its journal
     Show(show::Arguments),
     /// Write a report of a run: a page with charts, Markdown, or JSON
@@ -231,7 +231,7 @@ fn dispatch(cli: Cli, console: Console) -> Result<Exit, CliError> {
         Command::Run(arguments) => alone(run::run(&arguments, &state()?, console)),
         Command::Resume(arguments) => alone(resume::resume(&arguments, &state()?, console)),
         Command::Rollback(arguments) => alone(rollback::rollback(&arguments, &state()?, console)),
-        Command::Runs => Ok(runs::runs(&state()?, console)),
+        Command::Runs(arguments) => runs::runs(&arguments, &state()?, console),
         Command::Show(arguments) => alone(show::show(&arguments, &state()?, console)),
         Command::Report(arguments) => report::report(&arguments, &state()?, console),
         Command::Verify(arguments) => verify::verify(&arguments, &state()?, console),

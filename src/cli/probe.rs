@@ -1,5 +1,6 @@
 //! `rectify probe`: a runbook's probes by hand: once, again and again, or in the past.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -26,6 +27,9 @@ use crate::syntax::value::duration;
 /// How many looks a sparkline shows.
 const SHOWN: usize = 20;
 
+/// In how many windows of the past a gate is tried at most.
+const MOST_WINDOWS: u32 = 2000;
+
 /// What a sparkline is drawn with.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
@@ -46,7 +50,7 @@ pub(super) struct Arguments {
     #[arg(long, conflicts_with = "backtest")]
     watch: bool,
 
-    /// How far looks are apart with --watch, and moments with --backtest
+    /// How far samples are apart with --watch [default: 5s], and with --backtest [default: as the gate says]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     every: Option<Duration>,
 
@@ -250,20 +254,21 @@ async fn look_back(
     let probes = connection.probes(checked.runbook());
     let to = connection.clock.now();
     let from = earlier(to, past);
-    let every = arguments.every.unwrap_or(Duration::from_mins(1));
-    let mut histories: BTreeMap<String, Result<History, String>> = BTreeMap::new();
-    let mut out = format!("gates over the last {}, opened every {}\n", format_duration(past), format_duration(every));
+    let mut histories: BTreeMap<(String, Duration), Result<History, String>> = BTreeMap::new();
+    let mut out = format!("gates over the last {}\n", format_duration(past));
     let steps = checked.runbook().steps();
     let gates: Vec<(&str, &GateRule)> =
         steps.filter_map(|step| Some((step.name.as_str(), step.iterations.first()?.gate.as_ref()?))).collect();
     for (step, rule) in gates {
         let meant = |name: &&String| arguments.names.is_empty() || arguments.names.contains(name);
+        // A gate that is shown less than it looks at would be another one.
+        let every = arguments.every.unwrap_or(rule.every);
         for name in rule.healthy.iter().filter(meant) {
-            if !histories.contains_key(name) {
-                histories.insert(name.clone(), probes.history(name, from, to, every).await);
+            if let Entry::Vacant(vacant) = histories.entry((name.clone(), every)) {
+                vacant.insert(probes.history(name, from, to, every).await);
             }
         }
-        let of = |name: &String| Some((name.clone(), histories.get(name)?.as_ref().ok()?.clone()));
+        let of = |name: &String| Some((name.clone(), histories.get(&(name.clone(), every))?.as_ref().ok()?.clone()));
         let seen: BTreeMap<String, History> = rule.healthy.iter().filter_map(of).collect();
         let kept: Vec<String> = rule.healthy.iter().filter(|name| seen.contains_key(*name)).cloned().collect();
         if kept.is_empty() {
@@ -272,8 +277,10 @@ async fn look_back(
         // What is kept is as dense as it was asked for, be the gate denser.
         let traits = |name: &String| Some((name.clone(), checked.runbook().probes.get(name)?.spec.traits()));
         let probes = kept.iter().filter_map(traits).collect();
-        let rule = GateRule { healthy: kept, every: rule.every.max(every), probes, ..rule.clone() };
-        let tried = backtest(&rule, &seen, from, to, every);
+        let own = rule.every;
+        let rule = GateRule { healthy: kept, every: own.max(every), probes, ..rule.clone() };
+        let opened = every.max(past / MOST_WINDOWS);
+        let tried = backtest(&rule, &seen, from, to, opened);
         match arguments.format {
             OutputFormat::Json => {
                 let probes = tried.healthy.iter().map(|(name, (samples, healthy))| {
@@ -285,14 +292,20 @@ async fn look_back(
                 });
                 console.out(&format!("{line}\n"));
             }
-            OutputFormat::Text => out.push_str(&told(step, &rule, &tried, &seen)),
+            OutputFormat::Text => {
+                out.push_str(&told(step, &rule, &tried, &seen));
+                if every > own {
+                    let (every, own) = (format_duration(every), format_duration(own));
+                    let _ = writeln!(out, "  ! judged by samples every {every}; the gate itself samples every {own}");
+                }
+            }
         }
     }
     if arguments.format == OutputFormat::Text {
-        for (name, history) in &histories {
-            if let Err(why) = history {
-                let _ = writeln!(out, "{}: left out: {}", inert(name), inert(why));
-            }
+        let without: BTreeMap<&String, &String> =
+            histories.iter().filter_map(|((name, _), history)| Some((name, history.as_ref().err()?))).collect();
+        for (name, why) in without {
+            let _ = writeln!(out, "{}: left out: {}", inert(name), inert(why));
         }
         console.out(&out);
     }
@@ -302,10 +315,11 @@ async fn look_back(
 fn told(step: &str, rule: &GateRule, tried: &Backtest, seen: &BTreeMap<String, History>) -> String {
     let probes: Vec<String> = rule.healthy.iter().map(|name| inert(name)).collect();
     let mut out = format!(
-        "\n{}: {} for {}\n  would have passed in {} of {} windows, {:.0} %\n",
+        "\n{}: {} for {}, every {}\n  would have passed in {} of {} windows, {:.0} %\n",
         inert(step),
         probes.join(", "),
         format_duration(rule.hold),
+        format_duration(rule.every),
         tried.passed,
         tried.windows,
         tried.share() * 100.0
@@ -317,7 +331,7 @@ fn told(step: &str, rule: &GateRule, tried: &Backtest, seen: &BTreeMap<String, H
         if let (Some(least), Some(middle), Some(most)) =
             (figures.first(), figures.get(figures.len() / 2), figures.last())
         {
-            let _ = write!(out, ", from {least} over {middle} to {most}");
+            let _ = write!(out, ", min {least}, median {middle}, max {most}");
         }
         out.push('\n');
     }

@@ -49,14 +49,14 @@ pub fn decide(escalation: &Escalation, criteria: Vec<CriterionResult>, age: Opti
     let late = age.is_some_and(|age| age >= escalation.after);
     let speaks = criteria.iter().any(|judged| judged.ground != Ground::ESCALATE_NOW);
     let open = match (speaks, fails.is_empty(), unknown.is_empty()) {
-        (false, ..) => "no criterion speaks for going on".to_owned(),
+        (false, ..) => "no criterion speaks for continuing".to_owned(),
         (true, false, _) => format!("this does not hold: {fails}"),
         (true, true, _) => format!("this cannot be determined: {unknown}"),
     };
     let (decision, because) = if let Some(judged) = criteria.iter().find(is_now) {
         (Decision::Escalate, judged.name.clone())
     } else if speaks && fails.is_empty() && unknown.is_empty() {
-        (Decision::Continue, "everything that speaks for going on holds".to_owned())
+        (Decision::Continue, "all criteria to continue hold".to_owned())
     } else if late {
         (Decision::Escalate, format!("the incident is older than {after}, and {open}"))
     } else {
@@ -107,7 +107,7 @@ mod tests {
             assert_eq!(decided(Some(Duration::from_hours(1))).decision, Decision::Undecided);
             let late = decided(Some(Duration::from_hours(3)));
             assert_eq!(late.decision, Decision::Escalate);
-            assert_eq!(late.because, "the incident is older than 2h, and no criterion speaks for going on");
+            assert_eq!(late.because, "the incident is older than 2h, and no criterion speaks for continuing");
         }
     }
 

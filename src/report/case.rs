@@ -4,18 +4,20 @@
 //! revisions, what was tried and what became of it, what is ruled out, how things are now. What was done comes from the
 //! journal and the plan, every call from the log, and the figures from Google: none of them holds a secret. Times are UTC.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::narrate::state;
-use crate::clock::second;
-use crate::gate::{Health, Observation};
+use crate::clock::{format_duration, second};
+use crate::gate::{Health, Observation, Sampling};
 use crate::inert::inert;
 use crate::plan::{Plan, resource};
-use crate::run::{ChangeStatus, Ending, Entry, Event, Figure, GateOutcome, OpId, Refusal, TaskId, View, Way};
+use crate::run::{
+    ChangeStatus, Ending, Entry, Event, Figure, GateOutcome, OpId, Refusal, ResourceId, TaskId, View, Way, Work,
+};
 
 /// A case, ready to be pasted or sent.
 #[derive(Clone, Debug, Serialize)]
@@ -34,6 +36,12 @@ pub struct Case {
     pub region: String,
     /// When the incident began, if the runbook says so.
     pub incident_began: Option<Timestamp>,
+    /// What is wrong, in the runbook's words or in those of the failure.
+    pub problem: String,
+    /// What does not work, since when, and what of it is so now.
+    pub impact: Vec<String>,
+    /// What Google is asked.
+    pub question: String,
     /// The resources that the run is about: kind and name.
     pub resources: Vec<String>,
     /// The long-running operations, in order.
@@ -42,8 +50,10 @@ pub struct Case {
     pub timeline: Vec<Happened>,
     /// How the probes were before the first change.
     pub before: BTreeMap<String, String>,
-    /// How they were last seen, and when.
+    /// How they were last seen, and when, of those that were seen since the last change to what they observe.
     pub last: BTreeMap<String, String>,
+    /// The others: how they are now is not known.
+    pub not_observed: Vec<String>,
     /// What was seen to be well, and so is not the cause.
     pub ruled_out: Vec<String>,
     /// The changes that are applied now, or may be: the last are marked.
@@ -67,6 +77,8 @@ pub struct Case {
 pub struct Around {
     /// When the incident began.
     pub incident_began: Option<Timestamp>,
+    /// What is wrong, in the runbook's words.
+    pub described: Option<String>,
     /// The project's number.
     pub project_number: Option<String>,
     /// Metrics of its resources.
@@ -103,15 +115,26 @@ pub struct Happened {
 
 /// Drafts a case from what a run did, and from what is known around it.
 pub fn draft(plan: &Plan, entries: &[Entry], around: Around, run: &str, display_name: &str, priority: &str) -> Case {
-    let Around { incident_began, project_number, figures, quotas, calls, not_seen } = around;
+    let Around { incident_began, described, project_number, figures, quotas, calls, not_seen } = around;
     let mut traces = Vec::new();
     let mut last: BTreeMap<String, (Timestamp, &Observation)> = BTreeMap::new();
     let (mut timeline, mut operations) = (Vec::new(), Vec::new());
     let work = plan.work();
     let resources_of: BTreeMap<&TaskId, String> =
         work.tasks.iter().filter_map(|task| Some((&task.id, resource(task.change.as_ref()?)))).collect();
+    let mut writes = Changed::of(&work);
+    let mut failed = BTreeSet::new();
     for entry in entries {
+        writes.see(entry);
         match &entry.event {
+            Event::ServicesObserved { services } => {
+                for (probe, observation) in services.values().flat_map(|status| &status.probes) {
+                    last.insert(probe.clone(), (entry.at, observation));
+                }
+            }
+            Event::Intended { op } => {
+                failed.remove(op);
+            }
             Event::Sampled { probe, observation, .. } | Event::GuardSampled { probe, observation } => {
                 last.insert(probe.clone(), (entry.at, observation));
                 trace(&mut traces, probe, observation);
@@ -121,7 +144,10 @@ pub fn draft(plan: &Plan, entries: &[Entry], around: Around, run: &str, display_
             }
             _ => {}
         }
-        timeline.extend(happened(&resources_of, &entry.event).map(|what| Happened { at: entry.at, what }));
+        // The operation and the resource may both say that it failed.
+        let is_repeated = matches!(&entry.event, Event::Failed { op, .. } if !failed.insert(op.clone()));
+        let what = happened(&resources_of, &entry.event).filter(|_| !is_repeated);
+        timeline.extend(what.map(|what| Happened { at: entry.at, what }));
     }
     let (applied, taken_back) = changes(&View::of(&work, entries));
     for (probe, sample) in &plan.baseline {
@@ -132,8 +158,19 @@ pub fn draft(plan: &Plan, entries: &[Entry], around: Around, run: &str, display_
     resources.sort_unstable();
     resources.dedup();
     let seen = |(name, sample): (&String, &Observation)| (name.clone(), sample.health.to_string());
+    let (last, old): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        last.into_iter().partition(|(probe, (at, _))| writes.is_seen_since(probe, *at));
     let well = last.iter().filter(|(_, (_, sample))| sample.health == Health::Healthy);
+    let trouble = entries.iter().rev().find_map(|entry| asked(&resources_of, &entry.event));
+    let trouble = trouble.unwrap_or_else(|| Trouble {
+        what: format!("{}: no failure of this run was reported by Google", plan.title),
+        question: "Is a fault on Google's side known for these resources at that time?".to_owned(),
+    });
     Case {
+        problem: described.unwrap_or(trouble.what),
+        question: trouble.question,
+        impact: impact(plan, entries, &last),
+        not_observed: old.into_keys().collect(),
         display_name: display_name.to_owned(),
         priority: priority.to_owned(),
         marker: marker(run),
@@ -158,6 +195,102 @@ pub fn draft(plan: &Plan, entries: &[Entry], around: Around, run: &str, display_
             .map(|(name, (at, sample))| (name.clone(), format!("{}, at {}", sample.health, second(*at))))
             .collect(),
     }
+}
+
+/// When what probes observe was changed last.
+struct Changed<'a> {
+    /// The resource of each task that changes one.
+    resources: BTreeMap<&'a TaskId, &'a ResourceId>,
+    /// What is observed by probes of nothing but a resource's state. Any other probe asks a service, which every change may
+    /// touch.
+    states: BTreeMap<&'a str, BTreeSet<&'a ResourceId>>,
+    changes: BTreeMap<&'a ResourceId, Timestamp>,
+}
+
+impl<'a> Changed<'a> {
+    fn of(work: &'a Work) -> Changed<'a> {
+        let changing = work.tasks.iter().filter_map(|task| Some((task, &task.change.as_ref()?.resource)));
+        let mut states: BTreeMap<&str, BTreeSet<&ResourceId>> = BTreeMap::new();
+        for (task, resource) in changing.clone() {
+            for gate in task.gate.iter().chain(&task.undo_gate) {
+                let of_state = gate.healthy.iter().filter(|probe| gate.probe_traits(probe).sampling == Sampling::State);
+                for probe in of_state {
+                    states.entry(probe).or_default().insert(resource);
+                }
+            }
+        }
+        let resources = changing.map(|(task, resource)| (&task.id, resource)).collect();
+        Changed { resources, states, changes: BTreeMap::new() }
+    }
+
+    fn see(&mut self, entry: &Entry) {
+        let (Event::Intended { op }
+        | Event::OperationStarted { op, .. }
+        | Event::StateObserved { op, .. }
+        | Event::Failed { op, .. }) = &entry.event
+        else {
+            return;
+        };
+        if let Some(resource) = self.resources.get(&op.task) {
+            self.changes.insert(resource, entry.at);
+        }
+    }
+
+    /// Whether nothing that this probe observes was changed after this moment.
+    fn is_seen_since(&self, probe: &str, at: Timestamp) -> bool {
+        let of = self.states.get(probe);
+        let mut changes = self.changes.iter().filter(|(resource, _)| of.is_none_or(|of| of.contains(*resource)));
+        changes.all(|(_, changed)| *changed <= at)
+    }
+}
+
+/// What went wrong last, and what is asked about it.
+struct Trouble {
+    what: String,
+    question: String,
+}
+
+fn asked(resources: &BTreeMap<&TaskId, String>, event: &Event) -> Option<Trouble> {
+    let what = |op: &OpId| {
+        let way = if op.way == Way::Undo { "undoing" } else { "applying" };
+        format!("{way} {} to {}", op.task, resources.get(&op.task).map(String::as_str).unwrap_or_default())
+    };
+    let fails = |op: &OpId, why: &str| Trouble {
+        what: format!("{} fails: {}", what(op), crate::inert::headline(why)),
+        question: "Why does this fail, and what must be so for it to succeed?".to_owned(),
+    };
+    Some(match event {
+        Event::Failed { op, why } | Event::Refused { op, refusal: Refusal::Api { why } } => fails(op, why),
+        Event::OperationTimedOut { op, operation, limit } => Trouble {
+            what: format!("{} has not ended within {}", what(op), format_duration(*limit)),
+            question: format!("What does operation {operation} wait for, and will it end?"),
+        },
+        Event::GateClosed { task, outcome: GateOutcome::Failed { why, .. } } => Trouble {
+            what: format!("after {task} was applied, what it should have mended is still unhealthy: {why}"),
+            question: "Is there a fault on Google's side with these resources, and if not, what do they lack?"
+                .to_owned(),
+        },
+        _ => return None,
+    })
+}
+
+/// What does not work, since when, and what of it is so now.
+fn impact(plan: &Plan, entries: &[Entry], last: &BTreeMap<String, (Timestamp, &Observation)>) -> Vec<String> {
+    let began = entries.first().map(|entry| second(entry.at)).unwrap_or_default();
+    let unhealthy = |health: &Health| matches!(health, Health::Unhealthy { .. });
+    let before = plan.baseline.iter().filter(|(_, seen)| unhealthy(&seen.health));
+    let mut lines: Vec<String> =
+        before.map(|(probe, seen)| format!("before the first change, at {began}: {probe} {}", seen.health)).collect();
+    let now: Vec<String> = last
+        .iter()
+        .filter(|(_, (_, seen))| unhealthy(&seen.health))
+        .map(|(probe, (at, seen))| format!("now, at {}: {probe} {}", second(*at), seen.health))
+        .collect();
+    if now.is_empty() && !last.is_empty() {
+        lines.push("now: no probe that was observed since the last change is unhealthy".to_owned());
+    }
+    lines.extend(now);
+    lines
 }
 
 /// What is applied now, and what was rolled back.
@@ -224,11 +357,7 @@ fn happened(resources: &BTreeMap<&TaskId, String>, event: &Event) -> Option<Stri
         Event::Failed { op, why } => format!("{}: the operation failed: {why}", what(op)),
         Event::Missing { op } => format!("{}: the resource does not exist", what(op)),
         Event::OperationTimedOut { op, operation, limit } => {
-            format!(
-                "{}: operation {operation} has not ended within {}",
-                what(op),
-                crate::clock::format_duration(*limit)
-            )
+            format!("{}: operation {operation} has not ended within {}", what(op), format_duration(*limit))
         }
         Event::InDoubt { op, why } => format!("{}: no answer: {why}", what(op)),
         Event::GateClosed { task, outcome: GateOutcome::Passed { proof } } => {
@@ -256,16 +385,18 @@ impl Case {
     /// The description, as it is pasted into a case.
     pub fn text(&self) -> String {
         let mut out = format!("{}\nPriority {}\n\n", inert(&self.display_name), self.priority);
+        let paragraph = |text: &str| text.lines().map(inert).collect::<Vec<_>>().join("\n");
+        let _ = writeln!(out, "Problem: {}", paragraph(&self.problem));
+        let _ = writeln!(out, "Question: {}", paragraph(&self.question));
         let number = self.project_number.as_ref().map(|number| format!(" (number {number})")).unwrap_or_default();
+        let began = match self.incident_began {
+            Some(began) => format!("The incident began {}.", second(began)),
+            None => "When the incident began is not known.".to_owned(),
+        };
+        let _ = writeln!(out, "{began}");
         let _ = writeln!(out, "Project {}{}, region {}.", inert(&self.project), inert(&number), inert(&self.region));
-        if let Some(began) = self.incident_began {
-            let _ = writeln!(out, "The incident began {}.", second(began));
-        }
-        let _ = writeln!(
-            out,
-            "Resources: {}.",
-            self.resources.iter().map(|name| inert(name)).collect::<Vec<_>>().join(", ")
-        );
+        let resources = self.resources.iter().map(|name| inert(name)).collect::<Vec<_>>().join(", ");
+        let _ = writeln!(out, "Resources: {resources}.");
         let mut list = |head: &str, lines: Vec<String>| {
             if !lines.is_empty() {
                 let _ = write!(out, "\n{head}\n");
@@ -275,20 +406,22 @@ impl Case {
             }
         };
         let named = |all: &BTreeMap<String, String>| all.iter().map(|(name, seen)| format!("{name}: {seen}")).collect();
-        list("Before anything was changed:", named(&self.before));
+        list("Impact:", self.impact.clone());
         list(
             "What was done, in UTC:",
             self.timeline.iter().map(|one| format!("{}  {}", second(one.at), one.what)).collect(),
         );
-        list("As it was last seen:", named(&self.last));
-        list("Ruled out, because it was seen to be well:", self.ruled_out.clone());
         list("Applied now:", self.applied.clone());
         list("Rolled back:", self.taken_back.clone());
+        list("Current state:", named(&self.last));
+        list("Not observed since the last change:", self.not_observed.clone());
+        list("Ruled out (healthy):", self.ruled_out.clone());
+        list("Before anything was changed:", named(&self.before));
         list("Long-running operations:", self.operations.clone());
         list("Traces of requests that were logged:", self.traces.clone());
         list("Metrics, from half an hour before the run until now:", self.figures.iter().map(figure).collect());
         list("Quotas:", self.quotas.iter().map(figure).collect());
-        list("Calls, in UTC:", grouped(&self.calls));
+        list("Calls that changed something or failed, in UTC:", telling(&self.calls));
         list("Not looked up:", self.not_seen.clone());
         let _ = writeln!(out, "\nReference: {}", self.marker);
         out
@@ -307,25 +440,11 @@ fn tidy(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// Calls as people read them: every write by itself, and reads that were answered alike together, where the first was.
-fn grouped(calls: &[Called]) -> Vec<String> {
-    let mut groups: Vec<(&Called, &Called, usize)> = Vec::new();
-    let mut places: BTreeMap<(&str, &str, &str), usize> = BTreeMap::new();
-    for call in calls {
-        let reads = call.method == "GET" || call.method == "HEAD";
-        let place = places.get(&(&call.method, &call.url, &call.answer)).filter(|_| reads);
-        if let Some((_, last, times)) = place.and_then(|place| groups.get_mut(*place)) {
-            (*last, *times) = (call, *times + 1);
-        } else {
-            places.insert((&call.method, &call.url, &call.answer), groups.len());
-            groups.push((call, call, 1));
-        }
-    }
-    let line = |(first, last, times): (&Called, &Called, usize)| {
-        let again = if times > 1 { format!(", {times} times until {}", second(last.at)) } else { String::new() };
-        format!("{}  {} {} → {}{again}", second(first.at), first.method, first.url, first.answer)
-    };
-    groups.into_iter().map(line).collect()
+/// Calls as people read them: writes, and what was not answered as it should be. What only polls says nothing.
+fn telling(calls: &[Called]) -> Vec<String> {
+    let is_read = |call: &Called| call.method == "GET" || call.method == "HEAD";
+    let tells = calls.iter().filter(|call| !is_read(call) || !call.answer.starts_with('2'));
+    tells.map(|call| format!("{}  {} {} → {}", second(call.at), call.method, call.url, call.answer)).collect()
 }
 
 #[cfg(test)]
@@ -333,14 +452,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_that_were_answered_alike_are_told_together_and_writes_are_not() {
+    fn what_only_polls_is_left_out_and_what_failed_is_not() {
         let call = |second: i64, method: &str, url: &str, answer: &str| Called {
             at: Timestamp::from_second(second).unwrap(),
             method: method.to_owned(),
             url: url.to_owned(),
             answer: answer.to_owned(),
         };
-        let told = grouped(&[
+        let told = telling(&[
             call(0, "GET", "/a", "200"),
             call(1, "PATCH", "/a", "200"),
             call(2, "GET", "/a", "200"),
@@ -351,7 +470,6 @@ mod tests {
         assert_eq!(
             told,
             [
-                "1970-01-01 00:00:00Z  GET /a → 200, 3 times until 1970-01-01 00:00:05Z",
                 "1970-01-01 00:00:01Z  PATCH /a → 200",
                 "1970-01-01 00:00:03Z  GET /a → 503",
                 "1970-01-01 00:00:04Z  PATCH /a → 200",

@@ -122,7 +122,7 @@ fn closure(out: &mut String, record: &Record) {
     }
     let _ = writeln!(out, "<h2>Before the incident is closed</h2>\n<table>");
     for judged in &record.closure {
-        let (mark, word) = judged.stands.words();
+        let (mark, word) = judged.words();
         let tone = if judged.stands == CriterionStatus::Holds { "good" } else { "warn" };
         let (name, why) = (safe(&judged.name), safe(&judged.why));
         let _ = writeln!(out, "<tr><td class=\"{tone}\">{mark} {word}<td>{name}<td class=\"soft\"><code>{why}</code>");

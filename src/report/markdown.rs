@@ -95,7 +95,7 @@ pub fn status_comment(view: &View, criteria: &[CriterionResult]) -> String {
 /// What must hold before the incident is closed, ticked off as far as it does.
 fn ticked(page: &mut Page, criteria: &[CriterionResult]) {
     let items = criteria.iter().map(|judged| {
-        let (_, word) = judged.stands.words();
+        let (_, word) = judged.words();
         let bullet = if judged.stands == CriterionStatus::Holds { Bullet::Ticked } else { Bullet::Open };
         Item::new(bullet, line([text(&judged.name), words(": "), words(word)]))
     });

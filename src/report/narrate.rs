@@ -162,7 +162,7 @@ impl Narrator {
                 lines.push(line(Tone::Head, String::new()));
                 lines.push(line(Tone::Head, "before the incident is closed".to_owned()));
                 lines.extend(criteria.iter().map(|judged| {
-                    let (mark, word) = judged.stands.words();
+                    let (mark, word) = judged.words();
                     let tone = if judged.stands == CriterionStatus::Holds { Tone::Good } else { Tone::Warn };
                     line(tone, format!("  {mark} {}: {word}", inert(&judged.name)))
                 }));

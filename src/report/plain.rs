@@ -43,7 +43,8 @@ impl<W: Write> Sheet<W> {
         Sheet { out, look }
     }
 
-    pub(super) fn write(&mut self, lines: &[Line]) {
+    /// Writes lines.
+    pub fn write(&mut self, lines: &[Line]) {
         if lines.is_empty() {
             return;
         }

@@ -18,7 +18,7 @@ impl Decision {
     /// The same in words.
     pub fn words(self) -> &'static str {
         match self {
-            Decision::Continue => "go on",
+            Decision::Continue => "continue",
             Decision::Undecided => "undecided",
             Decision::Escalate => "escalate",
         }
@@ -38,13 +38,29 @@ pub enum CriterionStatus {
 }
 
 impl CriterionStatus {
-    /// A mark, and the same in words.
+    /// A mark, and the same in words, of what is hoped for.
     pub fn words(self) -> (&'static str, &'static str) {
         match self {
             CriterionStatus::Holds => ("✓", "holds"),
             CriterionStatus::Fails => ("✗", "does not hold"),
             CriterionStatus::Unknown => ("?", "unknown"),
         }
+    }
+}
+
+impl CriterionResult {
+    /// A mark, and how it stands in words. A reason to escalate that is not there is no failure.
+    pub fn words(&self) -> (&'static str, &'static str) {
+        match (self.speaks_against(), self.stands) {
+            (true, CriterionStatus::Holds) => ("✗", "holds"),
+            (true, CriterionStatus::Fails) => ("○", "does not hold"),
+            (true, CriterionStatus::Unknown) | (false, _) => self.stands.words(),
+        }
+    }
+
+    /// Whether that it holds is bad.
+    pub fn speaks_against(&self) -> bool {
+        self.ground == "escalate_now"
     }
 }
 
