@@ -61,7 +61,8 @@ fn what_only_reads_or_stays_on_this_machine_is_let_through() {
             ("gcloud dns record-sets list --zone=z", &[]),
             ("gcloud dns record-sets transaction add 10.0.0.1 --name=a. --ttl=60 --type=A --zone=z", &[]),
             ("gcloud dns record-sets transaction execute --zone=z", &[(1, "ambient-target")]),
-            ("gcloud beta emulators pubsub start", &[]),
+            ("gcloud beta emulators pubsub start\ngcloud pubsub topics create t", &[]),
+            ("gcloud deploy deploy-policies list --region=us-central1", &[]),
             ("gcloud iam workload-identity-pools create-cred-config p --output-file=f", &[]),
             ("kubectl --context=c exec p -- ls 2>/dev/null", &[]),
             ("kubectl --context=c create token sa 2>/dev/null", &[]),
@@ -91,6 +92,8 @@ fn a_command_that_names_its_scope_is_let_through() {
             ("gcloud pubsub topics publish $TOPIC --message=x", &[(1, "ambient-target")]),
             ("A='--project=shop-staging'; gcloud pubsub topics publish t $A", &[]),
             ("A='--project other'; gcloud $A pubsub topics publish t", &[(1, "other-target")]),
+            ("gcloud privateca templates add-iam-policy-binding \"$TEMPLATE\"", &[]),
+            ("gcloud kms keys create \"$KEY\" --location=us", &[(1, "ambient-target")]),
             ("gcloud tasks queues pause projects/shop-staging/locations/us-central1/queues/q", &[]),
             ("bq mk shop-staging:d\nbq mk \"$DATASET\"", &[]),
             ("bq mk d", &[(1, "ambient-target")]),
@@ -308,6 +311,7 @@ fn a_step_that_is_suggested_does_what_its_command_does() {
         "run services update-traffic orders --to-latest",
         "run services update-traffic orders --to-revisions=orders-1=90,orders-2=10",
         "run services update-traffic orders --to-revisions=orders-1=10",
+        "run services update-traffic orders --to-revisions=\"$REVISION=100\"",
         "run services update-traffic orders --to-tags=c=100",
         "run deploy orders --image=reg/orders@sha256:4bf5122f344554c53bde2ebb8cd2b7e3d1600ad631c385a5d7cce23c7785459a",
         "run deploy orders --image=\"$IMAGE\" --no-traffic --tag=canary",
@@ -402,6 +406,10 @@ fn a_step_that_is_suggested_does_what_its_command_does() {
 fn no_step_is_suggested_for_what_is_elsewhere_or_many_things() {
     assert_eq!(suggested("gcloud config set project other\ngcloud sql instances restart db"), None);
     let each = suggested(&format!("xargs gcloud run services update-traffic --to-latest {HERE} orders")).unwrap();
+    assert_eq!(each, "write one step for each, or one with `for_each`");
+    let each =
+        suggested(&format!("for s in a b; do gcloud run services update-traffic \"$s\" --to-latest {HERE}; done"))
+            .unwrap();
     assert_eq!(each, "write one step for each, or one with `for_each`");
     let perhaps = suggested("gcloud sql instances restart db --project=\"$P\"").unwrap();
     assert!(

@@ -5,7 +5,7 @@
 
 use super::{Answer, Rule, Subject, typed_step};
 use crate::check::diagnostic::Diagnostic;
-use crate::check::shell::{CommandLine, Flag, StepCommand};
+use crate::check::shell::{Flag, StepCommand};
 
 pub(super) const RULE: Rule = Rule {
     code: "list-replaced",
@@ -79,11 +79,15 @@ fn fault(subject: &Subject<'_>, command: &StepCommand, flag: &Flag) -> Option<Di
         let message = format!("--{name} removes every {what} that it does not name");
         let help = match instead {
             Some(instead) => {
-                let step = typed_step::equivalent(&command.line).filter(|_| WITH_STEP.contains(name));
+                let step = typed_step::suggestion(subject, command).filter(|_| WITH_STEP.contains(name));
                 let step = step.map(|step| format!("; as a typed step: {step}")).unwrap_or_default();
                 format!("use --{instead}, which leaves the others as they are{step}")
             }
-            None if *name == DATABASE_FLAGS => typed_patch(&command.line),
+            None if *name == DATABASE_FLAGS => {
+                let step = typed_step::suggestion(subject, command);
+                let step = step.map(|step| format!(": {step}")).unwrap_or_default();
+                format!("use the action that keeps the flags that are not named{step}")
+            }
             None => "name those that are there as well".to_owned(),
         };
         return Some(Diagnostic::warning(RULE.code, place, message).help(help));
@@ -91,9 +95,4 @@ fn fault(subject: &Subject<'_>, command: &StepCommand, flag: &Flag) -> Option<Di
     let cleared = flag.name.strip_prefix("clear-").filter(|_| flag.name != "clear-base-image")?;
     let message = format!("--{} removes all of them: {}", flag.name, cleared.replace('-', " "));
     Some(Diagnostic::warning(RULE.code, place, message).help("name those that are to go, as in --remove-env-vars=NAME"))
-}
-
-fn typed_patch(line: &CommandLine) -> String {
-    let step = typed_step::equivalent(line).map(|step| format!(": {step}")).unwrap_or_default();
-    format!("use the action that keeps the flags that are not named{step}")
 }

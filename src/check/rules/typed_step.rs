@@ -38,7 +38,7 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
                 match about {
                     About::Target => format!("write instead: {step}"),
                     About::Perhaps => {
-                        format!("write instead, if the project and the region of [target] are meant: {step}")
+                        format!("write instead, {IF_TARGET_IS_MEANT}: {step}")
                     }
                 },
             ),
@@ -51,6 +51,18 @@ fn find(subject: &Subject<'_>) -> Vec<Diagnostic> {
     }
     found
 }
+
+/// A sentence with the step that does what a command does, for a rule that has something else to say of it.
+pub(super) fn suggestion(subject: &Subject<'_>, command: &StepCommand) -> Option<String> {
+    let step = equivalent(&command.line).filter(|_| !command.is_repeated)?;
+    Some(match about(subject, command)? {
+        About::Target => step.to_string(),
+        About::Perhaps => format!("{IF_TARGET_IS_MEANT}: {step}"),
+    })
+}
+
+/// Of a command that does not say it, or has it in a variable.
+const IF_TARGET_IS_MEANT: &str = "if the project and the region of [target] are meant";
 
 /// What a command is about.
 enum About {
@@ -83,7 +95,7 @@ fn about(subject: &Subject<'_>, command: &StepCommand) -> Option<About> {
 }
 
 /// A step that does what a command does.
-pub(super) struct TypedStep {
+struct TypedStep {
     action: &'static str,
     /// What stands between the braces of `with`.
     with: String,
@@ -104,7 +116,7 @@ enum Likeness {
 }
 
 /// The step that does what this command does, if an action can do all of it.
-pub(super) fn equivalent(line: &CommandLine) -> Option<TypedStep> {
+fn equivalent(line: &CommandLine) -> Option<TypedStep> {
     match likeness(line)? {
         Likeness::Step(step) => Some(step),
         Likeness::Part { .. } => None,
@@ -130,12 +142,14 @@ const LISTS: [&str; 4] = ["set-env-vars", "set-secrets", "update-env-vars", "upd
 
 /// Traffic of which less than all is said where it goes: the rest stays where it is, in the shares that it has.
 fn split_in_part(line: &CommandLine) -> Option<Likeness> {
-    named(line, "run services update-traffic").filter(|_| line.flag("to-revisions").is_some())?;
+    named(line, "run services update-traffic")?;
+    let shares = line.value("to-revisions")?.split(',').map(|part| part.split_once('=')?.1.parse::<u8>().ok());
+    let sum = shares.sum::<Option<u8>>()?;
     Some(Likeness::Part {
         action: "gcp.run.traffic",
         lacking: "say in `to` where all of the traffic goes: its shares add up to 100",
     })
-    .filter(|_| has_only(line, &["to-revisions"]))
+    .filter(|_| sum < 100 && has_only(line, &["to-revisions"]))
 }
 
 /// A revision that gets no traffic and has no tag by which it could be looked at.

@@ -60,6 +60,8 @@ pub(super) const GCLOUD: &[(&str, Effect)] = &[
     ("app versions delete", DeletesWayBack("version")),
     ("artifacts docker images delete", DeletesWayBack("image")),
     ("artifacts repositories delete", DestroysData("the repository with its images")),
+    ("backup-dr backup-vaults delete", DestroysData("the backup vault")),
+    ("backup-dr backups delete", DestroysData("the backup")),
     ("bigtable backups delete", DestroysData("the backup")),
     ("bigtable instances delete", DestroysData("the Bigtable instance")),
     ("bigtable instances tables delete", DeletesData("the table", TABLE_UNDELETE)),
@@ -69,6 +71,7 @@ pub(super) const GCLOUD: &[(&str, Effect)] = &[
     ("compute disks delete", DestroysData("the disk")),
     ("compute images delete", DestroysData("the image")),
     ("compute instance-groups managed delete", DeletesWayBack("instance group")),
+    ("compute instant-snapshots delete", DestroysData("the snapshot")),
     ("compute machine-images delete", DestroysData("the machine image")),
     ("compute networks vpc-access connectors delete", DeletesWayBack("connector")),
     ("compute snapshots delete", DestroysData("the snapshot")),
@@ -78,19 +81,34 @@ pub(super) const GCLOUD: &[(&str, Effect)] = &[
     ("container images delete", DeletesWayBack("image")),
     ("filestore backups delete", DestroysData("the backup")),
     ("filestore instances delete", DestroysData("the Filestore instance")),
+    ("filestore instances snapshots delete", DestroysData("the snapshot")),
     ("firestore backups delete", DestroysData("the backup")),
     ("firestore bulk-delete", DestroysData("the documents")),
     ("firestore databases delete", DestroysData("the database")),
     ("functions delete", DeletesWayBack("function")),
+    ("healthcare datasets delete", DestroysData("the data set")),
+    ("healthcare dicom-stores delete", DestroysData("the store")),
+    ("healthcare fhir-stores delete", DestroysData("the store")),
+    ("healthcare hl7v2-stores delete", DestroysData("the store")),
     ("kms keys versions destroy", DeletesData("the key version, and with it all that it encrypts", KEY_SCHEDULED)),
     ("logging buckets delete", DeletesData("the log bucket", LOG_BUCKET_UNDELETE)),
     ("logging logs delete", DestroysData("the log's entries")),
+    ("looker instances delete", DestroysData("the Looker instance")),
+    ("lustre instances delete", DestroysData("the file system")),
+    ("managed-kafka clusters delete", DestroysData("the cluster with its topics")),
+    ("managed-kafka topics delete", DestroysData("the topic with its messages")),
     ("memcache instances delete", DestroysData("the Memcached instance")),
+    ("memorystore instances delete", DestroysData("the instance")),
+    ("metastore services delete", DestroysData("the metastore")),
+    ("netapp volumes delete", DestroysData("the volume")),
+    ("oracle-database autonomous-databases delete", DestroysData("the database")),
+    ("parallelstore instances delete", DestroysData("the file system")),
     ("projects delete", DeletesData("the project", PROJECT_SHUT_DOWN)),
     ("pubsub snapshots delete", DestroysData("the snapshot")),
     ("pubsub subscriptions delete", DestroysData("the subscription with its backlog")),
     // Its subscriptions stay, with what they have not delivered.
     ("pubsub topics delete", DeletesWayBack("topic")),
+    ("redis clusters backups delete", DestroysData("the backup")),
     ("redis clusters delete", DestroysData("the Redis cluster")),
     ("redis instances delete", DestroysData("the Redis instance")),
     ("run jobs delete", DeletesWayBack("job")),
@@ -100,6 +118,8 @@ pub(super) const GCLOUD: &[(&str, Effect)] = &[
     ("secrets delete", DestroysData("the secret with its versions")),
     ("secrets versions destroy", DestroysData("the version of the secret")),
     ("services vpc-peerings connect", Changes),
+    ("source repos delete", DestroysData("the repository")),
+    ("source-manager repos delete", DestroysData("the repository")),
     ("spanner backups delete", DestroysData("the backup")),
     ("spanner databases delete", DestroysData("the database")),
     ("spanner instances delete", DestroysData("the Spanner instance")),
@@ -186,17 +206,22 @@ pub(super) const SCOPES: &[(&str, Scope)] = &[
     ("workflows", Regional),
 ];
 
+/// Groups of which every command needs a place. Where none is said, the name says it, and with it the project.
+pub(super) const PLACED: [&str; 2] = ["kms", "privateca"];
+
 /// Flags that name another scope than a project.
 pub(super) const OTHER_SCOPES: [&str; 3] = ["billing-account", "folder", "organization"];
 
 /// Verbs of `gcloud` that change something, whatever their group. Source: the commands of `gcloud` 528.
 const CHANGING: &str = "abandon abort ack acknowledge activate add advance allow apply approve assign bulk-delete cancel clean-up \
-     cleanup clone commit copy cp create delete demote-master deny deploy deprecate destroy detach disable dismiss drain \
-     drop edit enable enroll execute failover ignore-job import insert install link load migrate modify move \
-     os-upgrade patch pause promote provision publish purge register reimage reject remove rename repair replace \
-     request-delete reset resize restart restore resume retry-job revert rm rollback rotate rsync run seek set snapshot start \
-     stop submit suspend switch switchover terminate undelete undeploy undrain unenroll uninstall unlink unlock unset \
-     update upgrade upload";
+     cleanup clone commit complete-upgrade copy copy-rules cp create database-failover deactivate delete \
+     demote-destination demote-master deny deploy deprecate destroy detach disable dismiss drain drop edit enable \
+     enforce enroll execute failover ignore-job import inject-fault insert install instantiate kill link load lock \
+     migrate modify move mutate-deployed-index os-upgrade patch pause promote provision publish purge reboot redeploy \
+     register reimage reject remove rename repair replace request-delete rerun reset resize restart restore resume \
+     retry-job reverse revert rm rollback rotate rsync run seek set snapshot start stop submit suspend switch \
+     switchover sync terminate trigger-backup undelete undeploy undrain unenroll uninstall unlink unlock unmanage \
+     unregister unset untag update upgrade upload";
 
 /// What such verbs begin with.
 const CHANGING_STARTS: &str = "abandon- add- apply- attach- clear- clone- create- delete- deploy- detach- disable- enable- expand- import- \
@@ -207,6 +232,10 @@ const CHANGING_STARTS: &str = "abandon- add- apply- attach- clear- clone- create
 const READING: &str = "access analyze browse cat check connect create-cred-config create-login-config create-signature-payload describe \
      diagnose diff download du explain export get hash help inspect lint list log lookup ls predict preview pull \
      query read scp search show ssh tail test tree troubleshoot validate verify view wait";
+
+/// Groups of `gcloud` that look like verbs.
+const NOUNS: &str = "connect-clusters deploy-policies import-jobs patch-deployments patch-jobs restore-channels \
+     restore-plan-bindings restore-plans";
 
 /// What such verbs begin with.
 const READING_STARTS: &str = "analyze- check- connect- describe- detect- download- export- fetch- find- get- list- lookup- print- query- \
@@ -220,7 +249,9 @@ pub(super) fn lists(list: &str, word: &str) -> bool {
 /// Whether a word of a command of `gcloud` is a verb, and whether that changes something.
 pub(super) fn changes(verb: &str) -> Option<bool> {
     let begins = |starts: &str| starts.split(' ').any(|start| verb.starts_with(start));
-    if lists(READING, verb) {
+    if lists(NOUNS, verb) {
+        None
+    } else if lists(READING, verb) {
         Some(false)
     } else if lists(CHANGING, verb) || begins(CHANGING_STARTS) {
         Some(true)

@@ -134,6 +134,7 @@ impl CommandLine {
         let other_scope = || by_flag(&commands::OTHER_SCOPES).map(|named| Named { is_literal: false, ..named });
         let project = by_flag(&["project", "project_id"])
             .or_else(|| self.in_full_name(None))
+            .or_else(|| self.in_unknown_name())
             .or_else(|| self.project_of_account())
             .or_else(other_scope)
             .or_else(by_configuration);
@@ -167,6 +168,14 @@ impl CommandLine {
         };
         let is_literal = is_literal || !value.contains('$');
         Some(Named { value: value.to_owned(), is_literal, place: place.clone() })
+    }
+
+    /// A name in a variable that must be a full one.
+    fn in_unknown_name(&self) -> Option<Named> {
+        let is_placed = commands::PLACED.contains(&self.group()) && self.flag("location").is_none();
+        let behind = self.words().get(self.verb_at()? + 1..)?;
+        let name = behind.iter().find(|word| !word.is_literal).filter(|_| is_placed)?;
+        Some(Named { value: name.text.clone(), is_literal: false, place: name.place.clone() })
     }
 
     /// The project in the e-mail address of the service account that it is about.

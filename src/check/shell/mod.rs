@@ -25,7 +25,7 @@ use crate::action::{Action, Shell};
 use crate::run::Command;
 use crate::runbook::{Draft, Part};
 use crate::syntax::{Document, Path};
-use parse::{Script, SimpleCommand, TimeLeft, Word};
+use parse::{Origin, Script, SimpleCommand, TimeLeft, Word};
 use unwrap::{Unwrapped, unwrap};
 
 /// Scripts in scripts are followed this deep.
@@ -74,7 +74,7 @@ pub(crate) struct StepCommand {
     pub(crate) surroundings: Surroundings,
     /// The branches, functions and traps that hold it, the outermost first: it is carried out if those are.
     pub(crate) branches: Vec<Branch>,
-    /// Whether each word of some input makes a command of its own of it, as behind `xargs`.
+    /// Whether it is a command for each word of some input, as behind `xargs`, or for each turn of a loop.
     pub(crate) is_repeated: bool,
 }
 
@@ -225,7 +225,7 @@ impl Search<'_> {
                         text: text.clone(),
                         is_literal: draft.is_resolved(&path.index(index)),
                         is_split: false,
-                        is_given: true,
+                        origin: Origin::Given,
                         offset: Some(0),
                     };
                     let words: Vec<Word> = arguments.iter().enumerate().map(word).collect();
@@ -354,6 +354,7 @@ impl Search<'_> {
             return self.script(&Within { branches, ..within.inside(anchor) }, &nested.text, &around);
         }
         let Unwrapped::Program { words, is_repeated } = unwrapped else { return Surroundings::default() };
+        let is_repeated = is_repeated || words.iter().any(|word| word.origin == Origin::Loop);
         let set = surroundings::set_by(words);
         let words = placed(words, |word| place(&word.at));
         let Some(mut line) = CommandLine::read(&words) else { return set };
@@ -388,7 +389,7 @@ fn placed(words: &[Word], place: impl Fn(&Word) -> Place) -> Vec<PlacedWord> {
         text: word.text.clone(),
         is_literal: word.is_literal,
         is_split: word.is_split,
-        is_given: word.is_given,
+        is_given: word.origin != Origin::Script,
         place: place(word),
     };
     words.iter().map(word).collect()

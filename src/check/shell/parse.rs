@@ -17,8 +17,9 @@ const LONGEST: usize = 64 * 1024;
 const MOST_HERE_DOCUMENTS: usize = 200;
 /// How deep branches in branches are told apart.
 const MOST_BRANCHES: usize = 16;
-/// The longest value of a variable that is kept.
-const LONGEST_VALUE: usize = 4096;
+/// The longest value of a variable that is kept, and the most words that are made of one.
+const LONGEST_VALUE: usize = 1024;
+const MOST_WORDS: usize = 32;
 
 /// How long the parser may work on the scripts of one runbook: a thousand times what is written by people takes. Some nonsense, such
 /// as `x=(` a thousand times, takes time that grows with its square.
@@ -108,6 +109,17 @@ pub(super) struct SimpleCommand {
     pub(super) has_placeholder: bool,
 }
 
+/// Who sets a variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Origin {
+    /// Whoever runs the script: it sets the variable nowhere.
+    Given,
+    /// A loop, to one of several words.
+    Loop,
+    /// The script.
+    Script,
+}
+
 /// A word of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Word {
@@ -118,8 +130,8 @@ pub(super) struct Word {
     pub(super) is_literal: bool,
     /// Whether bash may make several words of it, or none: an expansion stands in it without quotes.
     pub(super) is_split: bool,
-    /// Whether all that is not known in it are variables that the script is given: it sets them nowhere.
-    pub(super) is_given: bool,
+    /// Who sets what is not known in it.
+    pub(super) origin: Origin,
     /// How many bytes of the place stand before the text, if the text stands there as it is.
     pub(super) offset: Option<usize>,
 }
@@ -137,12 +149,18 @@ pub(super) fn parse(script: &str, known: &BTreeMap<String, String>, left: &mut T
     let nodes = all(&tree);
     let environment: BTreeMap<String, Value> =
         known.iter().map(|(name, text)| (name.clone(), Value { text: text.clone(), is_literal: true })).collect();
-    let mut reading = Reading { text: script, known: environment.clone(), set: BTreeSet::new() };
+    let mut reading =
+        Reading { text: script, known: environment.clone(), set: BTreeSet::new(), loops: BTreeSet::new() };
     // What a variable is set to may name another that is set before.
     let mut assigned = reading.assigned(&nodes);
     reading.know(&environment, &assigned);
     assigned = reading.assigned(&nodes);
     reading.know(&environment, &assigned);
+    let variable = |node: Node<'_>| Some(reading.slice(&node.child_by_field_name("variable")?.byte_range()).to_owned());
+    let loops =
+        nodes.iter().filter(|found| found.node.kind() == "for_statement").filter_map(|found| variable(found.node));
+    let loops = loops.filter(|name| assigned.get(name).is_some_and(|values| values.len() == 1)).collect();
+    reading.loops = loops;
     let mut commands: Vec<SimpleCommand> = nodes.iter().filter_map(|found| reading.command(found)).collect();
     for Found { node, .. } in &nodes {
         reading.redirect_statement(*node, &mut commands);
@@ -298,8 +316,9 @@ fn all(tree: &Tree) -> Vec<Found<'_>> {
 struct Reading<'t> {
     text: &'t str,
     known: BTreeMap<String, Value>,
-    /// The variables that it sets.
+    /// The variables that it sets, and those that it sets by nothing but a loop.
     set: BTreeSet<String>,
+    loops: BTreeSet<String>,
 }
 
 impl Reading<'_> {
@@ -488,7 +507,7 @@ impl Reading<'_> {
         let body = node.children(&mut cursor).find(|child| child.kind() == "heredoc_body")?;
         let at = body.byte_range();
         let text = self.slice(&at).to_owned();
-        Some(Word { at, text, is_literal: true, is_split: false, is_given: true, offset: Some(0) })
+        Some(Word { at, text, is_literal: true, is_split: false, origin: Origin::Given, offset: Some(0) })
     }
 
     /// Where a command's output goes; and its words behind that, which the grammar takes for more of such.
@@ -533,7 +552,8 @@ impl Reading<'_> {
         let word = self.word(node);
         let is_expansion = ["simple_expansion", "expansion"].contains(&node.kind());
         let is_known = self.slice(&node.byte_range()) != word.text;
-        if !is_expansion || !is_known {
+        // Nobody keeps more words in a variable, and a script may name it any number of times.
+        if !is_expansion || !is_known || word.text.split_whitespace().nth(MOST_WORDS).is_some() {
             return vec![word];
         }
         let part = |text: &str| Word {
@@ -541,7 +561,7 @@ impl Reading<'_> {
             text: text.to_owned(),
             is_literal: word.is_literal || !text.contains('$'),
             is_split: text.contains('$'),
-            is_given: word.is_given,
+            origin: word.origin,
             offset: None,
         };
         word.text.split_whitespace().map(part).collect()
@@ -553,7 +573,7 @@ impl Reading<'_> {
             text: String::new(),
             is_literal: true,
             is_split: false,
-            is_given: true,
+            origin: Origin::Given,
             offset: None,
             at: at.clone(),
         };
@@ -618,13 +638,15 @@ impl Reading<'_> {
             (Some(value), _) => {
                 word.text.push_str(&value.text);
                 word.is_literal &= value.is_literal;
-                word.is_given &= value.is_literal;
+                if !value.is_literal {
+                    word.origin = Origin::Script;
+                }
             }
             // Whoever starts the step may have set the variable.
             (None, Some(otherwise)) => {
                 word.text.push_str(otherwise);
                 word.is_literal = false;
-                word.is_given = false;
+                word.origin = Origin::Script;
             }
             (None, None) => {
                 word.text.push_str(written);
@@ -633,7 +655,12 @@ impl Reading<'_> {
                     name.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_')
                         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
                 };
-                word.is_given &= name.is_some_and(|name| is_name(name) && !self.set.contains(name));
+                let origin = match name.filter(|name| is_name(name)) {
+                    Some(name) if self.loops.contains(name) => Origin::Loop,
+                    Some(name) if !self.set.contains(name) => Origin::Given,
+                    Some(_) | None => Origin::Script,
+                };
+                word.origin = word.origin.max(origin);
             }
         }
     }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::command_line::CommandLine;
-use super::parse::Word;
+use super::parse::{Origin, Word};
 use super::{Place, PlacedWord, Tool, base_name};
 
 /// What the step's environment, or the script before, sets for every command.
@@ -51,6 +51,9 @@ impl Setting {
     }
 }
 
+/// How many sections of gcloud's settings are told apart in a script: more than anybody sets.
+const MOST_SECTIONS: usize = 32;
+
 /// The section that stands for any.
 const ANY: &str = "*";
 
@@ -85,9 +88,15 @@ impl Surroundings {
                     .strip_prefix("CLOUDSDK_")
                     .and_then(|name| ["_REGION", "_LOCATION"].into_iter().find_map(|key| name.strip_suffix(key)));
                 if let Some(section) = place {
-                    self.regions.insert(section.to_lowercase(), value.into());
+                    self.set_region(section.to_lowercase(), value);
                 }
             }
+        }
+    }
+
+    fn set_region(&mut self, section: String, value: Option<String>) {
+        if self.regions.len() < MOST_SECTIONS {
+            self.regions.insert(section, value.into());
         }
     }
 
@@ -105,7 +114,7 @@ impl Surroundings {
                 property => {
                     let (section, key) = property.split_once('/').unwrap_or((ANY, property));
                     if key == "region" || key == "location" {
-                        self.regions.insert(section.to_owned(), value.into());
+                        self.set_region(section.to_owned(), value);
                     }
                 }
             }
@@ -114,7 +123,8 @@ impl Surroundings {
         if let Some(project) = line.flag("project").filter(|_| logs_in) {
             self.project = Some(project.value.clone()).filter(|_| project.is_literal).into();
         }
-        let switches = ["config configurations activate", "config configurations create", "init"];
+        // An emulator is told by settings, too, and has no project of its own.
+        let switches = ["config configurations activate", "config configurations create", "emulators", "init"];
         if switches.iter().any(|switch| line.names(switch).is_some()) {
             self.set_all_unknown();
         }
@@ -193,7 +203,7 @@ pub(super) fn set_by(words: &[Word]) -> Surroundings {
         text: word.text.clone(),
         is_literal: word.is_literal,
         is_split: word.is_split,
-        is_given: word.is_given,
+        is_given: word.origin != Origin::Script,
         place: Place::Whole,
     };
     let placed: Vec<PlacedWord> = words.iter().map(placed).collect();

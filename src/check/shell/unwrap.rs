@@ -159,6 +159,7 @@ pub(crate) fn code_argument(arguments: &[String]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::parse::Origin;
     use super::*;
 
     fn words(text: &str) -> Vec<Word> {
@@ -167,7 +168,7 @@ mod tests {
             text: text.replace('_', " "),
             is_literal: true,
             is_split: false,
-            is_given: true,
+            origin: Origin::Given,
             offset: None,
         };
         text.split(' ').map(word).collect()
