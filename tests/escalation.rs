@@ -192,7 +192,7 @@ fn a_run_says_whether_to_call_google_and_why() {
     let done = desk.rectify(&[&["run", &runbook], &flags[..]].concat()).code(1);
     let (before, _) = done.stdout.split_once("deploy-auth failed").unwrap();
     let (waited, failed) = before.split_once("can no longer be healthy").unwrap();
-    assert!(waited.contains("escalation: undecided: the incident is "), "while it waits: {waited}");
+    assert!(waited.contains("escalation: undecided: when the incident began is not known"), "while it waits: {waited}");
     assert!(failed.contains("escalation: undecided: "), "before anything is asked: {failed}");
     desk.rectify(&["report", "--format", "markdown"]).code(0).says("### Whether to go on").says("auth is up");
     desk.rectify(&["verify"]).code(0);

@@ -19,7 +19,7 @@ use super::plan::{Given, Source};
 use super::session::Kept;
 use crate::clock::{Clock, between, format_duration, later, second};
 use crate::driver::Advisor;
-use crate::escalation::{Situation, decide, facts, judge, judge_closing, probes_of, probes_of_closing};
+use crate::escalation::{IncidentAge, Situation, decide, facts, judge, judge_closing, probes_of, probes_of_closing};
 use crate::gate::Observation;
 use crate::inert::inert;
 use crate::journal::State;
@@ -162,20 +162,24 @@ impl EscalationAdvisor {
     }
 
     /// What can be known of the incident now, with a fresh look at these probes.
-    async fn facts(&self, view: Option<&View>, names: BTreeSet<String>) -> (BTreeMap<String, Fact>, Option<Duration>) {
+    async fn facts(&self, view: Option<&View>, names: BTreeSet<String>) -> (BTreeMap<String, Fact>, IncidentAge) {
         let probes = self.probes.observe_all(names.into_iter().collect()).await.into_iter().collect();
         let now = self.clock.now();
         let started = view.and_then(|view| view.started);
-        let since_incident = self.since_given().or(started).map(|began| between(began, now));
+        let age = match (self.since_given(), started) {
+            (Some(began), _) => IncidentAge::Known(between(began, now)),
+            (None, Some(started)) => IncidentAge::AtLeast(between(started, now)),
+            (None, None) => IncidentAge::Unknown,
+        };
         let situation = Situation {
             probes,
             baseline: &self.baseline,
             view,
             elapsed: started.map(|started| between(started, now)),
-            since_incident,
+            since_incident: age.least(),
             incidents: self.cloud.impacts(&self.runbook.target.project).await.ok(),
         };
-        (facts(&self.runbook, &situation), since_incident)
+        (facts(&self.runbook, &situation), age)
     }
 
     async fn verdict(&self, view: Option<&View>) -> Option<EscalationVerdict> {

@@ -71,7 +71,7 @@ pub(super) async fn observe(
         ),
         (blocked, _) => (Exit::Refused, format!("A rollback would not go through: {blocked} of these would stop it.")),
     };
-    console.out(&format!("{text}\n{verdict} Nothing was written.\n"));
+    console.say(&format!("{text}\n{verdict} Nothing was written.\n"));
     Ok(exit)
 }
 

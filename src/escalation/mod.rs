@@ -36,8 +36,29 @@ fn judged(name: &str, ground: &str, condition: &Condition, facts: &BTreeMap<Stri
     CriterionResult { name: name.to_owned(), ground: ground.to_owned(), stands, why }
 }
 
-/// Decides. `age` is how old the incident is, if that is known.
-pub fn decide(escalation: &Escalation, criteria: Vec<CriterionResult>, age: Option<Duration>) -> EscalationVerdict {
+/// How old an incident is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IncidentAge {
+    /// Somebody said when it began.
+    Known(Duration),
+    /// Nobody did; the run against it is so old.
+    AtLeast(Duration),
+    /// There is no run either.
+    Unknown,
+}
+
+impl IncidentAge {
+    /// So much is known of it.
+    pub fn least(self) -> Option<Duration> {
+        match self {
+            IncidentAge::Known(age) | IncidentAge::AtLeast(age) => Some(age),
+            IncidentAge::Unknown => None,
+        }
+    }
+}
+
+/// Decides.
+pub fn decide(escalation: &Escalation, criteria: Vec<CriterionResult>, age: IncidentAge) -> EscalationVerdict {
     let is_now =
         |judged: &&CriterionResult| judged.ground == Ground::ESCALATE_NOW && judged.stands == CriterionStatus::Holds;
     let names = |stands: CriterionStatus| {
@@ -46,7 +67,7 @@ pub fn decide(escalation: &Escalation, criteria: Vec<CriterionResult>, age: Opti
     };
     let (fails, unknown) = (names(CriterionStatus::Fails), names(CriterionStatus::Unknown));
     let after = format_duration(escalation.after);
-    let late = age.is_some_and(|age| age >= escalation.after);
+    let late = age.least().is_some_and(|age| age >= escalation.after);
     let speaks = criteria.iter().any(|judged| judged.ground != Ground::ESCALATE_NOW);
     let open = match (speaks, fails.is_empty(), unknown.is_empty()) {
         (false, ..) => "no criterion speaks for continuing".to_owned(),
@@ -61,8 +82,14 @@ pub fn decide(escalation: &Escalation, criteria: Vec<CriterionResult>, age: Opti
         (Decision::Escalate, format!("the incident is older than {after}, and {open}"))
     } else {
         let age = match age {
-            Some(age) => format!("the incident is {} old, which is not yet {after}", format_duration(age)),
-            None => "the age of the incident is not known".to_owned(),
+            IncidentAge::Known(age) => {
+                format!("the incident is {} old, which is not yet {after}", format_duration(age))
+            }
+            IncidentAge::AtLeast(age) => format!(
+                "when the incident began is not known (this run began {} ago, the limit is {after})",
+                format_duration(age)
+            ),
+            IncidentAge::Unknown => "the age of the incident is not known".to_owned(),
         };
         (Decision::Undecided, format!("{age}, and {open}"))
     };
@@ -84,7 +111,7 @@ mod tests {
     #[test]
     fn unknown_is_undecided_before_the_time_and_escalates_past_it() {
         let decided = |stands, hours| {
-            let age = Some(Duration::from_hours(hours));
+            let age = IncidentAge::Known(Duration::from_hours(hours));
             decide(&escalation(), vec![judged("continue", stands)], age).decision
         };
         assert_eq!(decided(CriterionStatus::Holds, 5), Decision::Continue);
@@ -93,7 +120,7 @@ mod tests {
             assert_eq!(decided(stands, 2), Decision::Escalate);
         }
         assert_eq!(
-            decide(&escalation(), vec![judged("continue", CriterionStatus::Unknown)], None).decision,
+            decide(&escalation(), vec![judged("continue", CriterionStatus::Unknown)], IncidentAge::Unknown).decision,
             Decision::Undecided
         );
     }
@@ -103,9 +130,9 @@ mod tests {
     fn nothing_that_speaks_for_going_on_is_no_reason_to_go_on() {
         for criteria in [vec![], vec![judged(Ground::ESCALATE_NOW, CriterionStatus::Fails)]] {
             let decided = |age| decide(&escalation(), criteria.clone(), age);
-            assert_eq!(decided(None).decision, Decision::Undecided);
-            assert_eq!(decided(Some(Duration::from_hours(1))).decision, Decision::Undecided);
-            let late = decided(Some(Duration::from_hours(3)));
+            assert_eq!(decided(IncidentAge::Unknown).decision, Decision::Undecided);
+            assert_eq!(decided(IncidentAge::AtLeast(Duration::from_hours(1))).decision, Decision::Undecided);
+            let late = decided(IncidentAge::AtLeast(Duration::from_hours(3)));
             assert_eq!(late.decision, Decision::Escalate);
             assert_eq!(late.because, "the incident is older than 2h, and no criterion speaks for continuing");
         }
@@ -115,10 +142,10 @@ mod tests {
     fn what_escalates_at_once_does_so_whatever_else_holds() {
         let both =
             vec![judged("continue", CriterionStatus::Holds), judged(Ground::ESCALATE_NOW, CriterionStatus::Holds)];
-        assert_eq!(decide(&escalation(), both, Some(Duration::ZERO)).decision, Decision::Escalate);
+        assert_eq!(decide(&escalation(), both, IncidentAge::Known(Duration::ZERO)).decision, Decision::Escalate);
         // That it cannot be told whether Google has an incident is no reason to call Google.
         let unknown =
             vec![judged("continue", CriterionStatus::Holds), judged(Ground::ESCALATE_NOW, CriterionStatus::Unknown)];
-        assert_eq!(decide(&escalation(), unknown, Some(Duration::ZERO)).decision, Decision::Continue);
+        assert_eq!(decide(&escalation(), unknown, IncidentAge::Known(Duration::ZERO)).decision, Decision::Continue);
     }
 }

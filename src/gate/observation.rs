@@ -78,6 +78,14 @@ impl fmt::Display for Health {
     }
 }
 
+/// A number as people read it, with at most three digits behind the point.
+fn rounded(number: &serde_json::Number) -> String {
+    match number.as_f64().filter(|_| number.is_f64()) {
+        Some(value) => format!("{value:.3}").trim_end_matches('0').trim_end_matches('.').to_owned(),
+        None => number.to_string(),
+    }
+}
+
 impl Observation {
     /// A sample that says this of its health, and nothing else. What a peer said is in it: secrets are taken out here, so
     /// that none is in a journal, a plan or a report.
@@ -118,7 +126,7 @@ impl Observation {
         let named = ["value", "count", "state", "status"].iter().filter_map(|name| {
             let words = match self.facts.get(*name)? {
                 Value::String(text) => inert(text),
-                Value::Number(number) => number.to_string(),
+                Value::Number(number) => rounded(number),
                 Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
             };
             Some(format!("{name} {words}"))

@@ -94,7 +94,9 @@ impl Narrator {
             }
             Question::Failed { task, failure: why, .. } => {
                 self.head(view, task, Way::Apply, &mut lines);
-                lines.push(line(Tone::Bad, format!("  ✗ {} failed", inert(task.as_str()))));
+                let is_begun = !matches!(**why, Failure::PreconditionsUnmet { .. });
+                let what = if is_begun { "failed" } else { "was not begun, and changed nothing" };
+                lines.push(line(Tone::Bad, format!("  ✗ {} {what}", inert(task.as_str()))));
                 if view.task(task).is_some_and(|view| view.task.is_finally()) {
                     let text =
                         "      it is carried out at the end: what is there may be what this run, or its rollback, left";
