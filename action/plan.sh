@@ -232,6 +232,18 @@ changed() {
             if [[ -f $runbook ]]; then printf '%s\0' "$runbook" >>"$work/files"; fi
         done
     done <"$work/scenarios"
+    # What a runbook includes is a part of it. Which one a changed file is a part of only the runbooks say: all that include something are planned.
+    git diff -z --no-renames --name-only "$base...HEAD" -- ':(icase)*.toml' ':(exclude,icase)*.sim.toml' | sort -z >"$work/tables"
+    while IFS= read -r -d '' name; do
+        if [[ -f $name && ! -L $name ]]; then printf '%s\0' "$name"; fi
+    done <"$work/tables" | runbooks | sort -z >"$work/themselves"
+    if [[ -n $(comm -z -23 "$work/tables" "$work/themselves" | tr -d '\0') ]]; then
+        # A key of TOML may be written in escapes.
+        { git grep -z --name-only -E 'include|\\[uU]' -- ':(icase)*.toml' || true; } >"$work/including"
+        while IFS= read -r -d '' name; do
+            if [[ -f $name && ! -L $name ]]; then printf '%s\0' "$name" >>"$work/files"; fi
+        done <"$work/including"
+    fi
     # Whoever changes the snapshot may have had any of them in mind. A link among the others is nothing that this changes.
     if [[ $mode != online && $mode != offline && $mode != sim ]] && ! git diff --quiet "$base...HEAD" -- "$mode"; then
         git ls-files -z >"$work/tracked"

@@ -451,6 +451,29 @@ fn a_changed_scenario_is_planned_and_a_changed_snapshot_is_not_believed() {
     assert!(action.comments()[0].contains("which was not observed") && action.comments()[0].contains("it is not used"));
 }
 
+#[test]
+fn a_runbook_is_planned_when_what_it_includes_is_changed() {
+    let mut action = Action::new();
+    fs::create_dir(action.repo("runbooks/shared")).unwrap();
+    let probes = "[probes.front]\nhttp = \"https://shop.example/health\"\nexpect = \"status == 200\"\n";
+    action.file("runbooks/shared/probes.toml", probes);
+    action.file(
+        "runbooks/includes.toml",
+        "include = [\"shared/probes.toml\"]\n[runbook]\nname = \"includes\"\n[target]\nproject = \"p-staging\"\n\
+         region = \"us-central1\"\n[[phase]]\nname = \"all\"\n[[phase.step]]\nname = \"look\"\nuses = \"probe\"\n\
+         gate = { healthy = [\"front\"], for = \"1m\" }\n",
+    );
+    action.commit();
+    action.base = action.head();
+    action.file("runbooks/shared/probes.toml", &probes.replace("shop.example", "other.example"));
+    action.commit();
+    let (code, log) = action.review("offline", &[]);
+    assert_eq!(code, 0, "{log}");
+    let comments = action.comments();
+    assert_eq!(comments.len(), 1, "the other runbook includes nothing: {comments:?}");
+    assert!(comments[0].contains("includes.toml") && comments[0].contains("other.example"), "{comments:?}");
+}
+
 /// A list that could not be made must not look like an empty one.
 #[test]
 fn a_base_that_is_not_known_fails_the_check() {

@@ -1,9 +1,12 @@
 //! A person at a real terminal: prompts, Ctrl-C in a gate, resume, rollback.
 
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rexpect::session::{PtySession, spawn_command};
 
+use crate::support::servers::Receiver;
 use crate::support::{Desk, SCENARIO, Served, until};
 
 fn type_at(desk: &Desk, arguments: &[&str]) -> PtySession {
@@ -518,4 +521,36 @@ fn plain_output_is_words_and_nothing_is_drawn() {
     for symbol in ['\u{1b}', '✓', '✗', '→', '─', '›', '·', '⠋', '‖'] {
         assert!(!said.contains(symbol), "{symbol:?} is in\n{said}");
     }
+}
+
+#[test]
+fn a_request_is_sent_again_when_the_operator_says_that_it_did_not_happen_and_with_the_same_key() {
+    let desk = Desk::new();
+    let sent = Arc::new(AtomicU32::new(0));
+    let app = Receiver::start(move |_| {
+        let first = sent.fetch_add(1, Ordering::SeqCst) == 0;
+        (if first { 503 } else { 202 }, String::new())
+    });
+    let runbook = desk.write(
+        "requeue.toml",
+        &format!(
+            "[runbook]\nname = \"requeue\"\non_failure = \"ask\"\n[target]\nproject = \"netra-staging\"\nregion = \"us-central1\"\n\
+             [[phase]]\nname = \"all\"\n[[phase.step]]\nname = \"requeue\"\nuses = \"http.request\"\n[phase.step.with]\n\
+             method = \"POST\"\nurl = \"{0}/requeue\"\nundo = {{ method = \"DELETE\", url = \"{0}/requeue\" }}\n",
+            app.url
+        ),
+    );
+    desk.rectify(&["run", &runbook, "--sim", SCENARIO, "--speed", "max", "--yes", "--run-programs"]).code(9);
+    assert_eq!(app.got().len(), 1);
+    let mut at = type_at(&desk, &["resume"]);
+    at.exp_string("Did requeue/apply happen?").unwrap();
+    at.send_line("no").unwrap();
+    at.exp_string("Apply this change?").unwrap();
+    at.send_line("yes").unwrap();
+    at.exp_string("applied in").unwrap();
+    at.exp_eof().unwrap();
+    assert_eq!(code(&at), 0);
+    let keys: Vec<_> = app.got().iter().map(|got| got.headers["idempotency-key"].clone()).collect();
+    assert_eq!(keys.len(), 2, "{keys:?}");
+    assert_eq!(keys.first(), keys.last(), "the application can tell that it is the same");
 }
