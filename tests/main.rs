@@ -43,6 +43,7 @@ mod finally;
 mod fix;
 mod forecast;
 mod gcloud;
+mod hidden;
 mod incidents;
 mod include;
 mod issue;

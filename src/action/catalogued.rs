@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::forecast::TaskDraft;
 use super::{Forecast, Obstacle, ObstacleKind};
 use crate::catalog::{
-    Exception, FindError, Problem, ProblemKind, Resource, ResourceType, Selector, WalkError, conceal,
+    self, Exception, FindError, Problem, ProblemKind, Resource, ResourceType, Selector, WalkError, conceal,
 };
 use crate::resource::catalogued::{CataloguedName, id_of};
 use crate::run::{EXISTENCE, ResourceId, Reversibility, Target};
@@ -105,6 +105,22 @@ pub(super) fn refuse_shown_secrets(with: &Block<'_, '_>, resource_type: Resource
         let mistake = Mistake::new(SECRET_SHOWN, with.place("set"), message);
         with.reader.note(mistake.help("put the secret into a field that is secret, or into Secret Manager"));
     }
+}
+
+/// What a table of a runbook sets where plans show digests, in words: it may be code, and stands in the runbook for everybody to read.
+/// Secrets of inputs stand in it by reference only.
+pub(super) fn literals(resource_type: ResourceType, text: &SecretText) -> Vec<String> {
+    let Ok(Value::Object(shown)) = serde_json::from_str(&text.to_string()) else { return Vec::new() };
+    let of_field = |(key, value): (&String, &Value)| {
+        let Ok(path) = key.parse::<Selector>() else { return Vec::new() };
+        catalog::literals(resource_type, Some(&path), value).into_iter().map(|(_, value)| said(key, &value)).collect()
+    };
+    shown.iter().flat_map(of_field).collect()
+}
+
+/// That a value is set, in words.
+pub(super) fn said(place: &str, value: &Value) -> String {
+    format!("{place} is set to {value}")
 }
 
 /// The fields of a table whose values are shown and have a reference left in them, which stands for a secret.

@@ -154,6 +154,13 @@ impl MethodCall {
         }
     }
 
+    /// What it sends where plans show digests, in words; see [`catalogued::literals`].
+    fn literals(&self, resource_type: ResourceType) -> Vec<String> {
+        let args = serde_json::from_str(&self.args.to_string()).unwrap_or_default();
+        let literals = catalog::argument_literals(resource_type, &self.method, &args);
+        literals.iter().map(|(place, value)| catalogued::said(place, value)).collect()
+    }
+
     fn read(with: &Block<'_, '_>, resource_type: ResourceType) -> Option<MethodCall> {
         let method = with.text("method")?;
         let (arguments, args) = catalogued::table(with, "args")?;
@@ -320,6 +327,7 @@ impl GcpCall {
             }
         }
         task.notes.insert(0, format!("calls {}", self.call.shown(resource.resource_type)));
+        task.notes.extend(self.literals());
         let name = self.id(forecast.target(), step.task);
         let resource_id = name.ok_or_else(|| forecast.not_observed(&id))?;
         forecast.calls(&resource_id);
@@ -327,6 +335,13 @@ impl GcpCall {
         task.operation_timeout = Some(CALL_TIMEOUT);
         task.reversibility = self.way_back();
         Ok(Some(task))
+    }
+
+    /// What it sends where plans show digests, in words.
+    pub(super) fn literals(&self) -> Vec<String> {
+        let undo = if let Undo::Call(undo) = &self.undo { Some(undo) } else { None };
+        let calls = std::iter::once(&self.call).chain(undo);
+        calls.flat_map(|call| call.literals(self.resource.resource_type)).collect()
     }
 
     /// What is known of the method: that nothing takes it back, and where that is from.

@@ -53,6 +53,8 @@ pub struct GcpCreate {
     pub assignments: Assignments,
     /// The inputs whose secrets are set and have no value.
     absent: Vec<String>,
+    /// What it sets where plans show digests, in words.
+    pub(super) literals: Vec<String>,
 }
 
 impl GcpCreate {
@@ -109,7 +111,9 @@ impl Declared for GcpCreate {
         match validate_new(of, &fields) {
             Ok(assignments) => {
                 catalogued::refuse_shown_secrets(with, of, &text);
-                Some(GcpCreate { resource, assignments, absent: text.absent().map(str::to_owned).collect() })
+                let literals = catalogued::literals(of, &text);
+                let absent = text.absent().map(str::to_owned).collect();
+                Some(GcpCreate { resource, assignments, absent, literals })
             }
             Err(problems) => {
                 catalogued::note(with, &problems);
@@ -148,6 +152,7 @@ impl StepAction for GcpCreate {
             return Err(Obstacle::impossible(why).help("change it with gcp.set, or give the new one another name"));
         }
         forecast.change_from::<Existence>(id, json!({ "exists": false }), wanted, &mut task)?;
+        task.notes.extend(self.literals.iter().cloned());
         task.reversibility = if self.holds_data() {
             let why = "undoing it would delete it, with the data that it holds by then: delete it by hand".to_owned();
             Reversibility::Irreversible { why }

@@ -24,6 +24,8 @@ pub struct GcpSet {
     pub assignments: Assignments,
     /// The inputs whose secrets are set and have no value.
     pub absent: Vec<String>,
+    /// What it sets where plans show digests, in words.
+    pub(super) literals: Vec<String>,
 }
 
 impl GcpSet {
@@ -64,7 +66,8 @@ impl Declared for GcpSet {
             Ok(assignments) => {
                 catalogued::refuse_shown_secrets(with, resource.resource_type, &text);
                 let absent = text.absent().map(str::to_owned).collect();
-                Some(GcpSet { resource, assignments, absent })
+                let literals = catalogued::literals(resource.resource_type, &text);
+                Some(GcpSet { resource, assignments, absent, literals })
             }
             Err(problems) => {
                 catalogued::note(with, &problems);
@@ -101,6 +104,9 @@ impl StepAction for GcpSet {
                 catalogued::judge(of, &mut task);
             }
             tasks.push(task);
+        }
+        if let Some(first) = tasks.iter_mut().find(|task| task.change.is_some()) {
+            first.notes.extend(self.literals.iter().cloned());
         }
         // One request after another: the gate is about what all of them bring about.
         let changes = |task: &TaskDraft| task.change.is_some();

@@ -134,6 +134,16 @@ pub enum CatalogRequest<'a> {
 }
 
 impl<'a> CatalogRequest<'a> {
+    /// What the runbook itself sets in it where plans show digests, a line each. A reviewer must see it: it may be code.
+    pub fn literals(self) -> Vec<String> {
+        match self {
+            CatalogRequest::Set(set) => set.literals.clone(),
+            CatalogRequest::Call(call) => call.literals(),
+            CatalogRequest::Create(create) => create.literals.clone(),
+            CatalogRequest::Delete(_) => Vec::new(),
+        }
+    }
+
     /// The resource.
     pub fn resource(self) -> &'a CataloguedName {
         match self {
@@ -273,6 +283,13 @@ actions! {
 }
 
 impl Action {
+    /// What the runbook itself sets where plans show digests, a line each. A reviewer must see it: it may be code.
+    pub fn literals(&self) -> Vec<String> {
+        let of_template = if let Action::RunConfigure(configure) = self { Some(configure.literals()) } else { None };
+        let catalogued = self.step().catalog_request().map(CatalogRequest::literals);
+        of_template.into_iter().chain(catalogued).flatten().collect()
+    }
+
     /// The resource that it works on, where that is named as the catalog does.
     pub fn catalogued(&self) -> Option<&CataloguedName> {
         self.step().catalog_request().map(CatalogRequest::resource)

@@ -291,6 +291,14 @@ impl RunConfigure {
         target.resource(Template::NAME, &self.rollout.service)
     }
 
+    /// The values of variables that it sets and no plan shows, in words.
+    pub(super) fn literals(&self) -> Vec<String> {
+        match &self.configuration {
+            Configuration::Changed(settings) => settings.literals(),
+            Configuration::Unchanged => Vec::new(),
+        }
+    }
+
     /// The values of variables that it sets and no plan shows, by the digests that stand for them.
     pub fn hidden_values(&self) -> Vec<(String, Value)> {
         let Configuration::Changed(settings) = &self.configuration else { return Vec::new() };
@@ -344,10 +352,15 @@ impl Settings {
         wanted
     }
 
+    /// The values of variables that no plan shows otherwise.
+    fn literals(&self) -> Vec<String> {
+        let hidden = self.env.iter().filter(|(_, value)| shown(value).as_str().is_some_and(is_digest));
+        hidden.map(|(name, value)| format!("{name} is set to {}", json!(value))).collect()
+    }
+
     /// What explains the change.
     fn notes(&self, now: &template::State) -> Vec<String> {
-        let hidden = self.env.iter().filter(|(_, value)| shown(value).as_str().is_some_and(is_digest));
-        let mut notes: Vec<String> = hidden.map(|(name, value)| format!("{name} is set to {}", json!(value))).collect();
+        let mut notes = self.literals();
         let newest = self.secrets.iter().filter(|(_, reference)| reference.ends_with(":latest"));
         notes.extend(newest.map(|(name, _)| {
             format!("{name}: the version latest is read when an instance starts, so that another version reaches revisions of before, too")

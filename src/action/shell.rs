@@ -12,6 +12,7 @@ use super::{
     ActionFormat, CatalogRequest, Declared, Doing, Forecast, Name, Obstacle, Rollback, StepAction, StepContext,
     TaskDraft,
 };
+use crate::inert::shell_word;
 use crate::peer::{Effect, PeerRequest};
 use crate::run::{Command, Program, ResourceId, Reversibility, Target};
 use crate::syntax::Block;
@@ -116,6 +117,7 @@ impl StepAction for Shell {
         let Shell { run, check, undo, undo_partial, .. } = self;
         let mut notes = vec![format!("runs {run}")];
         notes.extend(check.as_ref().map(|check| format!("whether it is done already tells {check}")));
+        notes.extend(self.env.iter().map(|(name, value)| format!("with {name}={}", shell_word(&value.to_string()))));
         let no_check = "no `check` can tell whether it is done: if its end is not seen, the operator is asked";
         let warnings = if check.is_none() { vec![no_check.to_owned()] } else { Vec::new() };
         let reversibility = match undo {

@@ -84,6 +84,15 @@ impl Assignments {
         shown.collect()
     }
 
+    /// The same with digests in the place of secrets, as a state has them.
+    pub(super) fn concealed(&self, resource_type: ResourceType) -> Assignments {
+        let concealed = self.0.iter().map(|one| Assignment {
+            value: one.value.as_ref().map(|value| conceal(resource_type, Some(&one.path), value)),
+            ..one.clone()
+        });
+        Assignments(concealed.collect())
+    }
+
     /// The resource with the values in it. Messages that are missing are made, and so is the last list's element that a path
     /// chooses; elements before it must be there, because a slip in a name would otherwise make a new one.
     ///

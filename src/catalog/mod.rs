@@ -72,7 +72,9 @@ pub use self::route::{Asks, Route};
 pub use self::rule::{Exception, MethodArgument, Rule};
 pub use self::schema::{EnumValues, Field, FieldBehavior, FieldType, Schema, SchemaId};
 pub use self::selector::{Selector, SelectorError, Step};
-pub use self::sensitive::{Sensitivity, conceal, conceal_arguments, concealed, digest, is_digest};
+pub use self::sensitive::{
+    Sensitivity, argument_literals, conceal, conceal_arguments, concealed, digest, is_digest, literals,
+};
 pub use self::state::{Ends, StateError, assignments_to, ends, json_of, judged, state_of};
 pub use self::validate::{Problem, ProblemKind, validate, validate_arguments, validate_new};
 pub use self::walk::{FieldFacts, WalkError, walk};

@@ -78,6 +78,7 @@ const ENVIRONMENTS: &[&str] = &[
     "env",
     // Values of the same sort: headers carry tokens, and arguments of programs passwords.
     "headers",
+    "httpheaders",
     "customrequestheaders",
     "args",
 ];
@@ -126,7 +127,14 @@ pub fn conceal(resource_type: ResourceType, path: Option<&Selector>, value: &Val
 
 /// The same, and the secrets behind the digests in it: each digest with its value.
 pub fn concealed(resource_type: ResourceType, path: Option<&Selector>, value: &Value) -> (Value, Vec<(String, Value)>) {
-    let (field_type, place) = match path.map(|path| walk(resource_type, path)) {
+    let (field_type, place) = place_of(resource_type, path);
+    let mut concealer = Concealer::of(resource_type);
+    (concealer.conceal(&field_type, &place, value), concealer.found)
+}
+
+/// The type and the place of a value; of a whole resource without a path.
+fn place_of(resource_type: ResourceType, path: Option<&Selector>) -> (FieldType, Place) {
+    match path.map(|path| walk(resource_type, path)) {
         None => (FieldType::Message(resource_type.schema_id()), Place::default()),
         Some(Ok(facts)) => {
             let place = Place { path: facts.field_path, behavior: facts.behavior };
@@ -146,21 +154,38 @@ pub fn concealed(resource_type: ResourceType, path: Option<&Selector>, value: &V
             let path = path.map(Selector::to_string).unwrap_or_default();
             (FieldType::Any, Place { path, behavior: FieldBehavior::default() })
         }
-    };
-    let mut concealer = Concealer { resource_type, found: Vec::new() };
-    (concealer.conceal(&field_type, &place, value), concealer.found)
+    }
+}
+
+/// What a runbook itself sets in a place of a resource, of all that is concealed there: values of variables, headers and arguments, which
+/// may be code, and which a reviewer must see; each with its place. What is secret by its name is not among them.
+pub fn literals(resource_type: ResourceType, path: Option<&Selector>, value: &Value) -> Vec<(String, Value)> {
+    let (field_type, place) = place_of(resource_type, path);
+    let mut concealer = Concealer::of(resource_type);
+    concealer.conceal(&field_type, &place, value);
+    concealer.literals
+}
+
+/// The same of the arguments of a method.
+pub fn argument_literals(resource_type: ResourceType, method: &str, arguments: &Value) -> Vec<(String, Value)> {
+    let mut concealer = Concealer::of(resource_type);
+    concealer.conceal(&argument_type(resource_type, method), &Place::default(), arguments);
+    concealer.literals
 }
 
 /// The arguments of a method as they may be shown.
 pub fn conceal_arguments(resource_type: ResourceType, method: &str, arguments: &Value) -> Value {
+    let mut concealer = Concealer::of(resource_type);
+    concealer.conceal(&argument_type(resource_type, method), &Place::default(), arguments)
+}
+
+fn argument_type(resource_type: ResourceType, method: &str) -> FieldType {
     let body = resource_type.method(method).map(|method| method.body);
-    let field_type = match body {
+    match body {
         Some(Body::Message(id)) => FieldType::Message(id),
         Some(Body::Resource) => FieldType::Message(resource_type.schema_id()),
         Some(Body::None) | None => FieldType::Any,
-    };
-    let mut concealer = Concealer { resource_type, found: Vec::new() };
-    concealer.conceal(&field_type, &Place::default(), arguments)
+    }
 }
 
 #[derive(Clone, Default)]
@@ -183,10 +208,17 @@ fn telling(name: &str) -> String {
 
 struct Concealer {
     resource_type: ResourceType,
+    /// The secrets, each with the digest that stands for it.
     found: Vec<(String, Value)>,
+    /// See [`literals`].
+    literals: Vec<(String, Value)>,
 }
 
 impl Concealer {
+    fn of(resource_type: ResourceType) -> Concealer {
+        Concealer { resource_type, found: Vec::new(), literals: Vec::new() }
+    }
+
     fn conceal(&mut self, field_type: &FieldType, place: &Place, value: &Value) -> Value {
         let api = self.resource_type.api();
         match (api.resolve(field_type), value) {
@@ -224,15 +256,22 @@ impl Concealer {
             (FieldType::Any, Value::Array(elements)) if !self.is_secret(place) => {
                 elements.iter().map(|value| self.conceal(&FieldType::Any, place, value)).collect()
             }
-            // What is concealed already stays as it is.
-            (_, Value::String(text)) if is_digest(text) => value.clone(),
-            _ if self.is_secret(place) => {
-                let digest = digest(value);
-                self.found.push((digest.clone(), value.clone()));
-                Value::String(digest)
-            }
+            // A text that looks like what stands for a secret is concealed as well: shown, it would be taken for that secret, and
+            // whoever writes it would get the secret written.
+            (_, Value::String(text)) if is_digest(text) => self.replaced(place, value),
+            _ if self.is_secret(place) => self.replaced(place, value),
             _ => value.clone(),
         }
+    }
+
+    fn replaced(&mut self, place: &Place, value: &Value) -> Value {
+        match sensitivity(self.resource_type, &place.path, place.behavior) {
+            Sensitivity::Environment => self.literals.push((place.path.clone(), value.clone())),
+            Sensitivity::Shown | Sensitivity::InputOnly | Sensitivity::Name | Sensitivity::Rule(_) => {}
+        }
+        let digest = digest(value);
+        self.found.push((digest.clone(), value.clone()));
+        Value::String(digest)
     }
 
     fn is_secret(&self, place: &Place) -> bool {

@@ -117,7 +117,8 @@ pub fn ends(resource_type: ResourceType, state: &Value, assignments: &Assignment
     let former = Former::of(resource_type);
     let root = whole(resource_type);
     let before = json_of(resource_type, state);
-    let after = state_of(resource_type, &assignments.apply(&before)?);
+    // What is set is concealed before it stands among what is concealed already.
+    let after = former.form(&root, &assignments.concealed(resource_type).apply(&before)?);
     let nothing = || Value::Object(Map::new());
     Ok(match former.difference(&root, Some(state), Some(&after)) {
         Some((from, to)) => Ends { from, to },
@@ -414,7 +415,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    use super::super::{Catalog, validate};
+    use super::super::{Catalog, digest, validate};
     use super::*;
 
     fn known(name: &str) -> ResourceType {
@@ -527,6 +528,27 @@ mod tests {
         let ends = ends(of, &state_of(of, &service()), &wanted).unwrap();
         let error = assignments_to(of, &service(), &ends.to, &|_| None).unwrap_err();
         assert!(matches!(error, StateError::Unrevealed { .. }), "{error}");
+    }
+
+    /// Otherwise whoever sees a digest in a plan could have the secret behind it written where it is shown.
+    #[test]
+    fn a_text_that_looks_like_a_digest_is_that_text_and_no_secret() {
+        let of = known("run.services");
+        let secret = digest(&json!("hunter2"));
+        let container =
+            json!({ "name": "app", "env": [{ "name": "A", "value": "hunter2" }, { "name": "C", "value": secret }] });
+        let live = json!({ "annotations": { "was": secret }, "template": { "containers": [container] } });
+        let (state, mut known_secrets) = (state_of(of, &live), crate::catalog::concealed(of, None, &live).1);
+        for path in ["annotations.note", "annotations.was", "template.containers[name=app].env[name=B].value"] {
+            let wanted = assignments(of, &json!({ path: format!("{secret}") }), &[]);
+            known_secrets.extend(wanted.secrets(of));
+            let ends = ends(of, &state, &wanted).unwrap();
+            let reveal =
+                |text: &str| known_secrets.iter().find(|(digest, _)| digest == text).map(|(_, value)| value.clone());
+            let written = assignments_to(of, &live, &ends.to, &reveal).unwrap().apply(&live).unwrap();
+            assert!(!written.to_string().replacen("hunter2", "", 1).contains("hunter2"), "{path}: {written}");
+            assert!(!ends.to.to_string().contains(secret.as_str()), "{path}: {}", ends.to);
+        }
     }
 
     proptest! {

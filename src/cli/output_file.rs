@@ -5,7 +5,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use rustix::fs::OFlags;
@@ -63,8 +63,15 @@ pub(super) fn append(path: &Path) -> Result<File, CliError> {
         is_replaceable(path)?;
         let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
         let file = OpenOptions::new().append(true).create(true).mode(PRIVATE).custom_flags(flags).open(path)?;
-        if !file.metadata()?.is_file() {
+        let found = file.metadata()?;
+        if !found.is_file() {
             return Err(not_a_file());
+        }
+        // Its owner, or whoever reads it by another name, would read what is added.
+        if found.uid() != rustix::process::geteuid().as_raw() || found.nlink() != 1 {
+            return Err(io::Error::other(
+                "it belongs to another user, or has another name besides; write a file of your own",
+            ));
         }
         file.set_permissions(fs::Permissions::from_mode(PRIVATE))?;
         Ok(file)

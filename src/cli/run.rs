@@ -19,7 +19,7 @@ use super::session::{Equipment, PLAN, RUNBOOK, Session, claim, operator, refused
 use crate::check::Checked;
 use crate::clock::{Clock as _, SystemClock, between, format_duration, second};
 use crate::engine::{MACHINE, Run};
-use crate::inert::inert;
+use crate::inert::{inert, shell_word};
 use crate::journal::{Start, StartError, State, examine_file};
 use crate::plan::{BreakGlass, Moved, Outbound, Plan, Saved, Selection, Trial, Trials, outbound, outlook, text};
 use crate::run::{Entry, Event, Hash, OnFailure, RollbackScope, RunId, Task, View, digest};
@@ -466,7 +466,7 @@ fn approved(plan: &Plan, approvals: &Approvals, console: Console) -> Result<(), 
         .map(|task| task.id.as_str())
         .collect();
     if !missing.is_empty() {
-        let flags: Vec<_> = missing.iter().map(|id| format!("--acknowledge {id}")).collect();
+        let flags: Vec<_> = missing.iter().map(|id| format!("--acknowledge {}", shell_word(id))).collect();
         return Err(CliError::new(
             Exit::Refused,
             format!("these steps need --acknowledge: {}; nothing was changed", missing.join(", ")),

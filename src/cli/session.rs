@@ -31,6 +31,7 @@ use crate::journal::{Claim, Directory, Found, Journal, LockError, Locks as _, Op
 use crate::plan::Plan;
 use crate::report::Stream;
 use crate::resource::Writer;
+use crate::resource::catalogued::SealedValues;
 use crate::run::{Ending, Entry, Event, Operator, View, digest};
 
 /// The files beside a run's journal.
@@ -393,6 +394,12 @@ impl Session<'_> {
         local.report(&first);
         let came = drive(&mut run, &mut local).await;
         let view = local.view.clone();
+        if run.ending().is_some_and(Ending::is_whole_rollback) {
+            let sealed = SealedValues::in_file(directory.file(SealedValues::FILE));
+            if let Err(error) = sealed.and_then(|sealed| sealed.forget_secrets()) {
+                console.err(&format!("What the run overwrote could not be removed from its directory: {error}\n"));
+            }
+        }
         let Departure { untold, anchored, released } = leave(local, state, &came).await;
         for problem in untold {
             console.err(&format!("The run's outcome could not be posted: {}\n", inert(&problem)));

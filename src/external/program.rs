@@ -144,10 +144,11 @@ impl Programs {
     ) -> Result<(End, String), std::io::Error> {
         let mut command = command(what);
         command.env_clear().envs(inherited());
+        command.envs(program.env.iter().map(|(name, value)| (name, value.value().expose_secret())));
+        // Last: what leads a rehearsal's programs to the simulated cloud is not for a runbook to change.
         if let Conduct::Run { env } = &self.conduct {
             command.envs(env);
         }
-        command.envs(program.env.iter().map(|(name, value)| (name, value.value().expose_secret())));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         if let Some(folder) = kept.and_then(|kept| kept.output.parent()) {
             // Without it nothing is kept, and nothing is stopped.

@@ -247,6 +247,9 @@ pub struct Problem {
     /// What the step is about, and what it wants of it, if that much is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wanted: Option<Box<Wanted>>,
+    /// What it sets where digests are shown, a line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// What must be so before the step may begin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub require: Option<Preconditions>,
@@ -270,6 +273,7 @@ impl Problem {
             why,
             help: None,
             wanted: None,
+            notes: Vec::new(),
             require: None,
             irreversible: None,
             gate: None,

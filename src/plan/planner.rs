@@ -229,6 +229,7 @@ impl Planner<'_> {
                     let known = Problem {
                         help,
                         wanted,
+                        notes: iteration.action.literals(),
                         require,
                         irreversible,
                         gate,

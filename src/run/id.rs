@@ -3,12 +3,21 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A run's id: ten characters that are easy to read aloud.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct RunId(String);
+pub struct RunId(#[serde(deserialize_with = "run_id")] String);
+
+/// Reads an id. It is put into scripts and file names, so nothing else passes for one.
+fn run_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let is_plain = (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    if is_plain { Ok(text) } else { Err(D::Error::custom("an id of a run has letters and digits only")) }
+}
 
 impl RunId {
     /// So many bits tell one run from another: among a million runs, the chance that any two share an id is one in two thousand.

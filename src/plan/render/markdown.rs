@@ -263,6 +263,7 @@ fn problems(page: &mut Page, plan: &Plan) {
 fn unplanned(usual: Option<FailurePolicy>, problem: &Problem) -> Vec<Item> {
     let mut lines = vec![text(&problem.why)];
     lines.extend(problem.help.as_deref().map(|help| line([words("to do: "), text(help)])));
+    lines.extend(problem.notes.iter().map(|note| text(note)));
     lines.extend(problem.require.as_ref().map(|require| line([words("only if: "), text(&evidence(require))])));
     lines.extend(problem.gate.as_ref().map(|rule| line([words("gate: "), gate_and_proof(rule)])));
     lines.extend(unusual_failure_policy(usual, problem.failure_policy).map(|policy| text(&policy)));

@@ -218,6 +218,9 @@ impl Page {
                 self.line(Tone::Plain, 6, &format!("{}  {before} → {value}", inert(field)));
             }
         }
+        for note in &first.notes {
+            self.line(Tone::Dim, 6, &inert(note));
+        }
         if let Some(rule) = &first.gate {
             self.line(Tone::Plain, 6, &format!("then: {}", gate(rule)));
         }

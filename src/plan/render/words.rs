@@ -333,7 +333,16 @@ fn changes(plan: &Plan) -> String {
         (_, _, 0) => format!("{all} changes, {irreversible} of which cannot be undone"),
         (..) => format!("{all} changes, {irreversible} of which cannot be undone, and {partly} only in part"),
     };
-    if finally == 0 { changes } else { format!("{changes}; {finally} at the end, however the run ends") }
+    let is_final = |task: &&Task| task.change.is_some() && task.is_finally() && task.reversibility.is_irreversible();
+    let cannot_be_undone = match plan.tasks.iter().filter(is_final).count() {
+        0 => String::new(),
+        some if some == finally => ", which cannot be undone".to_owned(),
+        some => format!(", {some} of which cannot be undone"),
+    };
+    if finally == 0 {
+        return changes;
+    }
+    format!("{changes}; {finally} at the end, however the run ends{cannot_be_undone}")
 }
 
 /// Whether the caller may do it, in words; `None` if nothing is needed.

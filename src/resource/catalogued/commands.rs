@@ -10,13 +10,17 @@ use super::request_alone;
 use crate::catalog::{self, UpdateDialect, is_digest};
 use crate::run::Change;
 
-pub(super) const FUNCTIONS: &str = r#"# What the API has at URL $1, as one line of JSON that jq's filter $2 makes of it.
+pub(super) const FUNCTIONS: &str = r#"# The header that says who calls, for curl to read: in its arguments every user of this machine could see the token.
+gcp_token() {
+  printf 'Authorization: Bearer %s\n' "$(gcloud auth print-access-token)"
+}
+# What the API has at URL $1, as one line of JSON that jq's filter $2 makes of it.
 gcp_fields() {
-  curl --silent --show-error --fail --header "Authorization: Bearer $(gcloud auth print-access-token)" "$1" | jq -c "$2"
+  gcp_token | curl --silent --show-error --fail --header @- "$1" | jq -c "$2"
 }
 # Sends $1 to URL $2 with the body $3, and waits until the fields $4 of the resource $5 are $6.
 gcp_send() {
-  curl --silent --show-error --fail --request "$1" --header "Authorization: Bearer $(gcloud auth print-access-token)" \
+  gcp_token | curl --silent --show-error --fail --request "$1" --header @- \
     --header 'Content-Type: application/json' --data "$3" "$2" >/dev/null
   for _ in $(seq 360); do
     if [ "$(gcp_fields "$5" "$4")" = "$6" ]; then return 0; fi
@@ -66,7 +70,7 @@ pub(super) fn commands(change: &Change) -> Result<GcloudCommands, String> {
     let verb = request.method.verb.as_str();
     let body = quoted(&request.body.unwrap_or_default().to_string());
     let alone = vec![format!(
-        "curl --request {verb} --header \"Authorization: Bearer $(gcloud auth print-access-token)\" --header 'Content-Type: application/json' --data {body} {}",
+        "printf 'Authorization: Bearer %s\\n' \"$(gcloud auth print-access-token)\" | curl --request {verb} --header @- --header 'Content-Type: application/json' --data {body} {}",
         quoted(&to)
     )];
     let (before, after) = (printed(&before), printed(&after));

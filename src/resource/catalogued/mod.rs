@@ -38,7 +38,7 @@ use super::permission::Permission;
 use super::rest::{GoogleUrl, Request};
 use super::spec::{ApiObject, Metrics, Product};
 use super::{Kind, Observable, OperationProgress, Seen, Validity, Writer};
-use crate::catalog::{self, Catalog, FindError, Resource, ResourceType, Scope, Verb, WriteRequest};
+use crate::catalog::{self, Assignments, Catalog, FindError, Resource, ResourceType, Scope, Verb, WriteRequest};
 use crate::gate::Facts;
 use crate::run::{CATALOGUED, Change, NameOwner, NameShape, ResourceId, Reversibility, Target};
 
@@ -92,18 +92,15 @@ impl Catalogued {
         self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The request that brings a resource to this end of a change; `None` if nothing is to be sent.
-    fn request(
-        &self,
-        id: &ResourceId,
-        resource: &Resource,
-        live: &Value,
-        to: &Value,
-    ) -> Result<Option<WriteRequest>, String> {
+    /// The values that bring a resource to this end of a change, secrets among them.
+    fn wanted(&self, id: &ResourceId, resource: &Resource, live: &Value, to: &Value) -> Result<Assignments, String> {
         let reveal = |digest: &str| self.sealed.reveal(id, digest);
-        let wanted = catalog::assignments_to(resource.resource_type, live, to, &reveal);
-        let wanted = wanted.map_err(|error| error.to_string())?;
-        let mut requests = catalog::writes(resource, live, &wanted).map_err(|error| error.to_string())?.into_iter();
+        catalog::assignments_to(resource.resource_type, live, to, &reveal).map_err(|error| error.to_string())
+    }
+
+    /// The request that sets these values; `None` if nothing is to be sent.
+    fn request(resource: &Resource, live: &Value, wanted: &Assignments) -> Result<Option<WriteRequest>, String> {
+        let mut requests = catalog::writes(resource, live, wanted).map_err(|error| error.to_string())?.into_iter();
         match (requests.next(), requests.len()) {
             (request, 0) => Ok(request),
             (_, more) => Err(format!(
@@ -392,6 +389,15 @@ fn request_alone(change: &Change) -> Result<(Resource, Option<WriteRequest>), St
     Ok((resource, Some(request)))
 }
 
+/// The secrets that a resource has now and does not have any more once these values are set.
+fn overwritten(resource: &Resource, live: &Value, wanted: &Assignments) -> Result<Secrets, String> {
+    let of = resource.resource_type;
+    let after = wanted.apply(live).map_err(|error| error.to_string())?;
+    let stays = catalog::concealed(of, None, &after).1;
+    let secrets = catalog::concealed(of, None, live).1.into_iter();
+    Ok(secrets.filter(|(digest, _)| !stays.iter().any(|(other, _)| other == digest)).collect())
+}
+
 /// Whether an answer is about what was asked for. Some names are aliases (`versions/latest`), and a write to one would be a write to
 /// something else tomorrow.
 fn about(resource: &Resource, live: &Value) -> Result<(), ApiError> {
@@ -477,7 +483,9 @@ impl Kind for Catalogued {
         let (resource, live) = self.read(id).await?;
         self.sealed.learn(id, catalog::concealed(resource.resource_type, None, &live).1);
         // What cannot be made into a request without secrets cannot be asked about.
-        let Ok(Some(request)) = self.request(id, &resource, &live, to) else { return Ok(Validity::Withheld) };
+        let wanted = self.wanted(id, &resource, &live, to);
+        let request = wanted.and_then(|wanted| Self::request(&resource, &live, &wanted));
+        let Ok(Some(request)) = request else { return Ok(Validity::Withheld) };
         if !request.method.takes("validateOnly") {
             return Ok(Validity::NotAsked);
         }
@@ -497,12 +505,13 @@ impl Kind for Catalogued {
         let resource = resource_of(id).map_err(refused)?;
         let live = self.remembered().get(id).cloned();
         let live = live.ok_or_else(|| refused("it was not read before it was to be written".to_owned()))?;
-        let (_, secrets) = catalog::concealed(resource.resource_type, None, &live);
-        self.sealed.learn(id, secrets.clone());
-        let Some(request) = self.request(id, &resource, &live, to).map_err(refused)? else {
+        self.sealed.learn(id, catalog::concealed(resource.resource_type, None, &live).1);
+        let wanted = self.wanted(id, &resource, &live, to).map_err(refused)?;
+        let Some(request) = Self::request(&resource, &live, &wanted).map_err(refused)? else {
             return Ok(OperationProgress::Done(seen.state.clone()));
         };
-        let stand = self.send(writer, id, Outgoing { overwritten: secrets, ..Outgoing::of(request) }).await?;
+        let overwritten = overwritten(&resource, &live, &wanted).map_err(refused)?;
+        let stand = self.send(writer, id, Outgoing { overwritten, ..Outgoing::of(request) }).await?;
         let progress = stand.progress(self.state(id)).await;
         progress.map_err(|error| WriteError::InDoubt { resource: id.clone(), why: error.to_string() })
     }

@@ -219,6 +219,19 @@ impl SealedValues {
         if known.kept.keep(id, overwritten) { self.write(&known.kept) } else { Ok(()) }
     }
 
+    /// Removes the secrets from the file: once all of a run is rolled back, nothing of it is brought back any more.
+    ///
+    /// # Errors
+    /// It could not be written.
+    pub fn forget_secrets(&self) -> Result<(), SealError> {
+        let mut known = self.known();
+        if known.kept.secrets.is_empty() {
+            return Ok(());
+        }
+        known.kept.secrets.clear();
+        self.write(&known.kept)
+    }
+
     /// Notes which operation was begun by what was sent. That this could not be written only costs a question more.
     pub fn began(&self, id: &ResourceId, operation: &str) {
         let mut known = self.known();
