@@ -61,7 +61,7 @@ pub(super) async fn case(arguments: &Arguments, state: &State, console: Console)
     let failed = |error: &dyn std::error::Error| CliError::from_error(Exit::Failed, error);
     let (read, damage) = kept.directory.salvage().map_err(|error| failed(&error))?;
     if let Some(damage) = damage {
-        let damage = inert(&damage.to_string());
+        let damage = inert(&damage);
         console.err(&format!("The journal cannot be trusted to its end ({damage}); the draft ends before that.\n"));
     }
     let text = kept.directory.kept(RUNBOOK).map_err(|error| failed(&error))?;
