@@ -294,6 +294,30 @@ fn other_mistakes_are_found_in_every_form() {
     each_is_said(&rows, "");
 }
 
+#[test]
+fn what_the_catalog_has_is_answered_with_its_name_there() {
+    let help = |kind: &str| {
+        let probe = format!("\n[probes.it]\nresource = \"gcp.{kind}/x\"\nexpect = \"a == 1\"\n");
+        let text = with_script("true", "").replacen("\n[[phase]]", &format!("{probe}\n[[phase]]"), 1);
+        let outcome = of(&text);
+        let found = outcome.diagnostics.iter().find(|found| found.code == "unknown-resource-kind");
+        found.and_then(|found| found.help.clone()).unwrap()
+    };
+    for (kind, name) in [
+        ("instance-group-manager", "`compute.instanceGroupManagers/ZONE/NAME`"),
+        ("forwarding-rule", "`compute.forwardingRules/NAME`"),
+        ("url-map", "`compute.urlMaps/NAME`"),
+        ("redis-instance", "`redis.instances/NAME`"),
+        ("pubsub-topic", "`pubsub.topics/NAME`"),
+        ("security-policy", "`compute.securityPolicies/NAME`"),
+    ] {
+        let help = help(kind);
+        assert!(help.starts_with("the catalog has it: resource = ") && help.contains(name), "{kind}: {help}");
+        assert!(help.contains("gcp.set or gcp.call"));
+    }
+    assert!(help("nothing-of-the-kind").ends_with("goes by its name in `rectify resources`"));
+}
+
 /// The step that is suggested for a command, and what is said instead where there is none.
 fn suggested(command: &str) -> Option<String> {
     let outcome = of(&with_script(command, ""));

@@ -1,6 +1,7 @@
 //! The words of a command of `gcloud`, `kubectl` and the like, told apart: what it does, to what, and with which flags.
 
-use super::{Place, PlacedWord, base_name, commands};
+use super::commands::{self, Effect, Scope};
+use super::{Place, PlacedWord, base_name};
 
 /// The programs whose commands are understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +72,9 @@ pub(crate) struct CommandLine {
     pub(crate) flags: Vec<Flag>,
     /// Whether something in it, such as `"${flags[@]}"`, stands for words that are not known.
     pub(crate) has_unknown_words: bool,
+    /// What [`super::effect`] makes of it: worked out once, because every rule asks for it.
+    pub(super) effect: Option<(Effect, Scope)>,
+    pub(super) verb: Option<usize>,
 }
 
 impl CommandLine {
@@ -79,7 +83,8 @@ impl CommandLine {
         let (program, rest) = words.split_first()?;
         let tool = Tool::named(&program.text)?;
         let has_unknown_words = rest.iter().any(stands_for_words);
-        let mut line = CommandLine { tool, words: Vec::new(), flags: Vec::new(), has_unknown_words };
+        let mut line =
+            CommandLine { tool, words: Vec::new(), flags: Vec::new(), has_unknown_words, effect: None, verb: None };
         let mut rest = rest.iter().peekable();
         while let Some(word) = rest.next() {
             // What stands behind `--` is for another program.
@@ -109,13 +114,15 @@ impl CommandLine {
         while line.words.first().is_some_and(is_track) {
             line.words.remove(0);
         }
+        line.verb = line.find_verb();
         line.has_unknown_words |= line.has_flags_in_a_variable();
+        line.effect = line.find_effect();
         Some(line)
     }
 
     /// Whether an expansion without quotes may stand for flags: before the verb, or behind the one name that most commands have.
     fn has_flags_in_a_variable(&self) -> bool {
-        let verb = self.verb_at().unwrap_or(self.words.len());
+        let verb = self.verb.unwrap_or(self.words.len());
         let split = |word: &PlacedWord| word.is_split && word.text.starts_with('$');
         let (before, behind) = self.words.split_at(verb.min(self.words.len()));
         before.iter().any(split) || behind.iter().skip(1).filter(|word| !word.text.is_empty()).skip(1).any(split)

@@ -6,9 +6,16 @@ use super::{Place, PlacedWord};
 
 use Effect::{Changes, DeletesData, DestroysData};
 
+/// No command of `gcloud` has more words than this before its names.
+const MOST_OF_A_COMMAND: usize = 8;
+
 impl CommandLine {
     /// What it changes, and what it has to name for that; `None`: nothing that is known.
     pub(crate) fn effect(&self) -> Option<(Effect, Scope)> {
+        self.effect
+    }
+
+    pub(super) fn find_effect(&self) -> Option<(Effect, Scope)> {
         let asks_only = ["help", "h", "dry-run", "dry_run", "dryrun"]
             .iter()
             .any(|flag| self.flag(flag).is_some_and(|flag| !["none", "false"].contains(&flag.value.as_str())));
@@ -70,17 +77,17 @@ impl CommandLine {
     }
 
     /// Where the verb of a command of `gcloud` stands: the first word that is one, but for the first, which is a group.
-    pub(super) fn verb_at(&self) -> Option<usize> {
+    pub(super) fn find_verb(&self) -> Option<usize> {
         let is_verb = |word: &PlacedWord| commands::changes(&word.text).is_some();
         match self.tool {
-            Tool::Gcloud => self.words().iter().skip(1).position(is_verb).map(|at| at + 1),
+            Tool::Gcloud => self.words().iter().take(MOST_OF_A_COMMAND).skip(1).position(is_verb).map(|at| at + 1),
             Tool::Kubectl | Tool::Gsutil | Tool::Bq | Tool::Terraform => Some(0),
         }
     }
 
     /// The verb of a command of `gcloud`.
     pub(crate) fn verb(&self) -> Option<&PlacedWord> {
-        self.words().get(self.verb_at()?).filter(|_| self.tool == Tool::Gcloud)
+        self.words().get(self.verb?).filter(|_| self.tool == Tool::Gcloud)
     }
 
     fn scope_of_gcloud(&self) -> Scope {
@@ -173,7 +180,7 @@ impl CommandLine {
     /// A name in a variable that must be a full one.
     fn in_unknown_name(&self) -> Option<Named> {
         let is_placed = commands::PLACED.contains(&self.group()) && self.flag("location").is_none();
-        let behind = self.words().get(self.verb_at()? + 1..)?;
+        let behind = self.words().get(self.verb? + 1..)?;
         let name = behind.iter().find(|word| !word.is_literal).filter(|_| is_placed)?;
         Some(Named { value: name.text.clone(), is_literal: false, place: name.place.clone() })
     }

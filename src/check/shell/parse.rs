@@ -19,7 +19,9 @@ const MOST_HERE_DOCUMENTS: usize = 200;
 const MOST_BRANCHES: usize = 16;
 /// The longest value of a variable that is kept, and the most words that are made of one.
 const LONGEST_VALUE: usize = 1024;
-const MOST_WORDS: usize = 32;
+const MOST_WORDS: usize = 16;
+/// The most words of a command that are kept.
+const MOST_WORDS_OF_A_COMMAND: usize = 500;
 
 /// How long the parser may work on the scripts of one runbook: a thousand times what is written by people takes. Some nonsense, such
 /// as `x=(` a thousand times, takes time that grows with its square.
@@ -413,6 +415,7 @@ impl Reading<'_> {
                 _ => command.words.extend(self.words(child)),
             }
         }
+        command.words.truncate(MOST_WORDS_OF_A_COMMAND);
         (!command.words.is_empty()).then_some(command)
     }
 
