@@ -329,55 +329,64 @@ fn suggested(command: &str) -> Option<String> {
     Some(help)
 }
 
+/// Commands that an action does the work of, wholly, in part or not at all.
+const COMMANDS: &[&str] = &[
+    "run services update-traffic orders --to-latest",
+    "run services update-traffic orders --to-revisions=orders-1=90,orders-2=10",
+    "run services update-traffic orders --to-revisions=orders-1=10",
+    "run services update-traffic orders --to-revisions=\"$REVISION=100\"",
+    "run services update-traffic orders --to-tags=c=100",
+    "run deploy orders --image=reg/orders@sha256:4bf5122f344554c53bde2ebb8cd2b7e3d1600ad631c385a5d7cce23c7785459a",
+    "run deploy orders --image=\"$IMAGE\" --no-traffic --tag=canary",
+    "run deploy orders --image=\"$IMAGE\" --no-traffic",
+    "run deploy orders --image=\"$IMAGE\" --tag=canary",
+    "run deploy orders --memory=1Gi",
+    "run deploy orders --source=.",
+    "run services update orders --no-traffic --memory=1Gi",
+    "run services update orders --no-traffic --tag=c --memory=1Gi",
+    "run services update orders --update-env-vars=A=1 --update-env-vars=B=2,A=3",
+    "run services update orders --update-env-vars='A=${B}'",
+    "run services update orders --update-env-vars=A=\"$(date)\"",
+    "run services update orders --set-env-vars=A=1",
+    "run services update orders --memory=1Gi --memory=2Gi",
+    "run services update orders --remove-env-vars=A,B --update-secrets=K=key:3 --timeout=90 --concurrency=20",
+    "run services update orders --cpu=2 --min-instances=1 --max-instances=4 --vpc-egress=private-ranges-only",
+    "run services update orders --min-instances=5 --max-instances=2",
+    "run services update orders --min=1 --max=5",
+    "run services update orders --max=0",
+    "run services update \"$SERVICE\" --max=5",
+    "run services update $(pick) --max=5",
+    "run services update \"${NAME}-api\" --max=5",
+    "run services update \"$1\" --max=5",
+    "run services update orders --revision-suffix=again",
+    "compute networks vpc-access connectors update shop --min-instances=3 --max-instances=9",
+    "compute networks vpc-access connectors update shop --min-instances=3 --max-instances=50",
+    "compute networks vpc-access connectors update shop --min-instances=3 --max-instances=$MAX",
+    "compute networks vpc-access connectors update shop --max-instances=9",
+    "compute networks vpc-access connectors update shop",
+    "run jobs execute migrate --wait",
+    "scheduler jobs pause nightly --location=us-central1",
+    "secrets versions disable 3 --secret=key",
+    "secrets versions disable latest --secret=key",
+    "secrets versions destroy 3 --secret=key",
+    "secrets versions add key --data-file=-",
+    "run services update orders --timeout=90m",
+    "run services update orders --timeout=10m --vpc-connector=projects/other/locations/us-central1/connectors/c",
+    "run services update orders --service-account=runner@shop-staging.iam.gserviceaccount.com --timeout=10m",
+    "sql instances failover db",
+    "sql instances promote-replica replica",
+    "sql backups create --instance=db",
+    "sql instances restart db",
+    "sql instances restart other:db",
+    "sql instances patch db --tier=db-custom-2-7680 --storage-size=100GB",
+    "sql instances patch db --database-flags=cloudsql.iam_authentication=on,max_connections=200",
+];
+
 #[test]
 fn a_step_that_is_suggested_does_what_its_command_does() {
-    let commands = [
-        "run services update-traffic orders --to-latest",
-        "run services update-traffic orders --to-revisions=orders-1=90,orders-2=10",
-        "run services update-traffic orders --to-revisions=orders-1=10",
-        "run services update-traffic orders --to-revisions=\"$REVISION=100\"",
-        "run services update-traffic orders --to-tags=c=100",
-        "run deploy orders --image=reg/orders@sha256:4bf5122f344554c53bde2ebb8cd2b7e3d1600ad631c385a5d7cce23c7785459a",
-        "run deploy orders --image=\"$IMAGE\" --no-traffic --tag=canary",
-        "run deploy orders --image=\"$IMAGE\" --no-traffic",
-        "run deploy orders --image=\"$IMAGE\" --tag=canary",
-        "run deploy orders --memory=1Gi",
-        "run deploy orders --source=.",
-        "run services update orders --no-traffic --memory=1Gi",
-        "run services update orders --no-traffic --tag=c --memory=1Gi",
-        "run services update orders --update-env-vars=A=1 --update-env-vars=B=2,A=3",
-        "run services update orders --update-env-vars='A=${B}'",
-        "run services update orders --update-env-vars=A=\"$(date)\"",
-        "run services update orders --set-env-vars=A=1",
-        "run services update orders --memory=1Gi --memory=2Gi",
-        "run services update orders --remove-env-vars=A,B --update-secrets=K=key:3 --timeout=90 --concurrency=20",
-        "run services update orders --cpu=2 --min-instances=1 --max-instances=4 --vpc-egress=private-ranges-only",
-        "run services update orders --min-instances=5 --max-instances=2",
-        "run services update orders --min=1 --max=5",
-        "run services update orders --max=0",
-        "run services update \"$SERVICE\" --max=5",
-        "run services update $(pick) --max=5",
-        "run services update \"${NAME}-api\" --max=5",
-        "run services update \"$1\" --max=5",
-        "run services update orders --revision-suffix=again",
-        "compute networks vpc-access connectors update shop --min-instances=3 --max-instances=9",
-        "compute networks vpc-access connectors update shop --min-instances=3 --max-instances=50",
-        "compute networks vpc-access connectors update shop --min-instances=3 --max-instances=$MAX",
-        "compute networks vpc-access connectors update shop --max-instances=9",
-        "compute networks vpc-access connectors update shop",
-        "run jobs execute migrate --wait",
-        "scheduler jobs pause nightly --location=us-central1",
-        "secrets versions disable 3 --secret=key",
-        "secrets versions disable latest --secret=key",
-        "sql backups create --instance=db",
-        "sql instances restart db",
-        "sql instances restart other:db",
-        "sql instances patch db --tier=db-custom-2-7680 --storage-size=100GB",
-        "sql instances patch db --database-flags=cloudsql.iam_authentication=on,max_connections=200",
-    ];
     let desk = Desk::new();
     let mut report = String::new();
-    for command in commands {
+    for command in COMMANDS {
         let place =
             if command.starts_with("run") || command.starts_with("compute") { HERE } else { "--project=shop-staging" };
         let help = suggested(&format!("gcloud {command} {place}"));
@@ -387,6 +396,11 @@ fn a_step_that_is_suggested_does_what_its_command_does() {
             continue;
         };
         let (uses, with) = step.split_once(" and with = ").unwrap();
+        let is_secret = with.contains(", where the input has secret = true");
+        let more = if with.contains(", with irreversible = true") { "irreversible = true\n" } else { "" };
+        let with = [", with irreversible", ", where the input"]
+            .iter()
+            .fold(with, |with, said| with.split(said).next().unwrap());
         let inputs: BTreeSet<&str> =
             with.split("${inputs.").skip(1).map(|rest| rest.split('}').next().unwrap()).collect();
         let given = |name: &str| match name {
@@ -395,7 +409,13 @@ fn a_step_that_is_suggested_does_what_its_command_does() {
         };
         let declared: Vec<String> = inputs
             .iter()
-            .map(|name| format!("{name} = {{ default = \"{}\", description = \"it\" }}", given(name)))
+            .map(|name| {
+                if is_secret {
+                    format!("{name} = {{ secret = true, env = \"VALUE\", description = \"it\" }}")
+                } else {
+                    format!("{name} = {{ default = \"{}\", description = \"it\" }}", given(name))
+                }
+            })
             .collect();
         let declared = declared.join("\n");
         let runbook = |more: &str| {
@@ -405,10 +425,7 @@ fn a_step_that_is_suggested_does_what_its_command_does() {
                  [[phase.step]]\nname = \"step\"\n{more}uses = {uses}\nwith = {with}\ngate = {{ healthy = [\"orders\"], for = \"5m\" }}\n"
             )
         };
-        let mut text = runbook("");
-        if of(&text).diagnostics.iter().any(|found| found.code == "irreversible-unsaid") {
-            text = runbook("irreversible = true\n");
-        }
+        let text = runbook(more);
         let errors = of(&text).render(rectify::check::Style { colour: false, width: 100 });
         assert!(of(&text).is_sound(), "{command}\n{text}\n{errors}");
         let file = desk.write("runbook.toml", &text);

@@ -103,9 +103,24 @@ struct TypedStep {
 
 impl std::fmt::Display for TypedStep {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "uses = \"{}\" and with = {{ {} }}", self.action, self.with)
+        write!(f, "uses = \"{}\" and with = {{ {} }}", self.action, self.with)?;
+        if IRREVERSIBLE.contains(&self.action) {
+            f.write_str(", with irreversible = true")?;
+        }
+        // A value that a step may give out is no secret's.
+        if self.action == "gcp.secret.add" { f.write_str(", where the input has secret = true") } else { Ok(()) }
     }
 }
+
+/// The actions whose step has to say that it cannot be undone.
+const IRREVERSIBLE: [&str; 6] = [
+    "gcp.connector.scale",
+    "gcp.run.job.execute",
+    "gcp.secret.add",
+    "gcp.secret.destroy",
+    "gcp.sql.failover",
+    "gcp.sql.promote",
+];
 
 /// What an action has to do with a command.
 enum Likeness {
@@ -396,7 +411,10 @@ fn settings(line: &CommandLine) -> Option<Vec<String>> {
         ("service-account", "service_account"),
     ] {
         if let Some(flag) = line.flag(flag) {
-            arguments.push(format!("{argument} = {}", text(flag)?));
+            // A step names a connector shortly, and an account by its address.
+            let is_address = !flag.is_literal || flag.value.contains('@');
+            let is_short = !flag.value.contains('/') && (argument != "service_account" || is_address);
+            arguments.push(format!("{argument} = {}", text(flag).filter(|_| is_short)?));
         }
     }
     for (flag, argument) in
@@ -410,10 +428,20 @@ fn settings(line: &CommandLine) -> Option<Vec<String>> {
     }
     rising(literal_number(line, "min-instances"), literal_number(line, "max-instances"))?;
     if let Some(timeout) = line.flag("timeout") {
-        let is_number = timeout.value.parse::<u64>().is_ok();
-        let unit = if is_number && timeout.is_literal { "s" } else { "" };
-        let timeout = Flag { value: format!("{}{unit}", timeout.value), ..timeout.clone() };
-        arguments.push(format!("timeout = {}", text(&timeout)?));
+        let seconds = || {
+            let at = timeout.value.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(timeout.value.len());
+            let (number, unit) = timeout.value.split_at(at);
+            let factor = match unit {
+                "" | "s" => 1,
+                "m" => 60,
+                "h" => 3600,
+                _ => return None,
+            };
+            // Cloud Run takes no more, and the action neither.
+            number.parse::<u64>().ok()?.checked_mul(factor).filter(|seconds| (1..=3600).contains(seconds))
+        };
+        // A number in a variable has no unit, which a step asks for.
+        arguments.push(format!("timeout = \"{}s\"", seconds()?));
     }
     Some(arguments)
 }
