@@ -194,7 +194,7 @@ fn a_run_says_whether_to_call_google_and_why() {
     let (waited, failed) = before.split_once("can no longer be healthy").unwrap();
     assert!(waited.contains("escalation: undecided: when the incident began is not known"), "while it waits: {waited}");
     assert!(failed.contains("escalation: undecided: "), "before anything is asked: {failed}");
-    desk.rectify(&["report", "--format", "markdown"]).code(0).says("### Whether to go on").says("auth is up");
+    desk.rectify(&["report", "--format", "markdown"]).code(0).says("### Escalation checks").says("auth is up");
     desk.rectify(&["verify"]).code(0);
 
     // Older than `after`, what does not hold escalates.
@@ -230,8 +230,8 @@ fn the_end_of_the_incident_is_judged_and_ticked_off() {
     done.says("before the incident is closed").says("✗ the connector has room: does not hold");
     let text = desk.rectify(&["report", "--format", "markdown"]).code(0);
     let text = text.says("- [x] log in, ask, and get the five events in order: holds");
-    text.says("- [ ] the connector has room: does not hold").says("### What logs said");
-    desk.rectify(&["report", "--format", "html"]).code(0).says("<h2>Before the incident is closed</h2>");
+    text.says("- [ ] the connector has room: does not hold").says("### Log excerpts");
+    desk.rectify(&["report", "--format", "html"]).code(0).says("<h2>Closure criteria</h2>");
 }
 
 /// A run that failed, on a cloud that can be asked about it afterwards.

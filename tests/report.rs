@@ -26,7 +26,7 @@ fn a_finished_run_is_told_with_its_changes_proofs_and_people() {
         "✓ healthy: 191 samples in a row rule out a failure rate of 2.0 % (95 %)",
         "begun by ops<span>&#64;</span>",
         "which cannot be undone: a connector never shrinks",
-        "left behind: gcp.connector staging-connector",
+        "### Follow-ups\n\n- gcp.connector staging-connector: ",
         "journal: `",
     ] {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
@@ -54,7 +54,7 @@ fn a_run_that_was_rolled_back_shows_what_was_undone() {
     assert!(text.contains(": Rolled back, after "), "{text}");
     assert!(text.contains("| `one-revision` | `targets` |") && text.contains("| rolled back |"), "{text}");
     assert!(text.contains("rolled back by ops<span>&#64;</span>"), "{text}");
-    assert!(!text.contains("left behind: gcp.run.traffic"), "the pin is undone: {text}");
+    assert!(!text.contains("- gcp.run.traffic netra"), "the pin is undone: {text}");
 }
 
 /// What could not be undone is not called undone.

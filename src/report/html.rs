@@ -24,7 +24,13 @@ table { border-collapse: collapse; width: 100%; } .changes td { overflow-wrap: a
   border-bottom: 1px solid var(--line); vertical-align: top; font-variant-numeric: tabular-nums; }
 code, pre { font: 13px/1.45 ui-monospace, monospace; } pre { background: var(--panel); padding: 1rem; overflow-x: auto;
   white-space: pre-wrap; } svg { max-width: 100%; height: auto; } section.task { break-inside: avoid; }
-details > summary { cursor: pointer; } @media print { body { margin: 0; max-width: none; } details { display: block; } }
+svg text[fill=\"#828C96\"] { fill: var(--soft); } .picture { overflow-x: auto; } .picture svg { min-width: 44rem; }
+.key { display: inline-block; width: .8rem; height: .8rem; margin: 0 .3rem 0 .8rem; vertical-align: -1px; }
+dl.facts { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; margin: .6rem 0 0; } dl.facts dt { color: var(--soft); }
+dl.facts dd { margin: 0; } ul.plain { padding-left: 1.2rem; } details > summary { cursor: pointer; }
+@media (max-width: 40rem) { body { margin: 1rem auto; } .changes tr:first-child { display: none; } .changes tr, .changes td { display: block; }
+  .changes td { border: 0; padding: .1rem 0; white-space: normal; } .changes tr { border-bottom: 1px solid var(--line); padding: .4rem 0; }
+  .changes td::before { content: attr(data-head) \": \"; color: var(--soft); } } @media print { body { margin: 0; max-width: none; } details { display: block; } }
 ";
 
 /// The page.
@@ -43,21 +49,23 @@ pub(super) fn html(record: &Record) -> String {
     if record.began.is_some() {
         let _ = write!(
             out,
-            "<h2>Timeline</h2>\n{}\n<p class=\"soft\">blue: a change · green: a gate · orange: an undo · grey: a pause · red: what failed of these</p>\n",
-            chart::timeline(record)
+            "<h2>Timeline</h2>\n<div class=\"picture\">{}</div>\n<p class=\"soft\">{}</p>\n",
+            chart::timeline(record),
+            chart::legend()
         );
     }
     closure(&mut out, record);
+    follow_ups(&mut out, record);
     changes(&mut out, record);
     let _ = writeln!(out, "<h2>Steps</h2>");
-    let mut pictures = 0;
+    let mut pictures = Pictures { drawn: 0, colours: chart::Colours::of(record) };
     for task in record.tasks.iter().filter(|task| !task.spans.is_empty() || !task.evidence.is_empty()) {
         step(&mut out, task, &mut pictures);
     }
-    said(&mut out, "Whether to go on", &record.decisions);
-    said(&mut out, "What logs said", &record.logs);
-    said(&mut out, "Who", record.said());
-    let _ = writeln!(out, "<h2>As it was told</h2>\n<details><summary>{} lines</summary><pre>", record.story.len());
+    said(&mut out, "Escalation checks", &record.decisions);
+    said(&mut out, "Log excerpts", &record.logs);
+    said(&mut out, "Audit trail", record.said());
+    let _ = writeln!(out, "<h2>Full log</h2>\n<details><summary>{} lines</summary><pre>", record.story.len());
     for line in &record.story {
         let _ = writeln!(out, "<span class=\"{}\">{}</span>", line.tone, safe(&line.text));
     }
@@ -110,9 +118,64 @@ fn head(out: &mut String, record: &Record) {
         let _ = writeln!(out, "<br>{}", safe(line));
     }
     let _ = writeln!(out, "</div>");
-    for debt in &record.debts {
-        let _ = writeln!(out, "<p class=\"warn\">left behind: {}</p>", safe(debt));
+    let _ = writeln!(out, "<dl class=\"facts\">");
+    for (name, fact) in facts(record) {
+        let _ = writeln!(out, "<dt>{name}<dd>{}", safe(&fact));
     }
+    let _ = writeln!(out, "</dl>");
+}
+
+/// What somebody asks first: whether the incident is over, what was changed, and what is left to do.
+fn facts(record: &Record) -> Vec<(&'static str, String)> {
+    let mut facts = Vec::new();
+    if !record.closure.is_empty() {
+        let open: Vec<&str> = record
+            .closure
+            .iter()
+            .filter(|judged| judged.stands != CriterionStatus::Holds)
+            .map(|judged| judged.name.as_str())
+            .collect();
+        facts.push((
+            "recovered",
+            match (open.as_slice(), record.closure.len()) {
+                ([], 1) => "the closure criterion holds".to_owned(),
+                ([], all) => format!("all {all} closure criteria hold"),
+                (open, all) => format!("{} of {all} closure criteria not met: {}", open.len(), open.join(", ")),
+            },
+        ));
+    }
+    let count = |is: fn(&ChangeStatus) -> bool| {
+        record.tasks.iter().filter(|task| task.is_told() && is(&task.change_status)).count()
+    };
+    let applied = count(|status| matches!(status, ChangeStatus::Applied { .. } | ChangeStatus::Kept(_)));
+    let undone = count(|status| matches!(status, ChangeStatus::RolledBack));
+    let unclear = count(|status| {
+        matches!(status, ChangeStatus::InFlight { .. } | ChangeStatus::InDoubt { .. } | ChangeStatus::Unclear { .. })
+    });
+    let parts = [(applied, "applied"), (undone, "rolled back"), (unclear, "not known whether applied")];
+    let parts: Vec<String> =
+        parts.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    facts.push(("changes", if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }));
+    facts.push((
+        "follow-ups",
+        match record.debts.len() {
+            0 => "none".to_owned(),
+            count => format!("{count}, listed below"),
+        },
+    ));
+    facts
+}
+
+/// What the run leaves for somebody to do.
+fn follow_ups(out: &mut String, record: &Record) {
+    if record.debts.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "<h2>Follow-ups</h2>\n<ul class=\"plain\">");
+    for debt in &record.debts {
+        let _ = writeln!(out, "<li>{}", safe(debt));
+    }
+    let _ = writeln!(out, "</ul>");
 }
 
 /// What must hold for the end of the incident, ticked off.
@@ -120,7 +183,7 @@ fn closure(out: &mut String, record: &Record) {
     if record.closure.is_empty() {
         return;
     }
-    let _ = writeln!(out, "<h2>Before the incident is closed</h2>\n<table>");
+    let _ = writeln!(out, "<h2>Closure criteria</h2>\n<table>");
     for judged in &record.closure {
         let (mark, word) = judged.words();
         let tone = if judged.stands == CriterionStatus::Holds { "good" } else { "warn" };
@@ -164,7 +227,7 @@ fn changes(out: &mut String, record: &Record) {
         for field in task.changed() {
             let _ = writeln!(
                 out,
-                "<tr><td>{}<td>{}<td>{}<td>{}<td>{}<td>{mark}",
+                "<tr><td data-head=step>{}<td data-head=resource>{}<td data-head=field>{}<td data-head=before>{}<td data-head=after>{}<td data-head=state>{mark}",
                 safe(&task.id),
                 safe(task.resource.as_deref().unwrap_or_default()),
                 safe(&field.name),
@@ -179,7 +242,13 @@ fn changes(out: &mut String, record: &Record) {
 /// More pictures than this would make the page slow to open; what they show is told in words as well.
 const PICTURES: usize = 60;
 
-fn step(out: &mut String, task: &TaskRecord, pictures: &mut usize) {
+/// The pictures of gates that are drawn.
+struct Pictures {
+    drawn: usize,
+    colours: chart::Colours,
+}
+
+fn step(out: &mut String, task: &TaskRecord, pictures: &mut Pictures) {
     let _ = writeln!(
         out,
         "<section class=\"task\"><h3>{} <span class=\"soft\">{}</span></h3>",
@@ -204,25 +273,21 @@ fn step(out: &mut String, task: &TaskRecord, pictures: &mut usize) {
             Some(false) => ("bad", "failed"),
             None => ("warn", "not ended"),
         };
-        let _ = writeln!(
-            out,
-            "<div>{}</div><div class=\"{tone}\">{word}: {}</div>",
-            safe(&gate.asked),
-            safe(&gate.verdict)
-        );
+        let verdict = if gate.verdict.is_empty() { String::new() } else { format!(": {}", safe(&gate.verdict)) };
+        let _ = writeln!(out, "<div>{}</div><div class=\"{tone}\">{word}{verdict}</div>", safe(&gate.asked));
         picture(out, gate, pictures);
     }
     let _ = writeln!(out, "</section>");
 }
 
-fn picture(out: &mut String, gate: &GateRecord, pictures: &mut usize) {
+fn picture(out: &mut String, gate: &GateRecord, pictures: &mut Pictures) {
     let samples = || gate.probes.values().flatten();
     let worth_it = samples().any(|sample| sample.latency_ms.is_some() || sample.health != "healthy");
-    if *pictures >= PICTURES || gate.samples < 2 || !worth_it {
+    if pictures.drawn >= PICTURES || gate.samples < 2 || !worth_it {
         return;
     }
-    *pictures += 1;
-    let _ = writeln!(out, "{}", chart::gate(gate));
+    pictures.drawn += 1;
+    let _ = writeln!(out, "<div class=\"picture\">{}</div>", chart::gate(gate, &pictures.colours));
 }
 
 /// A text as content of a page: inert, and no markup.

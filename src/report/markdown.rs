@@ -40,11 +40,11 @@ pub(super) fn markdown(record: &Record) -> String {
     changes(&mut page, record);
     gates(&mut page, record);
     ticked(&mut page, &record.closure);
-    said(&mut page, "Whether to go on", &record.decisions);
-    said(&mut page, "What logs said", &record.logs);
-    said(&mut page, "Who", record.said());
-    let debts = record.debts.iter().map(|debt| Item::new(Bullet::Plain, line([words("left behind: "), text(debt)])));
-    page.list(Heading::Hidden("Left behind"), &debts.collect::<Vec<_>>());
+    said(&mut page, "Escalation checks", &record.decisions);
+    said(&mut page, "Log excerpts", &record.logs);
+    said(&mut page, "Audit trail", record.said());
+    let debts = record.debts.iter().map(|debt| Item::new(Bullet::Plain, text(debt)));
+    page.list(Heading::Shown("Follow-ups"), &debts.collect::<Vec<_>>());
     let digests = record.digests.iter().map(|(name, digest)| line([text(name), words(": "), code(digest)]));
     let digests: Vec<Item> = digests.map(|digest| Item::new(Bullet::Plain, digest)).collect();
     page.list(Heading::Hidden("Digests"), &digests);
@@ -99,7 +99,7 @@ fn ticked(page: &mut Page, criteria: &[CriterionResult]) {
         let bullet = if judged.stands == CriterionStatus::Holds { Bullet::Ticked } else { Bullet::Open };
         Item::new(bullet, line([text(&judged.name), words(": "), words(word)]))
     });
-    page.list(Heading::Shown("Before the incident is closed"), &items.collect::<Vec<_>>());
+    page.list(Heading::Shown("Closure criteria"), &items.collect::<Vec<_>>());
 }
 
 /// What was said, and when.

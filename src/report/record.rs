@@ -414,7 +414,7 @@ impl Fold {
         debts
             .map(|debt| {
                 format!(
-                    "{} {}: {}, for at most {}",
+                    "{} {}: {}, due within {}",
                     debt.resource.kind,
                     debt.resource.name,
                     debt.what,

@@ -205,7 +205,7 @@ mod tests {
         }
         assert_eq!(
             line().fit(120),
-            "[3/9] deploy-auth · gate 2m 8s of 5m · auth: no answer within 10s · 28 of 101 samples · at least 39 min left"
+            "[3/9] deploy-auth · gate 2m 8s of 5m · auth: no answer within 10s · 28 of 101 samples · p95 60ms · at least 39 min left"
         );
         assert_eq!(line().fit(78), "[3/9] deploy-auth · gate 2m 8s of 5m · auth: no answer within 10s");
         assert_eq!(line().fit(58), "[3/9] deploy-auth · gate 2m 8s of 5m · auth fails");
