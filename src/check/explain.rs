@@ -15,6 +15,7 @@ const PAGES: &[(&str, &str)] = pages![
     "bad-allow",
     "bad-condition",
     "bad-field",
+    "bad-include",
     "bad-reference",
     "bad-value",
     "cycle",
