@@ -39,7 +39,8 @@ if [[ $mode == online ]]; then
         if [[ -n ${!name:-} ]]; then environment+=("$name=${!name}"); fi
     done
 fi
-ask() { env -i "${environment[@]}" "$rectify" "$@" </dev/null; }
+# A stranger's runbook may be made to take long.
+ask() { timeout -k 10 10m env -i "${environment[@]}" "$rectify" "$@" </dev/null; }
 
 # A name on one line, in ASCII, of bounded length.
 shown() {
@@ -122,7 +123,7 @@ refuse() {
 }
 
 # Which of the files that it reads, each ending in a NUL, are runbooks: the program says so, however the file spells it.
-runbooks() { xargs -0 -r env -i "${environment[@]}" "$rectify" check --list --null --; }
+runbooks() { xargs -0 -r timeout -k 10 10m env -i "${environment[@]}" "$rectify" check --list --null --; }
 
 # The snapshot to plan against, and what to say of it. One that the pull request brings along says what its author likes.
 snapshot() {
@@ -201,7 +202,6 @@ drill() {
         return
     fi
     if [[ $DRILL =~ ^[1-9][0-9]*$ ]]; then every=$DRILL; fi
-    # A stranger's runbook may be made to take long.
     timeout -k 10 20m env -i "${environment[@]}" "$rectify" drill --format markdown "--sim=$2" --every "$every" "${values[@]}" -- "$1" >"$work/text" 2>"$work/errors" </dev/null || code=$?
     if [[ -s $work/errors ]]; then log "$work/errors"; fi
     if [[ $code -ne 0 ]]; then

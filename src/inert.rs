@@ -27,6 +27,22 @@ pub fn lines(text: &str) -> Vec<String> {
     lines.map(inert).collect()
 }
 
+/// The same text on as many lines, each of them inert and none of them a command to the runner of a CI job. GitHub's takes a line for
+/// one that begins with `::` behind blanks, and an older form, `##[`, wherever it stands.
+pub fn block(text: &str) -> String {
+    text.lines().map(inert).map(|line| uncommanding(&line)).collect::<Vec<_>>().join("\n")
+}
+
+/// A line that may have escape sequences of this program, with what would make it a command replaced by a visible escape.
+pub fn uncommanding(line: &str) -> String {
+    let line = line.replace("##[", "#\\u{23}[");
+    let blanks = line.len() - line.trim_start().len();
+    match line[blanks..].strip_prefix("::") {
+        Some(rest) => format!("{}\\u{{3a}}:{rest}", &line[..blanks]),
+        None => line,
+    }
+}
+
 /// What a text of several lines says first, for where the whole has been shown: its first sentence. A text of one line is itself.
 pub fn headline(text: &str) -> String {
     let mut all = lines(text).into_iter();
@@ -100,6 +116,12 @@ mod tests {
         }
         assert_eq!(inert("two\nlines"), "two\\u{a}lines");
         assert_eq!(inert("ordinary → text, in any script: Ω"), "ordinary → text, in any script: Ω");
+    }
+
+    #[test]
+    fn no_line_of_a_block_is_a_command_to_a_runner() {
+        assert_eq!(block("a::b\n  ::error::x\r\n\n##[group]y"), "a::b\n  \\u{3a}:error::x\n\n#\\u{23}[group]y");
+        assert_eq!(block("\t::stop\u{85}"), "\\u{9}::stop\\u{85}");
     }
 
     #[expect(clippy::disallowed_types, reason = "bash itself says what it makes of a word")]

@@ -482,3 +482,41 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn what_nobody_reviews_is_said_at_once_and_once() {
+    let head = "[runbook]\nname = \"x\"\nowners = [\"shop\"]\n[target]\nproject = \"shop-staging\"\nregion = \"us-central1\"\n\
+                [limits]\napis = [\"redis.googleapis.com\", \"cloudscheduler.googleapis.com\"]\n[[phase]]\nname = \"p\"\n";
+    let messages = |text: &str, code: &str| -> Vec<String> {
+        let found = of(text).diagnostics;
+        found.into_iter().filter(|one| one.code == code).map(|one| one.message).collect()
+    };
+    let step = |with: &str| {
+        format!(
+            "{head}[[phase.step]]\nname = \"s\"\nuses = \"gcp.set\"\nwith = {{ resource = \"redis.instances/c\", {with} }}\n"
+        )
+    };
+    let fields = |count: usize| (0..count).map(|n| format!("k{n} = \"v\"")).collect::<Vec<_>>().join(", ");
+    let paths = |count: usize| (0..count).map(|n| format!("\"labels.k{n}\"")).collect::<Vec<_>>().join(", ");
+    // Each field is compared with each: this many would be ten billion comparisons.
+    for with in [
+        format!("set = {{ labels = {{ {} }} }}", fields(100_000)),
+        format!("unset = [{}]", paths(100_000)),
+        format!("set = {{ labels = {{ {} }} }}, unset = [{}]", fields(50_000), paths(50_000)),
+    ] {
+        let said = messages(&step(&with), "bad-field");
+        assert_eq!(said, ["100000 fields are more than anybody reviews; one step sets and clears at most 1000"]);
+    }
+    assert!(messages(&step(&format!("unset = [{}]", paths(1_000))), "bad-field").is_empty());
+
+    let items = (0..1_000).map(|n| format!("\"j{n}\"")).collect::<Vec<_>>().join(", ");
+    let repeated = |steps: usize| {
+        (0..steps).fold(head.to_owned(), |text, n| {
+            let each = "uses = \"gcp.scheduler.pause\"\nwith = { job = \"${item}\" }\nfor_each = ";
+            format!("{text}[[phase.step]]\nname = \"s{n}\"\n{each}{{ items = [{items}] }}\n")
+        })
+    };
+    assert!(messages(&repeated(10), "bad-value").is_empty());
+    let said = messages(&repeated(12), "bad-value");
+    assert_eq!(said, vec!["the steps of this runbook are done more than 10000 times together"; 2]);
+}

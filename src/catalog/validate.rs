@@ -11,6 +11,9 @@ use super::walk::{FieldFacts, WalkError, walk};
 use super::write::{WriteError, body_of, callable, is_at_or_below, mask_of};
 use crate::syntax::spelling::nearest;
 
+/// The most fields that one step sets and clears.
+pub(crate) const MOST_FIELDS: usize = 1_000;
+
 /// Something that is wrong, and where.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Problem {
@@ -104,6 +107,12 @@ pub enum ProblemKind {
     /// The type cannot be changed so.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// More is set than [`MOST_FIELDS`].
+    #[error("{given} fields are more than anybody reviews; one step sets and clears at most {MOST_FIELDS}")]
+    TooMany {
+        /// How many are set and cleared.
+        given: usize,
+    },
     /// Nothing is set.
     #[error("nothing is set: give `set` or `unset`")]
     Nothing,
@@ -133,6 +142,7 @@ pub fn validate(
     set: &Map<String, Value>,
     unset: &[String],
 ) -> Result<Assignments, Vec<Problem>> {
+    few_enough(set, unset)?;
     let mut reader = Reader::at(resource_type, Purpose::Update, "set");
     reader.read(None, set);
     for (place, text) in unset.iter().enumerate() {
@@ -160,6 +170,7 @@ pub fn validate(
 /// # Errors
 /// Everything that is wrong.
 pub fn validate_new(resource_type: ResourceType, set: &Map<String, Value>) -> Result<Assignments, Vec<Problem>> {
+    few_enough(set, &[])?;
     let mut reader = Reader::at(resource_type, Purpose::Create, "set");
     reader.read(None, set);
     for field in resource_type.schema().fields.iter().filter(|field| field.behavior.is_required()) {
@@ -212,6 +223,17 @@ pub fn validate_arguments(
         reader.problems.push(Problem { at: at(&["method"]), kind: WriteError::from(missing).into() });
     }
     if reader.problems.is_empty() { Ok(()) } else { Err(reader.problems) }
+}
+
+/// Whether no more is set than [`MOST_FIELDS`]: each field is compared with each.
+fn few_enough(set: &Map<String, Value>, unset: &[String]) -> Result<(), Vec<Problem>> {
+    fn fields(set: &Map<String, Value>) -> usize {
+        set.values().map(|value| value.as_object().map_or(1, |inner| fields(inner).max(1))).sum()
+    }
+    let given = fields(set) + unset.len();
+    let key = if unset.len() > MOST_FIELDS { "unset" } else { "set" };
+    let problem = || Problem { at: vec![key.to_owned()], kind: ProblemKind::TooMany { given } };
+    if given > MOST_FIELDS { Err(vec![problem()]) } else { Ok(()) }
 }
 
 /// Whether some request can bring the change about, as far as the type alone decides.

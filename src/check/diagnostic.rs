@@ -10,7 +10,7 @@ use std::ops::Range;
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceCode};
 
 use super::excerpt::{Excerpt, Mark};
-use crate::inert::is_active;
+use crate::inert::{is_active, uncommanding};
 use crate::syntax::{Edit, Mistake, Sources};
 
 /// Whether a runbook with this in it may be used.
@@ -149,7 +149,8 @@ pub fn render(name: &str, text: &str, diagnostics: &[Diagnostic], style: Style) 
         let _ = writeln!(report, "… and {} more\n", diagnostics.len() - MOST_SHOWN);
     }
     let _ = writeln!(report, "{} in {}", summary(diagnostics), name);
-    report
+    // Words are wrapped, so that any of them can begin a line.
+    report.split_inclusive('\n').map(uncommanding).collect()
 }
 
 /// The file in which a place lies, and which part of the whole text is its.
@@ -219,12 +220,12 @@ struct Drawn<'d> {
 impl<'d> Drawn<'d> {
     /// `name` and `text` are inert already.
     fn new(diagnostic: &'d Diagnostic, name: &str, text: &str, width: usize) -> Drawn<'d> {
-        let message = inert(&diagnostic.message);
+        let message = crate::inert::inert(&diagnostic.message);
         // What is missing altogether stands nowhere.
         if text.is_empty() || diagnostic.labels.iter().any(|label| label.at == (0..0)) {
             return Drawn { diagnostic, message, excerpt: None, labels: Vec::new() };
         }
-        let words: Vec<String> = diagnostic.labels.iter().map(|label| inert(&label.text)).collect();
+        let words: Vec<String> = diagnostic.labels.iter().map(|label| crate::inert::inert(&label.text)).collect();
         let mark =
             |(label, words): (&Label, &String)| Mark { at: within(&label.at, text), words: words.chars().count() };
         let marks: Vec<Mark> = diagnostic.labels.iter().zip(&words).map(mark).collect();
@@ -313,6 +314,22 @@ mod tests {
         assert!(!report.chars().any(|letter| letter.is_control() && letter != '\n'), "{report:?}");
         assert!(!report.contains('\u{202e}'));
         assert!(!report.chars().any(|letter| is_active(letter) && letter != '\n'), "{report:?}");
+    }
+
+    #[test]
+    fn nothing_from_a_file_makes_a_line_that_the_program_did_not() {
+        let text = "a = 1\n  ::error::file\n";
+        let foreign = format!("{}\n::error::forged\n✓ approved\n {} ::error::wrapped", "x".repeat(70), "y".repeat(70));
+        let diagnostic =
+            Diagnostic::error("x", 0..1, &*foreign).help(&*foreign).label("l\n::error::l").and(8..10, "m\n::error::m");
+        for width in [40, 80, 120, 200] {
+            let report =
+                render("n\n::error::n", text, std::slice::from_ref(&diagnostic), Style { colour: false, width });
+            assert!(!report.lines().any(|line| line.trim_start().starts_with("::")), "{report}");
+        }
+        let told = Diagnostic::error("x", 0..1, "it\n✓ approved").label("here\n✓ approved");
+        let report = render("n", text, &[told], PLAIN);
+        assert!(!report.lines().any(|line| line.trim_start().starts_with('✓')), "{report}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 use console::Term;
 
 use super::exit::CliError;
-use crate::inert::inert;
+use crate::inert;
 use crate::redact::{self, Lines};
 use crate::report::{Live, Look, Plain, Quiet, Reporter, Sheet};
 
@@ -119,9 +119,9 @@ impl Console {
         let colour = self.colour && io::stderr().is_terminal();
         let style = |text: &str, style: console::Style| style.force_styling(colour).apply_to(text).to_string();
         let mark = if self.plain { "error:".to_owned() } else { style("×", console::Style::new().red()) };
-        self.err(&format!("{mark} {}\n", inert_lines(&trouble.message)));
+        self.err(&format!("{mark} {}\n", inert::block(&trouble.message)));
         if let Some(help) = &trouble.help {
-            self.err(&format!("  {} {}\n", style("help:", console::Style::new().cyan()), inert_lines(help)));
+            self.err(&format!("  {} {}\n", style("help:", console::Style::new().cyan()), inert::block(help)));
         }
     }
 
@@ -148,9 +148,4 @@ impl Console {
     pub(super) fn columns(&self) -> usize {
         Term::stdout().size_checked().map_or(self.width, |(_, columns)| usize::from(columns))
     }
-}
-
-/// Several lines stay several lines; nothing else that is active survives.
-fn inert_lines(text: &str) -> String {
-    text.lines().map(inert).collect::<Vec<_>>().join("\n")
 }

@@ -25,7 +25,7 @@ use crate::action::{Action, Shell};
 use crate::run::Command;
 use crate::runbook::{Draft, Part};
 use crate::syntax::{Document, Path};
-use parse::{Origin, Script, SimpleCommand, TimeLeft, Word};
+use parse::{Left, Origin, Script, SimpleCommand, Word};
 use unwrap::{Unwrapped, unwrap};
 
 /// Scripts in scripts are followed this deep.
@@ -96,13 +96,8 @@ pub(crate) struct ShellFindings {
 
 /// Every command of the runbook's `shell` steps.
 pub(crate) fn commands(document: &Document, draft: &Draft) -> ShellFindings {
-    let mut search = Search {
-        document,
-        found: ShellFindings::default(),
-        bytes_left: MOST,
-        time_left: TimeLeft::default(),
-        has_items: false,
-    };
+    let mut search =
+        Search { document, found: ShellFindings::default(), bytes_left: MOST, left: Left::default(), has_items: false };
     for (step, draft_of_step) in draft.steps() {
         for iteration in &draft_of_step.iterations {
             let Some(Action::Shell(shell)) = iteration.action.read() else { continue };
@@ -135,7 +130,7 @@ pub(crate) fn programs(document: &Document, draft: &Draft) -> BTreeSet<String> {
                     Command::Program(words) => programs.extend(words.first().cloned()),
                     Command::Bash(script) => {
                         programs.insert("bash".to_owned());
-                        let parsed = parse::parse(&script, &BTreeMap::new(), &mut TimeLeft::default());
+                        let parsed = parse::parse(&script, &BTreeMap::new(), &mut Left::default());
                         let commands = parsed.unwrap_or_default().commands;
                         let words = commands.iter().flat_map(|command| &command.words).map(|word| word.text.as_str());
                         programs.extend(words.filter(|word| command_line::is_tool(word)).map(str::to_owned));
@@ -166,7 +161,7 @@ struct Search<'d> {
     document: &'d Document,
     found: ShellFindings,
     bytes_left: usize,
-    time_left: TimeLeft,
+    left: Left,
     /// Whether the step has a `for_each`, so that `${item}` is meant as its item.
     has_items: bool,
 }
@@ -273,7 +268,7 @@ impl Search<'_> {
             _ if within.depth > DEEPEST => return Surroundings::default(),
             Some(left) => {
                 self.bytes_left = left;
-                parse::parse(script, within.environment, &mut self.time_left)
+                parse::parse(script, within.environment, &mut self.left)
             }
             None => Err(NotParsed::TooLong),
         };

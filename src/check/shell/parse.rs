@@ -4,6 +4,7 @@
 //! does not understand, so that one odd line hides no other (`docs/decisions/`, "Scripts are parsed by tree-sitter"). Its parser
 //! does not recurse, and the walk below does not either, however deeply a script is nested.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{ControlFlow, Range};
 use std::time::Duration;
@@ -27,13 +28,21 @@ const MOST_WORDS_OF_A_COMMAND: usize = 500;
 /// as `x=(` a thousand times, takes time that grows with its square.
 const MOST_TIME: Duration = Duration::from_millis(500);
 
-/// What is left of [`MOST_TIME`], in time of this thread's processor.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct TimeLeft(Duration);
+/// The most bytes that are made of variables in the scripts of one runbook: a short script can name a long value thousands of times.
+const MOST_MADE: usize = 4 * 1024 * 1024;
 
-impl Default for TimeLeft {
-    fn default() -> TimeLeft {
-        TimeLeft(MOST_TIME)
+/// How much work the scripts of one runbook may still cause.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Left {
+    /// Of [`MOST_TIME`], in time of this thread's processor.
+    time: Duration,
+    /// Of [`MOST_MADE`], in bytes.
+    text: usize,
+}
+
+impl Default for Left {
+    fn default() -> Left {
+        Left { time: MOST_TIME, text: MOST_MADE }
     }
 }
 
@@ -55,6 +64,9 @@ pub(crate) enum NotParsed {
     /// It takes longer than all scripts of a runbook may.
     #[error("it is too deeply nested")]
     TooInvolved,
+    /// More than [`MOST_MADE`] is made of variables in the scripts of a runbook.
+    #[error("its variables stand for more than {} MiB of text", MOST_MADE / 1024 / 1024)]
+    TooMuchText,
     /// The grammar of the parser does not fit its library, which only a wrong build can bring about.
     #[error("the parser for bash cannot be used")]
     NoParser,
@@ -139,7 +151,7 @@ pub(super) struct Word {
 }
 
 /// Takes a script apart. `known` are variables of its environment.
-pub(super) fn parse(script: &str, known: &BTreeMap<String, String>, left: &mut TimeLeft) -> Result<Script, NotParsed> {
+pub(super) fn parse(script: &str, known: &BTreeMap<String, String>, left: &mut Left) -> Result<Script, NotParsed> {
     if script.len() > LONGEST {
         return Err(NotParsed::TooLong);
     }
@@ -149,10 +161,20 @@ pub(super) fn parse(script: &str, known: &BTreeMap<String, String>, left: &mut T
     let (text, dotted) = without_dots(script);
     let tree = tree(&text, left)?;
     let nodes = all(&tree);
+    let environment = known.iter().filter(|(_, text)| text.len() <= LONGEST_VALUE);
+    let size: usize = environment.clone().map(|(name, text)| name.len() + text.len()).sum();
+    // A script in a script knows the same variables again.
+    left.text = left.text.checked_sub(size).ok_or(NotParsed::TooMuchText)?;
     let environment: BTreeMap<String, Value> =
-        known.iter().map(|(name, text)| (name.clone(), Value { text: text.clone(), is_literal: true })).collect();
-    let mut reading =
-        Reading { text: script, known: environment.clone(), set: BTreeSet::new(), loops: BTreeSet::new() };
+        environment.map(|(name, text)| (name.clone(), Value { text: text.clone(), is_literal: true })).collect();
+    let text_left = Cell::new(Some(left.text));
+    let mut reading = Reading {
+        text: script,
+        known: environment.clone(),
+        set: BTreeSet::new(),
+        loops: BTreeSet::new(),
+        text_left: &text_left,
+    };
     // What a variable is set to may name another that is set before.
     let mut assigned = reading.assigned(&nodes);
     reading.know(&environment, &assigned);
@@ -200,6 +222,7 @@ pub(super) fn parse(script: &str, known: &BTreeMap<String, String>, left: &mut T
     let items = items.filter(|_| !assigned.contains_key("item")).collect();
     let placeholders = each().filter_map(|node| reading.placeholder(node)).collect();
     let functions = each().filter_map(|node| reading.function(node)).collect();
+    left.text = text_left.get().ok_or(NotParsed::TooMuchText)?;
     Ok(Script { commands, dotted, items, assigned, placeholders, functions })
 }
 
@@ -211,17 +234,17 @@ fn continued(node: Node<'_>) -> Option<(usize, usize)> {
 }
 
 /// The tree of a script, if it is made in the time that is left.
-fn tree(text: &str, left: &mut TimeLeft) -> Result<Tree, NotParsed> {
+fn tree(text: &str, left: &mut Left) -> Result<Tree, NotParsed> {
     let mut parser = Parser::new();
     parser.set_language(&tree_sitter_bash::LANGUAGE.into()).map_err(|_| NotParsed::NoParser)?;
     let began = worked();
     let mut go_on = |_: &ParseState| {
-        if worked().saturating_sub(began) > left.0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if worked().saturating_sub(began) > left.time { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let mut read = |at: usize, _| text.as_bytes().get(at..).unwrap_or_default();
     let options = ParseOptions::new().progress_callback(&mut go_on);
     let tree = parser.parse_with_options(&mut read, None, Some(options));
-    left.0 = left.0.saturating_sub(worked().saturating_sub(began));
+    left.time = left.time.saturating_sub(worked().saturating_sub(began));
     tree.ok_or(NotParsed::TooInvolved)
 }
 
@@ -317,6 +340,8 @@ fn all(tree: &Tree) -> Vec<Found<'_>> {
 
 struct Reading<'t> {
     text: &'t str,
+    /// As of [`Left`]; `None` once more was to be made, from when on nothing is made any more.
+    text_left: &'t Cell<Option<usize>>,
     known: BTreeMap<String, Value>,
     /// The variables that it sets, and those that it sets by nothing but a loop.
     set: BTreeSet<String>,
@@ -639,7 +664,10 @@ impl Reading<'_> {
         };
         match (name.and_then(|name| self.known.get(name)), otherwise) {
             (Some(value), _) => {
-                word.text.push_str(&value.text);
+                self.text_left.set(self.text_left.get().and_then(|left| left.checked_sub(value.text.len())));
+                if self.text_left.get().is_some() {
+                    word.text.push_str(&value.text);
+                }
                 word.is_literal &= value.is_literal;
                 if !value.is_literal {
                     word.origin = Origin::Script;
@@ -714,7 +742,7 @@ mod tests {
     use super::*;
 
     fn words(script: &str) -> Vec<Vec<String>> {
-        let script = parse(script, &BTreeMap::new(), &mut TimeLeft::default()).unwrap();
+        let script = parse(script, &BTreeMap::new(), &mut Left::default()).unwrap();
         let words = |command: SimpleCommand| command.words.into_iter().map(|word| word.text).collect();
         script.commands.into_iter().map(words).collect()
     }
@@ -744,7 +772,7 @@ mod tests {
     #[test]
     fn words_are_what_the_program_gets() {
         let script = "R=us; S=a; S=b\nx 'a b' \"c \\\"d\\\" $R ${R}-1 $S\" e\\ f g'h'\"i\" \\\n  --j=$(k) # l";
-        let script = parse(script, &BTreeMap::new(), &mut TimeLeft::default()).unwrap();
+        let script = parse(script, &BTreeMap::new(), &mut Left::default()).unwrap();
         let command = script.commands.iter().find(|command| command.words[0].text == "x").unwrap();
         let texts: Vec<&str> = command.words.iter().map(|word| word.text.as_str()).collect();
         assert_eq!(texts, ["x", "a b", "c \"d\" us us-1 $S", "e f", "ghi", "--j=$(k)"]);
@@ -755,7 +783,7 @@ mod tests {
     #[test]
     fn what_hides_a_failure_is_found_with_its_place() {
         let text = "a && gcloud b 2>/dev/null c || true\ngcloud d &>/dev/null\ngcloud e || exit 1";
-        let script = parse(text, &BTreeMap::new(), &mut TimeLeft::default()).unwrap();
+        let script = parse(text, &BTreeMap::new(), &mut Left::default()).unwrap();
         let of = |name: &str| {
             script.commands.iter().find(|command| command.words[1..].iter().any(|word| word.text == name)).unwrap()
         };
@@ -769,7 +797,7 @@ mod tests {
     #[test]
     fn a_reference_of_a_runbook_is_found_where_bash_would_expand_it() {
         let text = "x --p=${target.project} \"${steps.a-b.revision}\" '${inputs.x}' ${Y:-a.b} # ${target.region}\ncat <<'E'\n${a.b}\nE\n";
-        let script = parse(text, &BTreeMap::new(), &mut TimeLeft::default()).unwrap();
+        let script = parse(text, &BTreeMap::new(), &mut Left::default()).unwrap();
         let found: Vec<&str> = script.dotted.iter().map(|at| &text[at.clone()]).collect();
         assert_eq!(found, ["${target.project}", "${steps.a-b.revision}"]);
         assert_eq!(script.commands[0].words.len(), 5);
@@ -779,27 +807,44 @@ mod tests {
     fn any_text_is_taken_in_bounded_time() {
         for piece in ["$(", "(", "\"$(", "${a:-", "`", "[[ ", "case x in ", "if x; then ", "{ ", "$((", "'"] {
             let nested = piece.repeat(LONGEST / 16 / piece.len());
-            assert!(parse(&nested, &BTreeMap::new(), &mut TimeLeft::default()).is_ok(), "{piece}");
+            assert!(parse(&nested, &BTreeMap::new(), &mut Left::default()).is_ok(), "{piece}");
         }
         // Twenty seconds of work, which end after half a second.
-        let mut left = TimeLeft::default();
+        let mut left = Left::default();
         let nested = "x=(".repeat(LONGEST / 3);
         assert_eq!(parse(&nested, &BTreeMap::new(), &mut left).unwrap_err(), NotParsed::TooInvolved);
-        assert_eq!(left.0, Duration::ZERO);
+        assert_eq!(left.time, Duration::ZERO);
         assert_eq!(
-            parse(&"<<E\n".repeat(MOST_HERE_DOCUMENTS + 1), &BTreeMap::new(), &mut TimeLeft::default()).unwrap_err(),
+            parse(&"<<E\n".repeat(MOST_HERE_DOCUMENTS + 1), &BTreeMap::new(), &mut Left::default()).unwrap_err(),
             NotParsed::TooManyHereDocuments
         );
         assert_eq!(
-            parse(&" ".repeat(LONGEST + 1), &BTreeMap::new(), &mut TimeLeft::default()).unwrap_err(),
+            parse(&" ".repeat(LONGEST + 1), &BTreeMap::new(), &mut Left::default()).unwrap_err(),
             NotParsed::TooLong
         );
+    }
+
+    #[test]
+    fn what_variables_stand_for_is_made_in_bounded_space() {
+        let environment = |length: usize| BTreeMap::from([("A".to_owned(), "x".repeat(length))]);
+        let named = |times: usize| format!("echo {}", "$A".repeat(times));
+        let mut left = Left::default();
+        let script = parse(&named(3), &environment(LONGEST_VALUE), &mut left).unwrap();
+        assert_eq!(script.commands[0].words[1].text.len(), 3 * LONGEST_VALUE);
+        let long = parse(&named(3), &environment(LONGEST_VALUE + 1), &mut left).unwrap();
+        assert_eq!(long.commands[0].words[1].text, "$A$A$A");
+        // The scripts of a runbook share what there is.
+        let half = named(MOST_MADE / LONGEST_VALUE / 2 + 1);
+        assert!(parse(&half, &environment(LONGEST_VALUE), &mut left).is_ok());
+        assert_eq!(parse(&half, &environment(LONGEST_VALUE), &mut left).unwrap_err(), NotParsed::TooMuchText);
+        let set = format!("A={}\n{}", "x".repeat(LONGEST_VALUE), named(MOST_MADE / LONGEST_VALUE + 1));
+        assert_eq!(parse(&set, &BTreeMap::new(), &mut Left::default()).unwrap_err(), NotParsed::TooMuchText);
     }
 
     proptest::proptest! {
         #[test]
         fn places_are_places_of_the_script(text in "[-a-z=$(){}\"'`;|&<>é\\\\\n ]{0,80}") {
-            let script = parse(&text, &BTreeMap::new(), &mut TimeLeft::default()).unwrap();
+            let script = parse(&text, &BTreeMap::new(), &mut Left::default()).unwrap();
             for command in &script.commands {
                 proptest::prop_assert!(text.get(command.at.clone()).is_some());
                 for word in &command.words {

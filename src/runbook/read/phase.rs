@@ -1,5 +1,6 @@
 //! `[[phase]]`, `[[phase.step]]`, and what stands in a step besides its action.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -23,13 +24,40 @@ const GATE_TIMEOUT: Duration = Duration::from_mins(20);
 /// More than anybody reviews.
 const MOST_ITEMS: usize = 1000;
 
+/// How often the steps of a runbook are done together, at most.
+const MOST_ITERATIONS: usize = 10_000;
+
 /// What was found to be listed, by step.
 type Lists = BTreeMap<String, Vec<String>>;
+
+/// What the steps are done for.
+struct Iterations<'l> {
+    lists: &'l Lists,
+    /// How many there are so far.
+    made: Cell<usize>,
+}
+
+impl Iterations<'_> {
+    /// Reads the `for_each` of a step, unless it makes too many of them.
+    fn read(&self, block: &Block<'_, '_>, step: Option<&String>) -> Option<FanOut> {
+        let fan_out = read_for_each(block, step.and_then(|step| self.lists.get(step)))?;
+        let made = self.made.get() + fan_out.items.known().len();
+        if made > MOST_ITERATIONS {
+            let key = if block.has("list") { "list" } else { "items" };
+            let message = format!("the steps of this runbook are done more than {MOST_ITERATIONS} times together");
+            block.wrong(key, message, "split the runbook, or name fewer items");
+            return None;
+        }
+        self.made.set(made);
+        Some(fan_out)
+    }
+}
 
 pub(super) fn read_phases(reader: &Reader<'_>, root: &Block<'_, '_>, lists: &Lists) -> Vec<PhaseDraft> {
     let blocks = root.blocks("phase");
     define_outputs(reader, &blocks);
-    let read = |block: &Option<Block<'_, '_>>| block.as_ref().map(|block| read_phase(reader, block, lists));
+    let iterations = Iterations { lists, made: Cell::new(0) };
+    let read = |block: &Option<Block<'_, '_>>| block.as_ref().map(|block| read_phase(reader, block, &iterations));
     blocks.iter().map(|block| read(block).unwrap_or_default()).collect()
 }
 
@@ -52,7 +80,7 @@ fn outputs(reader: &Reader<'_>, step: &Path, meaning: &Meaning) {
     }
 }
 
-fn read_phase(reader: &Reader<'_>, block: &Block<'_, '_>, lists: &Lists) -> PhaseDraft {
+fn read_phase(reader: &Reader<'_>, block: &Block<'_, '_>, iterations: &Iterations<'_>) -> PhaseDraft {
     let name = block.literal("name");
     let title = block.text("title");
     let budget = block.positive_duration("budget");
@@ -60,7 +88,7 @@ fn read_phase(reader: &Reader<'_>, block: &Block<'_, '_>, lists: &Lists) -> Phas
     let on_failure = block.choice("on_failure", &ON_FAILURE);
     let mut steps = Vec::new();
     for step in block.blocks("step") {
-        steps.push(step.as_ref().map_or_else(StepDraft::faulty, |step| read_step(reader, step, lists)));
+        steps.push(step.as_ref().map_or_else(StepDraft::faulty, |step| read_step(reader, step, iterations)));
         if let Some(step) = &step {
             outputs(reader, &step.path, &Meaning::Later);
         }
@@ -69,10 +97,9 @@ fn read_phase(reader: &Reader<'_>, block: &Block<'_, '_>, lists: &Lists) -> Phas
     PhaseDraft { name, title, budget, occasion, on_failure, steps }
 }
 
-fn read_step(reader: &Reader<'_>, block: &Block<'_, '_>, lists: &Lists) -> StepDraft {
+fn read_step(reader: &Reader<'_>, block: &Block<'_, '_>, iterations: &Iterations<'_>) -> StepDraft {
     let name = block.literal("name");
-    let found = name.as_ref().and_then(|name| lists.get(name));
-    let fan_out = part(reader, block.has("for_each"), || read_for_each(&block.block("for_each")?, found));
+    let fan_out = part(reader, block.has("for_each"), || iterations.read(&block.block("for_each")?, name.as_ref()));
     let iterations = match &fan_out {
         Part::Absent => vec![read_turn(reader, block)],
         Part::Faulty => {
