@@ -22,7 +22,7 @@ use google_cloud_vpcaccess_v1::model::connector::State as ConnectorState;
 use google_cloud_vpcaccess_v1::model::{Connector, OperationMetadata};
 use google_cloud_wkt::FieldMask;
 use jiff::{SignedDuration, Timestamp};
-use rectify::sim::{Busy, Clock, Simulator, StartError, World, scenario};
+use rectify::sim::{Busy, Clock, Reach, Simulator, StartError, World, scenario};
 use serde_json::{Value, json};
 
 const INCIDENT: &str = include_str!("../runbooks/connector-exhaustion.sim.toml");
@@ -1061,4 +1061,28 @@ async fn a_scaled_clock_serves_as_well() {
     let answer = http.get(url).header("host", AUTH_HOST).send().await.unwrap();
     assert_eq!(answer.status(), 503);
     assert!(clock.now().duration_since(start) >= SignedDuration::from_secs(2), "the latency was not waited for");
+}
+
+#[tokio::test]
+async fn a_cloud_of_one_process_answers_no_other() {
+    let world = scenario::parse("incident", INCIDENT).unwrap();
+    let clock = Clock::stepped(world.now());
+    let simulator = Simulator::start_within(Reach::Itself, world, clock, loopback(), None).unwrap();
+    let stranger = reqwest::Client::new();
+    let own = reqwest::Client::builder().default_headers(simulator.pass()).build().unwrap();
+    let service = format!("/v2/{PLACE}/services/{BACKEND}");
+    let url = |path: &str| format!("http://{}{path}", simulator.addr());
+    let before = simulator.world();
+    for path in [service.clone(), format!("/apis/run.googleapis.com{service}"), "/_sim/state".to_owned()] {
+        for method in [reqwest::Method::GET, reqwest::Method::DELETE] {
+            let guess = stranger.request(method.clone(), url(&path)).header("x-simulated-cloud-pass", "0".repeat(32));
+            assert_eq!(guess.send().await.unwrap().status(), 404, "{method} {path}");
+            let nothing = stranger.request(method.clone(), url(&path)).header("host", "run.googleapis.com");
+            assert_eq!(nothing.send().await.unwrap().status(), 404, "{method} {path}");
+        }
+    }
+    assert_eq!((simulator.world() == before, simulator.requests().len()), (true, 0));
+    assert_eq!(own.get(url(&service)).send().await.unwrap().status(), 200);
+    assert_eq!(own.get(url("/_sim/state")).send().await.unwrap().status(), 404);
+    assert!(!format!("{:?}", simulator.pass()).contains(simulator.pass().values().next().unwrap().to_str().unwrap()));
 }

@@ -433,6 +433,7 @@ impl Connection {
     fn conduct(&self, directory: &Directory) -> Conduct {
         match &self.endpoint {
             _ if !self.reaches_others() => Conduct::LeaveOut,
+            Endpoint::Own { .. } => Conduct::LeaveOut,
             Endpoint::Google { .. } => Conduct::Run { env: BTreeMap::new() },
             Endpoint::Simulated(address) => Conduct::Run { env: gcloud(*address, &directory.file(GCLOUD)) },
         }

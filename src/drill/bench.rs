@@ -50,7 +50,7 @@ impl Bench {
         let here = SocketAddr::from(([127, 0, 0, 1], 0));
         let simulator = Simulator::start_within(Reach::Itself, world, clock.clone(), here, None)?;
         let address = simulator.addr();
-        let endpoint = Endpoint::Simulated(address);
+        let endpoint = Endpoint::Own { address, pass: simulator.pass() };
         Ok(Bench {
             route: Route::Simulated {
                 address,
@@ -58,11 +58,11 @@ impl Bench {
                 authority: simulator.authority().to_owned(),
                 this_machine: ThisMachine::Unreachable,
             },
+            elsewhere: reqwest::Client::builder().no_proxy().default_headers(simulator.pass()).build()?,
             simulator: Arc::new(simulator),
             clock: Arc::new(Embedded::of(clock)),
             cloud: Cloud::at(&endpoint).await?,
             writer: Writer::at(&endpoint).await?,
-            elsewhere: reqwest::Client::builder().no_proxy().build()?,
         })
     }
 

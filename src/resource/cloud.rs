@@ -42,7 +42,7 @@ impl Cloud {
             delays: Mutex::default(),
             impersonated: match endpoint {
                 Endpoint::Google { impersonate } => impersonate.clone(),
-                Endpoint::Simulated(_) => None,
+                Endpoint::Simulated(_) | Endpoint::Own { .. } => None,
             },
         })
     }

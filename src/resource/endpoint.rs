@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use google_cloud_auth::credentials::{Builder as DefaultCredentials, Credentials, anonymous, impersonated};
+use http::HeaderMap;
 
 use super::error::BuildError;
-use super::rest::Rest;
+use super::rest::{Instead, Rest};
 use super::retry::Backoff;
 
 /// The only universe whose hosts are spoken to (<https://docs.cloud.google.com/docs/authentication/universe-domain>).
@@ -22,6 +23,13 @@ pub enum Endpoint {
     },
     /// A simulated cloud on this machine, with no credentials at all.
     Simulated(SocketAddr),
+    /// The same in this process, which answers nobody who does not send these headers.
+    Own {
+        /// Where it listens.
+        address: SocketAddr,
+        /// What it knows this process by: a secret.
+        pass: HeaderMap,
+    },
 }
 
 impl Endpoint {
@@ -42,14 +50,18 @@ impl Endpoint {
                 let backoff = Backoff { first: Duration::from_millis(200), longest: Duration::from_secs(5) };
                 Rest::new(None, credentials, backoff)
             }
-            Endpoint::Simulated(address) => {
-                // Between a program and a simulated cloud there is no network that could need a rest.
-                let backoff = Backoff { first: Duration::from_millis(1), longest: Duration::from_millis(5) };
-                Rest::new(Some(format!("http://{address}")), anonymous::Builder::new().build(), backoff)
-            }
+            Endpoint::Simulated(address) => simulated(*address, HeaderMap::new()),
+            Endpoint::Own { address, pass } => simulated(*address, pass.clone()),
         };
         made.map_err(|error| BuildError::Client(error.to_string()))
     }
+}
+
+fn simulated(address: SocketAddr, headers: HeaderMap) -> Result<Rest, reqwest::Error> {
+    // Between a program and a simulated cloud there is no network that could need a rest.
+    let backoff = Backoff { first: Duration::from_millis(1), longest: Duration::from_millis(5) };
+    let instead = Instead { url: format!("http://{address}"), headers };
+    Rest::new(Some(instead), anonymous::Builder::new().build(), backoff)
 }
 
 fn google(impersonate: Option<&str>) -> Result<Credentials, BuildError> {

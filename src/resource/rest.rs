@@ -246,10 +246,18 @@ pub(super) struct Rest {
     backoff: Backoff,
 }
 
+/// One address for every API.
+pub(super) struct Instead {
+    /// What stands before each path.
+    pub(super) url: String,
+    /// What each request has besides its own headers.
+    pub(super) headers: http::HeaderMap,
+}
+
 impl Rest {
     /// A client. Nothing is sent yet.
     pub(super) fn new(
-        instead: Option<String>,
+        instead: Option<Instead>,
         credentials: Credentials,
         backoff: Backoff,
     ) -> Result<Rest, reqwest::Error> {
@@ -257,7 +265,10 @@ impl Rest {
             .timeout(ATTEMPT)
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("rectify/", env!("CARGO_PKG_VERSION")));
-        let http = if instead.is_some() { http.no_proxy() } else { http };
+        let (http, instead) = match instead {
+            Some(Instead { url, headers }) => (http.no_proxy().default_headers(headers), Some(url)),
+            None => (http, None),
+        };
         Ok(Rest { http: http.build()?, instead, credentials, backoff })
     }
 

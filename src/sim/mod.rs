@@ -60,7 +60,8 @@ pub struct Simulator {
 /// Who may reach a simulated cloud. It has no authentication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// The process that made it: what is under `/_sim/`, by which the world is watched and changed, is not served.
+    /// The process that made it, as far as the world is watched and changed: what is under `/_sim/` is not served, and its APIs
+    /// answer only requests with its [pass](Simulator::pass). Its services answer whoever asks, as services do.
     Itself,
     /// Programs on this machine.
     Loopback,
@@ -86,6 +87,9 @@ pub enum StartError {
     /// No certificate authority could be made.
     #[error("a simulated cloud could not make its certificates")]
     Certificates(#[source] rcgen::Error),
+    /// There is no randomness to make a pass of.
+    #[error("a simulated cloud could not make a pass for its own process")]
+    NoRandomness,
     /// It was called from outside a tokio runtime.
     #[error("a simulated cloud needs a tokio runtime to run on")]
     NoRuntime(#[source] tokio::runtime::TryCurrentError),
@@ -122,9 +126,11 @@ impl Simulator {
         let listener = tokio::net::TcpListener::from_std(listener).map_err(refused)?;
         let (stopped, stop) = watch::channel(false);
         let authority = Arc::new(tls::Authority::new(world.expiries()).map_err(StartError::Certificates)?);
+        let pass = api::Pass::new().ok_or(StartError::NoRandomness)?;
         let shared = Arc::new(Shared {
             clock,
             reach,
+            pass,
             faults: Mutex::new(world.faults().to_vec()),
             authority: authority.clone(),
             world: Mutex::new(world),
@@ -141,6 +147,11 @@ impl Simulator {
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// The headers by which a cloud for [`Reach::Itself`] knows its own process. They are a secret.
+    pub fn pass(&self) -> http::HeaderMap {
+        self.shared.pass.headers()
     }
 
     /// The certificate of its own authority, in PEM, for clients to trust.

@@ -7,6 +7,7 @@ mod address;
 mod browser;
 mod call;
 pub mod control;
+mod pass;
 pub(super) mod permission;
 
 use std::collections::VecDeque;
@@ -39,6 +40,7 @@ use super::world::refusal::{Code, Refusal};
 use super::world::{SavedError, World};
 pub(super) use address::host_in;
 pub(super) use call::{Call, Changing};
+pub(super) use pass::Pass;
 pub(super) use permission::Collection;
 
 /// A request body may not be larger: Google's limit differs from API to API.
@@ -51,6 +53,7 @@ const REMEMBERED: usize = 100_000;
 pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) reach: Reach,
+    pub(super) pass: Pass,
     pub(super) world: Mutex<World>,
     pub(super) faults: Mutex<Vec<Fault>>,
     pub(super) authority: Arc<Authority>,
@@ -235,7 +238,9 @@ async fn serve(shared: &Arc<Shared>, mut request: Request, next: Next) -> Respon
     if let Err(refusal) = browser::admit(&asked, shared.reach) {
         return Failure::from(refusal).into_response();
     }
-    if is_control && shared.reach == Reach::Itself {
+    // As if nobody was there.
+    let is_own = shared.reach != Reach::Itself || shared.pass.is_in(request.headers());
+    if !is_own && !is_a_service || is_control && shared.reach == Reach::Itself {
         return Failure::from(Refusal::new(Code::NotFound, "This simulated cloud is not watched")).into_response();
     }
     if is_control {
