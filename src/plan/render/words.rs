@@ -419,7 +419,7 @@ const GLUE: char = '\u{a0}';
 /// Longer words than this are not kept together.
 const SHORT: usize = 20;
 
-/// The text, in which a number keeps its `%`, and an arrow between two short words keeps both.
+/// The text, in which a number keeps its `%`, an arrow between two short words both, and the name of a key (`[r]oll back`) its next word.
 fn glued(text: &str) -> String {
     let words: Vec<&str> = text.split(' ').collect();
     let is_short =
@@ -427,7 +427,9 @@ fn glued(text: &str) -> String {
     let mut out = String::new();
     for (place, word) in words.iter().enumerate() {
         let before = place.checked_sub(1);
+        let names_a_key = |word: &&str| word.starts_with('[') && word.get(2..3) == Some("]") && !word.ends_with(',');
         let is_glued = word.starts_with('%')
+            || before.and_then(|before| words.get(before)).is_some_and(names_a_key)
             || *word == "→" && before.is_some_and(is_short) && is_short(place + 1)
             || before.and_then(|before| words.get(before)) == Some(&"→")
                 && place.checked_sub(2).is_some_and(is_short)
