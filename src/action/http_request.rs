@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{
     ActionFormat, Address, CatalogRequest, Declared, Doing, Forecast, Name, Obstacle, Rollback, StepAction,
-    StepContext, TaskDraft,
+    StepContext, TaskDraft, optional_block,
 };
 use crate::peer::{BODY, FORM, HEADERS, HTTP, HttpRequest, JSON, PeerRequest, QUERY, check_url, host_of_url};
 use crate::run::{HandCommands, PeerCall, ResourceId, Reversibility, SecretVariables, Target, quoted};
@@ -204,20 +204,10 @@ impl Declared for HttpSend {
 
     fn read(with: &Block<'_, '_>) -> Option<HttpSend> {
         let send = Sending::read(with);
-        let undo = with.block("undo").map(|undo| {
-            let read = Sending::read(&undo);
-            undo.finish();
-            read
-        });
-        let done_when = with.block("done_when").map(|done| {
-            let read = DoneWhen::read(&done);
-            done.finish();
-            read
-        });
+        let undo = optional_block(with, "undo", |undo| Sending::read(undo).map(Box::new));
+        let done_when = optional_block(with, "done_when", |done| DoneWhen::read(done).map(Box::new));
         let timeout = with.positive_duration("timeout").unwrap_or(TIMEOUT);
-        let undo = undo.map_or(Some(None), |read| Some(Some(Box::new(read?))));
-        let done_when = done_when.map_or(Some(None), |read| Some(Some(Box::new(read?))));
-        Some(HttpSend { send: send?, undo: undo?, done_when: done_when?, timeout })
+        Some(HttpSend { send: send?, undo: undo.ok()?, done_when: done_when.ok()?, timeout })
     }
 }
 

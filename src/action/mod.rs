@@ -371,6 +371,21 @@ impl Action {
     }
 }
 
+/// Nothing can be made of a table, and why is noted.
+struct Noted;
+
+/// Reads a table that may be left out.
+fn optional_block<T>(
+    with: &Block<'_, '_>,
+    key: &'static str,
+    read: impl FnOnce(&Block<'_, '_>) -> Option<T>,
+) -> Result<Option<T>, Noted> {
+    let Some(block) = with.block(key) else { return Ok(None) };
+    let read = read(&block);
+    block.finish();
+    read.map(Some).ok_or(Noted)
+}
+
 /// Notes that an action changes nothing, if it has none of these arguments.
 fn require_one_of(with: &Block<'_, '_>, what: &str, arguments: &[&str]) {
     if !arguments.iter().any(|key| with.has(key)) {

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::http_request::NOT_TOLD;
 use super::{
     ActionFormat, Address, CatalogRequest, Declared, Doing, Forecast, Name, Obstacle, Rollback, StepAction,
-    StepContext, TaskDraft,
+    StepContext, TaskDraft, optional_block,
 };
 use crate::peer::{DatabaseServer, Effect, POSTGRES, POSTGRES_SCHEMES, PeerRequest};
 use crate::run::{HandCommands, PeerCall, ResourceId, Reversibility, SecretVariables, Target, quoted};
@@ -263,22 +263,15 @@ impl Declared for PostgresExecute {
 
     fn read(with: &Block<'_, '_>) -> Option<PostgresExecute> {
         let (server, execute) = (DatabaseServer::postgres(with, "server"), Statement::read(with));
-        let other = |key| match with.block(key) {
-            None => Some(None),
-            Some(block) => {
-                let read = Statement::read(&block);
-                block.finish();
-                read.map(Some)
-            }
-        };
+        let other = |key| optional_block(with, key, Statement::read);
         let (undo, done_when, expect_rows) = (other("undo"), other("done_when"), RowLimits::read(with));
         let timeout = with.positive_duration("timeout").unwrap_or(TIMEOUT);
         Some(PostgresExecute {
             server: server?,
             execute: execute?,
             expect_rows,
-            undo: undo?,
-            done_when: done_when?,
+            undo: undo.ok()?,
+            done_when: done_when.ok()?,
             timeout,
         })
     }

@@ -126,7 +126,8 @@ pub(super) async fn doctor(arguments: &Arguments, state: &State, console: Consol
 
 /// Prints the least role, a document for each project that the runbook works in.
 fn print_role(source: &Source, duty: Duty, console: Console) -> Result<Exit, CliError> {
-    let outcome = GivenRunbook::of(source)?.checked(Mode::Plan);
+    let given = GivenRunbook::of(source)?;
+    let outcome = given.checked(Mode::Plan);
     let (runbook, mut gaps) = match (&outcome.checked, &outcome.partial) {
         (Some(checked), _) => (checked.runbook(), Vec::new()),
         (None, Some(partial)) if partial.lacks_only_inputs() => {
@@ -142,7 +143,7 @@ fn print_role(source: &Source, duty: Duty, console: Console) -> Result<Exit, Cli
             return Err(CliError::new(Exit::Usage, why));
         }
     };
-    let programs = programs_of(outcome.name(), &file(&source.file)?, &Inputs::default(), Mode::Plan);
+    let programs = given.programs(Mode::Plan);
     if !programs.is_empty() {
         let programs = programs.into_iter().collect::<Vec<_>>().join(", ");
         gaps.push(format!("Not in this role: what programs of shell steps need ({programs}), which is not known."));

@@ -127,6 +127,11 @@ impl<W: Work> Once<W> {
         Once { work, sealed, run }
     }
 
+    /// The same for whoever reads.
+    fn readable(&self, id: &ResourceId) -> Result<&W, ReadError> {
+        self.work(id).map_err(|why| ReadError::Refused { resource: id.clone(), why, denied: false })
+    }
+
     fn work(&self, id: &ResourceId) -> Result<&W, String> {
         self.work.get(id).ok_or_else(|| format!("the runbook sends nothing as {}", id.name))
     }
@@ -228,10 +233,7 @@ fn key(run: &str, id: &ResourceId, direction: Direction) -> String {
 
 impl<W: Work> AnyObservable for Once<W> {
     fn observe<'a>(&'a self, id: &'a ResourceId) -> BoxFuture<'a, Result<Seen<Value>, ReadError>> {
-        Box::pin(async move {
-            let unreadable = |why| ReadError::Refused { resource: id.clone(), why, denied: false };
-            self.seen(id, self.work(id).map_err(unreadable)?).await
-        })
+        Box::pin(async move { self.seen(id, self.readable(id)?).await })
     }
 }
 
@@ -250,11 +252,7 @@ impl<W: Work> AnyKind for Once<W> {
         operation: &'a str,
         _: Duration,
     ) -> BoxFuture<'a, Result<OperationProgress<Value>, ReadError>> {
-        Box::pin(async move {
-            let unreadable = |why| ReadError::Refused { resource: id.clone(), why, denied: false };
-            let work = self.work(id).map_err(unreadable)?;
-            self.progress(id, work, Direction::of(operation).1).await
-        })
+        Box::pin(async move { self.progress(id, self.readable(id)?, Direction::of(operation).1).await })
     }
 }
 

@@ -22,7 +22,8 @@ pub(crate) use self::address::{HTTP, check_url};
 pub(crate) use self::connection::http_client::{self, IdleConnections, Request, add};
 pub(crate) use self::connection::postgres;
 pub(crate) use self::connection::{
-    Bounded, Dialer, NoAnswer, Stream, Unreached, anybody, builder, handshake, host_and_port, origin, url,
+    Bounded, Dialer, NoAnswer, Shown, Stream, Unreached, Witness, anybody, handshake, host_and_port, origin, url,
+    witnessed,
 };
 pub use self::connection::{Route, ThisMachine};
 pub use self::database::{DatabaseParts, DatabaseServer, DatabaseTls};

@@ -7,7 +7,7 @@ pub(crate) mod http_client;
 pub(crate) mod postgres;
 mod reach;
 
-pub(crate) use self::anybody::anybody;
+pub(crate) use self::anybody::{Shown, Witness, anybody, witnessed};
 pub(crate) use self::bounded::Bounded;
-pub(crate) use self::dial::{Dialer, NoAnswer, Stream, Unreached, builder, handshake, host_and_port, origin, url};
+pub(crate) use self::dial::{Dialer, NoAnswer, Stream, Unreached, handshake, host_and_port, origin, url};
 pub use self::dial::{Route, ThisMachine};

@@ -25,15 +25,21 @@ pub(super) struct PlanDifference {
 
 /// What a plan says of everything in it, by subject and aspect, in the order of the plan.
 #[derive(Default)]
-struct Aspects(Vec<((String, String), String)>);
+struct Aspects {
+    all: Vec<((String, String), String)>,
+    /// Where each is first in `all`: a plan may have tens of thousands.
+    places: BTreeMap<(String, String), usize>,
+}
 
 impl Aspects {
     fn note(&mut self, subject: &str, aspect: &str, words: String) {
-        self.0.push(((subject.to_owned(), aspect.to_owned()), words));
+        let key = (subject.to_owned(), aspect.to_owned());
+        self.places.entry(key.clone()).or_insert(self.all.len());
+        self.all.push((key, words));
     }
 
     fn of(&self, key: &(String, String)) -> Option<&String> {
-        self.0.iter().find(|(other, _)| other == key).map(|(_, words)| words)
+        self.all.get(*self.places.get(key)?).map(|(_, words)| words)
     }
 }
 
@@ -46,8 +52,8 @@ pub(super) fn compare(base: &Plan, plan: &Plan) -> Vec<PlanDifference> {
         before: before.of(key).cloned(),
         after: after.of(key).cloned(),
     };
-    let gone = before.0.iter().filter(|(key, _)| after.of(key).is_none());
-    let all = after.0.iter().chain(gone).map(|(key, _)| difference(key));
+    let gone = before.all.iter().filter(|(key, _)| after.of(key).is_none());
+    let all = after.all.iter().chain(gone).map(|(key, _)| difference(key));
     all.filter(|difference| difference.before != difference.after).collect()
 }
 

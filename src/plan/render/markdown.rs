@@ -123,17 +123,9 @@ fn against(page: &mut Page, differences: &[PlanDifference]) {
         "" => difference.aspect.clone(),
         subject => format!("{subject}: {}", difference.aspect),
     };
-    let lines = differences.iter().flat_map(|difference| {
-        let (before, after) = match (difference.before.clone(), difference.after.clone()) {
-            (before, Some(after)) => {
-                let (before, after) = short::digests(before, after);
-                (before, Some(after))
-            }
-            (before, None) => (before, None),
-        };
-        let on = |side, words: Option<String>| Some(DiffLine::new(side, &format!("{}  {}", about(difference), words?)));
-        [on(Side::Before, before), on(Side::After, after)].into_iter().flatten()
-    });
+    let lines = differences
+        .iter()
+        .flat_map(|difference| sides(&about(difference), difference.before.clone(), difference.after.clone()));
     let lines: Vec<DiffLine> = lines.collect();
     page.heading_of("Against the base branch");
     page.change("Against the base branch", &words("What the runbook's change does to the plan:"), &lines, &[]);
@@ -176,6 +168,19 @@ fn step(plan: &Plan, task: &Task) -> Inline {
     line([code(task.id.as_str()), words(": "), kind, words(" "), name, words(known)])
 }
 
+/// What stands before and after, with short digests, each on a line of its own.
+fn sides(label: &str, before: Option<String>, after: Option<String>) -> Vec<DiffLine> {
+    let (before, after) = match after {
+        Some(after) => {
+            let (before, after) = short::digests(before, after);
+            (before, Some(after))
+        }
+        None => (before, None),
+    };
+    let on = |side, words: Option<String>| Some(DiffLine::new(side, &format!("{label}  {}", words?)));
+    [on(Side::Before, before), on(Side::After, after)].into_iter().flatten().collect()
+}
+
 /// What a change changes, a field a line. What stays as it is stands without a mark.
 fn fields(change: &Change) -> Vec<DiffLine> {
     let differences = change.differences();
@@ -183,13 +188,11 @@ fn fields(change: &Change) -> Vec<DiffLine> {
     let lines = differences.into_iter().flat_map(|difference| {
         let stays = difference.stays();
         let field = format!("{:width$}", difference.field);
-        let (before, after) = short::digests(difference.before, difference.after);
-        let on = |side, words: String| DiffLine::new(side, &format!("{field}  {words}"));
-        match before {
-            _ if stays => vec![on(Side::Both, after)],
-            Some(before) => vec![on(Side::Before, before), on(Side::After, after)],
-            None => vec![on(Side::After, after)],
+        if stays {
+            let (_, words) = short::digests(None, difference.after);
+            return vec![DiffLine::new(Side::Both, &format!("{field}  {words}"))];
         }
+        sides(&field, difference.before, Some(difference.after))
     });
     lines.collect()
 }
@@ -250,9 +253,7 @@ fn problems(page: &mut Page, plan: &Plan) {
         let fields = problem.wanted.iter().flat_map(|wanted| wanted.to.as_object().into_iter().flatten());
         let fields = fields.flat_map(|(field, value)| {
             let before = seen.and_then(|basis| basis.state.get(field)).map(crate::run::words);
-            let (before, after) = short::digests(before, crate::run::words(value));
-            let on = |side, words: String| DiffLine::new(side, &format!("{field}  {words}"));
-            before.map(|before| on(Side::Before, before)).into_iter().chain([on(Side::After, after)])
+            sides(field, before, Some(crate::run::words(value)))
         });
         let fields: Vec<DiffLine> = fields.collect();
         page.change("Not planned", &head, &fields, &unplanned(usual, problem));

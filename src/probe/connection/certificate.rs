@@ -4,18 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use tokio_rustls::rustls::client::danger::ServerCertVerifier as _;
 use tokio_rustls::rustls::client::{WebPkiServerVerifier, verify_server_name};
-use tokio_rustls::rustls::crypto::{
-    WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
-};
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::server::ParsedCertificate;
-use tokio_rustls::rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use tokio_rustls::rustls::{CertificateError, Error};
 use x509_parser::parse_x509_certificate;
 
 use crate::clock::{Clock, between};
-use crate::peer::{Dialer, builder, handshake};
+use crate::peer::{Dialer, Shown, Witness, handshake, witnessed};
 use crate::probe::{FactsByName, ProbeFailure};
 use crate::syntax::condition::Fact;
 
@@ -32,7 +29,7 @@ pub(in crate::probe) async fn examine(
     let provider = Arc::new(aws_lc_rs::default_provider());
     let judge = WebPkiServerVerifier::builder_with_provider(roots, provider).build();
     let judge = judge.map_err(|error| ProbeFailure::Broken(error.to_string()))?;
-    let witness = Arc::new(Witness { judge, algorithms: algorithms(), seen: Mutex::new(None) });
+    let witness = Arc::new(Examiner { judge, seen: Mutex::new(None) });
     let config = witnessed(clock, witness.clone()).map_err(ProbeFailure::Broken)?;
     let (stream, _) = dialer.connect(host, port).await?;
     handshake(Arc::new(config), host, stream).await?;
@@ -43,20 +40,11 @@ pub(in crate::probe) async fn examine(
     Ok(facts)
 }
 
-fn witnessed(clock: &Arc<dyn Clock>, witness: Arc<Witness>) -> Result<ClientConfig, String> {
-    Ok(builder(clock)?.dangerous().with_custom_certificate_verifier(witness).with_no_client_auth())
-}
-
-fn algorithms() -> WebPkiSupportedAlgorithms {
-    aws_lc_rs::default_provider().signature_verification_algorithms
-}
-
-/// Sees what is shown, and lets it pass.
+/// Sees what is shown, and what it is worth.
 #[derive(Debug)]
-struct Witness {
+struct Examiner {
     /// Who says what it is worth.
     judge: Arc<WebPkiServerVerifier>,
-    algorithms: WebPkiSupportedAlgorithms,
     seen: Mutex<Option<Seen>>,
 }
 
@@ -69,15 +57,9 @@ struct Seen {
     expires: Option<Timestamp>,
 }
 
-impl ServerCertVerifier for Witness {
-    fn verify_server_cert(
-        &self,
-        leaf: &CertificateDer<'_>,
-        chain: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
+impl Witness for Examiner {
+    fn see(&self, shown: &Shown<'_>) {
+        let Shown { leaf, chain, name, ocsp, now } = *shown;
         let verdict = self.judge.verify_server_cert(leaf, chain, name, ocsp, now);
         let only_the_name = |error: &Error| {
             matches!(
@@ -99,29 +81,6 @@ impl ServerCertVerifier for Witness {
             expires: expiries.min(),
         };
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signed, &self.algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signed, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
     }
 }
 

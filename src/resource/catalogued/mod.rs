@@ -389,13 +389,10 @@ fn request_alone(change: &Change) -> Result<(Resource, Option<WriteRequest>), St
     Ok((resource, Some(request)))
 }
 
-/// The secrets that a resource has now and does not have any more once these values are set.
-fn overwritten(resource: &Resource, live: &Value, wanted: &Assignments) -> Result<Secrets, String> {
-    let of = resource.resource_type;
-    let after = wanted.apply(live).map_err(|error| error.to_string())?;
-    let stays = catalog::concealed(of, None, &after).1;
-    let secrets = catalog::concealed(of, None, live).1.into_iter();
-    Ok(secrets.filter(|(digest, _)| !stays.iter().any(|(other, _)| other == digest)).collect())
+/// Those secrets of a resource that it does not have any more once it is so.
+fn overwritten(secrets: Secrets, of: ResourceType, after: &Value) -> Secrets {
+    let stays = catalog::concealed(of, None, after).1;
+    secrets.into_iter().filter(|(digest, _)| !stays.iter().any(|(other, _)| other == digest)).collect()
 }
 
 /// Whether an answer is about what was asked for. Some names are aliases (`versions/latest`), and a write to one would be a write to
@@ -505,12 +502,14 @@ impl Kind for Catalogued {
         let resource = resource_of(id).map_err(refused)?;
         let live = self.remembered().get(id).cloned();
         let live = live.ok_or_else(|| refused("it was not read before it was to be written".to_owned()))?;
-        self.sealed.learn(id, catalog::concealed(resource.resource_type, None, &live).1);
+        let secrets = catalog::concealed(resource.resource_type, None, &live).1;
+        self.sealed.learn(id, secrets.clone());
         let wanted = self.wanted(id, &resource, &live, to).map_err(refused)?;
         let Some(request) = Self::request(&resource, &live, &wanted).map_err(refused)? else {
             return Ok(OperationProgress::Done(seen.state.clone()));
         };
-        let overwritten = overwritten(&resource, &live, &wanted).map_err(refused)?;
+        let after = wanted.apply(&live).map_err(|error| refused(error.to_string()))?;
+        let overwritten = overwritten(secrets, resource.resource_type, &after);
         let stand = self.send(writer, id, Outgoing { overwritten, ..Outgoing::of(request) }).await?;
         let progress = stand.progress(self.state(id)).await;
         progress.map_err(|error| WriteError::InDoubt { resource: id.clone(), why: error.to_string() })
